@@ -1,0 +1,23 @@
+/* Bytes with a count of references, so that a network frame, the tail of a log and a reply on its
+ * way out can all hold the same memory. Immutable once more than one holds it, except for the
+ * fields that a log stamps into a batch before anybody else can see it. The count is atomic:
+ * references may cross shards. */
+#ifndef BASE_SHARED_BUFFER_H
+#define BASE_SHARED_BUFFER_H
+
+#include "base/bytes.h"
+
+#include <stdatomic.h>
+
+struct shared_buffer {
+    atomic_int references;
+    size_t size;
+    _Alignas(16) uint8_t data[];
+};
+
+/* One reference, content not initialised. NULL when memory is out (sizes here come from clients). */
+struct shared_buffer *shared_buffer_create(size_t size);
+struct shared_buffer *shared_buffer_ref(struct shared_buffer *b);
+void shared_buffer_unref(struct shared_buffer *b); /* NULL is fine */
+
+#endif

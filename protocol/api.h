@@ -1,0 +1,39 @@
+/* The APIs that messages/ describes: key, versions, schemas, header versions. */
+#ifndef PROTOCOL_API_H
+#define PROTOCOL_API_H
+
+#include "protocol/schema.h"
+
+struct api_messages {
+    int16_t key;
+    const char *name;              /* Kafka's: "Produce" */
+    int16_t min_version, max_version; /* the versions that the .msg describes */
+    int16_t advertise_min;         /* what ApiVersions lists as minimum (can lie below min_version:
+                                      Produce lists 0 for old librdkafka and refuses 0-2) */
+    const struct schema *request, *response;
+};
+
+/* NULL when there is no such API. */
+const struct api_messages *api_messages(int16_t key);
+/* All of them, in the order of their keys. */
+const struct api_messages *api_messages_at(size_t index);
+size_t api_messages_count(void);
+
+/* 1 or 2: request header with or without tag buffer. */
+int api_request_header_version(const struct api_messages *api, int version);
+/* 0 or 1; ApiVersions always 0 (KIP-511). */
+int api_response_header_version(const struct api_messages *api, int version);
+
+struct request_header {
+    int16_t api_key, api_version;
+    int32_t correlation_id;
+    struct bytes client_id; /* may be null */
+};
+
+/* Reads a request's header, tag buffer included. */
+struct request_header read_request_header(struct reader *r);
+void write_request_header(struct writer *w, const struct request_header *header);
+/* The response header; the frame's length in front is the sender's. */
+void write_response_header(struct writer *w, int16_t api_key, int16_t version, int32_t correlation_id);
+
+#endif

@@ -1,0 +1,23 @@
+/* The five codecs of Kafka's batches. The one place that includes compression libraries. */
+#ifndef PROTOCOL_COMPRESSION_H
+#define PROTOCOL_COMPRESSION_H
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "protocol/record_batch.h"
+
+const char *codec_name(enum codec codec); /* "none", "gzip", ... */
+/* -1 when there is no such name. */
+int codec_parse(struct bytes name);
+
+/* Decompresses all of `in`: gzip (several members), snappy (xerial framing as the Java clients
+ * write it, or one raw block), lz4 (frame format, several frames), zstd (several frames). Never
+ * produces more than `max` bytes: ERR_TOO_LARGE. ERR_CORRUPT: not valid input. Memory grows with
+ * what was really produced, never by a declared size. The result lives in the arena. */
+MUST_USE enum error decompress(enum codec codec, struct bytes in, size_t max, struct arena *arena,
+                               struct bytes *out);
+
+/* Appends the compressed form; level < 0: the codec's default. ERR_TOO_LARGE: the buffer's maximum. */
+MUST_USE enum error compress(enum codec codec, int level, struct bytes in, struct buffer *out);
+
+#endif

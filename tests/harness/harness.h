@@ -1,0 +1,61 @@
+/* The unit test harness: TEST(name_is_a_sentence) { ... } and checks that say what they saw.
+ *
+ * A test program lists its tests by being compiled: each TEST registers itself. Run with names (or
+ * parts of names) to run some; --seed N sets test_seed(). The last line is "N passed, M failed". */
+#ifndef TESTS_HARNESS_H
+#define TESTS_HARNESS_H
+
+#include "base/bytes.h"
+#include "base/compiler.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct test {
+    const char *name;
+    void (*run)(void);
+    struct test *next;
+};
+
+void test_register(struct test *test);
+/* Ends the current test as failed. */
+__attribute__((noreturn)) void test_fail(const char *file, int line, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+/* The seed given with --seed, or a fixed one. */
+uint64_t test_seed(void);
+/* --states N and the like: the number given for a name on the command line, or the default. */
+int64_t test_option(const char *name, int64_t otherwise);
+/* A fresh directory below TMPDIR, removed when the program ends. */
+const char *test_directory(void);
+
+#define TEST(test_name)                                                                            \
+    static void test_name(void);                                                                   \
+    static struct test test_##test_name = {#test_name, test_name, NULL};                           \
+    __attribute__((constructor)) static void register_##test_name(void)                            \
+    {                                                                                              \
+        test_register(&test_##test_name);                                                          \
+    }                                                                                              \
+    static void test_name(void)
+
+#define EXPECT(condition)                                                                          \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            test_fail(__FILE__, __LINE__, "expected: %s", #condition);                             \
+    } while (0)
+#define EXPECT_INT(actual, expected)                                                               \
+    do {                                                                                           \
+        int64_t actual_ = (int64_t)(actual), expected_ = (int64_t)(expected);                      \
+        if (actual_ != expected_)                                                                  \
+            test_fail(__FILE__, __LINE__, "%s is %" PRId64 ", expected %" PRId64, #actual, actual_,  \
+                      expected_);                                                                  \
+    } while (0)
+#define EXPECT_STRING(actual, expected)                                                            \
+    test_expect_bytes(__FILE__, __LINE__, #actual, bytes_string(actual), bytes_string(expected))
+#define EXPECT_BYTES(actual, expected)                                                             \
+    test_expect_bytes(__FILE__, __LINE__, #actual, (actual), (expected))
+
+void test_expect_bytes(const char *file, int line, const char *what, struct bytes actual,
+                       struct bytes expected);
+
+#endif
