@@ -1,0 +1,94 @@
+/* A task: one chain on one input partition. It owns a cursor, a watermark and state, and knows only
+ * two interfaces, so it could run beside any Kafka cluster as well as inside our broker:
+ *
+ *   input   records of one partition, by offset, below the durable mark
+ *   commit  one atomic step: outputs + late + dead letters + state changes + cursor
+ *
+ * Pure: no clock, no I/O. Owner: one shard. */
+#ifndef PROCESSORS_TASK_H
+#define PROCESSORS_TASK_H
+
+#include "processors/topology.h"
+#include "protocol/record_batch.h"
+
+/* One batch for one partition of one output topic. Base offset 0, no producer id: the committer
+ * stamps what its way of committing needs. */
+struct step_output {
+    struct bytes topic;
+    int32_t partition;
+    struct bytes batch;
+    int32_t record_count;
+};
+
+/* A change of the task's durable state; value null: deletion. Keys are relative to the task. */
+struct step_change {
+    struct bytes key, value;
+};
+
+/* What must become durable and visible together. Views into the task's memory, valid until the
+ * call returns: the committer copies what it keeps. */
+struct step {
+    const struct step_output *outputs;
+    size_t output_count;
+    const struct step_change *changes;
+    size_t change_count;
+    int64_t cursor;    /* next input offset */
+    uint64_t sequence; /* number of this step, from 1, without gaps, for ever */
+};
+
+struct task_commit {
+    /* Takes one step. It counts as done for the task's next record at once; durability is the
+     * committer's business (a crash goes back to the last durable step). */
+    void (*commit)(struct task_commit *commit, const struct step *step);
+    /* Partition count of an output topic: what it has or, if it does not exist yet, what it will be
+     * created with. Asked when a step is built; the committer creates the topic before it commits. */
+    int32_t (*partitions)(struct task_commit *commit, struct bytes topic);
+};
+
+/* Counters of a task, all monotone unless said otherwise (for metrics and status). */
+struct task_counters {
+    uint64_t records_in, records_out, filtered, late, late_window_drops, duplicates, dead_letters,
+        nulls, panes, steps;
+    int64_t watermark;     /* INT64_MIN: none yet */
+    int64_t open_windows;  /* gauge */
+    int64_t state_keys, state_bytes; /* gauges */
+};
+
+struct task;
+
+/* A task at its beginning: cursor `start_offset`, no state. `version` is shown in dead letters. */
+struct task *task_create(const struct chain *chain, struct topology *topology, int32_t partition,
+                         int64_t start_offset);
+/* Gives back durable state, one pair after the other, in any order, before the first record. */
+MUST_USE enum error task_restore(struct task *t, struct bytes key, struct bytes value);
+/* After the last task_restore: checks that the state is whole. */
+MUST_USE enum error task_restored(struct task *t, struct message *message);
+void task_free(struct task *t);
+
+int64_t task_cursor(const struct task *t);
+const struct task_counters *task_counters(const struct task *t);
+
+/* Processes one batch of the input (v2, whole, CRC already checked when it was written). Records
+ * below the cursor are skipped; control batches move the cursor only. wall_ms is the broker's clock
+ * for the future guard, the processing-time clock and the dead letters' times. `max_records` bounds
+ * the slice: the task stops in the middle of a batch and the next call with the same batch goes on.
+ * *finished is false then. Steps are not committed here but by task_flush. */
+MUST_USE enum error task_batch(struct task *t, struct bytes batch, int64_t wall_ms,
+                               size_t max_records, bool *finished, struct message *message);
+
+/* Whether the open step has reached the size at which it should be committed (1 MiB of output). */
+bool task_wants_flush(const struct task *t);
+/* Whether there is anything to commit. */
+bool task_is_dirty(const struct task *t);
+/* Commits the open step, if there is anything in it. */
+void task_flush(struct task *t, struct task_commit *commit);
+
+/* Idleness (section 2): the partition is at its end and nothing was appended for watermark.idle.
+ * Lifts the watermark to `lift_to` (min over the topic's non-idle partitions, or max over all); the
+ * decision is recorded in the open step. */
+void task_lift_watermark(struct task *t, int64_t lift_to, int64_t wall_ms);
+int64_t task_watermark(const struct task *t);
+/* watermark.idle in ms, or -1 for off. */
+int64_t task_idle_after_ms(const struct task *t);
+
+#endif
