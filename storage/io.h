@@ -1,0 +1,74 @@
+/* Files and directories, as the storage folder sees them.
+ *
+ * One implementation talks to the kernel (io_posix.c), one is a simulated disk that tears, loses,
+ * fills and fails (tests/simulation). Calls block; they are made on disk workers, at start-up, or
+ * where the caller says why not. Errors: ERR_NO_SPACE, ERR_NOT_FOUND, ERR_EXISTS, ERR_IO (any other
+ * refusal; the implementation has logged it), ERR_UNSUPPORTED (no direct I/O on this file system). */
+#ifndef STORAGE_IO_H
+#define STORAGE_IO_H
+
+#include "base/error.h"
+
+#include <sys/uio.h>
+
+enum io_flags {
+    IO_READ = 1,
+    IO_WRITE = 2,
+    IO_CREATE = 4, /* create when absent; the directory must be synced to make the name durable */
+    IO_DIRECT = 8, /* O_DIRECT|O_DSYNC: aligned writes that are durable when the call returns */
+};
+
+enum { IO_ALIGNMENT = 4096 }; /* of address, position and size with IO_DIRECT */
+
+struct io_file; /* opaque to everybody but the implementation */
+struct io;
+
+struct io_ops {
+    enum error (*open)(struct io *io, const char *path, int flags, struct io_file **out);
+    void (*close)(struct io *io, struct io_file *file);
+    /* Reads until `size` bytes or the end of the file; *got says how many. */
+    enum error (*read)(struct io *io, struct io_file *file, void *data, size_t size,
+                       int64_t position, size_t *got);
+    /* Writes everything or fails; after an error any part may have been written. */
+    enum error (*write)(struct io *io, struct io_file *file, const struct iovec *parts, int count,
+                        int64_t position);
+    enum error (*sync)(struct io *io, struct io_file *file); /* fdatasync */
+    enum error (*truncate)(struct io *io, struct io_file *file, int64_t size);
+    enum error (*size)(struct io *io, struct io_file *file, int64_t *out);
+    /* Reserves blocks so that later writes below `size` cannot meet a full disk. */
+    enum error (*reserve)(struct io *io, struct io_file *file, int64_t size);
+    enum error (*rename)(struct io *io, const char *from, const char *to);
+    enum error (*unlink)(struct io *io, const char *path);
+    enum error (*make_directory)(struct io *io, const char *path); /* ERR_OK when it exists */
+    enum error (*remove_directory)(struct io *io, const char *path); /* must be empty */
+    enum error (*sync_directory)(struct io *io, const char *path);
+    /* Makes everything of the file system that holds `path` durable (syncfs). */
+    enum error (*sync_all)(struct io *io, const char *path);
+    /* Calls `each` for every name but . and .. */
+    enum error (*list)(struct io *io, const char *path, void (*each)(void *context, const char *name),
+                       void *context);
+    /* Takes an exclusive lock that ends with the process; ERR_BUSY when another holds it. */
+    enum error (*lock)(struct io *io, const char *path);
+    enum error (*free_bytes)(struct io *io, const char *path, int64_t *out);
+    /* The kernel's descriptor for sendfile, or -1 (the data must then be read). */
+    int (*descriptor)(struct io *io, struct io_file *file);
+};
+
+struct io {
+    const struct io_ops *ops;
+};
+
+/* The kernel's files. */
+struct io *io_posix(void);
+
+/* One buffer; see io_ops.write. */
+MUST_USE enum error io_write(struct io *io, struct io_file *file, const void *data, size_t size,
+                             int64_t position);
+/* A whole small file into a buffer (appended). */
+MUST_USE enum error io_read_file(struct io *io, const char *path, struct buffer *out);
+/* Writes a new file, syncs it, renames it over `path` and syncs the directory. */
+MUST_USE enum error io_replace_file(struct io *io, const char *path, struct bytes content);
+/* Removes a directory and everything in it. */
+MUST_USE enum error io_remove_tree(struct io *io, const char *path);
+
+#endif

@@ -1,0 +1,144 @@
+/* A partition's log: segments on disk and a hot tail in memory.
+ *
+ * An append goes to the tail and (by the store) to the journal; nothing is written to a segment on
+ * the shard's thread. From time to time a flush job on a disk worker writes the tail to the
+ * segments and their indexes. The tail keeps what was flushed a while longer, within the store's
+ * cache budget, so that consumers at the end read memory.
+ *
+ *   log_start <= ... <= flushed (in segments) <= durable (high watermark) <= next (end)
+ *                       or durable <= flushed; both orders happen
+ *
+ * Owner: one shard. Files lie in <data>/topics/<topic id>/<partition>/, byte-compatible with Apache
+ * Kafka: 20-digit base offset with .log, .index, .timeindex. A log that nobody uses holds no
+ * descriptor; files are opened on first use and closed again by the store's file cache. */
+#ifndef STORAGE_LOG_H
+#define STORAGE_LOG_H
+
+#include "base/shared_buffer.h"
+#include "base/env.h"
+#include "protocol/reader.h"
+#include "protocol/record_batch.h"
+#include "storage/log_slice.h"
+#include "storage/producer_state.h"
+
+struct log;
+
+/* The topic configs that concern a log; the owner may change them at any time with log_configure. */
+struct log_config {
+    int64_t segment_bytes, segment_ms, segment_index_bytes, index_interval_bytes;
+    int64_t retention_ms, retention_bytes; /* -1: no limit */
+    bool delete_enabled;                   /* cleanup.policy has delete */
+};
+
+/* What a checkpoint remembers of a log, and what opening starts from. */
+struct log_state {
+    int64_t log_start_offset, next_offset;
+    int64_t active_base, active_size; /* the active segment's base offset and bytes */
+};
+
+/* Opens a log in memory, at a state that a checkpoint or recovery has established; touches no file.
+ * The directory is created by the first flush. */
+struct log *log_open(struct env *env, const char *directory, const struct log_config *config,
+                     const struct log_state *state);
+void log_close(struct log *log); /* no job may be running on it */
+void log_configure(struct log *log, const struct log_config *config);
+struct log_state log_state(const struct log *log);
+
+int64_t log_start_offset(const struct log *log);
+int64_t log_next_offset(const struct log *log);    /* log end offset */
+int64_t log_durable_offset(const struct log *log); /* the high watermark */
+int64_t log_size_bytes(const struct log *log);
+
+/* Appends one validated batch: stamps base offset and leader epoch into it, keeps a reference to
+ * `buffer`, in which `batch` lies. Rolls to a new segment first when size, age, index or offset
+ * range ask for it. Idempotence is checked by the caller with log_producers() before; the append
+ * updates the producer state. Returns the base offset. */
+int64_t log_append(struct log *log, struct shared_buffer *buffer, uint8_t *batch, size_t size,
+                   int32_t leader_epoch, int64_t wall_ms);
+/* Recovery: the same for a batch that has its offset already (it must be the next one). */
+MUST_USE enum error log_append_recovered(struct log *log, struct shared_buffer *buffer,
+                                         const uint8_t *batch, size_t size);
+/* Everything below `offset` is durable and may be seen. Never goes back. */
+void log_set_durable(struct log *log, int64_t offset);
+
+struct producer_states *log_producers(struct log *log);
+
+/* Reads whole batches from the one that contains `offset` on, up to `end_offset` (exclusive; a batch
+ * is in only if its last offset is below) and about max_bytes: with `at_least_one` the first batch
+ * comes whole however large. An empty slice is NULL with ERR_OK.
+ *   ERR_OUT_OF_RANGE  offset < log start or > log end
+ *   ERR_BUSY          the range is not in memory and its place in the files is not known: run a
+ *                     log_read_job
+ *   ERR_IO, ERR_CORRUPT  that range cannot be read */
+MUST_USE enum error log_read(struct log *log, int64_t offset, int64_t end_offset, size_t max_bytes,
+                             bool at_least_one, struct log_slice **out);
+
+/* The same on a disk worker: finds the place through the index, brings the pages in. The owner sets
+ * the first fields and `job.done`, calls log_read_submit, and finds result and slice (its own
+ * reference) in done(). A log is not closed while one runs: log_busy(). */
+struct log_read_job {
+    struct job job;
+    struct log *log;
+    int64_t offset, end_offset;
+    size_t max_bytes;
+    bool at_least_one;
+    enum error result;
+    struct log_slice *slice;
+    void *internal[4];
+};
+void log_read_submit(struct executor *executor, struct log_read_job *job);
+
+/* ListOffsets on a disk worker: the first record at or after `timestamp` below end_offset (inclusive
+ * search inside batches, decompressing), or for LOG_MAX_TIMESTAMP the record with the largest
+ * timestamp. offset -1: there is none. */
+enum { LOG_MAX_TIMESTAMP = -3 };
+struct log_time_job {
+    struct job job;
+    struct log *log;
+    int64_t timestamp, end_offset;
+    enum error result;
+    int64_t offset, found_timestamp;
+    void *internal[4];
+};
+void log_time_submit(struct executor *executor, struct log_time_job *job);
+
+/* Flushing: takes what the tail holds beyond the segments, up to the durable offset, into a plan
+ * that a disk worker writes (segments, indexes, new files, directories). One at a time per log. */
+struct log_flush;
+struct log_flush *log_flush_begin(struct log *log); /* NULL: nothing to do, or one is running */
+/* On the worker. With `sync` also makes it durable. ERR_NO_SPACE, ERR_IO: nothing is lost, the tail
+ * keeps it and a later flush writes it again. */
+MUST_USE enum error log_flush_run(struct log_flush *flush, bool sync);
+/* On the shard again: moves the flushed mark (or not, on error), frees the plan. */
+void log_flush_end(struct log_flush *flush, enum error result);
+int64_t log_unflushed_bytes(const struct log *log);
+/* Bytes of memory in the tail; drops flushed batches from its front until at most `keep` are left
+ * and returns how many bytes were dropped. */
+size_t log_tail_bytes(const struct log *log);
+size_t log_trim_tail(struct log *log, size_t keep);
+/* Closes files that were not used since `since_ms`. */
+void log_close_idle_files(struct log *log, int64_t since_ms);
+
+/* Retention (and roll by age): gives the new log start offset that time and size ask for at wall_ms,
+ * or the present one. Applying it: the owner journals it, then calls log_set_start; segments wholly
+ * below are handed to `log_delete_begin` for a disk worker to unlink. */
+int64_t log_retention_start(struct log *log, int64_t wall_ms);
+void log_set_start(struct log *log, int64_t offset);
+struct log_delete; /* the files of dead segments */
+struct log_delete *log_delete_begin(struct log *log); /* NULL: none */
+MUST_USE enum error log_delete_run(struct log_delete *d);
+void log_delete_end(struct log_delete *d);
+
+/* Whether a read, time, flush or delete job is under way. */
+bool log_busy(const struct log *log);
+
+/* Recovery, blocking: cuts the files on disk to the state (removes later segments, truncates the
+ * active one, drops index entries beyond it), so that appends can go on from there. Missing bytes
+ * below the state are ERR_CORRUPT. */
+MUST_USE enum error log_cut_files(struct env *env, const char *directory,
+                                  const struct log_state *state, struct message *message);
+/* Rebuilds missing or damaged index files of a log, blocking. */
+MUST_USE enum error log_check_indexes(struct env *env, const char *directory,
+                                      const struct log_state *state);
+
+#endif

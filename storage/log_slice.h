@@ -1,0 +1,36 @@
+/* A range of a log, ready to be sent: whole batches, as pieces of memory (the hot tail) or of
+ * segment files. Immutable, reference counted, may travel between shards. */
+#ifndef STORAGE_LOG_SLICE_H
+#define STORAGE_LOG_SLICE_H
+
+#include "base/shared_buffer.h"
+#include "storage/io.h"
+
+struct segment_file; /* a reference-counted open file of a segment */
+
+struct slice_piece {
+    struct shared_buffer *buffer; /* memory: from `at`, or NULL */
+    const uint8_t *at;
+    struct segment_file *file; /* file: from `position`, or NULL */
+    int64_t position;
+    size_t size;
+};
+
+struct log_slice {
+    atomic_int references;
+    size_t size; /* of all pieces */
+    int64_t first_offset, next_offset; /* base offset of the first batch; behind the last */
+    size_t piece_count;
+    struct slice_piece pieces[];
+};
+
+struct log_slice *log_slice_ref(struct log_slice *s);
+void log_slice_unref(struct log_slice *s); /* NULL is fine */
+/* Copies the whole slice to `out` (which has room for its size); reads files: blocks. */
+MUST_USE enum error log_slice_copy(struct io *io, const struct log_slice *s, uint8_t *out);
+/* For sendfile; -1 when the file has no descriptor. */
+int segment_file_descriptor(struct io *io, struct segment_file *file);
+MUST_USE enum error segment_file_read(struct io *io, struct segment_file *file, void *data,
+                                      size_t size, int64_t position);
+
+#endif
