@@ -8,10 +8,18 @@ struct api_messages {
     int16_t key;
     const char *name;              /* Kafka's: "Produce" */
     int16_t min_version, max_version; /* the versions that the .msg describes */
-    int16_t advertise_min;         /* what ApiVersions lists as minimum (can lie below min_version:
-                                      Produce lists 0 for old librdkafka and refuses 0-2) */
+    /* What ApiVersions lists. The minimum can lie below min_version: Produce lists 0 for old
+     * librdkafka and refuses 0-2. The maximum can lie below max_version. */
+    int16_t advertise_min, advertise_max;
     const struct schema *request, *response;
 };
+
+/* Whether a request of this version is served: described and listed. */
+static inline bool api_serves(const struct api_messages *api, int version)
+{
+    return version >= api->min_version && version >= api->advertise_min &&
+           version <= api->max_version && version <= api->advertise_max;
+}
 
 /* NULL when there is no such API. */
 const struct api_messages *api_messages(int16_t key);

@@ -39,6 +39,10 @@ MUST_USE enum error schema_encode(const struct schema *schema, int version, cons
 /* Sets every field to its default (zero, null, or what the .msg says). */
 void schema_defaults(const struct schema *schema, void *out);
 
+/* `count` structures set to their defaults, for an array; NULL over the arena's maximum. Every
+ * nested structure has its schema too: fetch_response_responses_partitions_schema. */
+void *schema_array(const struct schema *schema, size_t count, struct arena *arena);
+
 size_t schema_size(const struct schema *schema);
 
 /* Whether this version has the tag buffers and compact types. */

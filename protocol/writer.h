@@ -8,8 +8,8 @@
 #include "protocol/reader.h"
 
 /* What stands behind a records field of a response: `slice` is opaque here (the broker puts a
- * struct log_slice there) and `size` its length on the wire. When slice is NULL, `bytes` is
- * written. size < 0 or null bytes without a slice: null. */
+ * struct log_slice there) and `slice_size` its length on the wire. When slice is NULL, `bytes` is
+ * written; null bytes without a slice are null on the wire. */
 struct records {
     struct bytes bytes;
     void *slice;
@@ -30,6 +30,13 @@ struct writer {
 
 void writer_init(struct writer *w, struct buffer *out);
 void writer_free(struct writer *w); /* the array of splices; not the buffer */
+/* Hands the array of splices to the caller, who frees it; NULL when there are none. */
+struct splice *writer_take_splices(struct writer *w, size_t *count);
+/* What goes over the wire: the buffer's bytes and the splices'. */
+static inline size_t writer_size(const struct writer *w)
+{
+    return w->out->size + w->spliced_bytes;
+}
 
 void write_i8(struct writer *w, int8_t v);
 void write_i16(struct writer *w, int16_t v);
@@ -40,9 +47,11 @@ void write_uuid(struct writer *w, struct uuid v);
 void write_uvarint(struct writer *w, uint32_t v);
 void write_varint(struct writer *w, int32_t v);
 void write_varlong(struct writer *w, int64_t v);
-void write_string16(struct writer *w, struct bytes b); /* null allowed */
+/* Null is allowed. The size must fit the length's type: at most INT16_MAX, INT32_MAX. */
+void write_string16(struct writer *w, struct bytes b);
 void write_bytes32(struct writer *w, struct bytes b);
 void write_compact(struct writer *w, struct bytes b);
+/* The length in front of it is written by the caller. The slice's owner stays the same. */
 void write_splice(struct writer *w, void *slice, size_t size);
 
 #endif
