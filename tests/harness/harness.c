@@ -115,7 +115,7 @@ int main(int count, char **values)
     setvbuf(stdout, NULL, _IONBF, 0);
     volatile int passed = 0;
     volatile int failures = 0;
-    for (struct test *test = tests; test; test = test->next) {
+    for (struct test *volatile test = tests; test; test = test->next) {
         if (!wanted(test))
             continue;
         if (setjmp(failed) == 0) {
