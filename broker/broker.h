@@ -1,0 +1,27 @@
+/* The broker: its shards and what they share, which is immutable while they run. */
+#ifndef BROKER_BROKER_H
+#define BROKER_BROKER_H
+
+#include "broker/settings.h"
+#include "broker/shard.h"
+
+struct endpoint {
+    char *listener; /* "PLAINTEXT" */
+    char *host;
+    int32_t port;
+};
+
+struct broker {
+    struct env *env;
+    const struct settings *settings; /* as started; dynamic ones: see live below */
+    struct shard **shards;
+    int shard_count;
+    int32_t node_id;
+    char cluster_id[24]; /* base64url of a random UUID, made at first start */
+    struct endpoint advertised; /* what clients are told */
+    /* Called on any shard when the journal failed or a stop was asked for. */
+    void (*stop)(struct broker *broker, int exit_code, const char *reason);
+    void *context;
+};
+
+#endif

@@ -1,0 +1,34 @@
+/* A partition as its shard sees it: the log, its topic's settings, who waits for it. */
+#ifndef BROKER_PARTITION_H
+#define BROKER_PARTITION_H
+
+#include "broker/shard.h"
+#include "broker/topic_settings.h"
+
+struct partition {
+    uint8_t key[20]; /* topic id + partition, big endian: the key in shard->partitions */
+    struct topic *topic; /* reference to the newest version this shard was sent */
+    int32_t index;
+    struct log *log;
+    struct topic_settings settings;
+    struct list waits; /* fetches and time look-ups that wait for it: waits.h */
+    struct list tasks; /* runner.h: tasks that read it */
+    int64_t last_append_ms;
+    bool deleted; /* dropped while jobs still run on its log */
+};
+
+enum { LEADER_EPOCH = 0 }; /* one node leads all: the epoch never changes */
+
+/* The partition if this shard owns it, or NULL. */
+struct partition *partition_find(struct shard *shard, struct uuid topic_id, int32_t index);
+
+/* Appends a batch that came from outside or from a task inside the open entry of shard->store.
+ * The batch is validated already. */
+int64_t partition_append(struct shard *shard, struct partition *partition,
+                         struct shared_buffer *buffer, uint8_t *batch, size_t size);
+
+/* Brings this shard's partitions in line with a new catalog snapshot: opens new ones, applies new
+ * settings, drops deleted ones. Takes over the reference. */
+void partitions_apply_catalog(struct shard *shard, struct catalog *catalog);
+
+#endif

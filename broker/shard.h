@@ -1,0 +1,66 @@
+/* A shard: one thread that owns its connections, partitions, groups and tasks.
+ *
+ * Nobody else touches them; shards exchange mail. A turn: mail, requests that arrived, timers, tasks
+ * within their budget, then the journal's group and the replies. Each turn reads the clock once.
+ * The thread, its event loop and its sockets are in net/; here is only what a simulation can drive
+ * as well, several shards in one thread. */
+#ifndef BROKER_SHARD_H
+#define BROKER_SHARD_H
+
+#include "base/env.h"
+#include "base/map.h"
+#include "base/timers.h"
+#include "broker/mailbox.h"
+#include "broker/settings.h"
+#include "storage/catalog.h"
+#include "storage/store.h"
+
+struct broker;
+struct coordinator; /* groups/coordinator.h: this shard's groups */
+struct partition;   /* partition.h */
+struct request;
+struct controller;  /* controller.h: shard 0 only */
+struct runner;      /* runner.h: this shard's processor tasks */
+struct fetch_waits; /* waits.h */
+
+struct shard {
+    int id;
+    struct broker *broker; /* immutable while running: broker.h */
+    struct env *env;
+    struct mailbox mailbox;
+    struct timers timers;
+    struct store *store;
+    struct catalog *catalog; /* this shard's reference to the newest snapshot it was sent */
+    struct map partitions;   /* of this shard: key topic id + partition (be32) */
+    struct coordinator *coordinator;
+    struct controller *controller;
+    struct runner *runner;
+    struct fetch_waits *waits;
+    struct executor *background; /* for read and time jobs */
+    int64_t now_ms, wall_ms;     /* of this turn */
+    struct list ready_connections; /* with replies to send or input to look at again */
+    struct arena scratch;        /* reset each turn */
+    bool stopping;
+    uint64_t turns;
+};
+
+/* One turn, after the loop has delivered what was readable. Returns when the next one is needed at
+ * the latest: a time in ms (0: at once, there is work left; INT64_MAX: on the next event). */
+int64_t shard_turn(struct shard *shard);
+
+/* Reads the clocks into now_ms and wall_ms; the loop calls it when it wakes. */
+void shard_read_clock(struct shard *shard);
+
+/* Sends mail to another shard (or to itself: delivered next turn). */
+void shard_post(struct shard *to, struct mail *mail);
+
+/* The shard that owns it. */
+struct shard *shard_for_partition(struct shard *any, struct uuid topic_id, int32_t partition);
+struct shard *shard_for_group(struct shard *any, struct bytes group_id);
+
+/* Calls `run(context, shard)` on every shard, one after the other's mail, then `done(context, home)`
+ * on the calling shard. For rare changes (topics, configs). */
+void shard_broadcast(struct shard *home, void (*run)(void *context, struct shard *shard),
+                     void (*done)(void *context, struct shard *home), void *context);
+
+#endif
