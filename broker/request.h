@@ -12,6 +12,7 @@
 #include "broker/shard.h"
 #include "protocol/api.h"
 #include "protocol/kafka_error.h"
+#include "protocol/messages.h"
 
 struct connection;
 struct handler;
@@ -34,8 +35,16 @@ struct request {
     struct buffer reply;
     struct splice *splices;
     size_t splice_count, reply_bytes; /* the bytes on the wire, splices included */
+    bool unknown_version; /* ApiVersions only: answer in version 0 with UNSUPPORTED_VERSION */
     bool done, closes; /* closes: the connection ends when this one's turn comes */
 };
+
+/* A request for a frame (takes over its reference), at the end of the connection's queue. The arena
+ * is the caller's to initialise. */
+struct request *request_create(struct shard *shard, struct connection *connection,
+                               struct shared_buffer *frame, const char *client_host);
+/* Frees a request whose reply was sent or is not wanted any more; on its home shard. */
+void request_free(struct request *request);
 
 /* Encodes `response` (the generated structure of the request's API and version) and ends the
  * request. Slices named by struct records in it are handed over (their references). */

@@ -1,0 +1,89 @@
+#include "broker/connection.h"
+#include "broker/handlers/handlers.h"
+#include "broker/request.h"
+
+#include <stdlib.h>
+
+/* One row per API that is built, in the order of the keys; what has no row is not advertised. */
+static const struct handler handlers[] = {
+    {API_API_VERSIONS, ON_ARRIVAL, NULL, api_versions_handle},
+};
+
+/* Decoded structures of one request may take this many times the frame's own bytes, and at least
+ * the floor: small elements (an empty string is one byte) have larger structures. */
+enum { ARENA_FLOOR = 1 << 20, ARENA_FACTOR = 96 };
+
+const struct handler *handler_find(int16_t api_key)
+{
+    for (size_t i = 0; i < COUNT_OF(handlers); i++) {
+        if (handlers[i].api_key == api_key)
+            return &handlers[i];
+    }
+    return NULL;
+}
+
+static void deliver(struct mail *mail, struct shard *shard)
+{
+    struct request *request = CONTAINER_OF(mail, struct request, mail);
+    request->handler->handle(shard, request);
+}
+
+static void route(struct shard *shard, struct request *request)
+{
+    struct shard *owner = shard;
+    if (request->handler->route == BY_GROUP)
+        owner = shard_for_group(shard, request->handler->route_name(request->body));
+    else if (request->handler->route == ON_CONTROLLER)
+        owner = shard->broker->shards[0];
+    if (owner == shard) {
+        request->handler->handle(shard, request);
+        return;
+    }
+    request->mail.deliver = deliver;
+    shard_post(owner, &request->mail);
+}
+
+/* A version of ApiVersions that we do not know is answered in version 0 with the error, so that the
+ * client can choose again; its body is not read (KIP-511). */
+static bool is_unknown_api_versions(const struct request *request)
+{
+    return request->header.api_key == API_API_VERSIONS && request->api &&
+           (request->header.api_version > request->api->max_version ||
+            request->header.api_version < 0);
+}
+
+/* NULL when the request can run, else why the connection ends. */
+static const char *parse(struct request *request)
+{
+    struct reader r = reader_of(bytes_of(request->frame->data, request->frame->size));
+    request->header = read_request_header(&r);
+    request->api = api_messages(request->header.api_key);
+    request->handler = handler_find(request->header.api_key);
+    if (request->api == NULL || request->handler == NULL)
+        return "unknown API";
+    request->unknown_version = is_unknown_api_versions(request);
+    if (request->unknown_version)
+        return NULL;
+    if (r.failed)
+        return "malformed request header";
+    if (request->header.api_version < request->api->min_version ||
+        request->header.api_version > request->api->max_version)
+        return "unsupported version";
+    request->body = arena_alloc(&request->arena, schema_size(request->api->request));
+    enum error error = schema_decode(request->api->request, request->header.api_version, &r,
+                                     &request->arena, request->body);
+    return error ? "malformed request body" : NULL;
+}
+
+void dispatch(struct shard *shard, struct connection *connection, struct shared_buffer *frame,
+              const char *client_host)
+{
+    struct request *request = request_create(shard, connection, frame, client_host);
+    size_t decoded = frame->size > SIZE_MAX / ARENA_FACTOR ? SIZE_MAX : frame->size * ARENA_FACTOR;
+    arena_init(&request->arena, MAX(decoded, (size_t)ARENA_FLOOR));
+    const char *fault = parse(request);
+    if (fault)
+        request_fail(request, fault);
+    else
+        route(shard, request);
+}
