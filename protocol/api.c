@@ -73,7 +73,8 @@ void write_request_header(struct writer *w, const struct request_header *header)
         write_uvarint(w, 0);
 }
 
-void write_response_header(struct writer *w, int16_t api_key, int16_t version, int32_t correlation_id)
+void write_response_header(struct writer *w, int16_t api_key, int16_t version,
+                           int32_t correlation_id)
 {
     const struct api_messages *api = api_messages(api_key);
     write_i32(w, correlation_id);

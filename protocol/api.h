@@ -6,7 +6,7 @@
 
 struct api_messages {
     int16_t key;
-    const char *name;              /* Kafka's: "Produce" */
+    const char *name;                 /* Kafka's: "Produce" */
     int16_t min_version, max_version; /* the versions that the .msg describes */
     /* What ApiVersions lists. The minimum can lie below min_version: Produce lists 0 for old
      * librdkafka and refuses 0-2. The maximum can lie below max_version. */
@@ -42,6 +42,7 @@ struct request_header {
 struct request_header read_request_header(struct reader *r);
 void write_request_header(struct writer *w, const struct request_header *header);
 /* The response header; the frame's length in front is the sender's. */
-void write_response_header(struct writer *w, int16_t api_key, int16_t version, int32_t correlation_id);
+void write_response_header(struct writer *w, int16_t api_key, int16_t version,
+                           int32_t correlation_id);
 
 #endif

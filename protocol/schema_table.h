@@ -21,11 +21,11 @@ enum field_type {
 
 struct schema_field {
     const char *name;
-    const struct schema *element; /* of a FIELD_STRUCT, single or in an array */
-    int64_t default_value;        /* of numbers and booleans */
-    uint16_t offset;              /* in the generated structure */
-    uint16_t count_offset;        /* of an array's count */
-    int16_t tag;                  /* -1: a plain field */
+    const struct schema *element;       /* of a FIELD_STRUCT, single or in an array */
+    int64_t default_value;              /* of numbers and booleans */
+    uint16_t offset;                    /* in the generated structure */
+    uint16_t count_offset;              /* of an array's count */
+    int16_t tag;                        /* -1: a plain field */
     int8_t first_version, last_version; /* both inclusive */
     int8_t null_first, null_last;       /* where null is legal; first > last: nowhere */
     uint8_t type;                       /* enum field_type, of the element when an array */
@@ -42,5 +42,12 @@ struct schema {
     uint16_t min_wire_size; /* the shortest encoding over all versions that have it, at least 1 */
     int8_t flexible_from;   /* INT8_MAX: never */
 };
+
+/* For one field of a structure: sets its default, or asks whether it has it (a tagged field that
+ * has is not sent). */
+void schema_field_default(const struct schema_field *f, uint8_t *structure);
+bool schema_field_is_default(const struct schema_field *f, const uint8_t *structure);
+/* Bytes of one value in memory; of an element for an array. */
+size_t schema_type_size(const struct schema_field *f);
 
 #endif
