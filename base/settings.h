@@ -46,6 +46,8 @@ MUST_USE enum error setting_set(const struct setting *row, void *values, struct 
 /* Sets every field to its default. String fields must be NULL or owned. */
 void settings_defaults(const struct setting *table, void *values);
 void settings_free(const struct setting *table, void *values);
+/* Walks a comma-separated list: start with *at = 0; null at the end. Blanks around are dropped. */
+struct bytes setting_list_next(struct bytes list, size_t *at);
 /* The value in canonical form (base units, no suffix), appended. Secrets are "***". */
 void setting_format(const struct setting *row, const void *values, struct buffer *out);
 
