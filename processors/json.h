@@ -1,8 +1,10 @@
 /* JSON on the record path: looked into on demand, never built into a tree.
  *
  * A view is the text of one value inside a document that was checked once (json_check); the other
- * functions rely on that check and do not fail on checked text. Strict RFC 8259: no NaN, valid
- * UTF-8, no trailing bytes, depth up to 64. */
+ * functions rely on that check and do not fail on checked text (on any other text they stay inside
+ * it). Strict RFC 8259: no NaN, valid UTF-8, no trailing bytes, depth up to 64; and what cannot be
+ * used is refused too: escaped lone surrogates, numbers out of the range of a double or longer than
+ * 1024 characters. */
 #ifndef PROCESSORS_JSON_H
 #define PROCESSORS_JSON_H
 
@@ -13,8 +15,9 @@ enum { JSON_MAX_DEPTH = 64 };
 /* Checks a whole document. On failure *at is the position and the reason is returned, else NULL. */
 const char *json_check(struct bytes text, size_t *at);
 
-/* The field `name` of the object `object` (text of a checked object, name unescaped UTF-8; the last
- * one wins when it stands twice). False when absent or `object` is no object. */
+/* The field `name` of the object `object` (text of a checked object, name unescaped UTF-8; the
+ * first one counts when it stands twice, here and everywhere). False when absent or `object` is no
+ * object. */
 bool json_field(struct bytes object, struct bytes name, struct bytes *value);
 
 /* The n-th element of an array. */
@@ -27,7 +30,8 @@ bool json_next(struct bytes container, size_t *at, struct bytes *raw_name, struc
 /* A view of the field at a path such as {"user","country"}. Stops as soon as it is found. */
 bool json_path(struct bytes document, const struct bytes *path, size_t depth, struct bytes *value);
 
-/* The value that JSON text stands for; strings with escapes are unescaped into the arena. */
+/* The value that JSON text stands for; strings with escapes are unescaped into the arena (null when
+ * that is exhausted). */
 struct value json_value(struct bytes text, struct arena *arena);
 
 /* Unescapes a raw string (without quotes); returns the input itself when nothing is escaped. */
