@@ -1,0 +1,6 @@
+#include "client-tools/tool.h"
+
+int main(int count, char **values)
+{
+    return tool_main(count, values);
+}
