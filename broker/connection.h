@@ -7,6 +7,7 @@
 #define BROKER_CONNECTION_H
 
 #include "base/error.h"
+#include "base/list.h"
 
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -40,10 +41,18 @@ void connection_readable(struct connection *c);
 void connection_writable(struct connection *c);
 /* Ends it at once; requests in flight go on and their replies are dropped. */
 void connection_close(struct connection *c);
+/* A request of it is under way: its reply will leave behind those before it. */
+void connection_expect(struct connection *c, struct request *request);
 /* A request of it has its reply (or none): on the home shard. */
 void connection_finished(struct connection *c, struct request *request);
 /* At the end of the turn: sends what is ready, looks again at input that had to wait. */
 void connection_turn(struct connection *c);
-int64_t connection_last_active_ms(const struct connection *c);
+/* Now and then: closes it if it was idle for too long, or if its unfinished frame holds memory that
+ * others wait for. */
+void connection_check_idle(struct connection *c);
+
+/* The connection of a node in shard->connections, and in the ready and paused lists. */
+struct connection *connection_of_node(struct list_node *node);
+struct connection *connection_of_turn_node(struct list_node *node);
 
 #endif

@@ -25,6 +25,7 @@ const struct handler *handler_find(int16_t api_key)
 static void deliver(struct mail *mail, struct shard *shard)
 {
     struct request *request = CONTAINER_OF(mail, struct request, mail);
+    request->at = shard;
     request->handler->handle(shard, request);
 }
 

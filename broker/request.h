@@ -20,7 +20,7 @@ struct handler;
 struct request {
     struct mail mail; /* for its ways between shards */
     struct list_node slot; /* in the connection's queue */
-    struct shard *home;
+    struct shard *home, *at; /* where it came from, where it is now */
     struct connection *connection; /* touched on the home shard only */
     const struct handler *handler;
     const struct api_messages *api;

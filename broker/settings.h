@@ -24,7 +24,7 @@ struct settings {
         log_index_size_max_bytes, log_index_interval_bytes, message_max_bytes;
     int64_t log_message_timestamp_type, log_message_timestamp_before_max_ms,
         log_message_timestamp_after_max_ms;
-    char *compression_type;
+    int64_t compression_type_index;
     int64_t compression_gzip_level, compression_lz4_level, compression_zstd_level;
     double cleaner_min_cleanable_ratio;
     int64_t cleaner_min_compaction_lag_ms, cleaner_max_compaction_lag_ms, cleaner_delete_retention_ms,
@@ -40,13 +40,16 @@ struct settings {
     char *admin_listeners, *socket_congestion;
     int64_t log_level, log_format;
     bool dev;
+    uint64_t explicit_rows[4]; /* bit per row of the table: given, not a default */
 };
 
 extern const struct setting broker_setting_table[];
 
-/* Where each value came from, for --print-config and DescribeConfigs: bit per row of the table. */
+enum { BROKER_SETTINGS_MAX = 256 };
+
+/* Where each value came from, for --print-config and DescribeConfigs: one per row of the table. */
 struct settings_source {
-    const char *from; /* "default", "file.properties:12", "-X", "env KAFKA_..." */
+    char from[128]; /* "default", "broker.properties:12", "-X", "env KAFKA_LOG_DIRS" */
 };
 
 struct settings_load {
@@ -61,6 +64,8 @@ struct settings_load {
 MUST_USE enum error settings_load(const struct settings_load *load, struct settings *out,
                                   struct settings_source *sources, struct buffer *faults,
                                   struct buffer *ignored);
+/* Frees the text that settings_load allocated. */
+void settings_unload(struct settings *s);
 /* Whether a row was set explicitly (not by default). */
 bool settings_is_explicit(const struct settings *s, const char *key);
 

@@ -38,11 +38,24 @@ struct shard {
     struct fetch_waits *waits;
     struct executor *background; /* for read and time jobs */
     int64_t now_ms, wall_ms;     /* of this turn */
-    struct list ready_connections; /* with replies to send or input to look at again */
+    struct list connections;
+    struct list ready_connections;  /* with replies to send or input to look at again */
+    struct list paused_connections; /* input waits: the store or the bytes in flight are full */
+    size_t connection_count;
+    size_t in_flight_bytes; /* of requests, from their first byte until they are freed */
+    uint8_t *read_buffer;   /* READ_BUFFER_SIZE bytes that every read goes through */
+    struct timer idle_timer;
     struct arena scratch;        /* reset each turn */
     bool stopping;
     uint64_t turns;
 };
+
+enum { READ_BUFFER_SIZE = 256 << 10 };
+
+/* Makes a shard; store, coordinator and the rest are set by its maker (start.h) afterwards. */
+struct shard *shard_create(struct broker *broker, int id, void (*wake)(void *context), void *context);
+/* Its connections must be closed and its mail be delivered. */
+void shard_free(struct shard *shard);
 
 /* One turn, after the loop has delivered what was readable. Returns when the next one is needed at
  * the latest: a time in ms (0: at once, there is work left; INT64_MAX: on the next event). */

@@ -8,6 +8,16 @@
 
 struct settings;
 
+/* compression.type, in the order of the table's choices. */
+enum topic_compression {
+    COMPRESSION_UNCOMPRESSED,
+    COMPRESSION_ZSTD,
+    COMPRESSION_LZ4,
+    COMPRESSION_SNAPPY,
+    COMPRESSION_GZIP,
+    COMPRESSION_PRODUCER,
+};
+
 struct topic_settings {
     char *cleanup_policy; /* list: delete, compact */
     int64_t retention_ms, retention_bytes;
@@ -15,13 +25,14 @@ struct topic_settings {
     int64_t index_interval_bytes, max_message_bytes;
     int64_t timestamp_type; /* 0 CreateTime, 1 LogAppendTime */
     int64_t timestamp_before_max_ms, timestamp_after_max_ms;
-    char *compression_type;
+    int64_t compression_type; /* enum topic_compression */
     int64_t compression_gzip_level, compression_lz4_level, compression_zstd_level;
     double min_cleanable_dirty_ratio;
     int64_t min_compaction_lag_ms, max_compaction_lag_ms, delete_retention_ms, file_delete_delay_ms;
     int64_t flush_messages, flush_ms;
     int64_t min_insync_replicas;
-    bool unclean_leader_election, preallocate, remote_storage;
+    bool unclean_leader_election, preallocate, remote_storage, remote_copy_disable,
+        remote_delete_on_disable;
     int64_t local_retention_ms, local_retention_bytes;
     char *follower_throttled, *leader_throttled;
     /* Derived: acknowledged without waiting for the sync, because the topic (or broker) set
@@ -32,10 +43,16 @@ struct topic_settings {
 
 extern const struct setting topic_setting_table[];
 
+/* The broker's row that gives this topic setting its default, after Kafka's order of precedence
+ * (log.retention.ms before .minutes before .hours), or NULL when no broker key does. */
+const struct setting *topic_setting_broker_row(const struct setting *row,
+                                               const struct settings *broker);
+
 /* The effective settings of a topic: its overrides over the broker's defaults over Kafka's. Overrides
- * in the catalog were checked when they were set. */
+ * in the catalog were checked when they were set. `topic` may be NULL: the defaults alone. */
 void topic_settings_load(struct topic_settings *out, const struct settings *broker,
                          const struct topic *topic);
+void topic_settings_copy(struct topic_settings *out, const struct topic_settings *from);
 void topic_settings_free(struct topic_settings *s);
 struct log_config topic_log_config(const struct topic_settings *s);
 

@@ -1,0 +1,482 @@
+#include "broker/connection.h"
+
+#include "broker/broker.h"
+#include "broker/request.h"
+#include "storage/log_slice.h"
+
+#include <stdlib.h>
+
+enum {
+    READS_PER_EVENT = 8,          /* so that one busy client does not starve the others */
+    FIRST_FRAME_BYTES = 1 << 20,  /* a larger frame gets its memory as its bytes arrive */
+    PARTS = 64,                   /* iovecs in one write */
+    STALE_FRAME_MS = 10000,       /* an unfinished frame may hold memory so long when it is short */
+    UNREAD_REPLY_BYTES = 64 << 20 /* unsent replies that pause reading */
+};
+
+/* Where sending the first reply of the queue stands. */
+struct send_cursor {
+    size_t position; /* in the reply's buffer */
+    size_t splice;   /* the next splice that was not sent whole */
+    size_t piece, at; /* in that splice's slice */
+};
+
+struct connection {
+    struct list_node node, turn_node;
+    struct shard *shard;
+    struct transport *transport; /* NULL once closed */
+    char host[64];
+    struct list slots; /* requests in order of arrival */
+    size_t slot_count, unsent_bytes;
+    struct send_cursor cursor;
+    uint8_t size_bytes[4]; /* the next frame's length, as far as it has come */
+    size_t size_filled;
+    struct shared_buffer *frame; /* being filled; its size is its capacity */
+    size_t frame_size, frame_filled;
+    struct buffer leftover; /* input behind the point where reading paused */
+    bool paused, blocked, ended;
+    bool doomed; /* ends when what is before in the queue was sent */
+    int64_t last_active_ms, frame_started_ms;
+};
+
+struct connection *connection_of_node(struct list_node *node)
+{
+    return CONTAINER_OF(node, struct connection, node);
+}
+
+struct connection *connection_of_turn_node(struct list_node *node)
+{
+    return CONTAINER_OF(node, struct connection, turn_node);
+}
+
+static void update_wants(struct connection *c)
+{
+    if (c->transport)
+        c->transport->ops->want(c->transport, !c->paused && !c->doomed, c->blocked);
+}
+
+struct connection *connection_create(struct shard *shard, struct transport *transport,
+                                     const char *host)
+{
+    struct connection *c = xcalloc(1, sizeof *c);
+    c->shard = shard;
+    c->transport = transport;
+    snprintf(c->host, sizeof c->host, "/%s", host);
+    list_init(&c->slots);
+    buffer_init(&c->leftover, READ_BUFFER_SIZE);
+    c->last_active_ms = shard->now_ms;
+    list_append(&shard->connections, &c->node);
+    shard->connection_count++;
+    update_wants(c);
+    return c;
+}
+
+static void drop_frame(struct connection *c)
+{
+    if (c->frame)
+        c->shard->in_flight_bytes -= c->frame->size;
+    shared_buffer_unref(c->frame);
+    c->frame = NULL;
+    c->size_filled = c->frame_filled = 0;
+}
+
+/* Frees the connection once it is closed and no request refers to it. */
+static void free_if_unused(struct connection *c)
+{
+    if (c->transport || c->slot_count > 0)
+        return;
+    list_remove(&c->turn_node);
+    buffer_free(&c->leftover);
+    free(c);
+}
+
+static void remove_slot(struct connection *c, struct request *request)
+{
+    list_remove(&request->slot);
+    c->slot_count--;
+    if (request->done)
+        c->unsent_bytes -= request->reply_bytes;
+    c->shard->in_flight_bytes -= request->frame_bytes;
+    request_free(request);
+}
+
+void connection_close(struct connection *c)
+{
+    if (c->transport == NULL)
+        return;
+    c->transport->ops->close(c->transport);
+    c->transport = NULL;
+    drop_frame(c);
+    list_remove(&c->node);
+    list_remove(&c->turn_node);
+    c->shard->connection_count--;
+    LIST_FOR_EACH_SAFE (node, &c->slots) {
+        struct request *request = CONTAINER_OF(node, struct request, slot);
+        if (request->done)
+            remove_slot(c, request);
+    }
+    free_if_unused(c);
+}
+
+void connection_expect(struct connection *c, struct request *request)
+{
+    list_append(&c->slots, &request->slot);
+    c->slot_count++;
+    c->shard->in_flight_bytes += request->frame_bytes;
+}
+
+static void needs_turn(struct connection *c)
+{
+    if (c->transport == NULL)
+        return;
+    list_remove(&c->turn_node);
+    list_append(&c->shard->ready_connections, &c->turn_node);
+}
+
+void connection_finished(struct connection *c, struct request *request)
+{
+    c->unsent_bytes += request->reply_bytes;
+    if (c->transport == NULL) {
+        remove_slot(c, request);
+        free_if_unused(c);
+        return;
+    }
+    if (request->closes)
+        c->doomed = true;
+    needs_turn(c);
+}
+
+/* --- input --- */
+
+static bool may_read_more(struct connection *c)
+{
+    const struct settings *s = c->shard->broker->settings;
+    if (c->slot_count >= (size_t)s->max_in_flight_requests || c->unsent_bytes > UNREAD_REPLY_BYTES ||
+        (c->blocked && c->slot_count > 0))
+        return false;
+    return c->shard->in_flight_bytes < (size_t)s->max_in_flight_bytes && store_accepts(c->shard->store);
+}
+
+/* Input stops here. Who waits for its own replies is looked at again when they leave; who waits for
+ * room on the shard is on the shard's list. */
+static void pause_reading(struct connection *c)
+{
+    c->paused = true;
+    if (!list_contains(&c->turn_node))
+        list_append(&c->shard->paused_connections, &c->turn_node);
+    update_wants(c);
+}
+
+static bool begin_frame(struct connection *c)
+{
+    int32_t size = (int32_t)load_be32(c->size_bytes);
+    if (size < 8 || size > c->shard->broker->settings->max_request_bytes) {
+        trace_log(c->shard->env->trace, TRACE_DEBUG, "connection closed by frame size",
+                  F_INT("size_bytes", size), F_STRING("client", c->host));
+        return false;
+    }
+    c->frame_size = (size_t)size;
+    c->frame_filled = 0;
+    c->frame = shared_buffer_create(MIN(c->frame_size, (size_t)FIRST_FRAME_BYTES));
+    if (c->frame == NULL)
+        return false;
+    c->shard->in_flight_bytes += c->frame->size;
+    c->frame_started_ms = c->shard->now_ms;
+    return true;
+}
+
+/* Room for more of a large frame: doubles up to the frame's size. */
+static bool grow_frame(struct connection *c)
+{
+    if (c->frame_filled < c->frame->size)
+        return true;
+    struct shared_buffer *larger = shared_buffer_create(MIN(c->frame_size, c->frame->size * 2));
+    if (larger == NULL)
+        return false;
+    memcpy(larger->data, c->frame->data, c->frame_filled);
+    c->shard->in_flight_bytes += larger->size - c->frame->size;
+    shared_buffer_unref(c->frame);
+    c->frame = larger;
+    return true;
+}
+
+static void finish_frame(struct connection *c)
+{
+    struct shared_buffer *frame = c->frame;
+    c->shard->in_flight_bytes -= frame->size;
+    c->frame = NULL;
+    c->size_filled = 0;
+    dispatch(c->shard, c, frame, c->host);
+}
+
+/* Takes bytes of input; returns how many it used (less than size only when reading pauses), or -1
+ * when the connection must end. */
+static ssize_t take_input(struct connection *c, const uint8_t *data, size_t size)
+{
+    size_t used = 0;
+    while (used < size && !c->doomed) {
+        if (c->frame == NULL) {
+            if (c->size_filled == 0 && !may_read_more(c)) {
+                pause_reading(c);
+                break;
+            }
+            c->size_bytes[c->size_filled++] = data[used++];
+            if (c->size_filled == 4 && !begin_frame(c))
+                return -1;
+            continue;
+        }
+        if (!grow_frame(c))
+            return -1;
+        size_t part = MIN(size - used, c->frame->size - c->frame_filled);
+        memcpy(c->frame->data + c->frame_filled, data + used, part);
+        c->frame_filled += part;
+        used += part;
+        if (c->frame_filled == c->frame_size)
+            finish_frame(c);
+    }
+    return (ssize_t)(c->doomed ? size : used);
+}
+
+/* Reads once: large frames straight into their own memory, the rest through the shard's buffer. */
+static ssize_t read_once(struct connection *c)
+{
+    struct transport *t = c->transport;
+    if (c->frame && c->frame_filled < c->frame->size &&
+        c->frame_size - c->frame_filled >= READ_BUFFER_SIZE / 4) {
+        ssize_t got = t->ops->read(t, c->frame->data + c->frame_filled, c->frame->size - c->frame_filled);
+        if (got <= 0)
+            return got;
+        c->frame_filled += (size_t)got;
+        if (c->frame_filled == c->frame_size)
+            finish_frame(c);
+        else if (!grow_frame(c))
+            return TRANSPORT_CLOSED;
+        return got;
+    }
+    ssize_t got = t->ops->read(t, c->shard->read_buffer, READ_BUFFER_SIZE);
+    if (got <= 0)
+        return got;
+    ssize_t used = take_input(c, c->shard->read_buffer, (size_t)got);
+    if (used < 0)
+        return TRANSPORT_CLOSED;
+    if (used < got)
+        buffer_append(&c->leftover, c->shard->read_buffer + used, (size_t)(got - used));
+    return got;
+}
+
+void connection_readable(struct connection *c)
+{
+    c->last_active_ms = c->shard->now_ms;
+    for (int i = 0; i < READS_PER_EVENT && !c->paused && !c->doomed; i++) {
+        ssize_t got = read_once(c);
+        if (got == TRANSPORT_AGAIN)
+            return;
+        if (got <= 0) {
+            connection_close(c);
+            return;
+        }
+        if (got < READ_BUFFER_SIZE / 2)
+            return; /* most likely drained; the loop says if not */
+    }
+}
+
+/* Goes on with input that had to wait. False: the connection is closed. */
+static bool resume_input(struct connection *c)
+{
+    if (!c->paused || !may_read_more(c))
+        return true;
+    c->paused = false;
+    ssize_t used = take_input(c, c->leftover.data, c->leftover.size);
+    if (used < 0) {
+        connection_close(c);
+        return false;
+    }
+    buffer_consume(&c->leftover, (size_t)used);
+    if (c->leftover.size == 0)
+        buffer_free(&c->leftover);
+    update_wants(c);
+    return true;
+}
+
+/* --- output --- */
+
+/* What follows in the wire form of a reply: memory, or a range of a file. False at the end. */
+static bool next_part(const struct request *request, const struct send_cursor *cursor,
+                      struct slice_piece *out)
+{
+    size_t limit = cursor->splice < request->splice_count
+                       ? request->splices[cursor->splice].position
+                       : request->reply.size;
+    *out = (struct slice_piece){0};
+    if (cursor->position < limit) {
+        out->at = request->reply.data + cursor->position;
+        out->size = limit - cursor->position;
+        return true;
+    }
+    if (cursor->splice == request->splice_count)
+        return false;
+    const struct log_slice *slice = request->splices[cursor->splice].slice;
+    *out = slice->pieces[cursor->piece];
+    out->size -= cursor->at;
+    if (out->buffer)
+        out->at += cursor->at;
+    else
+        out->position += (int64_t)cursor->at;
+    return true;
+}
+
+/* Moves behind `size` bytes of the part that next_part gave. */
+static void advance(const struct request *request, struct send_cursor *cursor, size_t size)
+{
+    struct slice_piece part;
+    bool there = next_part(request, cursor, &part);
+    ASSERT(there && size <= part.size);
+    if (part.buffer == NULL && part.file == NULL) {
+        cursor->position += size;
+        return;
+    }
+    cursor->at += size;
+    if (size < part.size)
+        return;
+    const struct log_slice *slice = request->splices[cursor->splice].slice;
+    cursor->at = 0;
+    if (++cursor->piece == slice->piece_count) {
+        cursor->piece = 0;
+        cursor->splice++;
+    }
+}
+
+static struct request *first_slot(struct connection *c)
+{
+    struct list_node *node = list_first(&c->slots);
+    return node ? CONTAINER_OF(node, struct request, slot) : NULL;
+}
+
+/* Collects memory parts from the head of the queue on, over as many finished replies as fit. */
+static int gather(struct connection *c, struct iovec *parts, struct slice_piece *file)
+{
+    int count = 0;
+    struct send_cursor cursor = c->cursor;
+    file->file = NULL;
+    LIST_FOR_EACH (node, &c->slots) {
+        struct request *request = CONTAINER_OF(node, struct request, slot);
+        if (!request->done || request->closes)
+            break;
+        struct slice_piece part;
+        while (next_part(request, &cursor, &part)) {
+            if (part.file) {
+                if (count == 0)
+                    *file = part;
+                return count;
+            }
+            if (count == PARTS)
+                return count;
+            parts[count++] = (struct iovec){(void *)(uintptr_t)part.at, part.size};
+            advance(request, &cursor, part.size);
+        }
+        cursor = (struct send_cursor){0};
+    }
+    return count;
+}
+
+/* Takes note of sent bytes: frees replies that left whole. */
+static void sent(struct connection *c, size_t size)
+{
+    struct request *request;
+    while ((request = first_slot(c)) && request->done && !request->closes) {
+        struct slice_piece part;
+        if (!next_part(request, &c->cursor, &part)) {
+            c->cursor = (struct send_cursor){0};
+            remove_slot(c, request);
+            continue;
+        }
+        if (size == 0)
+            return;
+        size_t now = MIN(size, part.size);
+        advance(request, &c->cursor, now);
+        size -= now;
+    }
+    ASSERT(size == 0);
+}
+
+/* A file without a descriptor (a simulated disk) is read and written. */
+static ssize_t send_copy(struct connection *c, const struct slice_piece *part)
+{
+    size_t size = MIN(part->size, (size_t)READ_BUFFER_SIZE);
+    struct io *io = c->shard->env->io;
+    if (segment_file_read(io, part->file, c->shard->read_buffer, size, part->position) != ERR_OK)
+        return TRANSPORT_CLOSED;
+    struct iovec whole = {c->shard->read_buffer, size};
+    return c->transport->ops->write(c->transport, &whole, 1);
+}
+
+static ssize_t send_file_part(struct connection *c, const struct slice_piece *part)
+{
+    int descriptor = segment_file_descriptor(c->shard->env->io, part->file);
+    if (descriptor < 0)
+        return send_copy(c, part);
+    return c->transport->ops->send_file(c->transport, descriptor, part->position, part->size);
+}
+
+/* Sends what is ready. False: the connection is closed. */
+static bool send_replies(struct connection *c)
+{
+    for (;;) {
+        struct iovec parts[PARTS];
+        struct slice_piece file;
+        sent(c, 0); /* replies without bytes */
+        int count = gather(c, parts, &file);
+        if (count == 0 && file.file == NULL)
+            break;
+        ssize_t done = count ? c->transport->ops->write(c->transport, parts, count)
+                             : send_file_part(c, &file);
+        if (done == TRANSPORT_AGAIN) {
+            c->blocked = true;
+            update_wants(c);
+            return true;
+        }
+        if (done <= 0) {
+            connection_close(c);
+            return false;
+        }
+        c->last_active_ms = c->shard->now_ms;
+        sent(c, (size_t)done);
+    }
+    if (c->blocked) {
+        c->blocked = false;
+        update_wants(c);
+    }
+    struct request *first = first_slot(c);
+    if (first && first->closes) {
+        connection_close(c);
+        return false;
+    }
+    return true;
+}
+
+void connection_writable(struct connection *c)
+{
+    needs_turn(c);
+}
+
+void connection_turn(struct connection *c)
+{
+    if (!send_replies(c) || !resume_input(c))
+        return;
+    if (c->paused && !list_contains(&c->turn_node))
+        list_append(&c->shard->paused_connections, &c->turn_node);
+}
+
+void connection_check_idle(struct connection *c)
+{
+    const struct settings *s = c->shard->broker->settings;
+    int64_t idle_ms = c->shard->now_ms - c->last_active_ms;
+    bool idle = s->connections_max_idle_ms >= 0 && c->slot_count == 0 &&
+                idle_ms > s->connections_max_idle_ms;
+    bool unread = c->blocked && idle_ms > MAX(s->connections_max_idle_ms, (int64_t)STALE_FRAME_MS);
+    bool short_of_memory = c->shard->in_flight_bytes >= (size_t)s->max_in_flight_bytes;
+    bool stale = short_of_memory && c->frame &&
+                 c->shard->now_ms - c->frame_started_ms > STALE_FRAME_MS;
+    if (idle || unread || stale)
+        connection_close(c);
+}

@@ -1,0 +1,109 @@
+#include "broker/disk_worker.h"
+
+#include "broker/shard.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+struct disk_worker {
+    struct executor executor;
+    struct shard *shard;
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t work;
+    struct list queued, finished; /* under the mutex, as all below */
+    bool stopping, mailed;
+    struct mail mail; /* on its way while `mailed` */
+};
+
+static void deliver(struct mail *mail, struct shard *shard)
+{
+    (void)shard;
+    struct disk_worker *w = CONTAINER_OF(mail, struct disk_worker, mail);
+    struct list finished;
+    list_init(&finished);
+    pthread_mutex_lock(&w->mutex);
+    list_take_all(&finished, &w->finished);
+    w->mailed = false;
+    pthread_mutex_unlock(&w->mutex);
+    for (struct list_node *node; (node = list_pop(&finished));) {
+        struct job *job = CONTAINER_OF(node, struct job, node);
+        job->done(job);
+    }
+}
+
+static void finish(struct disk_worker *w, struct job *job)
+{
+    pthread_mutex_lock(&w->mutex);
+    list_append(&w->finished, &job->node);
+    bool post = !w->mailed;
+    w->mailed = true;
+    pthread_mutex_unlock(&w->mutex);
+    if (post)
+        shard_post(w->shard, &w->mail);
+}
+
+static void *run(void *context)
+{
+    struct disk_worker *w = context;
+    pthread_mutex_lock(&w->mutex);
+    for (;;) {
+        struct list_node *node = list_pop(&w->queued);
+        if (node == NULL && w->stopping)
+            break;
+        if (node == NULL) {
+            pthread_cond_wait(&w->work, &w->mutex);
+            continue;
+        }
+        pthread_mutex_unlock(&w->mutex);
+        struct job *job = CONTAINER_OF(node, struct job, node);
+        job->run(job);
+        finish(w, job);
+        pthread_mutex_lock(&w->mutex);
+    }
+    pthread_mutex_unlock(&w->mutex);
+    return NULL;
+}
+
+static void submit(struct executor *executor, struct job *job)
+{
+    struct disk_worker *w = CONTAINER_OF(executor, struct disk_worker, executor);
+    pthread_mutex_lock(&w->mutex);
+    list_append(&w->queued, &job->node);
+    pthread_cond_signal(&w->work);
+    pthread_mutex_unlock(&w->mutex);
+}
+
+struct disk_worker *disk_worker_start(struct shard *shard, const char *name)
+{
+    struct disk_worker *w = xcalloc(1, sizeof *w);
+    w->executor.submit = submit;
+    w->shard = shard;
+    w->mail.deliver = deliver;
+    list_init(&w->queued);
+    list_init(&w->finished);
+    pthread_mutex_init(&w->mutex, NULL);
+    pthread_cond_init(&w->work, NULL);
+    int error = pthread_create(&w->thread, NULL, run, w);
+    ASSERT(error == 0);
+    pthread_setname_np(w->thread, name);
+    return w;
+}
+
+struct executor *disk_worker_executor(struct disk_worker *w)
+{
+    return &w->executor;
+}
+
+void disk_worker_stop(struct disk_worker *w)
+{
+    pthread_mutex_lock(&w->mutex);
+    w->stopping = true;
+    pthread_cond_signal(&w->work);
+    pthread_mutex_unlock(&w->mutex);
+    pthread_join(w->thread, NULL);
+    ASSERT(!w->mailed); /* the shard took its mail before it let the worker go */
+    pthread_mutex_destroy(&w->mutex);
+    pthread_cond_destroy(&w->work);
+    free(w);
+}

@@ -1,0 +1,19 @@
+/* A thread that does what may block: the shard's journal writes, or its checkpoints and cold reads.
+ *
+ * Jobs run one after the other; their done() comes back to the shard as mail, several at once when
+ * several are finished. */
+#ifndef BROKER_DISK_WORKER_H
+#define BROKER_DISK_WORKER_H
+
+#include "base/workers.h"
+
+struct shard;
+struct disk_worker;
+
+/* `name` is the thread's name (at most 15 characters). */
+struct disk_worker *disk_worker_start(struct shard *shard, const char *name);
+struct executor *disk_worker_executor(struct disk_worker *w);
+/* Runs what is queued, ends the thread, frees it. Jobs that finish are still mailed. */
+void disk_worker_stop(struct disk_worker *w);
+
+#endif

@@ -1,0 +1,6 @@
+#include "broker/broker.h"
+
+int main(void)
+{
+    return 0;
+}

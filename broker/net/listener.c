@@ -1,0 +1,186 @@
+#include "broker/net/listener.h"
+
+#include "base/units.h"
+#include "broker/net/loop.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { BACKLOG = 1024, ACCEPTS_PER_EVENT = 64, RETRY_MS = 100 };
+
+struct listener {
+    struct listener_options options;
+    int descriptor;
+    int spare; /* given up for a moment to refuse a client when descriptors run out */
+    struct event *accept_event, *retry_event;
+    int next_loop;
+};
+
+enum error endpoint_parse(struct bytes text, struct endpoint *out, struct message *message)
+{
+    const uint8_t *scheme = memmem(text.data, text.size, "://", 3);
+    if (scheme) {
+        struct bytes rest = bytes_from(text, (size_t)(scheme - text.data) + 3);
+        const uint8_t *colon = memrchr(rest.data, ':', rest.size);
+        int64_t port;
+        if (colon &&
+            parse_i64(bytes_from(rest, (size_t)(colon + 1 - rest.data)), &port) && port >= 0 &&
+            port <= 65535) {
+            struct bytes host = bytes_of(rest.data, (size_t)(colon - rest.data));
+            if (host.size >= 2 && host.data[0] == '[' && host.data[host.size - 1] == ']')
+                host = bytes_of(host.data + 1, host.size - 2);
+            *out = (struct endpoint){xstrndup((const char *)text.data, (size_t)(scheme - text.data)),
+                                     xstrndup((const char *)host.data, host.size), (int32_t)port};
+            if (strcmp(out->listener, "PLAINTEXT") == 0)
+                return ERR_OK;
+            message_set(message, "listener %s: only PLAINTEXT is built", out->listener);
+            endpoint_free(out);
+            return ERR_INVALID;
+        }
+    }
+    message_set(message, "%.*s: expected PLAINTEXT://host:port", BYTES_PRINTF(text));
+    return ERR_INVALID;
+}
+
+void endpoint_free(struct endpoint *e)
+{
+    free(e->listener);
+    free(e->host);
+    *e = (struct endpoint){0};
+}
+
+/* Loopback is local: pacing (BBR) only slows it, so cubic unless told otherwise. */
+static void tune(const struct listener *l, int descriptor, const struct sockaddr *address)
+{
+    int on = 1;
+    setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(descriptor, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    const char *congestion = l->options.congestion;
+    if (congestion[0] == '\0' && address->sa_family == AF_INET) {
+        struct sockaddr_in in;
+        memcpy(&in, address, sizeof in);
+        if (ntohl(in.sin_addr.s_addr) >> 24 == 127)
+            congestion = "cubic";
+    }
+    if (congestion[0])
+        setsockopt(descriptor, IPPROTO_TCP, TCP_CONGESTION, congestion, (socklen_t)strlen(congestion));
+}
+
+/* Out of descriptors: the loop would spin on a socket that stays readable. One client is accepted
+ * with the spare and closed, and accepting pauses for a moment. */
+static void pause_accepting(struct listener *l)
+{
+    trace_log(l->options.trace, TRACE_WARN, "accepting pauses", F_STRING("reason", strerror(errno)));
+    close(l->spare);
+    int refused = accept(l->descriptor, NULL, NULL);
+    if (refused >= 0)
+        close(refused);
+    l->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    event_del(l->accept_event);
+    struct timeval wait = {0, RETRY_MS * 1000};
+    event_add(l->retry_event, &wait);
+}
+
+static void retry(evutil_socket_t descriptor, short what, void *context)
+{
+    (void)descriptor, (void)what;
+    struct listener *l = context;
+    event_add(l->accept_event, NULL);
+}
+
+static void acceptable(evutil_socket_t descriptor, short what, void *context)
+{
+    (void)what;
+    struct listener *l = context;
+    for (int i = 0; i < ACCEPTS_PER_EVENT; i++) {
+        struct sockaddr_storage address;
+        socklen_t size = sizeof address;
+        int accepted = accept4(descriptor, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (accepted < 0) {
+            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+                pause_accepting(l);
+            return;
+        }
+        char host[64] = "unknown";
+        getnameinfo((struct sockaddr *)&address, size, host, sizeof host, NULL, 0, NI_NUMERICHOST);
+        tune(l, accepted, (struct sockaddr *)&address);
+        loop_take_socket(l->options.loops[l->next_loop], accepted, host);
+        l->next_loop = (l->next_loop + 1) % l->options.loop_count;
+    }
+}
+
+static int bind_and_listen(const struct addrinfo *a)
+{
+    int descriptor = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (descriptor < 0)
+        return -1;
+    int on = 1;
+    setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bind(descriptor, a->ai_addr, a->ai_addrlen) == 0 && listen(descriptor, BACKLOG) == 0)
+        return descriptor;
+    int error = errno;
+    close(descriptor);
+    errno = error;
+    return -1;
+}
+
+static int32_t bound_port(int descriptor)
+{
+    struct sockaddr_storage address;
+    socklen_t size = sizeof address;
+    char port[16];
+    if (getsockname(descriptor, (struct sockaddr *)&address, &size) != 0 ||
+        getnameinfo((struct sockaddr *)&address, size, NULL, 0, port, sizeof port, NI_NUMERICSERV) != 0)
+        return 0;
+    return atoi(port);
+}
+
+enum error listener_open(const struct listener_options *options, struct endpoint *endpoint,
+                         struct listener **out, struct message *message)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found = NULL;
+    char port[16];
+    snprintf(port, sizeof port, "%d", endpoint->port);
+    int error = getaddrinfo(endpoint->host[0] ? endpoint->host : NULL, port, &hints, &found);
+    if (error != 0) {
+        message_set(message, "cannot listen on %s:%s: %s", endpoint->host, port, gai_strerror(error));
+        return ERR_NETWORK;
+    }
+    int descriptor = bind_and_listen(found);
+    freeaddrinfo(found);
+    if (descriptor < 0) {
+        message_set(message, "cannot listen on %s:%s: %s", endpoint->host, port, strerror(errno));
+        return ERR_NETWORK;
+    }
+    struct listener *l = xcalloc(1, sizeof *l);
+    l->options = *options;
+    l->descriptor = descriptor;
+    l->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    l->accept_event = event_new(options->base, descriptor, EV_READ | EV_PERSIST, acceptable, l);
+    l->retry_event = event_new(options->base, -1, 0, retry, l);
+    endpoint->port = bound_port(descriptor);
+    *out = l;
+    return ERR_OK;
+}
+
+void listener_start(struct listener *l)
+{
+    event_add(l->accept_event, NULL);
+}
+
+void listener_close(struct listener *l)
+{
+    event_free(l->accept_event);
+    event_free(l->retry_event);
+    close(l->descriptor);
+    close(l->spare);
+    free(l);
+}

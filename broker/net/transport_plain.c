@@ -1,0 +1,110 @@
+#include "broker/net/transport_plain.h"
+
+#include "broker/net/loop.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct plain_transport {
+    struct transport transport;
+    struct loop *loop;
+    struct connection *connection;
+    int descriptor;
+    struct event *read_event, *write_event;
+    bool reading, writing;
+};
+
+static struct plain_transport *plain(struct transport *t)
+{
+    return CONTAINER_OF(t, struct plain_transport, transport);
+}
+
+static ssize_t outcome(ssize_t result)
+{
+    if (result > 0)
+        return result;
+    if (result < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+        return TRANSPORT_AGAIN;
+    return TRANSPORT_CLOSED;
+}
+
+static ssize_t plain_read(struct transport *t, void *data, size_t size)
+{
+    return outcome(recv(plain(t)->descriptor, data, size, 0));
+}
+
+static ssize_t plain_write(struct transport *t, const struct iovec *parts, int count)
+{
+    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)parts, .msg_iovlen = (size_t)count};
+    return outcome(sendmsg(plain(t)->descriptor, &message, MSG_NOSIGNAL));
+}
+
+static ssize_t plain_send_file(struct transport *t, int descriptor, int64_t position, size_t size)
+{
+    off_t at = position;
+    return outcome(sendfile(plain(t)->descriptor, descriptor, &at, size));
+}
+
+static void plain_want(struct transport *t, bool read, bool write)
+{
+    struct plain_transport *p = plain(t);
+    if (read != p->reading)
+        read ? event_add(p->read_event, NULL) : event_del(p->read_event);
+    if (write != p->writing)
+        write ? event_add(p->write_event, NULL) : event_del(p->write_event);
+    p->reading = read;
+    p->writing = write;
+}
+
+static void plain_close(struct transport *t)
+{
+    struct plain_transport *p = plain(t);
+    event_free(p->read_event);
+    event_free(p->write_event);
+    close(p->descriptor);
+    free(p);
+}
+
+static const struct transport_ops plain_ops = {plain_read, plain_write, plain_send_file, plain_want,
+                                               plain_close};
+
+static void readable(evutil_socket_t descriptor, short what, void *context)
+{
+    (void)descriptor, (void)what;
+    struct plain_transport *p = context;
+    loop_woke(p->loop);
+    connection_readable(p->connection);
+}
+
+static void writable(evutil_socket_t descriptor, short what, void *context)
+{
+    (void)descriptor, (void)what;
+    struct plain_transport *p = context;
+    loop_woke(p->loop);
+    connection_writable(p->connection);
+}
+
+struct plain_transport *plain_transport_create(struct loop *loop, int descriptor)
+{
+    struct plain_transport *p = xcalloc(1, sizeof *p);
+    p->transport.ops = &plain_ops;
+    p->loop = loop;
+    p->descriptor = descriptor;
+    p->read_event = event_new(loop_base(loop), descriptor, EV_READ | EV_PERSIST, readable, p);
+    p->write_event = event_new(loop_base(loop), descriptor, EV_WRITE | EV_PERSIST, writable, p);
+    return p;
+}
+
+struct transport *plain_transport_base(struct plain_transport *t)
+{
+    return &t->transport;
+}
+
+void plain_transport_serve(struct plain_transport *t, struct connection *connection)
+{
+    t->connection = connection;
+}

@@ -1,0 +1,232 @@
+#include "broker/settings.h"
+
+#include "base/properties.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* One load under way. */
+struct loading {
+    struct settings *out;
+    struct settings_source *sources;
+    struct buffer *faults, *ignored;
+    struct arena arena;
+    const struct settings_load *load;
+};
+
+static void add_fault(struct loading *l, const char *from, const char *text)
+{
+    buffer_printf(l->faults, "%s: %s\n", from, text);
+}
+
+static void apply(struct loading *l, const char *from, struct bytes key, struct bytes value)
+{
+    struct message message = {""};
+    const struct setting *row = setting_find(broker_setting_table, key);
+    if (row == NULL) {
+        const char *near = setting_suggest(broker_setting_table, key);
+        message_set(&message, "%.*s: unknown key", BYTES_PRINTF(key));
+        add_fault(l, from, message.text);
+        if (near)
+            buffer_printf(l->faults, "  did you mean %s?\n", near);
+        return;
+    }
+    if (row->type == SETTING_IGNORED) {
+        buffer_printf(l->ignored, "%s%s", l->ignored->size ? "," : "", row->key);
+        return;
+    }
+    if (setting_set(row, l->out, value, &message) != ERR_OK) {
+        add_fault(l, from, message.text);
+        return;
+    }
+    size_t at = (size_t)(row - broker_setting_table);
+    l->out->explicit_rows[at / 64] |= (uint64_t)1 << at % 64;
+    if (l->sources)
+        snprintf(l->sources[at].from, sizeof l->sources[at].from, "%s", from);
+}
+
+static const char *environment_value(const struct settings_load *load, struct bytes name)
+{
+    for (const char *const *e = load->environment; e && *e; e++) {
+        if (strncmp(*e, (const char *)name.data, name.size) == 0 && (*e)[name.size] == '=')
+            return *e + name.size + 1;
+    }
+    return NULL;
+}
+
+static bool read_whole(const char *path, struct buffer *out)
+{
+    FILE *file = fopen(path, "rb");
+    if (file == NULL)
+        return false;
+    for (uint8_t *at; (at = buffer_reserve(out, 65536));) {
+        size_t got = fread(at, 1, 65536, file);
+        out->size += got;
+        if (got == 0)
+            break;
+    }
+    bool whole = !ferror(file) && !out->overflowed;
+    fclose(file);
+    return whole;
+}
+
+/* Replaces ${env:NAME} and ${file:/path}; false with a fault noted. */
+static bool expand(struct loading *l, const char *from, struct bytes *value)
+{
+    struct buffer out;
+    buffer_init(&out, 1 << 20);
+    struct bytes left = *value;
+    bool fine = true;
+    while (fine && left.size) {
+        const uint8_t *open = memmem(left.data, left.size, "${", 2);
+        const uint8_t *close = open ? memchr(open, '}', left.size - (size_t)(open - left.data)) : NULL;
+        if (close == NULL)
+            break;
+        buffer_append(&out, left.data, (size_t)(open - left.data));
+        struct bytes name = bytes_of(open + 2, (size_t)(close - open) - 2);
+        if (bytes_starts_with(name, BYTES_LITERAL("env:"))) {
+            const char *text = environment_value(l->load, bytes_from(name, 4));
+            fine = text != NULL;
+            buffer_append_string(&out, text ? text : "");
+        } else if (bytes_starts_with(name, BYTES_LITERAL("file:"))) {
+            char *path = bytes_to_string(bytes_from(name, 5));
+            fine = read_whole(path, &out);
+            free(path);
+            while (out.size && out.data[out.size - 1] == '\n')
+                out.size--;
+        } else {
+            fine = false;
+        }
+        if (!fine)
+            buffer_printf(l->faults, "%s: cannot resolve ${%.*s}: use ${env:NAME} or ${file:/path}\n",
+                          from, BYTES_PRINTF(name));
+        left = bytes_from(left, (size_t)(close + 1 - left.data));
+    }
+    buffer_append_bytes(&out, left);
+    *value = arena_copy(&l->arena, buffer_view(&out));
+    buffer_free(&out);
+    return fine;
+}
+
+enum { DEEPEST_INCLUDE = 8 };
+
+static void load_file(struct loading *l, const char *path, int depth)
+{
+    struct buffer text;
+    buffer_init(&text, 16 << 20);
+    if (depth > DEEPEST_INCLUDE || !read_whole(path, &text)) {
+        add_fault(l, path, depth > DEEPEST_INCLUDE ? "included too deeply" : "cannot be read");
+        buffer_free(&text);
+        return;
+    }
+    struct bytes copy = arena_copy(&l->arena, buffer_view(&text));
+    buffer_free(&text);
+    struct properties_reader r = properties_reader_of(copy, false);
+    struct property p;
+    struct message message;
+    char from[128];
+    while (properties_next(&r, &l->arena, &p, &message)) {
+        snprintf(from, sizeof from, "%.100s:%d", path, p.line);
+        if (!expand(l, from, &p.value))
+            continue;
+        if (bytes_equal_string(p.key, "include")) {
+            char *name = bytes_to_string(p.value);
+            load_file(l, name, depth + 1);
+            free(name);
+        } else {
+            apply(l, from, p.key, p.value);
+        }
+    }
+    if (message.text[0])
+        add_fault(l, path, message.text);
+}
+
+/* KAFKA_LOG_RETENTION_HOURS is log.retention.hours; __ is _, ___ is -. */
+static size_t key_of_variable(struct bytes name, char *out, size_t room)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < name.size && size + 1 < room;) {
+        size_t run = 0;
+        while (i + run < name.size && name.data[i + run] == '_' && run < 3)
+            run++;
+        static const char marks[] = {0, '.', '_', '-'};
+        out[size++] = run ? marks[run] : (char)tolower(name.data[i]);
+        i += run ? run : 1;
+    }
+    out[size] = '\0';
+    return size;
+}
+
+static void load_environment(struct loading *l)
+{
+    static const char *const foreign[] = {"KAFKA_HEAP_OPTS", "KAFKA_OPTS", "KAFKA_JVM_PERFORMANCE_OPTS",
+                                          "KAFKA_LOG4J_OPTS", "KAFKA_JMX_OPTS", "KAFKA_HOME"};
+    for (const char *const *e = l->load->environment; e && *e; e++) {
+        const char *equals = strchr(*e, '=');
+        if (equals == NULL || strncmp(*e, "KAFKA_", 6) != 0)
+            continue;
+        struct bytes name = bytes_of(*e, (size_t)(equals - *e));
+        bool skip = false;
+        for (size_t i = 0; i < COUNT_OF(foreign); i++)
+            skip = skip || bytes_equal_string(name, foreign[i]);
+        if (skip)
+            continue;
+        char key[256], from[128];
+        size_t size = key_of_variable(bytes_from(name, 6), key, sizeof key);
+        snprintf(from, sizeof from, "env %.*s", (int)MIN(name.size, (size_t)100), name.data);
+        apply(l, from, bytes_of(key, size), bytes_string(equals + 1));
+    }
+}
+
+static void load_flags(struct loading *l)
+{
+    for (const char *const *f = l->load->flags; f && *f; f++) {
+        const char *equals = strchr(*f, '=');
+        if (equals == NULL) {
+            buffer_printf(l->faults, "-X %s: expected key=value\n", *f);
+            continue;
+        }
+        apply(l, "-X", bytes_of(*f, (size_t)(equals - *f)), bytes_string(equals + 1));
+    }
+}
+
+bool settings_is_explicit(const struct settings *s, const char *key)
+{
+    const struct setting *row = setting_find(broker_setting_table, bytes_string(key));
+    size_t at = (size_t)(row - broker_setting_table);
+    return row && (s->explicit_rows[at / 64] >> at % 64 & 1);
+}
+
+static void check_together(struct loading *l)
+{
+    const struct settings *s = l->out;
+    if (strchr(s->log_dirs, ','))
+        add_fault(l, "log.dirs", "one directory only; several are not supported");
+    if (s->group_min_session_ms > s->group_max_session_ms)
+        add_fault(l, "group.min.session.timeout.ms", "is above group.max.session.timeout.ms");
+}
+
+enum error settings_load(const struct settings_load *load, struct settings *out,
+                         struct settings_source *sources, struct buffer *faults,
+                         struct buffer *ignored)
+{
+    struct loading l = {out, sources, faults, ignored, {0}, load};
+    arena_init(&l.arena, 64 << 20);
+    memset(out, 0, sizeof *out);
+    settings_defaults(broker_setting_table, out);
+    for (size_t i = 0; sources && broker_setting_table[i].key; i++)
+        snprintf(sources[i].from, sizeof sources[i].from, "default");
+    if (load->file)
+        load_file(&l, load->file, 0);
+    load_environment(&l);
+    load_flags(&l);
+    check_together(&l);
+    arena_free(&l.arena);
+    return faults->size ? ERR_INVALID : ERR_OK;
+}
+
+void settings_unload(struct settings *s)
+{
+    settings_free(broker_setting_table, s);
+}
