@@ -4,6 +4,7 @@
 #define STORAGE_CATALOG_H
 
 #include "base/error.h"
+#include "base/buffer.h"
 #include "protocol/reader.h"
 
 #include <stdatomic.h>
@@ -39,7 +40,10 @@ MUST_USE enum error topic_from_row(struct bytes key, struct bytes value, struct 
  * O(1). Making a change costs O(topics): changes are rare. */
 struct catalog;
 struct catalog *catalog_create_empty(void);
-/* The snapshot with `topic` added or replaced (same id); takes over nothing, refs what it keeps. */
+/* The snapshot of many topics at once (at start), in any order; refs them. */
+struct catalog *catalog_create(struct topic *const *topics, size_t count);
+/* The snapshot with `topic` added or replaced (same id); takes over nothing, refs what it keeps.
+ * The caller has looked for another topic of this name or one that collides with it. */
 struct catalog *catalog_with(const struct catalog *c, struct topic *topic);
 struct catalog *catalog_without(const struct catalog *c, struct uuid id);
 struct catalog *catalog_ref(struct catalog *c);

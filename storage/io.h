@@ -20,6 +20,7 @@ enum io_flags {
 
 enum { IO_ALIGNMENT = 4096 }; /* of address, position and size with IO_DIRECT */
 
+struct trace;
 struct io_file; /* opaque to everybody but the implementation */
 struct io;
 
@@ -35,10 +36,11 @@ struct io_ops {
     enum error (*sync)(struct io *io, struct io_file *file); /* fdatasync */
     enum error (*truncate)(struct io *io, struct io_file *file, int64_t size);
     enum error (*size)(struct io *io, struct io_file *file, int64_t *out);
-    /* Reserves blocks so that later writes below `size` cannot meet a full disk. */
+    /* Reserves blocks so that later writes below `size` cannot meet a full disk. A shorter file
+     * grows to `size`, with zeros. */
     enum error (*reserve)(struct io *io, struct io_file *file, int64_t size);
     enum error (*rename)(struct io *io, const char *from, const char *to);
-    enum error (*unlink)(struct io *io, const char *path);
+    enum error (*unlink)(struct io *io, const char *path); /* a directory: ERR_INVALID */
     enum error (*make_directory)(struct io *io, const char *path); /* ERR_OK when it exists */
     enum error (*remove_directory)(struct io *io, const char *path); /* must be empty */
     enum error (*sync_directory)(struct io *io, const char *path);
@@ -58,17 +60,22 @@ struct io {
     const struct io_ops *ops;
 };
 
-/* The kernel's files. */
+/* The kernel's files. May be used from any thread. */
 struct io *io_posix(void);
+/* Where refusals are logged: once, with path and reason. Called before threads start; without it
+ * nothing is logged. */
+void io_posix_set_trace(struct trace *trace);
 
 /* One buffer; see io_ops.write. */
 MUST_USE enum error io_write(struct io *io, struct io_file *file, const void *data, size_t size,
                              int64_t position);
-/* A whole small file into a buffer (appended). */
+/* A whole small file into a buffer (appended). ERR_TOO_LARGE: more than the buffer's maximum. */
 MUST_USE enum error io_read_file(struct io *io, const char *path, struct buffer *out);
-/* Writes a new file, syncs it, renames it over `path` and syncs the directory. */
+/* Writes a new file (path with .new), syncs it, renames it over `path` and syncs the directory. */
 MUST_USE enum error io_replace_file(struct io *io, const char *path, struct bytes content);
-/* Removes a directory and everything in it. */
+/* Makes a directory and those above it that are missing; their names are durable on return. */
+MUST_USE enum error io_make_path(struct io *io, const char *path);
+/* Removes a directory and everything in it; ERR_OK when there is none. */
 MUST_USE enum error io_remove_tree(struct io *io, const char *path);
 
 #endif

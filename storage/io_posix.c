@@ -1,0 +1,310 @@
+#include "base/trace.h"
+#include "storage/io.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+struct io_file {
+    int descriptor;
+    char path[];
+};
+
+struct posix_io {
+    struct io io;
+    struct trace *trace;
+};
+
+static struct posix_io *posix_of(struct io *io)
+{
+    return CONTAINER_OF(io, struct posix_io, io);
+}
+
+/* The one place that sees errno: logs what is not an ordinary answer. */
+static enum error refused(struct io *io, const char *call, const char *path)
+{
+    int reason = errno;
+    switch (reason) {
+    case ENOENT:
+    case ENOTDIR:
+        return ERR_NOT_FOUND;
+    case EEXIST:
+    case ENOTEMPTY:
+        return ERR_EXISTS;
+    default:
+        break;
+    }
+    char text[128];
+    trace_log(posix_of(io)->trace, TRACE_ERROR, "file operation refused", F_STRING("call", call),
+              F_STRING("path", path), F_STRING("reason", strerror_r(reason, text, sizeof text)));
+    return reason == ENOSPC || reason == EDQUOT ? ERR_NO_SPACE : ERR_IO;
+}
+
+static enum error posix_open(struct io *io, const char *path, int flags, struct io_file **out)
+{
+    int how = O_CLOEXEC;
+    how |= (flags & IO_WRITE) == 0 ? O_RDONLY : (flags & IO_READ) ? O_RDWR : O_WRONLY;
+    how |= (flags & IO_CREATE) ? O_CREAT : 0;
+    how |= (flags & IO_DIRECT) ? O_DIRECT | O_DSYNC : 0;
+    int descriptor;
+    do {
+        descriptor = open(path, how, 0640);
+    } while (descriptor < 0 && errno == EINTR);
+    if (descriptor < 0 && errno == EINVAL && (flags & IO_DIRECT))
+        return ERR_UNSUPPORTED;
+    if (descriptor < 0)
+        return refused(io, "open", path);
+    struct io_file *file = xmalloc(sizeof *file + strlen(path) + 1);
+    file->descriptor = descriptor;
+    strcpy(file->path, path);
+    *out = file;
+    return ERR_OK;
+}
+
+static void posix_close(struct io *io, struct io_file *file)
+{
+    (void)io;
+    close(file->descriptor);
+    free(file);
+}
+
+static enum error posix_read(struct io *io, struct io_file *file, void *data, size_t size,
+                             int64_t position, size_t *got)
+{
+    *got = 0;
+    while (*got < size) {
+        ssize_t count =
+            pread(file->descriptor, (uint8_t *)data + *got, size - *got, position + (int64_t)*got);
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count < 0)
+            return refused(io, "read", file->path);
+        if (count == 0)
+            break;
+        *got += (size_t)count;
+    }
+    return ERR_OK;
+}
+
+/* Steps over `done` bytes of a vector: returns how many whole parts they cover, and leaves the rest
+ * in *inside. */
+static int parts_covered(const struct iovec *parts, int count, size_t done, size_t *inside)
+{
+    int covered = 0;
+    while (covered < count && done >= parts[covered].iov_len)
+        done -= parts[covered++].iov_len;
+    *inside = done;
+    return covered;
+}
+
+static ssize_t write_once(int descriptor, const struct iovec *parts, int count, int64_t position)
+{
+    ssize_t written;
+    do {
+        written = pwritev(descriptor, parts, MIN(count, IOV_MAX), position);
+    } while (written < 0 && errno == EINTR);
+    return written;
+}
+
+/* What a short write left of its first unfinished part; the whole parts behind it go on as they
+ * are. */
+static ssize_t write_rest_of_part(int descriptor, const struct iovec *part, size_t inside,
+                                  int64_t position)
+{
+    struct iovec rest = {(uint8_t *)part->iov_base + inside, part->iov_len - inside};
+    return write_once(descriptor, &rest, 1, position);
+}
+
+static enum error posix_write(struct io *io, struct io_file *file, const struct iovec *parts,
+                              int count, int64_t position)
+{
+    size_t inside = 0; /* bytes of parts[0] that are written */
+    for (int left = parts_covered(parts, count, 0, &inside); left < count;) {
+        const struct iovec *at = parts + left;
+        ssize_t written = inside > 0 ? write_rest_of_part(file->descriptor, at, inside, position)
+                                     : write_once(file->descriptor, at, count - left, position);
+        if (written == 0)
+            errno = EIO;
+        if (written <= 0)
+            return refused(io, "write", file->path);
+        position += written;
+        left += parts_covered(at, count - left, inside + (size_t)written, &inside);
+    }
+    return ERR_OK;
+}
+
+static enum error posix_sync(struct io *io, struct io_file *file)
+{
+    return fdatasync(file->descriptor) == 0 ? ERR_OK : refused(io, "fdatasync", file->path);
+}
+
+static enum error posix_truncate(struct io *io, struct io_file *file, int64_t size)
+{
+    int result;
+    do {
+        result = ftruncate(file->descriptor, size);
+    } while (result < 0 && errno == EINTR);
+    return result == 0 ? ERR_OK : refused(io, "ftruncate", file->path);
+}
+
+static enum error posix_size(struct io *io, struct io_file *file, int64_t *out)
+{
+    struct stat info;
+    if (fstat(file->descriptor, &info) != 0)
+        return refused(io, "fstat", file->path);
+    *out = info.st_size;
+    return ERR_OK;
+}
+
+static enum error posix_reserve(struct io *io, struct io_file *file, int64_t size)
+{
+    int reason;
+    do {
+        reason = posix_fallocate(file->descriptor, 0, size);
+    } while (reason == EINTR);
+    if (reason == 0)
+        return ERR_OK;
+    errno = reason;
+    return refused(io, "posix_fallocate", file->path);
+}
+
+static enum error posix_rename(struct io *io, const char *from, const char *to)
+{
+    return rename(from, to) == 0 ? ERR_OK : refused(io, "rename", from);
+}
+
+static enum error posix_unlink(struct io *io, const char *path)
+{
+    if (unlink(path) == 0)
+        return ERR_OK;
+    return errno == EISDIR ? ERR_INVALID : refused(io, "unlink", path);
+}
+
+static enum error posix_make_directory(struct io *io, const char *path)
+{
+    if (mkdir(path, 0750) == 0 || errno == EEXIST)
+        return ERR_OK;
+    return refused(io, "mkdir", path);
+}
+
+static enum error posix_remove_directory(struct io *io, const char *path)
+{
+    return rmdir(path) == 0 ? ERR_OK : refused(io, "rmdir", path);
+}
+
+static enum error open_directory(struct io *io, const char *path, int *out)
+{
+    *out = open(path, O_RDONLY | O_CLOEXEC | O_DIRECTORY);
+    return *out >= 0 ? ERR_OK : refused(io, "open", path);
+}
+
+static enum error posix_sync_directory(struct io *io, const char *path)
+{
+    int descriptor;
+    enum error error = open_directory(io, path, &descriptor);
+    if (error != ERR_OK)
+        return error;
+    if (fsync(descriptor) != 0)
+        error = refused(io, "fsync", path);
+    close(descriptor);
+    return error;
+}
+
+static enum error posix_sync_all(struct io *io, const char *path)
+{
+    int descriptor;
+    enum error error = open_directory(io, path, &descriptor);
+    if (error != ERR_OK)
+        return error;
+    if (syncfs(descriptor) != 0)
+        error = refused(io, "syncfs", path);
+    close(descriptor);
+    return error;
+}
+
+static enum error posix_list(struct io *io, const char *path,
+                             void (*each)(void *context, const char *name), void *context)
+{
+    DIR *directory = opendir(path);
+    if (directory == NULL)
+        return refused(io, "opendir", path);
+    for (;;) {
+        errno = 0;
+        struct dirent *entry = readdir(directory);
+        if (entry == NULL)
+            break;
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            each(context, entry->d_name);
+    }
+    enum error error = errno == 0 ? ERR_OK : refused(io, "readdir", path);
+    closedir(directory);
+    return error;
+}
+
+/* The descriptor stays open: the lock is meant to end with the process. */
+static enum error posix_lock(struct io *io, const char *path)
+{
+    int descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (descriptor < 0)
+        return refused(io, "open", path);
+    if (flock(descriptor, LOCK_EX | LOCK_NB) == 0)
+        return ERR_OK;
+    enum error error = errno == EWOULDBLOCK ? ERR_BUSY : refused(io, "flock", path);
+    close(descriptor);
+    return error;
+}
+
+static enum error posix_free_bytes(struct io *io, const char *path, int64_t *out)
+{
+    struct statvfs info;
+    if (statvfs(path, &info) != 0)
+        return refused(io, "statvfs", path);
+    *out = (int64_t)(info.f_bavail * info.f_frsize);
+    return ERR_OK;
+}
+
+static int posix_descriptor(struct io *io, struct io_file *file)
+{
+    (void)io;
+    return file->descriptor;
+}
+
+static const struct io_ops posix_ops = {
+    .open = posix_open,
+    .close = posix_close,
+    .read = posix_read,
+    .write = posix_write,
+    .sync = posix_sync,
+    .truncate = posix_truncate,
+    .size = posix_size,
+    .reserve = posix_reserve,
+    .rename = posix_rename,
+    .unlink = posix_unlink,
+    .make_directory = posix_make_directory,
+    .remove_directory = posix_remove_directory,
+    .sync_directory = posix_sync_directory,
+    .sync_all = posix_sync_all,
+    .list = posix_list,
+    .lock = posix_lock,
+    .free_bytes = posix_free_bytes,
+    .descriptor = posix_descriptor,
+};
+
+static struct posix_io posix = {{&posix_ops}, NULL};
+
+struct io *io_posix(void)
+{
+    return &posix.io;
+}
+
+void io_posix_set_trace(struct trace *trace)
+{
+    posix.trace = trace;
+}
