@@ -39,10 +39,10 @@ struct trace_field {
 
 /* trace_log(trace, TRACE_INFO, "segment rolled", F_BYTES("topic", name), F_INT("partition", 3)).
  * A NULL trace logs nothing. */
-#define trace_log(trace, level, ...)                                                               \
+#define trace_log(sink, severity, ...)                                                             \
     do {                                                                                           \
-        if ((trace) != NULL && (int)(level) <= (int)(trace)->level)                                \
-            trace_write((trace), (level), TRACE_FIELDS(__VA_ARGS__));                              \
+        if ((sink) != NULL && (int)(severity) <= (int)(sink)->level)                               \
+            trace_write((sink), (severity), TRACE_FIELDS(__VA_ARGS__));                            \
     } while (0)
 #define TRACE_FIELDS(event, ...) \
     (event), (const struct trace_field[]){__VA_ARGS__ __VA_OPT__(, ) {.type = FIELD_END}}
