@@ -1,0 +1,67 @@
+/* What the parts of the regular expressions share: the tree that the parser makes and the program
+ * that the search runs. Not for others. */
+#ifndef PROCESSORS_REGEX_TREE_H
+#define PROCESSORS_REGEX_TREE_H
+
+#include "processors/regex.h"
+
+enum { REGEX_UNLIMITED = -1 };
+
+/* Ranges of code points, both ends inclusive. `ascii` is the answer for those below 128. */
+struct regex_range {
+    uint32_t first, last;
+};
+struct regex_class {
+    struct regex_range *ranges;
+    size_t count, capacity;
+    bool negated;
+    uint64_t ascii[2];
+};
+
+enum regex_op {
+    REGEX_MATCH,
+    REGEX_CHAR,  /* code_point */
+    REGEX_CLASS, /* class */
+    REGEX_ANY,
+    REGEX_SPLIT, /* next and other */
+    REGEX_JUMP,
+    REGEX_TEXT_START,
+    REGEX_TEXT_END,
+    REGEX_LINE_START,
+    REGEX_LINE_END,
+    REGEX_WORD_EDGE,
+    REGEX_NO_WORD_EDGE,
+    /* Only in the tree: */
+    REGEX_EMPTY,
+    REGEX_CONCAT,
+    REGEX_ALTERNATIVES,
+    REGEX_REPEAT,
+};
+
+struct regex_node {
+    enum regex_op op;
+    uint32_t code_point;
+    const struct regex_class *set;
+    int min, max;                    /* REPEAT; max may be REGEX_UNLIMITED */
+    struct regex_node *child, *next; /* first child; sibling */
+};
+
+struct regex_instruction {
+    enum regex_op op;
+    uint16_t next, other;
+    uint32_t code_point;
+    const struct regex_class *set;
+};
+
+struct regex {
+    const struct regex_instruction *program; /* starts at 0 */
+    size_t count;
+    uint64_t first_bytes[4]; /* a match can only start with one of these; all set when unknown */
+};
+
+bool regex_class_has(const struct regex_class *set, uint32_t code_point);
+
+/* NULL with a message when the pattern is wrong. */
+struct regex_node *regex_parse(struct bytes pattern, struct arena *arena, struct message *message);
+
+#endif
