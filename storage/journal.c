@@ -1,0 +1,300 @@
+#include "storage/journal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+bool journal_parse_name(const char *name, uint64_t *sequence)
+{
+    int end = 0;
+    if (strlen(name) != 32 || sscanf(name, "journal-%20" SCNu64 ".log%n", sequence, &end) != 1)
+        return false;
+    return end == 32;
+}
+
+char *journal_path(const char *directory, uint64_t sequence)
+{
+    size_t size = strlen(directory) + 40;
+    char *path = xmalloc(size);
+    snprintf(path, size, "%s/journal-%020" PRIu64 ".log", directory, sequence);
+    return path;
+}
+
+char *journal_directory(const char *data_directory, int shard)
+{
+    size_t size = strlen(data_directory) + 24;
+    char *path = xmalloc(size);
+    snprintf(path, size, "%s/shard-%d", data_directory, shard);
+    return path;
+}
+
+/* Opening */
+
+struct names {
+    struct list files; /* of struct journal_file, not opened, in no order */
+    uint64_t last;
+};
+
+static void note_name(void *context, const char *name)
+{
+    struct names *names = context;
+    uint64_t sequence;
+    if (!journal_parse_name(name, &sequence))
+        return;
+    names->last = MAX(names->last, sequence);
+    struct journal_file *file = xcalloc(1, sizeof *file);
+    file->old_sequence = sequence;
+    list_append(&names->files, &file->node);
+}
+
+struct journal_file *journal_file_create(struct journal *j)
+{
+    struct journal_file *file = xcalloc(1, sizeof *file);
+    file->sequence = j->next_sequence++;
+    file->direct = j->direct;
+    return file;
+}
+
+void journal_file_free(const struct journal *j, struct journal_file *file)
+{
+    if (file == NULL)
+        return;
+    if (file->file)
+        j->env->io->ops->close(j->env->io, file->file);
+    free(file);
+}
+
+static void free_all(const struct journal *j, struct list *files)
+{
+    struct list_node *node;
+    while ((node = list_pop(files)))
+        journal_file_free(j, CONTAINER_OF(node, struct journal_file, node));
+}
+
+static enum error open_file(const struct journal *j, struct journal_file *file)
+{
+    struct io *io = j->env->io;
+    char *path = journal_path(j->directory, file->sequence);
+    int flags = IO_READ | IO_WRITE | IO_CREATE;
+    enum error error = ERR_UNSUPPORTED;
+    if (file->direct)
+        error = io->ops->open(io, path, flags | IO_DIRECT, &file->file);
+    if (error == ERR_UNSUPPORTED) {
+        file->direct = false;
+        error = io->ops->open(io, path, flags, &file->file);
+    }
+    if (error != ERR_OK)
+        file->file = NULL;
+    free(path);
+    return error;
+}
+
+static enum error open_reserved(const struct journal *j, struct journal_file *file)
+{
+    enum error error = open_file(j, file);
+    if (error == ERR_OK)
+        error = j->env->io->ops->reserve(j->env->io, file->file, j->file_bytes);
+    /* No reservation on this file system: a full disk is met earlier. */
+    return error == ERR_UNSUPPORTED ? ERR_OK : error;
+}
+
+/* Files of an earlier run become spares under new names; what is too many is removed. */
+static enum error adopt_files(struct journal *j, struct list *files)
+{
+    struct list adopted;
+    list_init(&adopted);
+    struct list_node *node;
+    for (size_t count = 0; (node = list_pop(files)); count++) {
+        struct journal_file *file = CONTAINER_OF(node, struct journal_file, node);
+        file->sequence = count < j->spares_max ? j->next_sequence++ : 0;
+        list_append(&adopted, &file->node);
+    }
+    enum error error = journal_recycle(j, &adopted);
+    LIST_FOR_EACH(at, &adopted)
+    {
+        struct journal_file *file = CONTAINER_OF(at, struct journal_file, node);
+        file->direct = j->direct;
+        if (error == ERR_OK && file->sequence != 0)
+            error = open_reserved(j, file);
+        j->direct = file->direct;
+    }
+    if (error == ERR_OK)
+        journal_recycled(j, &adopted);
+    free_all(j, &adopted);
+    return error;
+}
+
+static enum error first_file(struct journal *j)
+{
+    if (list_is_empty(&j->spares)) {
+        struct journal_file *file = journal_file_create(j);
+        enum error error = journal_prepare(j, file);
+        if (error != ERR_OK) {
+            journal_file_free(j, file);
+            return error;
+        }
+        journal_add_spare(j, file);
+    }
+    j->current = CONTAINER_OF(list_pop(&j->spares), struct journal_file, node);
+    j->spare_count--;
+    return ERR_OK;
+}
+
+enum error journal_open(struct journal *j, struct env *env, const char *directory,
+                        int64_t file_bytes, size_t spares_max, struct message *message)
+{
+    *j = (struct journal){.env = env, .file_bytes = file_bytes, .spares_max = spares_max};
+    j->directory = xstrdup(directory);
+    j->direct = true;
+    list_init(&j->full);
+    list_init(&j->spares);
+    struct names names = {.last = 0};
+    list_init(&names.files);
+    enum error error = io_make_path(env->io, directory);
+    if (error == ERR_OK)
+        error = env->io->ops->list(env->io, directory, note_name, &names);
+    j->next_sequence = names.last + 1;
+    if (error == ERR_OK)
+        error = adopt_files(j, &names.files);
+    if (error == ERR_OK)
+        error = first_file(j);
+    free_all(j, &names.files);
+    if (error != ERR_OK) {
+        message_set(message, "cannot prepare the journal in %s: %s", directory, error_text(error));
+        journal_close(j);
+    }
+    return error;
+}
+
+void journal_close(struct journal *j)
+{
+    free_all(j, &j->full);
+    free_all(j, &j->spares);
+    journal_file_free(j, j->current);
+    j->current = NULL;
+    free(j->directory);
+    j->directory = NULL;
+}
+
+/* Writing */
+
+bool journal_place(struct journal *j, size_t size, struct journal_place *out)
+{
+    ASSERT(size > 0 && size % IO_ALIGNMENT == 0);
+    bool fits = j->position == 0 || j->position + (int64_t)size <= j->file_bytes;
+    if (!fits) {
+        struct list_node *node = list_pop(&j->spares);
+        if (node == NULL)
+            return false;
+        j->spare_count--;
+        j->current->end = j->lsn;
+        list_append(&j->full, &j->current->node);
+        j->current = CONTAINER_OF(node, struct journal_file, node);
+        j->position = 0;
+    }
+    *out = (struct journal_place){j->current, j->position, j->lsn};
+    j->position += (int64_t)size;
+    j->lsn += size;
+    return true;
+}
+
+enum error journal_write(const struct journal *j, struct journal_file *file, const uint8_t *data,
+                         size_t size, int64_t position)
+{
+    struct io *io = j->env->io;
+    enum error error = io_write(io, file->file, data, size, position);
+    if (error == ERR_UNSUPPORTED && file->direct) {
+        /* Some file systems accept the flag and refuse the write. */
+        io->ops->close(io, file->file);
+        file->direct = false;
+        error = open_file(j, file);
+        if (error == ERR_OK)
+            error = io_write(io, file->file, data, size, position);
+    }
+    if (error == ERR_OK && !file->direct)
+        error = io->ops->sync(io, file->file);
+    return error;
+}
+
+/* Spares */
+
+enum error journal_prepare(const struct journal *j, struct journal_file *file)
+{
+    struct io *io = j->env->io;
+    enum error error = open_reserved(j, file);
+    if (error == ERR_OK)
+        error = io->ops->sync(io, file->file);
+    if (error == ERR_OK)
+        error = io->ops->sync_directory(io, j->directory);
+    return error;
+}
+
+void journal_add_spare(struct journal *j, struct journal_file *file)
+{
+    j->direct &= file->direct;
+    list_append(&j->spares, &file->node);
+    j->spare_count++;
+}
+
+void journal_take_dead(struct journal *j, lsn_t lsn, struct list *out)
+{
+    size_t spares = j->spare_count;
+    LIST_FOR_EACH_SAFE(node, &j->full)
+    {
+        struct journal_file *file = CONTAINER_OF(node, struct journal_file, node);
+        if (file->end > lsn)
+            break;
+        list_remove(&file->node);
+        list_append(out, &file->node);
+        file->old_sequence = file->sequence;
+        file->sequence = spares++ < j->spares_max ? j->next_sequence++ : 0;
+    }
+}
+
+static enum error recycle_file(const struct journal *j, const struct journal_file *file)
+{
+    struct io *io = j->env->io;
+    char *from = journal_path(j->directory, file->old_sequence);
+    char *to = journal_path(j->directory, file->sequence);
+    enum error error =
+        file->sequence == 0 ? io->ops->unlink(io, from) : io->ops->rename(io, from, to);
+    free(from);
+    free(to);
+    return error;
+}
+
+enum error journal_recycle(const struct journal *j, struct list *files)
+{
+    enum error error = ERR_OK;
+    LIST_FOR_EACH(node, files)
+    {
+        if (error == ERR_OK)
+            error = recycle_file(j, CONTAINER_OF(node, struct journal_file, node));
+    }
+    if (error == ERR_OK && !list_is_empty(files))
+        error = j->env->io->ops->sync_directory(j->env->io, j->directory);
+    return error;
+}
+
+void journal_recycled(struct journal *j, struct list *files)
+{
+    struct list_node *node;
+    while ((node = list_pop(files))) {
+        struct journal_file *file = CONTAINER_OF(node, struct journal_file, node);
+        if (file->sequence == 0)
+            journal_file_free(j, file);
+        else
+            journal_add_spare(j, file);
+    }
+}
+
+void journal_keep(struct journal *j, struct list *files)
+{
+    struct list_node *node;
+    while ((node = files->head.previous) != &files->head) {
+        struct journal_file *file = CONTAINER_OF(node, struct journal_file, node);
+        list_remove(node);
+        file->sequence = file->old_sequence;
+        list_prepend(&j->full, &file->node);
+    }
+}

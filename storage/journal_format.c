@@ -1,0 +1,154 @@
+#include "storage/journal_format.h"
+
+#include "base/crc32c.h"
+
+enum {
+    AT_MAGIC = 0,
+    AT_LENGTH = 4,
+    AT_CRC = 8,
+    AT_SHARD = 12,
+    AT_ENTRIES = 16,
+    AT_FLAGS = 20,
+    AT_RUN = 24,
+    AT_SEQUENCE = 32,
+    AT_LSN = 40,
+    AT_DURABLE = 48,
+    AT_CHECKPOINT = 56, /* 64-79: zeros */
+};
+
+/* Everything but the field of the checksum itself. */
+static uint32_t group_crc(const uint8_t *data, size_t length)
+{
+    uint32_t crc = crc32c(0, data, AT_CRC);
+    return crc32c(crc, data + AT_SHARD, length - AT_SHARD);
+}
+
+void journal_group_seal(uint8_t *data, const struct journal_group *group)
+{
+    ASSERT(group->length >= JOURNAL_HEADER_SIZE && group->length <= JOURNAL_GROUP_MAX);
+    ASSERT(group->durable <= group->lsn && group->checkpoint <= group->durable);
+    memset(data, 0, JOURNAL_HEADER_SIZE);
+    memset(data + group->length, 0, journal_padded(group->length) - group->length);
+    store_be32(data + AT_MAGIC, JOURNAL_MAGIC);
+    store_be32(data + AT_LENGTH, group->length);
+    store_be32(data + AT_SHARD, group->shard);
+    store_be32(data + AT_ENTRIES, group->entries);
+    store_be32(data + AT_FLAGS, group->flags);
+    store_be64(data + AT_RUN, group->run);
+    store_be64(data + AT_SEQUENCE, group->sequence);
+    store_be64(data + AT_LSN, group->lsn);
+    store_be64(data + AT_DURABLE, group->durable);
+    store_be64(data + AT_CHECKPOINT, group->checkpoint);
+    store_be32(data + AT_CRC, group_crc(data, group->length));
+}
+
+bool journal_group_read(struct bytes b, struct journal_group *out)
+{
+    if (b.size < JOURNAL_HEADER_SIZE || load_be32(b.data + AT_MAGIC) != JOURNAL_MAGIC)
+        return false;
+    *out = (struct journal_group){
+        .length = load_be32(b.data + AT_LENGTH),
+        .shard = load_be32(b.data + AT_SHARD),
+        .entries = load_be32(b.data + AT_ENTRIES),
+        .flags = load_be32(b.data + AT_FLAGS),
+        .run = load_be64(b.data + AT_RUN),
+        .sequence = load_be64(b.data + AT_SEQUENCE),
+        .lsn = load_be64(b.data + AT_LSN),
+        .durable = load_be64(b.data + AT_DURABLE),
+        .checkpoint = load_be64(b.data + AT_CHECKPOINT),
+    };
+    return out->length >= JOURNAL_HEADER_SIZE && out->length <= JOURNAL_GROUP_MAX;
+}
+
+bool journal_group_is_whole(struct bytes group)
+{
+    return group.size >= JOURNAL_HEADER_SIZE &&
+           load_be32(group.data + AT_CRC) == group_crc(group.data, group.size);
+}
+
+/* What follows the kind, in this order. */
+enum part_field {
+    PART_LOG = 1,    /* topic id (16 bytes), partition (uvarint) */
+    PART_OFFSET = 2, /* zig-zag varlong */
+    PART_FLAGS = 4,  /* uvarint: 1 = starts a segment */
+    PART_KEY = 8,    /* size (uvarint), bytes */
+    PART_BYTES = 16, /* size (uvarint), bytes */
+};
+
+static const uint8_t part_fields[JOURNAL_PART_KINDS] = {
+    [JOURNAL_BATCH] = PART_LOG | PART_OFFSET | PART_FLAGS | PART_BYTES,
+    [JOURNAL_PUT] = PART_KEY | PART_BYTES,
+    [JOURNAL_DELETE] = PART_KEY,
+    [JOURNAL_LOG_START] = PART_LOG | PART_OFFSET,
+    [JOURNAL_LOG_REMOVED] = PART_LOG,
+};
+
+static uint8_t *write_leb128(uint8_t *at, uint64_t v)
+{
+    for (; v >= 0x80; v >>= 7)
+        *at++ = (uint8_t)(v | 0x80);
+    *at++ = (uint8_t)v;
+    return at;
+}
+
+static uint8_t *write_view(uint8_t *at, struct bytes b)
+{
+    at = write_leb128(at, b.size);
+    if (b.size > 0)
+        memcpy(at, b.data, b.size);
+    return at + b.size;
+}
+
+static struct bytes read_view(struct reader *r)
+{
+    size_t size = read_uvarint(r);
+    const uint8_t *data = read_raw(r, size);
+    return data ? bytes_of(data, size) : BYTES_NULL;
+}
+
+uint8_t *journal_part_write(uint8_t *at, const struct journal_part *part)
+{
+    ASSERT(part->kind > 0 && part->kind < JOURNAL_PART_KINDS);
+    uint8_t fields = part_fields[part->kind];
+    *at++ = (uint8_t)part->kind;
+    if (fields & PART_LOG) {
+        memcpy(at, part->topic_id.bytes, sizeof part->topic_id.bytes);
+        at = write_leb128(at + sizeof part->topic_id.bytes, (uint32_t)part->partition);
+    }
+    if (fields & PART_OFFSET)
+        at = write_leb128(at, (uint64_t)part->offset << 1 ^ (uint64_t)(part->offset >> 63));
+    if (fields & PART_FLAGS)
+        at = write_leb128(at, part->starts_segment ? 1 : 0);
+    if (fields & PART_KEY)
+        at = write_view(at, part->key);
+    if (fields & PART_BYTES)
+        at = write_view(at, part->bytes);
+    return at;
+}
+
+bool journal_part_next(struct reader *r, struct journal_part *out)
+{
+    if (r->failed || reader_left(r) == 0)
+        return false;
+    uint8_t kind = (uint8_t)read_i8(r);
+    if (kind == 0 || kind >= JOURNAL_PART_KINDS) {
+        r->failed = true;
+        return false;
+    }
+    uint8_t fields = part_fields[kind];
+    *out = (struct journal_part){.kind = kind};
+    if (fields & PART_LOG) {
+        out->topic_id = read_uuid(r);
+        out->partition = (int32_t)read_uvarint(r);
+        r->failed |= out->partition < 0;
+    }
+    if (fields & PART_OFFSET)
+        out->offset = read_varlong(r);
+    if (fields & PART_FLAGS)
+        out->starts_segment = read_uvarint(r) & 1;
+    if (fields & PART_KEY)
+        out->key = read_view(r);
+    if (fields & PART_BYTES)
+        out->bytes = read_view(r);
+    return !r->failed;
+}

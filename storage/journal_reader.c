@@ -1,0 +1,286 @@
+#include "storage/journal_reader.h"
+
+#include "storage/journal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { SCAN_BYTES = 256 << 10 };
+
+/* A file and what its first group says. */
+struct found_file {
+    uint64_t sequence;
+    struct io_file *file;
+    int64_t size;
+    bool starts; /* a whole group of this run stands at its beginning */
+    lsn_t start;
+    bool consumed; /* read to its end, or before the mark */
+};
+
+struct journal_reader {
+    struct env *env;
+    char *directory;
+    uint32_t shard;
+    uint64_t run;
+    lsn_t lsn; /* of the group that is expected next */
+    struct found_file *files, *current;
+    size_t file_count, file_capacity;
+    int64_t position;
+    bool closed_in_order, mark_missing;
+};
+
+static void note_file(void *context, const char *name)
+{
+    struct journal_reader *r = context;
+    uint64_t sequence;
+    if (!journal_parse_name(name, &sequence))
+        return;
+    if (r->file_count == r->file_capacity) {
+        r->file_capacity = r->file_capacity ? r->file_capacity * 2 : 8;
+        r->files = xrealloc(r->files, r->file_capacity * sizeof *r->files);
+    }
+    r->files[r->file_count++] = (struct found_file){.sequence = sequence};
+}
+
+/* The header at a position, if it belongs to this run, shard and file. */
+static enum error read_header(struct journal_reader *r, const struct found_file *f,
+                              int64_t position, struct journal_group *group, bool *ours)
+{
+    uint8_t header[JOURNAL_HEADER_SIZE];
+    size_t got;
+    *ours = false;
+    enum error error =
+        r->env->io->ops->read(r->env->io, f->file, header, sizeof header, position, &got);
+    if (error == ERR_OK)
+        *ours = journal_group_read(bytes_of(header, got), group) && group->run == r->run &&
+                group->shard == r->shard && group->sequence == f->sequence;
+    return error;
+}
+
+/* The whole group at a position, or NULL. The header may be ours and the group not whole. */
+static enum error read_group(struct journal_reader *r, const struct found_file *f, int64_t position,
+                             struct journal_group *group, struct shared_buffer **out)
+{
+    *out = NULL;
+    bool ours;
+    enum error error = read_header(r, f, position, group, &ours);
+    if (error != ERR_OK || !ours || (int64_t)group->length > f->size - position)
+        return error;
+    struct shared_buffer *buffer = shared_buffer_create(group->length);
+    if (buffer == NULL)
+        return ERR_NO_MEMORY;
+    size_t got;
+    error = r->env->io->ops->read(r->env->io, f->file, buffer->data, buffer->size, position, &got);
+    if (error == ERR_OK && got == buffer->size &&
+        journal_group_is_whole(bytes_of(buffer->data, buffer->size)))
+        *out = buffer;
+    else
+        shared_buffer_unref(buffer);
+    return error;
+}
+
+static enum error open_file(struct journal_reader *r, struct found_file *f)
+{
+    struct io *io = r->env->io;
+    char *path = journal_path(r->directory, f->sequence);
+    enum error error = io->ops->open(io, path, IO_READ, &f->file);
+    free(path);
+    if (error != ERR_OK) {
+        f->file = NULL;
+        return error;
+    }
+    error = io->ops->size(io, f->file, &f->size);
+    struct journal_group group;
+    struct shared_buffer *first = NULL;
+    if (error == ERR_OK)
+        error = read_group(r, f, 0, &group, &first);
+    f->starts = first != NULL;
+    f->start = first ? group.lsn : 0;
+    shared_buffer_unref(first);
+    return error;
+}
+
+enum error journal_reader_open(struct env *env, const char *directory, uint32_t shard,
+                               const struct journal_mark *mark, struct journal_reader **out)
+{
+    struct journal_reader *r = xcalloc(1, sizeof *r);
+    *r = (struct journal_reader){.env = env, .shard = shard, .run = mark->run, .lsn = mark->lsn};
+    r->directory = xstrdup(directory);
+    r->mark_missing = mark->sequence != 0;
+    enum error error = env->io->ops->list(env->io, directory, note_file, r);
+    if (error == ERR_NOT_FOUND)
+        error = ERR_OK; /* the run ended before it made its directory */
+    for (size_t i = 0; i < r->file_count && error == ERR_OK; i++) {
+        struct found_file *f = &r->files[i];
+        error = open_file(r, f);
+        f->consumed = f->starts && f->start < mark->lsn;
+        if (f->sequence != mark->sequence)
+            continue;
+        r->mark_missing = false;
+        r->current = f;
+        r->position = mark->position;
+    }
+    if (error != ERR_OK) {
+        journal_reader_close(r);
+        return error;
+    }
+    *out = r;
+    return ERR_OK;
+}
+
+void journal_reader_close(struct journal_reader *r)
+{
+    if (r == NULL)
+        return;
+    for (size_t i = 0; i < r->file_count; i++) {
+        if (r->files[i].file)
+            r->env->io->ops->close(r->env->io, r->files[i].file);
+    }
+    free(r->files);
+    free(r->directory);
+    free(r);
+}
+
+/* The file whose first group is the expected one. */
+static struct found_file *next_file(struct journal_reader *r)
+{
+    for (size_t i = 0; i < r->file_count; i++) {
+        struct found_file *f = &r->files[i];
+        if (f != r->current && f->starts && f->start == r->lsn)
+            return f;
+    }
+    return NULL;
+}
+
+enum error journal_reader_next(struct journal_reader *r, struct journal_group *group,
+                               struct shared_buffer **bytes)
+{
+    *bytes = NULL;
+    enum error error = ERR_OK;
+    if (r->current)
+        error = read_group(r, r->current, r->position, group, bytes);
+    if (error == ERR_OK && *bytes && group->lsn != r->lsn) {
+        shared_buffer_unref(*bytes);
+        *bytes = NULL;
+    }
+    if (error == ERR_OK && *bytes == NULL) {
+        struct found_file *next = next_file(r);
+        if (next == NULL)
+            return ERR_OK;
+        if (r->current)
+            r->current->consumed = true;
+        r->current = next;
+        r->position = 0;
+        error = read_group(r, next, 0, group, bytes);
+    }
+    if (error != ERR_OK || *bytes == NULL)
+        return error;
+    r->position += (int64_t)journal_padded(group->length);
+    r->lsn += journal_padded(group->length);
+    r->closed_in_order = group->flags & JOURNAL_CLOSED;
+    return ERR_OK;
+}
+
+/* Whether a whole group of this run, later than the expected one, stands in a file at `from` or
+ * behind. */
+static enum error find_later_group(struct journal_reader *r, const struct found_file *f,
+                                   int64_t from, uint8_t *chunk, bool *found)
+{
+    for (int64_t at = from; at < f->size && !*found; at += SCAN_BYTES) {
+        size_t got;
+        enum error error = r->env->io->ops->read(r->env->io, f->file, chunk, SCAN_BYTES, at, &got);
+        if (error != ERR_OK)
+            return error;
+        for (size_t i = 0; i < got && !*found; i += IO_ALIGNMENT) {
+            struct journal_group group;
+            if (!journal_group_read(bytes_of(chunk + i, got - i), &group) || group.run != r->run ||
+                group.sequence != f->sequence || group.lsn <= r->lsn)
+                continue;
+            struct shared_buffer *whole;
+            error = read_group(r, f, at + (int64_t)i, &group, &whole);
+            if (error != ERR_OK)
+                return error;
+            *found = whole != NULL;
+            shared_buffer_unref(whole);
+        }
+    }
+    return ERR_OK;
+}
+
+static enum error later_group_exists(struct journal_reader *r, bool *found)
+{
+    uint8_t *chunk = xmalloc(SCAN_BYTES);
+    enum error error = ERR_OK;
+    *found = false;
+    for (size_t i = 0; i < r->file_count && error == ERR_OK && !*found; i++) {
+        struct found_file *f = &r->files[i];
+        if (f != r->current && f->consumed)
+            continue;
+        int64_t from = f == r->current ? r->position + IO_ALIGNMENT : 0;
+        error = find_later_group(r, f, from, chunk, found);
+    }
+    free(chunk);
+    return error;
+}
+
+enum error journal_reader_judge(struct journal_reader *r, enum journal_end *end,
+                                struct journal_mark *at, int64_t *cut_bytes)
+{
+    *end = JOURNAL_ENDED;
+    *cut_bytes = 0;
+    *at = (struct journal_mark){.run = r->run,
+                                .lsn = r->lsn,
+                                .sequence = r->current ? r->current->sequence : 0,
+                                .position = r->position};
+    if (r->closed_in_order)
+        return ERR_OK;
+    bool later, ours = false;
+    enum error error = later_group_exists(r, &later);
+    if (error != ERR_OK)
+        return error;
+    struct journal_group group;
+    if (r->current)
+        error = read_header(r, r->current, r->position, &group, &ours);
+    if (ours && group.lsn == r->lsn)
+        *cut_bytes = group.length;
+    later |= r->mark_missing;
+    *end = later ? JOURNAL_DAMAGED : *cut_bytes > 0 ? JOURNAL_TORN : JOURNAL_ENDED;
+    return error;
+}
+
+static enum error copy_file(struct journal_reader *r, const struct found_file *f)
+{
+    struct io *io = r->env->io;
+    char *path = journal_path(r->directory, f->sequence);
+    size_t size = strlen(path) + sizeof ".damaged";
+    path = xrealloc(path, size);
+    strcat(path, ".damaged");
+    struct io_file *copy = NULL;
+    enum error error = io->ops->open(io, path, IO_READ | IO_WRITE | IO_CREATE, &copy);
+    uint8_t *chunk = xmalloc(SCAN_BYTES);
+    size_t got = 1;
+    for (int64_t at = 0; error == ERR_OK && got > 0; at += (int64_t)got) {
+        error = io->ops->read(io, f->file, chunk, SCAN_BYTES, at, &got);
+        if (error == ERR_OK && got > 0)
+            error = io_write(io, copy, chunk, got, at);
+    }
+    if (error == ERR_OK)
+        error = io->ops->sync(io, copy);
+    if (copy)
+        io->ops->close(io, copy);
+    free(chunk);
+    free(path);
+    return error;
+}
+
+enum error journal_reader_keep_copies(struct journal_reader *r)
+{
+    enum error error = ERR_OK;
+    for (size_t i = 0; i < r->file_count && error == ERR_OK; i++) {
+        if (&r->files[i] == r->current || !r->files[i].consumed)
+            error = copy_file(r, &r->files[i]);
+    }
+    if (error == ERR_OK)
+        error = r->env->io->ops->sync_directory(r->env->io, r->directory);
+    return error;
+}

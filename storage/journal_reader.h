@@ -1,0 +1,44 @@
+/* Reads a shard's journal after a run has ended, from a checkpointed position on.
+ *
+ * A run writes one group at a time and the next only when the last is durable. So only the very
+ * last group can be torn: what is not whole, with whole groups of the same run behind it, was
+ * damaged after it was durable. The reader tells the two apart and never skips. */
+#ifndef STORAGE_JOURNAL_READER_H
+#define STORAGE_JOURNAL_READER_H
+
+#include "base/env.h"
+#include "base/shared_buffer.h"
+#include "storage/journal_format.h"
+
+/* Where a checkpoint left off; the value of a row of kind ROW_JOURNAL. */
+struct journal_mark {
+    uint64_t start; /* counts the starts of the broker */
+    uint64_t run;
+    lsn_t lsn;
+    uint64_t sequence; /* of the file in which lsn lies; 0: the run had written nothing */
+    int64_t position;
+};
+
+enum journal_end {
+    JOURNAL_ENDED, /* nothing more was written */
+    JOURNAL_TORN,  /* the last group is not whole: it was never acknowledged */
+    JOURNAL_DAMAGED,
+};
+
+struct journal_reader;
+
+MUST_USE enum error journal_reader_open(struct env *env, const char *directory, uint32_t shard,
+                                        const struct journal_mark *mark,
+                                        struct journal_reader **out);
+void journal_reader_close(struct journal_reader *r); /* NULL is fine */
+
+/* The next whole group, with its own reference to the bytes (header included); NULL at the end. */
+MUST_USE enum error journal_reader_next(struct journal_reader *r, struct journal_group *group,
+                                        struct shared_buffer **bytes);
+/* How the journal ended: asked once journal_reader_next gave NULL. */
+MUST_USE enum error journal_reader_judge(struct journal_reader *r, enum journal_end *end,
+                                         struct journal_mark *at, int64_t *cut_bytes);
+/* Copies the files from `at` on beside themselves, as <name>.damaged, synced. */
+MUST_USE enum error journal_reader_keep_copies(struct journal_reader *r);
+
+#endif
