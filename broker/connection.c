@@ -4,6 +4,7 @@
 #include "broker/request.h"
 #include "storage/log_slice.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -465,6 +466,12 @@ void connection_turn(struct connection *c)
         return;
     if (c->paused && !list_contains(&c->turn_node))
         list_append(&c->shard->paused_connections, &c->turn_node);
+}
+
+void connection_stop_reading(struct connection *c)
+{
+    c->doomed = true;
+    update_wants(c);
 }
 
 void connection_check_idle(struct connection *c)

@@ -45,6 +45,8 @@ void connection_close(struct connection *c);
 void connection_expect(struct connection *c, struct request *request);
 /* A request of it has its reply (or none): on the home shard. */
 void connection_finished(struct connection *c, struct request *request);
+/* Takes no further requests; replies under way still leave. */
+void connection_stop_reading(struct connection *c);
 /* At the end of the turn: sends what is ready, looks again at input that had to wait. */
 void connection_turn(struct connection *c);
 /* Now and then: closes it if it was idle for too long, or if its unfinished frame holds memory that

@@ -1,3 +1,4 @@
+#include "broker/broker.h"
 #include "broker/connection.h"
 #include "broker/handlers/handlers.h"
 #include "broker/request.h"
@@ -48,9 +49,8 @@ static void route(struct shard *shard, struct request *request)
  * client can choose again; its body is not read (KIP-511). */
 static bool is_unknown_api_versions(const struct request *request)
 {
-    return request->header.api_key == API_API_VERSIONS && request->api &&
-           (request->header.api_version > request->api->max_version ||
-            request->header.api_version < 0);
+    return request->header.api_key == API_API_VERSIONS &&
+           !api_serves(request->api, request->header.api_version);
 }
 
 /* NULL when the request can run, else why the connection ends. */
@@ -67,8 +67,7 @@ static const char *parse(struct request *request)
         return NULL;
     if (r.failed)
         return "malformed request header";
-    if (request->header.api_version < request->api->min_version ||
-        request->header.api_version > request->api->max_version)
+    if (!api_serves(request->api, request->header.api_version))
         return "unsupported version";
     request->body = arena_alloc(&request->arena, schema_size(request->api->request));
     enum error error = schema_decode(request->api->request, request->header.api_version, &r,

@@ -1,6 +1,414 @@
+/* tidemilld: arguments, configuration, threads, signals. What the broker does is elsewhere. */
+#include "base/units.h"
 #include "broker/broker.h"
+#include "broker/disk_worker.h"
+#include "broker/net/listener.h"
+#include "broker/net/loop.h"
+#include "broker/start.h"
+#include "storage/recovery.h"
 
-int main(void)
+#include <event2/event.h>
+#include <getopt.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+extern char **environ;
+
+enum { EXIT_OK = 0, EXIT_CANNOT_RUN = 1, EXIT_BAD_CONFIG = 2, EXIT_STORAGE = 4 };
+enum { FLAGS_MAX = 256, LISTENERS_MAX = 16, SHARDS_MAX = 64 };
+
+struct arguments {
+    const char *file;
+    const char *flags[FLAGS_MAX + 1];
+    int flag_count;
+    bool check, print, changed, dev;
+};
+
+struct program {
+    struct settings settings;
+    struct settings_source sources[BROKER_SETTINGS_MAX];
+    struct trace trace;
+    struct env env;
+    struct broker broker;
+    struct shard *shards[SHARDS_MAX];
+    struct loop *loops[SHARDS_MAX];
+    struct disk_worker *journal_workers[SHARDS_MAX], *background_workers[SHARDS_MAX];
+    struct event_base *base;
+    struct listener *listeners[LISTENERS_MAX];
+    struct endpoint endpoints[LISTENERS_MAX];
+    int listener_count;
+    struct kv *kv;
+    int closed_descriptor; /* counts shards that are closed */
+    int signals;
+    char dev_directory[64];
+};
+
+static const char usage[] =
+    "Usage: tidemilld [-c FILE] [-X key=value]... [-t] [--print-config [--changed]] [--dev]\n"
+    "\n"
+    "The Tidemill broker: speaks the Kafka protocol and runs stream processors.\n"
+    "\n"
+    "  -c, --config FILE    properties file with Kafka's keys\n"
+    "  -X key=value         one setting; goes before the file\n"
+    "  -t                   check the configuration and exit (0: fine, 2: not)\n"
+    "      --print-config   print every key, its value and where it came from\n"
+    "      --changed        with --print-config: only keys that were set\n"
+    "      --dev            temporary data directory, free port\n"
+    "      --version        print the version\n"
+    "\n"
+    "Example: tidemilld -X log.dirs=/var/lib/tidemill -X listeners=PLAINTEXT://127.0.0.1:9092\n";
+
+/* The exit code, or -1 to go on. */
+static int parse_arguments(int count, char **values, struct arguments *out)
 {
-    return 0;
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"print-config", no_argument, NULL, 'p'},
+        {"changed", no_argument, NULL, 'C'},      {"dev", no_argument, NULL, 'd'},
+        {"version", no_argument, NULL, 'V'},      {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    for (int c; (c = getopt_long(count, values, "c:X:th", options, NULL)) != -1;) {
+        switch (c) {
+        case 'c':
+            out->file = optarg;
+            break;
+        case 'X':
+            if (out->flag_count == FLAGS_MAX) {
+                fprintf(stderr, "tidemilld: more than %d -X flags: use a file\n", FLAGS_MAX);
+                return EXIT_BAD_CONFIG;
+            }
+            out->flags[out->flag_count++] = optarg;
+            break;
+        case 't':
+            out->check = true;
+            break;
+        case 'p':
+            out->print = true;
+            break;
+        case 'C':
+            out->changed = true;
+            break;
+        case 'd':
+            out->dev = true;
+            break;
+        case 'V':
+            printf("tidemilld %s\n", TIDEMILL_VERSION);
+            return EXIT_OK;
+        case 'h':
+            fputs(usage, stdout);
+            return EXIT_OK;
+        default:
+            fputs("hint: tidemilld --help\n", stderr);
+            return EXIT_BAD_CONFIG;
+        }
+    }
+    if (optind < count) {
+        fprintf(stderr, "tidemilld: unexpected argument %s\nhint: tidemilld --help\n", values[optind]);
+        return EXIT_BAD_CONFIG;
+    }
+    return -1;
+}
+
+static void print_config(const struct program *p, bool changed)
+{
+    for (size_t i = 0; broker_setting_table[i].key; i++) {
+        const struct setting *row = &broker_setting_table[i];
+        if (row->type == SETTING_IGNORED || (changed && strcmp(p->sources[i].from, "default") == 0))
+            continue;
+        struct buffer value;
+        buffer_init(&value, 1 << 20);
+        setting_format(row, &p->settings, &value);
+        printf("%s=%s  # %s\n", row->key, buffer_c_string(&value), p->sources[i].from);
+        buffer_free(&value);
+    }
+}
+
+static bool prepare_dev(struct program *p, struct arguments *a)
+{
+    static char directory[96];
+    snprintf(p->dev_directory, sizeof p->dev_directory, "/tmp/tidemill-dev-XXXXXX");
+    if (mkdtemp(p->dev_directory) == NULL) {
+        perror(p->dev_directory);
+        return false;
+    }
+    snprintf(directory, sizeof directory, "log.dirs=%s", p->dev_directory);
+    /* In front, so that explicit flags win. */
+    memmove(a->flags + 3, a->flags, (size_t)a->flag_count * sizeof a->flags[0]);
+    a->flags[0] = directory;
+    a->flags[1] = "auto.create.topics.enable=true";
+    a->flags[2] = "listeners=PLAINTEXT://127.0.0.1:0";
+    a->flag_count += 3;
+    return true;
+}
+
+/* Every fault is listed; nothing starts half-configured. */
+static int load_settings(struct program *p, struct arguments *a)
+{
+    if (a->dev && (a->flag_count + 3 > FLAGS_MAX || !prepare_dev(p, a)))
+        return EXIT_CANNOT_RUN;
+    struct buffer faults, ignored;
+    buffer_init(&faults, 1 << 20);
+    buffer_init(&ignored, 1 << 16);
+    struct settings_load load = {a->file, a->flags, (const char *const *)environ};
+    enum error error = settings_load(&load, &p->settings, p->sources, &faults, &ignored);
+    if (error)
+        fprintf(stderr, "%stidemilld: bad configuration, nothing started\n", buffer_c_string(&faults));
+    p->trace = (struct trace){.level = (enum trace_level)p->settings.log_level,
+                              .format = (enum trace_format)p->settings.log_format,
+                              .clock = clock_system()};
+    if (!error && ignored.size)
+        trace_log(&p->trace, TRACE_INFO, "keys without meaning here are ignored",
+                  F_BYTES("keys", buffer_view(&ignored)));
+    buffer_free(&faults);
+    buffer_free(&ignored);
+    return error ? EXIT_BAD_CONFIG : -1;
+}
+
+/* --- stopping --- */
+
+static void stop_now(struct broker *broker, int exit_code, const char *reason)
+{
+    trace_log(broker->env->trace, TRACE_ERROR, "broker stops", F_STRING("reason", reason));
+    fprintf(stderr, "tidemilld: %s\n", reason);
+    _exit(exit_code); /* after a failed sync nothing more may be written */
+}
+
+static void closed(void *context, struct shard *shard)
+{
+    (void)shard;
+    struct program *p = context;
+    uint64_t one = 1;
+    (void)!write(p->closed_descriptor, &one, sizeof one);
+}
+
+struct close_mail {
+    struct mail mail;
+    struct program *program;
+};
+
+static void begin_close(struct mail *mail, struct shard *shard)
+{
+    struct close_mail *m = CONTAINER_OF(mail, struct close_mail, mail);
+    shard_close(shard, closed, m->program);
+    free(m);
+}
+
+static void stop_shards(struct program *p)
+{
+    for (int i = 0; i < p->broker.shard_count; i++) {
+        struct close_mail *m = xcalloc(1, sizeof *m);
+        m->mail.deliver = begin_close;
+        m->program = p;
+        shard_post(p->shards[i], &m->mail);
+    }
+    for (uint64_t count = 0, more; count < (uint64_t)p->broker.shard_count; count += more) {
+        if (read(p->closed_descriptor, &more, sizeof more) != sizeof more)
+            more = 0;
+    }
+    for (int i = 0; i < p->broker.shard_count; i++)
+        loop_stop(p->loops[i]);
+}
+
+static void on_signal(evutil_socket_t number, short what, void *context)
+{
+    (void)what;
+    struct program *p = context;
+    if (number == SIGHUP || number == SIGUSR1) {
+        trace_log(&p->trace, TRACE_INFO, "status", F_INT("topics", catalog_count(p->shards[0]->catalog)));
+        return;
+    }
+    if (p->signals++ > 0)
+        _exit(EXIT_OK); /* asked twice: the data stays consistent */
+    trace_log(&p->trace, TRACE_INFO, "stopping", F_STRING("signal", strsignal((int)number)));
+    event_base_loopbreak(p->base);
+}
+
+/* --- starting --- */
+
+static bool open_listeners(struct program *p, struct message *message)
+{
+    struct listener_options options = {.base = p->base,
+                                       .loops = p->loops,
+                                       .loop_count = p->broker.shard_count,
+                                       .congestion = p->settings.socket_congestion,
+                                       .max_connections = p->settings.max_connections,
+                                       .trace = &p->trace};
+    size_t at = 0;
+    struct bytes list = bytes_string(p->settings.listeners);
+    for (struct bytes item; !bytes_is_null(item = setting_list_next(list, &at));) {
+        struct endpoint *e = &p->endpoints[p->listener_count];
+        if (p->listener_count == LISTENERS_MAX) {
+            message_set(message, "more than %d listeners", LISTENERS_MAX);
+            return false;
+        }
+        if (endpoint_parse(item, e, message) ||
+            listener_open(&options, e, &p->listeners[p->listener_count], message))
+            return false;
+        p->listener_count++;
+    }
+    p->broker.advertised = p->endpoints[0];
+    if (p->settings.advertised_listeners[0] == '\0')
+        return true;
+    at = 0;
+    list = bytes_string(p->settings.advertised_listeners);
+    return endpoint_parse(setting_list_next(list, &at), &p->broker.advertised, message) == ERR_OK;
+}
+
+static bool open_shards(struct program *p, struct message *message)
+{
+    for (int i = 0; i < p->broker.shard_count; i++) {
+        p->loops[i] = loop_create(&p->broker, i);
+        p->shards[i] = loop_shard(p->loops[i]);
+        p->journal_workers[i] = disk_worker_start(p->shards[i], "journal");
+        p->background_workers[i] = disk_worker_start(p->shards[i], "background");
+    }
+    for (int i = 0; i < p->broker.shard_count; i++) {
+        struct shard_workers workers = {disk_worker_executor(p->journal_workers[i]),
+                                        disk_worker_executor(p->background_workers[i])};
+        if (shard_open(p->shards[i], p->kv, &workers, message))
+            return false;
+    }
+    return true;
+}
+
+/* One shard per two cores up to four: on small machines a hand-off between CPUs costs more than a
+ * second loop brings (docs/performance.md). */
+static int choose_shards(const struct settings *s)
+{
+    if (s->shards > 0)
+        return (int)s->shards;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return (int)MAX(1, MIN(cores / 2, 4));
+}
+
+static void raise_limits(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    /* Frames of up to some megabytes come and go: keep their memory instead of giving it back to
+     * the system and faulting it in again. */
+    mallopt(M_MMAP_THRESHOLD, 64 << 20);
+    mallopt(M_TRIM_THRESHOLD, 64 << 20);
+    mallopt(M_ARENA_MAX, 2);
+}
+
+static void announce(struct program *p, const struct recovery_report *report, int64_t started_ns)
+{
+    char addresses[256] = "";
+    for (int i = 0; i < p->listener_count; i++)
+        snprintf(addresses + strlen(addresses), sizeof addresses - strlen(addresses), "%s%s://%.100s:%d",
+                 i ? "," : "", p->endpoints[i].listener, p->endpoints[i].host, p->endpoints[i].port);
+    double seconds = (double)(clock_system()->monotonic_ns(clock_system()) - started_ns) / 1e9;
+    trace_log(&p->trace, TRACE_INFO, "tidemilld " TIDEMILL_VERSION, F_STRING("data", p->settings.log_dirs),
+              F_STRING("listeners", addresses), F_INT("shards", p->broker.shard_count),
+              F_INT("logs", report->logs));
+    char text[64];
+    snprintf(text, sizeof text, "ready in %.3fs", seconds);
+    trace_log(&p->trace, TRACE_INFO, text, F_STRING("listeners", addresses));
+}
+
+static int cannot_run(const char *message)
+{
+    fprintf(stderr, "tidemilld: %s\n", message);
+    return EXIT_CANNOT_RUN;
+}
+
+static void serve(struct program *p)
+{
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+    struct event *events[COUNT_OF(numbers)];
+    for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+        events[i] = evsignal_new(p->base, numbers[i], on_signal, p);
+        event_add(events[i], NULL);
+    }
+    for (int i = 0; i < p->listener_count; i++)
+        listener_start(p->listeners[i]);
+    event_base_dispatch(p->base);
+    for (int i = 0; i < p->listener_count; i++)
+        listener_close(p->listeners[i]);
+    stop_shards(p);
+    for (size_t i = 0; i < COUNT_OF(numbers); i++)
+        event_free(events[i]);
+}
+
+static void dismantle(struct program *p)
+{
+    for (int i = 0; i < p->broker.shard_count; i++) {
+        disk_worker_stop(p->journal_workers[i]);
+        disk_worker_stop(p->background_workers[i]);
+        shard_dismantle(p->shards[i]);
+    }
+    for (int i = 0; i < p->broker.shard_count; i++)
+        loop_free(p->loops[i]);
+    p->kv->driver->close(p->kv);
+    if (p->settings.advertised_listeners[0])
+        endpoint_free(&p->broker.advertised);
+    for (int i = 0; i < p->listener_count; i++)
+        endpoint_free(&p->endpoints[i]);
+    event_base_free(p->base);
+    close(p->closed_descriptor);
+    libevent_global_shutdown();
+    settings_unload(&p->settings);
+}
+
+static int run(struct program *p)
+{
+    int64_t started_ns = clock_system()->monotonic_ns(clock_system());
+    p->env = (struct env){clock_system(), random_system(), &p->trace, io_posix(), kv_leveldb()};
+    p->broker = (struct broker){.env = &p->env,
+                                .settings = &p->settings,
+                                .shards = p->shards,
+                                .shard_count = choose_shards(&p->settings),
+                                .node_id = (int32_t)p->settings.node_id,
+                                .stop = stop_now};
+    p->base = event_base_new();
+    p->closed_descriptor = eventfd(0, EFD_CLOEXEC);
+    struct message message = {""};
+    struct recovery_report report = {0};
+    struct recovery_options recovery = {p->settings.log_dirs, p->broker.shard_count,
+                                        p->settings.journal_file_bytes};
+    if (!open_listeners(p, &message))
+        return cannot_run(message.text);
+    if (recovery_run(&p->env, &recovery, &p->kv, &report, &message))
+        return cannot_run(message.text);
+    if (!open_shards(p, &message))
+        return cannot_run(message.text);
+    for (int i = 0; i < p->broker.shard_count; i++)
+        loop_start(p->loops[i]);
+    announce(p, &report, started_ns);
+    serve(p);
+    dismantle(p);
+    if (p->dev_directory[0])
+        (void)!io_remove_tree(io_posix(), p->dev_directory);
+    return EXIT_OK;
+}
+
+int main(int count, char **values)
+{
+    static struct program program;
+    static struct arguments arguments;
+    int code = parse_arguments(count, values, &arguments);
+    if (code < 0)
+        code = load_settings(&program, &arguments);
+    if (code >= 0)
+        return code;
+    if (arguments.print)
+        print_config(&program, arguments.changed);
+    if (arguments.check || arguments.print) {
+        settings_unload(&program.settings);
+        return EXIT_OK;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    raise_limits();
+    return run(&program);
 }

@@ -1,4 +1,8 @@
-/* A partition as its shard sees it: the log, its topic's settings, who waits for it. */
+/* A partition as its shard sees it: the log, its topic's settings, who waits for it.
+ *
+ * Partitions come and go with catalog snapshots (partitions_apply_catalog). One that a handler's job
+ * still reads (`jobs`) is out of the shard's map at once when its topic is deleted, but lives until
+ * the last job is back. */
 #ifndef BROKER_PARTITION_H
 #define BROKER_PARTITION_H
 
@@ -14,6 +18,8 @@ struct partition {
     struct list waits; /* fetches and time look-ups that wait for it: waits.h */
     struct list tasks; /* runner.h: tasks that read it */
     int64_t last_append_ms;
+    struct list_node upkeep; /* in the ring that upkeep.h walks */
+    int32_t jobs; /* of handlers, on its log: partition_hold, partition_release */
     bool deleted; /* dropped while jobs still run on its log */
 };
 
@@ -27,8 +33,19 @@ struct partition *partition_find(struct shard *shard, struct uuid topic_id, int3
 int64_t partition_append(struct shard *shard, struct partition *partition,
                          struct shared_buffer *buffer, uint8_t *batch, size_t size);
 
+/* Keeps the partition while a job uses its log. The release may free it. */
+void partition_hold(struct partition *partition);
+void partition_release(struct shard *shard, struct partition *partition);
+
 /* Brings this shard's partitions in line with a new catalog snapshot: opens new ones, applies new
  * settings, drops deleted ones. Takes over the reference. */
 void partitions_apply_catalog(struct shard *shard, struct catalog *catalog);
+
+/* Makes the shard ready to hold partitions: its waits, its upkeep, the store's callback. Store,
+ * timers and settings must be there. */
+void partitions_start(struct shard *shard);
+/* Drops everything of partitions_start and all partitions, their logs stay with the store. No job
+ * may be running. */
+void partitions_stop(struct shard *shard);
 
 #endif

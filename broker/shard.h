@@ -22,6 +22,7 @@ struct request;
 struct controller;  /* controller.h: shard 0 only */
 struct runner;      /* runner.h: this shard's processor tasks */
 struct fetch_waits; /* waits.h */
+struct upkeep;      /* upkeep.h */
 
 struct shard {
     int id;
@@ -36,6 +37,7 @@ struct shard {
     struct controller *controller;
     struct runner *runner;
     struct fetch_waits *waits;
+    struct upkeep *upkeep; /* retention and the like, of its partitions */
     struct executor *background; /* for read and time jobs */
     int64_t now_ms, wall_ms;     /* of this turn */
     struct list connections;

@@ -195,7 +195,7 @@ static bool pending_is_over(void *context, void *value)
 
 static bool is_over(const struct group *g, const struct group_member *m, int64_t now_ms)
 {
-    if (m->must_sync && g->sync_deadline_ms <= now_ms && m->sync_token == NULL)
+    if (m->must_sync && g->sync_deadline_ms <= now_ms)
         return true;
     return !group_member_waits(m) && m->session_deadline_ms <= now_ms;
 }

@@ -32,6 +32,7 @@ enum group_state {
 
 enum {
     GROUP_BYTES_MAX = 16 << 20, /* protocols and assignments of all members together */
+    GROUP_PROTOCOLS_MAX = 100,  /* assignors that one member may offer */
     GROUP_PENDING_MAX = 10000,  /* member ids given out that did not join yet */
 };
 #define GROUP_NEVER INT64_MAX /* no deadline */

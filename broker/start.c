@@ -1,0 +1,193 @@
+#include "broker/start.h"
+
+#include "broker/connection.h"
+#include "broker/controller.h"
+#include "broker/groups/coordinator.h"
+#include "broker/partition.h"
+#include "broker/runner.h"
+#include "broker/waits.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char CLUSTER_ID_ROW[] = "Bcluster.id";
+
+static enum error add_topic(void *context, struct bytes key, struct bytes value)
+{
+    struct catalog **catalog = context;
+    struct topic *topic;
+    enum error error = topic_from_row(key, value, &topic);
+    if (error)
+        return error;
+    struct catalog *next = catalog_with(*catalog, topic);
+    catalog_unref(*catalog);
+    topic_unref(topic);
+    *catalog = next;
+    return ERR_OK;
+}
+
+static enum error load_catalog(struct shard *shard, struct message *message)
+{
+    struct catalog *catalog = catalog_create_empty();
+    uint8_t prefix = ROW_TOPIC;
+    enum error error = store_scan(shard->store, bytes_of(&prefix, 1), add_topic, &catalog);
+    if (error) {
+        message_set(message, "the topic catalog cannot be read: %s", error_text(error));
+        catalog_unref(catalog);
+        return error;
+    }
+    partitions_apply_catalog(shard, catalog);
+    return ERR_OK;
+}
+
+static enum error take_cluster_id(void *context, struct bytes key, struct bytes value)
+{
+    struct broker *broker = context;
+    if (bytes_equal_string(key, CLUSTER_ID_ROW) && value.size == sizeof broker->cluster_id - 2)
+        memcpy(broker->cluster_id, value.data, value.size);
+    return ERR_OK;
+}
+
+/* A random UUID in unpadded base64url, as Kafka's tools print it. */
+static void make_cluster_id(struct random *random, char out[24])
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    uint8_t uuid[18] = {0};
+    random_uuid(random, uuid);
+    for (int i = 0; i < 22; i++) {
+        int bit = i * 6;
+        unsigned pair = (unsigned)uuid[bit / 8] << 8 | uuid[bit / 8 + 1];
+        out[i] = digits[pair >> (10 - bit % 8) & 63];
+    }
+    out[22] = '\0';
+}
+
+/* Shard 0: reads the cluster's id, or makes it at the very first start. */
+static enum error open_cluster(struct shard *shard)
+{
+    struct broker *broker = shard->broker;
+    enum error error = store_scan(shard->store, bytes_string(CLUSTER_ID_ROW), take_cluster_id, broker);
+    if (error || broker->cluster_id[0])
+        return error;
+    make_cluster_id(shard->env->random, broker->cluster_id);
+    store_begin(shard->store);
+    store_put(shard->store, bytes_string(CLUSTER_ID_ROW), bytes_string(broker->cluster_id));
+    store_commit(shard->store, NULL);
+    return ERR_OK;
+}
+
+static void journal_failed(void *context, enum error error)
+{
+    struct shard *shard = context;
+    char reason[128];
+    snprintf(reason, sizeof reason, "the journal cannot be written: %s", error_text(error));
+    shard->broker->stop(shard->broker, 4, reason);
+}
+
+static enum error open_store(struct shard *shard, struct kv *kv, const struct shard_workers *workers,
+                             struct message *message)
+{
+    const struct settings *s = shard->broker->settings;
+    struct store_options options = {
+        .data_directory = s->log_dirs,
+        .shard = shard->id,
+        .shard_count = shard->broker->shard_count,
+        .journal_file_bytes = s->journal_file_bytes,
+        .checkpoint_bytes = s->checkpoint_bytes,
+        .checkpoint_interval_ms = s->checkpoint_interval_ms,
+        .group_bytes = (size_t)s->group_bytes,
+        .tail_cache_bytes = (size_t)s->tail_cache_bytes / (size_t)shard->broker->shard_count,
+        .unflushed_bytes = (size_t)s->unflushed_bytes / (size_t)shard->broker->shard_count,
+        .min_free_bytes = s->min_free_bytes,
+        .journal_worker = workers->journal,
+        .background_worker = workers->background,
+        .timers = &shard->timers,
+        .kv = kv,
+        .failed = journal_failed,
+        .context = shard,
+    };
+    shard->background = workers->background;
+    return store_open(shard->env, &options, &shard->store, message);
+}
+
+enum error shard_open(struct shard *shard, struct kv *kv, const struct shard_workers *workers,
+                      struct message *message)
+{
+    enum error error = open_store(shard, kv, workers, message);
+    if (error)
+        return error;
+    shard->waits = fetch_waits_create(shard);
+    shard->coordinator = coordinator_create(shard);
+    shard->runner = runner_create(shard);
+    error = coordinator_load(shard->coordinator, message);
+    if (error == ERR_OK)
+        error = load_catalog(shard, message);
+    if (error == ERR_OK)
+        error = runner_load(shard->runner, message);
+    if (error == ERR_OK && shard->id == 0) {
+        shard->controller = controller_create(shard);
+        error = controller_load(shard->controller, message);
+    }
+    if (error == ERR_OK && shard->id == 0)
+        error = open_cluster(shard);
+    return error;
+}
+
+/* --- closing --- */
+
+struct closing {
+    struct commit commit; /* an empty entry: when it is durable, all before it are answered */
+    struct mail mail;
+    struct shard *shard;
+    void (*done)(void *context, struct shard *shard);
+    void *context;
+};
+
+static void store_closed(void *context, enum error result)
+{
+    (void)result;
+    struct closing *c = context;
+    c->done(c->context, c->shard);
+    free(c);
+}
+
+/* A turn later the replies are sent, as far as the clients take them. */
+static void close_connections(struct mail *mail, struct shard *shard)
+{
+    struct closing *c = CONTAINER_OF(mail, struct closing, mail);
+    LIST_FOR_EACH_SAFE (node, &shard->connections)
+        connection_close(connection_of_node(node));
+    store_close(shard->store, store_closed, c);
+}
+
+static void answered(struct commit *commit, enum error result)
+{
+    (void)result;
+    struct closing *c = CONTAINER_OF(commit, struct closing, commit);
+    c->mail.deliver = close_connections;
+    shard_post(c->shard, &c->mail);
+}
+
+void shard_close(struct shard *shard, void (*done)(void *context, struct shard *shard), void *context)
+{
+    struct closing *c = xcalloc(1, sizeof *c);
+    c->shard = shard;
+    c->done = done;
+    c->context = context;
+    c->commit.done = answered;
+    shard->stopping = true;
+    LIST_FOR_EACH (node, &shard->connections)
+        connection_stop_reading(connection_of_node(node));
+    store_begin(shard->store);
+    store_commit(shard->store, &c->commit);
+}
+
+void shard_dismantle(struct shard *shard)
+{
+    fetch_waits_free(shard->waits);
+    coordinator_free(shard->coordinator);
+    runner_free(shard->runner);
+    controller_free(shard->controller);
+    partitions_close(shard);
+    store_free(shard->store);
+}

@@ -1,0 +1,167 @@
+#include "broker/upkeep.h"
+
+#include "broker/broker.h"
+
+#include <stdlib.h>
+
+enum {
+    TENDED_AT_ONCE = 64,      /* partitions in one turn */
+    LONGEST_ROUND_MS = 60000, /* through the whole ring */
+    SHORTEST_PAUSE_MS = 10,
+    IDLE_FILE_MS = 60000,         /* descriptors unused so long are closed */
+    CLOCK_LEAP_MS = 3600 * 1000L, /* the wall clock may gain so much on the monotonic one */
+};
+
+struct upkeep {
+    struct shard *shard;
+    struct list ring;
+    size_t count;
+    struct timer timer;
+    int64_t start_ms, start_wall_ms;
+    bool leap_said;
+};
+
+/* A log whose start moves: first the journal, then the files. */
+struct trim {
+    struct commit commit;
+    struct job job;
+    struct shard *shard;
+    struct partition *partition; /* held */
+    struct log_delete *files;
+    enum error result;
+};
+
+static void end_trim(struct trim *trim)
+{
+    partition_release(trim->shard, trim->partition);
+    free(trim);
+}
+
+static void delete_files(struct job *job)
+{
+    struct trim *trim = CONTAINER_OF(job, struct trim, job);
+    trim->result = log_delete_run(trim->files);
+}
+
+static void files_deleted(struct job *job)
+{
+    struct trim *trim = CONTAINER_OF(job, struct trim, job);
+    if (trim->result != ERR_OK)
+        trace_log(trim->shard->env->trace, TRACE_WARN, "segment files were not deleted",
+                  F_BYTES("topic", trim->partition->topic->name),
+                  F_INT("partition", trim->partition->index),
+                  F_STRING("error", error_text(trim->result)));
+    log_delete_end(trim->files);
+    end_trim(trim);
+}
+
+static void start_is_durable(struct commit *commit, enum error result)
+{
+    struct trim *trim = CONTAINER_OF(commit, struct trim, commit);
+    trim->files = result == ERR_OK ? log_delete_begin(trim->partition->log) : NULL;
+    if (trim->files == NULL) {
+        end_trim(trim);
+        return;
+    }
+    trim->job.run = delete_files;
+    trim->job.done = files_deleted;
+    trim->shard->background->submit(trim->shard->background, &trim->job);
+}
+
+static void move_start(struct shard *shard, struct partition *p, int64_t start)
+{
+    struct trim *trim = xcalloc(1, sizeof *trim);
+    trim->shard = shard;
+    trim->partition = p;
+    trim->commit.done = start_is_durable;
+    partition_hold(p);
+    trace_log(shard->env->trace, TRACE_INFO, "log start moved by retention",
+              F_BYTES("topic", p->topic->name), F_INT("partition", p->index),
+              F_INT("from_offset", log_start_offset(p->log)), F_INT("to_offset", start));
+    store_begin(shard->store);
+    store_set_log_start(shard->store, p->log, start);
+    store_commit(shard->store, &trim->commit);
+}
+
+/* The wall clock, held back to what the monotonic clock allows. */
+static int64_t trusted_wall_ms(struct upkeep *u)
+{
+    struct shard *shard = u->shard;
+    int64_t most = u->start_wall_ms + (shard->now_ms - u->start_ms) + CLOCK_LEAP_MS;
+    if (shard->wall_ms > most && !u->leap_said) {
+        u->leap_said = true;
+        trace_log(shard->env->trace, TRACE_WARN,
+                  "the wall clock leapt forward: retention does not follow until a restart",
+                  F_INT("leap_ms", shard->wall_ms - most + CLOCK_LEAP_MS));
+    }
+    return MIN(shard->wall_ms, most);
+}
+
+static void tend(struct upkeep *u, struct partition *p)
+{
+    struct shard *shard = u->shard;
+    int64_t start = log_retention_start(p->log, trusted_wall_ms(u));
+    if (start > log_start_offset(p->log))
+        move_start(shard, p, start);
+    producer_states_expire(log_producers(p->log), shard->wall_ms,
+                           shard->broker->settings->producer_id_expiration_ms);
+    log_close_idle_files(p->log, shard->now_ms - IDLE_FILE_MS);
+}
+
+static void set_timer(struct upkeep *u, size_t tended)
+{
+    int64_t round = MIN(u->shard->broker->settings->retention_check_interval_ms,
+                        (int64_t)LONGEST_ROUND_MS);
+    int64_t pause = round;
+    if (u->count > tended)
+        pause = round * (int64_t)tended / (int64_t)u->count;
+    timers_set(&u->shard->timers, &u->timer,
+               u->shard->now_ms + MAX(pause, (int64_t)SHORTEST_PAUSE_MS));
+}
+
+static void tend_some(struct timer *timer, int64_t now_ms)
+{
+    struct upkeep *u = CONTAINER_OF(timer, struct upkeep, timer);
+    size_t some = MIN(u->count, (size_t)TENDED_AT_ONCE);
+    (void)now_ms;
+    for (size_t i = 0; i < some; i++) {
+        struct list_node *node = list_pop(&u->ring);
+        list_append(&u->ring, node);
+        tend(u, CONTAINER_OF(node, struct partition, upkeep));
+    }
+    set_timer(u, some);
+}
+
+struct upkeep *upkeep_create(struct shard *shard)
+{
+    struct upkeep *u = xcalloc(1, sizeof *u);
+    u->shard = shard;
+    u->timer.fire = tend_some;
+    u->start_ms = shard->now_ms;
+    u->start_wall_ms = shard->wall_ms;
+    list_init(&u->ring);
+    set_timer(u, 0);
+    return u;
+}
+
+void upkeep_free(struct upkeep *u)
+{
+    if (u == NULL)
+        return;
+    ASSERT(u->count == 0);
+    timers_cancel(&u->shard->timers, &u->timer);
+    free(u);
+}
+
+void upkeep_add(struct shard *shard, struct partition *partition)
+{
+    list_append(&shard->upkeep->ring, &partition->upkeep);
+    shard->upkeep->count++;
+}
+
+void upkeep_remove(struct shard *shard, struct partition *partition)
+{
+    ASSERT(list_contains(&partition->upkeep));
+    list_remove(&partition->upkeep);
+    shard->upkeep->count--;
+}
