@@ -14,10 +14,12 @@ int codec_parse(struct bytes name);
  * write it, or one raw block), lz4 (frame format, several frames), zstd (several frames). Never
  * produces more than `max` bytes: ERR_TOO_LARGE. ERR_CORRUPT: not valid input. Memory grows with
  * what was really produced, never by a declared size. The result lives in the arena. */
-MUST_USE enum error decompress(enum codec codec, struct bytes in, size_t max, struct arena *arena,
-                               struct bytes *out);
+MUST_USE enum error codec_decompress(enum codec codec, struct bytes in, size_t max,
+                                     struct arena *arena, struct bytes *out);
 
-/* Appends the compressed form; level < 0: the codec's default. ERR_TOO_LARGE: the buffer's maximum. */
-MUST_USE enum error compress(enum codec codec, int level, struct bytes in, struct buffer *out);
+/* Appends the compressed form; level < 0: the codec's default. ERR_TOO_LARGE: the buffer's maximum.
+ */
+MUST_USE enum error codec_compress(enum codec codec, int level, struct bytes in,
+                                   struct buffer *out);
 
 #endif

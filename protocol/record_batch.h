@@ -1,8 +1,8 @@
 /* Kafka's record batch, format v2 (KIP-98): reading, checking and building it.
  *
- * A batch is a view of bytes as they lie in a frame or a segment. Offsets and the leader epoch stand
- * before the range of the checksum, so a log may stamp them in place; anything else needs a new
- * checksum. Layout: docs/on-disk-format.md. */
+ * A batch is a view of bytes as they lie in a frame or a segment. Offsets and the leader epoch
+ * stand before the range of the checksum, so a log may stamp them in place; anything else needs a
+ * new checksum. Layout: docs/on-disk-format.md. */
 #ifndef PROTOCOL_RECORD_BATCH_H
 #define PROTOCOL_RECORD_BATCH_H
 
@@ -93,21 +93,21 @@ bool record_header_find(const struct record *r, struct bytes name, struct record
  * result is named after Kafka's errors; `message` says which record and why. */
 enum batch_fault {
     BATCH_OK,
-    BATCH_CORRUPT,               /* CORRUPT_MESSAGE: length or checksum */
-    BATCH_OLD_FORMAT,            /* magic 0 or 1 */
-    BATCH_INVALID,               /* INVALID_RECORD: counts, deltas, control bit, keyless... */
-    BATCH_INVALID_TIMESTAMP,     /* INVALID_TIMESTAMP */
-    BATCH_UNSUPPORTED_CODEC,     /* UNSUPPORTED_COMPRESSION_TYPE */
-    BATCH_TOO_LARGE,             /* MESSAGE_TOO_LARGE */
+    BATCH_CORRUPT,           /* CORRUPT_MESSAGE: length or checksum */
+    BATCH_OLD_FORMAT,        /* magic 0 or 1 */
+    BATCH_INVALID,           /* INVALID_RECORD: counts, deltas, control bit, keyless... */
+    BATCH_INVALID_TIMESTAMP, /* INVALID_TIMESTAMP */
+    BATCH_UNSUPPORTED_CODEC, /* UNSUPPORTED_COMPRESSION_TYPE */
+    BATCH_TOO_LARGE,         /* MESSAGE_TOO_LARGE */
 };
 struct batch_rules {
-    int64_t now_ms;                              /* wall clock */
+    int64_t now_ms;                                          /* wall clock */
     int64_t timestamp_before_max_ms, timestamp_after_max_ms; /* INT64_MAX: not checked */
-    size_t max_batch_bytes;                      /* max.message.bytes */
+    size_t max_batch_bytes;                                  /* max.message.bytes */
     size_t max_uncompressed_bytes;
-    bool keys_required;                          /* a compacted topic */
-    bool zstd_allowed;                           /* Produce v7 and later */
-    bool log_append_time;                        /* the topic's message.timestamp.type */
+    bool keys_required;   /* a compacted topic */
+    bool zstd_allowed;    /* Produce v7 and later */
+    bool log_append_time; /* the topic's message.timestamp.type */
 };
 /* Checks one whole batch. `true_max_timestamp` gets the largest record timestamp. Uncompressed
  * batches are walked without any allocation; compressed ones are decompressed into `scratch`
