@@ -1,6 +1,6 @@
 /* Golden bytes: the files in golden/ hold what the Java client writes for every version of every
- * API, with the values of the fields (capture.py makes them). Each message is decoded, its fields are
- * compared by a walk of our tables, and it is encoded again and compared byte by byte. */
+ * API, with the values of the fields (capture.py makes them). Each message is decoded, its fields
+ * are compared by a walk of our tables, and it is encoded again and compared byte by byte. */
 #include "protocol/messages.h"
 #include "protocol/schema_table.h"
 #include "tests/harness/harness.h"
@@ -55,7 +55,7 @@ static struct bytes parse_hex(const char *hex, struct arena *arena)
     return bytes_of(data, size);
 }
 
-/* "== NAME VERSION request|response full|empty HEX" */
+/* "== NAME VERSION request|response full|empty HEX", or "-" for no bytes */
 static void parse_head(const char *line, struct golden *g, struct arena *arena)
 {
     char name[64], direction[16];

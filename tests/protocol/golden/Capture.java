@@ -44,7 +44,8 @@ public class Capture {
     static void captureVersion(String name, short version) throws Exception {
         for (String direction : List.of("request", "response")) {
             String kind = direction.equals("request") ? "Request" : "Response";
-            Class<?> data = Class.forName("org.apache.kafka.common.message." + name + kind + "Data");
+            Class<?> data =
+                Class.forName("org.apache.kafka.common.message." + name + kind + "Data");
             Schema[] schemas = (Schema[]) data.getField("SCHEMAS").get(null);
             if (version >= schemas.length || schemas[version] == null)
                 return;
@@ -66,8 +67,9 @@ public class Capture {
             .newInstance(new ByteBufferAccessor(written.duplicate()), version);
         if (!bytes(message, version).equals(written))
             throw new IllegalStateException(name + " " + version + " " + direction + " differs");
+        String hex = written.hasRemaining() ? HEX.formatHex(written.array()) : "-";
         System.out.println("== " + name + " " + version + " " + direction + " "
-            + variant.toString().toLowerCase() + " " + HEX.formatHex(written.array()));
+            + variant.toString().toLowerCase() + " " + hex);
         lines.forEach(System.out::println);
     }
 
@@ -179,7 +181,8 @@ public class Capture {
         for (String where : List.of("record.internal", "record"))
             try {
                 return Class.forName("org.apache.kafka.common." + where + ".MemoryRecords")
-                    .getMethod("readableRecords", ByteBuffer.class).invoke(null, ByteBuffer.wrap(raw));
+                    .getMethod("readableRecords", ByteBuffer.class)
+                    .invoke(null, ByteBuffer.wrap(raw));
             } catch (ClassNotFoundException e) {
                 continue;
             } catch (ReflectiveOperationException e) {
@@ -192,7 +195,9 @@ public class Capture {
     String text(long n) {
         if (variant == Variant.EMPTY)
             return "";
-        return n % 7 == 3 ? "long-" + n + "-".repeat(140) : n % 7 == 5 ? "Größe-" + n : "text-" + n;
+        if (n % 7 == 3)
+            return "long-" + n + "-".repeat(140);
+        return (n % 7 == 5 ? "Größe-" : "text-") + n;
     }
 
     <T> T note(String path, T value) {

@@ -7,8 +7,8 @@ Each JAR_PATH is a class path with kafka-clients and slf4j-api (joined by ':'), 
 version is taken from the first that knows it, so an older release adds the versions that the newest
 one has dropped. Run by hand when a message changes; the tests read only the files.
 
-A block is a line "== NAME VERSION request|response full|empty HEX" and one line "path=value" for
-each field. headers.txt has a line "== headers NAME VERSION REQUEST-HEADER RESPONSE-HEADER" for each.
+A block is a line "== NAME VERSION request|response full|empty HEX" ("-" for no bytes) and one line
+"path=value" for each field. headers.txt has lines "== headers NAME VERSION REQUEST RESPONSE".
 """
 import pathlib
 import subprocess
