@@ -43,9 +43,9 @@ void partitions_apply_catalog(struct shard *shard, struct catalog *catalog);
 
 /* Makes the shard ready to hold partitions: its waits, its upkeep, the store's callback. Store,
  * timers and settings must be there. */
-void partitions_start(struct shard *shard);
-/* Drops everything of partitions_start and all partitions, their logs stay with the store. No job
+void partitions_open(struct shard *shard);
+/* Drops everything of partitions_open and all partitions, their logs stay with the store. No job
  * may be running. */
-void partitions_stop(struct shard *shard);
+void partitions_close(struct shard *shard);
 
 #endif

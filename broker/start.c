@@ -5,7 +5,6 @@
 #include "broker/groups/coordinator.h"
 #include "broker/partition.h"
 #include "broker/runner.h"
-#include "broker/waits.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,7 +115,7 @@ enum error shard_open(struct shard *shard, struct kv *kv, const struct shard_wor
     enum error error = open_store(shard, kv, workers, message);
     if (error)
         return error;
-    shard->waits = fetch_waits_create(shard);
+    partitions_start(shard);
     shard->coordinator = coordinator_create(shard);
     shard->runner = runner_create(shard);
     error = coordinator_load(shard->coordinator, message);
@@ -184,10 +183,9 @@ void shard_close(struct shard *shard, void (*done)(void *context, struct shard *
 
 void shard_dismantle(struct shard *shard)
 {
-    fetch_waits_free(shard->waits);
     coordinator_free(shard->coordinator);
     runner_free(shard->runner);
     controller_free(shard->controller);
-    partitions_close(shard);
+    partitions_stop(shard);
     store_free(shard->store);
 }

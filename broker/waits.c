@@ -9,6 +9,7 @@ struct fetch_waits {
     struct shard *shard;
     struct list due;
     struct timer timer; /* set for "now" while there is due work: fires later in the turn */
+    struct list parked;
     struct fetch_sessions *sessions;
 };
 
@@ -36,6 +37,27 @@ void due_work_add(struct shard *shard, struct due_work *work)
 void due_work_cancel(struct due_work *work)
 {
     list_remove(&work->node);
+}
+
+void parked_add(struct shard *shard, struct parked *parked)
+{
+    list_append(&shard->waits->parked, &parked->node);
+}
+
+void parked_remove(struct parked *parked)
+{
+    list_remove(&parked->node);
+}
+
+void parked_end_all(struct shard *shard)
+{
+    struct list all;
+    list_init(&all);
+    list_take_all(&all, &shard->waits->parked);
+    for (struct list_node *node; (node = list_pop(&all));) {
+        struct parked *parked = CONTAINER_OF(node, struct parked, node);
+        parked->end(parked);
+    }
 }
 
 static void run_due(struct timer *timer, int64_t now_ms)
@@ -73,7 +95,11 @@ struct fetch_waits *fetch_waits_create(struct shard *shard)
     w->shard = shard;
     w->timer.fire = run_due;
     list_init(&w->due);
-    w->sessions = fetch_sessions_create((size_t)shard->broker->settings->fetch_session_slots);
+    list_init(&w->parked);
+    int32_t shards = shard->broker->shard_count;
+    int64_t slots = shard->broker->settings->fetch_session_slots;
+    w->sessions = fetch_sessions_create(
+        shard->env->random, (size_t)((slots + shards - 1) / shards), shard->id, shards);
     return w;
 }
 

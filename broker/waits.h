@@ -33,6 +33,15 @@ void due_work_cancel(struct due_work *work);
 void waits_moved(struct shard *shard, struct partition *partition);
 void waits_deleted(struct shard *shard, struct partition *partition);
 
+/* A request that waits for something to happen; a shard that stops ends them all. */
+struct parked {
+    struct list_node node;
+    void (*end)(struct parked *parked); /* answers with what there is; out of the list already */
+};
+void parked_add(struct shard *shard, struct parked *parked);
+void parked_remove(struct parked *parked);
+void parked_end_all(struct shard *shard);
+
 /* shard->waits: the due work, and the fetch sessions that live on this shard. */
 struct fetch_sessions;
 struct fetch_waits *fetch_waits_create(struct shard *shard);

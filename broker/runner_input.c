@@ -1,0 +1,184 @@
+#include "broker/runner_internal.h"
+
+#include "storage/log_slice.h"
+
+static int64_t next_offset(const struct run *run)
+{
+    return MAX(task_cursor(run->task), log_start_offset(run->partition->log));
+}
+
+bool run_has_input(const struct run *run)
+{
+    return next_offset(run) < log_durable_offset(run->partition->log);
+}
+
+void run_drop_input(struct run *run)
+{
+    log_slice_unref(run->slice);
+    shared_buffer_unref(run->copy);
+    run->slice = NULL;
+    run->copy = NULL;
+    run->piece = run->at = 0;
+}
+
+static bool has_file_pieces(const struct log_slice *slice)
+{
+    for (size_t i = 0; i < slice->piece_count; i++) {
+        if (slice->pieces[i].file)
+            return true;
+    }
+    return false;
+}
+
+static void job_ended(struct run *run)
+{
+    run->reading = false;
+    partition_release(run->runner->shard, run->partition);
+    if (run->closing)
+        run_release(run);
+    else
+        run_make_ready(run);
+}
+
+static void copy_run(struct job *job)
+{
+    struct run *run = CONTAINER_OF(job, struct run, copy_job);
+    run->copy_result =
+        log_slice_copy(run->runner->shard->env->io, run->slice, run->copy->data);
+}
+
+static void copy_done(struct job *job)
+{
+    struct run *run = CONTAINER_OF(job, struct run, copy_job);
+    if (run->copy_result) {
+        run_drop_input(run);
+        run_fail(run, "the input cannot be read");
+    }
+    job_ended(run);
+}
+
+/* Files are read on a disk worker, never here. */
+static void start_copy(struct run *run)
+{
+    run->copy = shared_buffer_create(run->slice->size);
+    if (run->copy == NULL) {
+        run_drop_input(run);
+        return;
+    }
+    run->copy_job.run = copy_run;
+    run->copy_job.done = copy_done;
+    run->reading = true;
+    partition_hold(run->partition);
+    struct executor *executor = run->runner->shard->background;
+    executor->submit(executor, &run->copy_job);
+}
+
+static void take_slice(struct run *run, struct log_slice *slice)
+{
+    run->slice = slice;
+    run->piece = run->at = 0;
+    if (slice && has_file_pieces(slice))
+        start_copy(run);
+}
+
+static void read_done(struct job *job)
+{
+    struct run *run = CONTAINER_OF(job, struct run, read.job);
+    if (run->read.result == ERR_OK && !run->closing)
+        take_slice(run, run->read.slice);
+    else
+        log_slice_unref(run->read.slice);
+    if (run->read.result == ERR_IO || run->read.result == ERR_CORRUPT)
+        run_fail(run, "the input cannot be read");
+    bool copying = run->copy != NULL;
+    if (copying)
+        partition_release(run->runner->shard, run->partition);
+    else
+        job_ended(run);
+}
+
+static void start_read(struct run *run, int64_t offset)
+{
+    run->read = (struct log_read_job){.job = {.done = read_done},
+                                      .log = run->partition->log,
+                                      .offset = offset,
+                                      .end_offset = log_durable_offset(run->partition->log),
+                                      .max_bytes = SLICE_BYTES,
+                                      .at_least_one = true};
+    run->reading = true;
+    partition_hold(run->partition);
+    log_read_submit(run->runner->shard->background, &run->read);
+}
+
+static void read_more(struct run *run)
+{
+    struct log *log = run->partition->log;
+    struct log_slice *slice = NULL;
+    int64_t offset = next_offset(run);
+    enum error error =
+        log_read(log, offset, log_durable_offset(log), SLICE_BYTES, true, &slice);
+    if (error == ERR_BUSY)
+        start_read(run, offset);
+    else if (error == ERR_OK)
+        take_slice(run, slice);
+    else
+        run_fail(run, "the input cannot be read");
+}
+
+static struct bytes rest_of_slice(const struct run *run)
+{
+    if (run->copy)
+        return bytes_of(run->copy->data + run->at, run->copy->size - run->at);
+    if (run->piece == run->slice->piece_count)
+        return BYTES_NULL;
+    const struct slice_piece *piece = &run->slice->pieces[run->piece];
+    return bytes_of(piece->at + run->at, piece->size - run->at);
+}
+
+/* Moves over `size` bytes of the slice; lets the slice go at its end. */
+static void move(struct run *run, size_t size)
+{
+    run->at += size;
+    if (run->copy) {
+        if (run->at == run->copy->size)
+            run_drop_input(run);
+        return;
+    }
+    if (run->at < run->slice->pieces[run->piece].size)
+        return;
+    run->at = 0;
+    if (++run->piece == run->slice->piece_count)
+        run_drop_input(run);
+}
+
+bool run_next_batch(struct run *run, struct bytes *batch)
+{
+    while (!run->reading && !run->failed) {
+        if (run->slice == NULL) {
+            if (!run_has_input(run))
+                return false;
+            read_more(run);
+            if (run->slice == NULL || run->reading)
+                return false;
+        }
+        struct bytes rest = rest_of_slice(run);
+        size_t size = batch_size(rest);
+        struct batch_header header;
+        if (size == 0 || size > rest.size || !batch_header_read(rest, &header)) {
+            run_fail(run, "the input is damaged");
+            return false;
+        }
+        if (batch_last_offset(&header) < task_cursor(run->task)) {
+            move(run, size);
+            continue;
+        }
+        *batch = bytes_of(rest.data, size);
+        return true;
+    }
+    return false;
+}
+
+void run_batch_done(struct run *run, struct bytes batch)
+{
+    move(run, batch.size);
+}
