@@ -1,5 +1,6 @@
 /* A fetch under way: what was asked, on which shards it is read, what it waits for.
  *
+ *   fetch.c            the course of a fetch at home
  *   handlers/fetch.c   the request and its session become items; items become the response
  *   fetch_read.c       a shard reads its items: bounds, limits, slices, cold ranges by job
  *   fetch_wait.c       too little was there: the parts wait on their partitions until enough came,
@@ -47,6 +48,7 @@ struct fetch_part {
     enum fetch_part_state state;
     uint32_t at;       /* first pass: index into part->items */
     size_t bytes, error_count;
+    size_t known_bytes; /* at home: what the part had when it was last there */
     void (*go_on)(struct fetch_part *fp); /* after a job */
     struct log_read_job job;
     struct fetch_item *job_item;
@@ -63,7 +65,7 @@ struct fetch {
     struct shard *home;
     int16_t version;
     struct fetch_item *items;
-    uint32_t count;
+    uint32_t count, failed; /* failed: items that had an error from the start */
     size_t max_bytes, min_bytes;
     int64_t max_wait_ms;
     struct scatter scatter;
@@ -82,6 +84,9 @@ struct fetch {
 /* Reads all items, waits if need be, then calls fetch->answer. Items with an error set already have
  * no owner and are left alone. */
 void fetch_start(struct fetch *fetch, const int *owners);
+
+/* Drops slices beyond max_bytes, except the first; several shards may have read too much. */
+void fetch_trim(struct fetch *fetch);
 
 /* --- between the files --- */
 

@@ -163,9 +163,11 @@ static void shard_stops(struct parked *parked)
 static void part_is_back(struct scatter *scatter, struct scatter_part *part)
 {
     struct fetch *fetch = CONTAINER_OF(scatter, struct fetch, scatter);
+    struct fetch_part *fp = fetch_part_of(part);
+    fp->known_bytes = fp->bytes;
     if (fetch->stopping)
         return;
-    if (fetch_has_enough(fetch))
+    if (fp->error_count > 0 || fetch_has_enough(fetch))
         stop_waiting(fetch);
     else
         scatter_send(part);

@@ -238,7 +238,6 @@ static bool open_listeners(struct program *p, struct message *message)
                                        .loops = p->loops,
                                        .loop_count = p->broker.shard_count,
                                        .congestion = p->settings.socket_congestion,
-                                       .max_connections = p->settings.max_connections,
                                        .trace = &p->trace};
     size_t at = 0;
     struct bytes list = bytes_string(p->settings.listeners);

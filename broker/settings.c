@@ -203,6 +203,8 @@ static void check_together(struct loading *l)
     const struct settings *s = l->out;
     if (strchr(s->log_dirs, ','))
         add_fault(l, "log.dirs", "one directory only; several are not supported");
+    if (s->admin_listeners[0])
+        add_fault(l, "tidemill.admin.listeners", "the HTTP listener is not built yet: leave it empty");
     if (s->group_min_session_ms > s->group_max_session_ms)
         add_fault(l, "group.min.session.timeout.ms", "is above group.max.session.timeout.ms");
 }

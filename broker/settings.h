@@ -12,7 +12,7 @@ struct settings {
     int64_t num_partitions, default_replication_factor;
     bool auto_create_topics, delete_topic_enable;
     int64_t max_request_bytes, connections_max_idle_ms, fetch_max_bytes;
-    int64_t fetch_session_slots, max_connections, queued_max_requests;
+    int64_t fetch_session_slots, max_connections;
     int64_t group_min_session_ms, group_max_session_ms, group_initial_rebalance_delay_ms,
         group_max_size;
     int64_t offsets_retention_minutes, offset_metadata_max_bytes;

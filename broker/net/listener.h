@@ -15,7 +15,6 @@ struct listener_options {
     struct loop **loops;
     int loop_count;
     const char *congestion; /* TCP congestion control; "" for the default rule */
-    int64_t max_connections;
     struct trace *trace;
 };
 

@@ -1,5 +1,6 @@
 #include "broker/net/loop.h"
 
+#include "broker/broker.h"
 #include "broker/connection.h"
 #include "broker/net/transport_plain.h"
 
@@ -151,7 +152,9 @@ struct new_socket {
 static void take_socket(struct mail *mail, struct shard *shard)
 {
     struct new_socket *s = CONTAINER_OF(mail, struct new_socket, mail);
-    if (shard->stopping) {
+    size_t allowed = (size_t)shard->broker->settings->max_connections /
+                     (size_t)shard->broker->shard_count;
+    if (shard->stopping || shard->connection_count >= MAX(allowed, (size_t)1)) {
         close(s->descriptor);
     } else {
         struct plain_transport *plain = plain_transport_create(s->loop, s->descriptor);
