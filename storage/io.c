@@ -93,30 +93,48 @@ enum error io_replace_file(struct io *io, const char *path, struct bytes content
     return error;
 }
 
-static enum error make_path(struct io *io, const char *path, int depth)
+static enum error make_directories(struct io *io, const char *path, int depth, int *made)
 {
     enum error error = io->ops->make_directory(io, path);
+    if (error == ERR_OK)
+        ++*made;
     if (error != ERR_NOT_FOUND || depth == PATH_DEPTH_MAX || strrchr(path, '/') == NULL)
         return error;
     char *parent = parent_of(path);
-    error = make_path(io, parent, depth + 1);
+    error = make_directories(io, parent, depth + 1, made);
+    free(parent);
     if (error == ERR_OK)
         error = io->ops->make_directory(io, path);
     if (error == ERR_OK)
-        error = io->ops->sync_directory(io, parent);
-    free(parent);
+        ++*made;
+    return error;
+}
+
+enum error io_make_directories(struct io *io, const char *path, int *made)
+{
+    *made = 0;
+    return make_directories(io, path, 0, made);
+}
+
+enum error io_sync_parents(struct io *io, const char *path, int levels)
+{
+    char *at = xstrdup(path);
+    enum error error = ERR_OK;
+    for (int i = 0; i < levels && error == ERR_OK; i++) {
+        char *parent = parent_of(at);
+        free(at);
+        at = parent;
+        error = io->ops->sync_directory(io, at);
+    }
+    free(at);
     return error;
 }
 
 enum error io_make_path(struct io *io, const char *path)
 {
-    enum error error = make_path(io, path, 0);
-    if (error != ERR_OK)
-        return error;
-    char *parent = parent_of(path);
-    error = io->ops->sync_directory(io, parent);
-    free(parent);
-    return error;
+    int made;
+    enum error error = io_make_directories(io, path, &made);
+    return error == ERR_OK ? io_sync_parents(io, path, made) : error;
 }
 
 struct names {

@@ -75,6 +75,11 @@ MUST_USE enum error io_read_file(struct io *io, const char *path, struct buffer 
 MUST_USE enum error io_replace_file(struct io *io, const char *path, struct bytes content);
 /* Makes a directory and those above it that are missing; their names are durable on return. */
 MUST_USE enum error io_make_path(struct io *io, const char *path);
+/* The same without syncing; *made says how many. Their names are durable after
+ * io_sync_parents(io, path, made) or sync_all. */
+MUST_USE enum error io_make_directories(struct io *io, const char *path, int *made);
+/* Syncs the `levels` directories above a path. */
+MUST_USE enum error io_sync_parents(struct io *io, const char *path, int levels);
 /* Removes a directory and everything in it; ERR_OK when there is none. */
 MUST_USE enum error io_remove_tree(struct io *io, const char *path);
 

@@ -14,8 +14,8 @@
 #ifndef STORAGE_LOG_H
 #define STORAGE_LOG_H
 
-#include "base/shared_buffer.h"
 #include "base/env.h"
+#include "base/shared_buffer.h"
 #include "protocol/reader.h"
 #include "protocol/record_batch.h"
 #include "storage/log_slice.h"
@@ -23,7 +23,8 @@
 
 struct log;
 
-/* The topic configs that concern a log; the owner may change them at any time with log_configure. */
+/* The topic configs that concern a log; the owner may change them at any time with log_configure.
+ */
 struct log_config {
     int64_t segment_bytes, segment_ms, segment_index_bytes, index_interval_bytes;
     int64_t retention_ms, retention_bytes; /* -1: no limit */
@@ -47,7 +48,12 @@ struct log_state log_state(const struct log *log);
 int64_t log_start_offset(const struct log *log);
 int64_t log_next_offset(const struct log *log);    /* log end offset */
 int64_t log_durable_offset(const struct log *log); /* the high watermark */
-int64_t log_size_bytes(const struct log *log);
+int64_t log_flushed_offset(const struct log *log); /* everything below is in segments */
+int64_t log_size_bytes(const struct log *log);     /* of the segments known; see log_is_loaded */
+
+/* The owner's pointer on a log: the broker's partition. */
+void log_set_owner(struct log *log, void *owner);
+void *log_owner(const struct log *log);
 
 /* Appends one validated batch: stamps base offset and leader epoch into it, keeps a reference to
  * `buffer`, in which `batch` lies. Rolls to a new segment first when size, age, index or offset
@@ -63,13 +69,11 @@ void log_set_durable(struct log *log, int64_t offset);
 
 struct producer_states *log_producers(struct log *log);
 
-/* Reads whole batches from the one that contains `offset` on, up to `end_offset` (exclusive; a batch
- * is in only if its last offset is below) and about max_bytes: with `at_least_one` the first batch
- * comes whole however large. An empty slice is NULL with ERR_OK.
- *   ERR_OUT_OF_RANGE  offset < log start or > log end
- *   ERR_BUSY          the range is not in memory and its place in the files is not known: run a
- *                     log_read_job
- *   ERR_IO, ERR_CORRUPT  that range cannot be read */
+/* Reads whole batches from the one that contains `offset` on, up to `end_offset` (exclusive; a
+ * batch is in only if its last offset is below) and about max_bytes: with `at_least_one` the first
+ * batch comes whole however large. An empty slice is NULL with ERR_OK. ERR_OUT_OF_RANGE  offset <
+ * log start or > log end ERR_BUSY          the range is not in memory and its place in the files is
+ * not known: run a log_read_job ERR_IO, ERR_CORRUPT  that range cannot be read */
 MUST_USE enum error log_read(struct log *log, int64_t offset, int64_t end_offset, size_t max_bytes,
                              bool at_least_one, struct log_slice **out);
 
@@ -88,9 +92,9 @@ struct log_read_job {
 };
 void log_read_submit(struct executor *executor, struct log_read_job *job);
 
-/* ListOffsets on a disk worker: the first record at or after `timestamp` below end_offset (inclusive
- * search inside batches, decompressing), or for LOG_MAX_TIMESTAMP the record with the largest
- * timestamp. offset -1: there is none. */
+/* ListOffsets on a disk worker: the first record at or after `timestamp` below end_offset
+ * (inclusive search inside batches, decompressing), or for LOG_MAX_TIMESTAMP the record with the
+ * largest timestamp. offset -1: there is none. */
 enum { LOG_MAX_TIMESTAMP = -3 };
 struct log_time_job {
     struct job job;
@@ -102,12 +106,25 @@ struct log_time_job {
 };
 void log_time_submit(struct executor *executor, struct log_time_job *job);
 
+/* After opening only the active segment is known, and not its timestamps. Read, time and load jobs
+ * find the rest on the worker when it is not known yet; retention, deletion and the exact size wait
+ * for it. Who needs them now submits a load job (for a loaded log it does nothing). */
+struct log_load_job {
+    struct job job;
+    struct log *log;
+    enum error result;
+    void *internal[4];
+};
+void log_load_submit(struct executor *executor, struct log_load_job *job);
+bool log_is_loaded(const struct log *log);
+
 /* Flushing: takes what the tail holds beyond the segments, up to the durable offset, into a plan
  * that a disk worker writes (segments, indexes, new files, directories). One at a time per log. */
 struct log_flush;
 struct log_flush *log_flush_begin(struct log *log); /* NULL: nothing to do, or one is running */
-/* On the worker. With `sync` also makes it durable. ERR_NO_SPACE, ERR_IO: nothing is lost, the tail
- * keeps it and a later flush writes it again. */
+/* On the worker. With `sync` also makes durable what it wrote; without, sync_all does (for many
+ * logs at once), which an owner must have done before it relies on any flush. ERR_NO_SPACE, ERR_IO:
+ * nothing is lost, the tail keeps it and a later flush writes it again. */
 MUST_USE enum error log_flush_run(struct log_flush *flush, bool sync);
 /* On the shard again: moves the flushed mark (or not, on error), frees the plan. */
 void log_flush_end(struct log_flush *flush, enum error result);
@@ -116,17 +133,21 @@ int64_t log_unflushed_bytes(const struct log *log);
  * and returns how many bytes were dropped. */
 size_t log_tail_bytes(const struct log *log);
 size_t log_trim_tail(struct log *log, size_t keep);
-/* Closes files that were not used since `since_ms`. */
+/* Closes files that were not used since `since_ms` (monotonic clock). */
 void log_close_idle_files(struct log *log, int64_t since_ms);
 
-/* Retention (and roll by age): gives the new log start offset that time and size ask for at wall_ms,
- * or the present one. Applying it: the owner journals it, then calls log_set_start; segments wholly
- * below are handed to `log_delete_begin` for a disk worker to unlink. */
+/* Retention: gives the new log start offset that time and size ask for at wall_ms, or the present
+ * one (also while the log is not loaded). Never beyond the durable offset. Applying it: the owner
+ * journals it, then calls log_set_start; segments wholly below are handed to `log_delete_begin` for
+ * a disk worker to unlink. A start at the log's end closes the active segment, so that it goes too.
+ * A start that is not beyond the present one is ignored. */
 int64_t log_retention_start(struct log *log, int64_t wall_ms);
 void log_set_start(struct log *log, int64_t offset);
 struct log_delete; /* the files of dead segments */
-struct log_delete *log_delete_begin(struct log *log); /* NULL: none */
+/* NULL: none, or not yet: the log is not loaded, a flush runs, or they are not flushed. */
+struct log_delete *log_delete_begin(struct log *log);
 MUST_USE enum error log_delete_run(struct log_delete *d);
+/* Files that an error left behind are deleted after the next opening. */
 void log_delete_end(struct log_delete *d);
 
 /* Whether a read, time, flush or delete job is under way. */

@@ -18,7 +18,7 @@ struct slice_piece {
 
 struct log_slice {
     atomic_int references;
-    size_t size; /* of all pieces */
+    size_t size;                       /* of all pieces */
     int64_t first_offset, next_offset; /* base offset of the first batch; behind the last */
     size_t piece_count;
     struct slice_piece pieces[];

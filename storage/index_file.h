@@ -1,0 +1,28 @@
+/* A segment's index file: entries of one size, in rising order, searched on disk without loading
+ * it. offset_index.h and time_index.h say what the entries are. */
+#ifndef STORAGE_INDEX_FILE_H
+#define STORAGE_INDEX_FILE_H
+
+#include "storage/segment.h"
+
+enum { INDEX_ENTRY_MAX = 12 };
+
+struct index_file {
+    struct io *io;
+    struct io_file *file; /* NULL: there is none */
+    size_t entry_size;
+    int64_t count; /* whole entries */
+};
+
+/* A missing file is an empty index. */
+MUST_USE enum error index_file_open(struct io *io, const char *directory, int64_t base_offset,
+                                    enum segment_part part, size_t entry_size,
+                                    struct index_file *out);
+void index_file_close(struct index_file *index);
+MUST_USE enum error index_file_entry(struct index_file *index, int64_t at, uint8_t *entry);
+/* The last entry whose key is at most `key`, by bisection; *at is -1 when there is none. */
+MUST_USE enum error index_file_floor(struct index_file *index, int64_t key,
+                                     int64_t (*key_of)(const uint8_t *entry), uint8_t *entry,
+                                     int64_t *at);
+
+#endif

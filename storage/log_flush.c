@@ -1,0 +1,297 @@
+/* Flushing: the tail into the segments. The plan is made on the shard, written on a worker, and its
+ * results come back to the shard; see log_internal.h for what it may touch. */
+#include "storage/log_internal.h"
+#include "storage/offset_index.h"
+#include "storage/time_index.h"
+
+#include <limits.h>
+#include <stdlib.h>
+
+struct flush_segment {
+    int64_t base_offset, next_offset; /* next_offset: behind what the file holds before */
+    int64_t position;                 /* bytes in the file before */
+    struct segment_file *file;        /* writable, or NULL */
+    bool create, complete;
+    bool known, damaged;             /* whether `before` is */
+    struct segment_summary before;   /* of what the file holds before */
+    struct segment_summary flushed;  /* and after */
+    size_t first_batch, batch_count; /* in the plan's batches */
+    int64_t size;                    /* bytes to write */
+};
+
+struct log_flush {
+    struct log *log;
+    struct io *io;
+    const char *directory;
+    bool make_directory;
+    int64_t end_offset; /* flushed when all is written */
+    int64_t size;
+    struct flush_segment *segments;
+    size_t segment_count;
+    struct tail_batch *batches; /* their memory stays: what is not flushed is not dropped */
+    size_t batch_count;
+};
+
+/* --- on the shard --- */
+
+static void plan_batches(struct log *log, struct log_flush *flush)
+{
+    size_t from = tail_find(&log->tail, log->flushed_offset);
+    size_t end = from;
+    while (end < log->tail.count && tail_at(&log->tail, end)->next_offset <= log->durable_offset)
+        end++;
+    flush->batch_count = end - from;
+    flush->batches = xcalloc(flush->batch_count + 1, sizeof flush->batches[0]);
+    flush->end_offset = log->flushed_offset;
+    for (size_t i = 0; i < flush->batch_count; i++) {
+        flush->batches[i] = *tail_at(&log->tail, from + i);
+        flush->end_offset = flush->batches[i].next_offset;
+        flush->size += (int64_t)flush->batches[i].size;
+    }
+}
+
+/* Takes a segment into the plan if it has batches there, or only waits for its indexes' last
+ * entries. Returns the first batch behind it. */
+static size_t plan_segment(struct log *log, struct segment *segment, size_t batch,
+                           struct log_flush *flush)
+{
+    struct flush_segment plan = {
+        .base_offset = segment->base_offset,
+        .next_offset = MIN(segment->next_offset, log->flushed_offset),
+        .position = segment->flushed_size,
+        .create = !segment->created,
+        .known = segment->known,
+        .damaged = segment->damaged,
+        .before = segment->flushed,
+        .first_batch = batch,
+    };
+    while (batch < flush->batch_count && flush->batches[batch].segment_base == segment->base_offset)
+        plan.size += (int64_t)flush->batches[batch++].size;
+    plan.batch_count = batch - plan.first_batch;
+    plan.complete = segment != log_active(log) && !segment->completed &&
+                    plan.position + plan.size == segment->size;
+    if (plan.batch_count == 0 && !plan.complete)
+        return batch;
+    if (segment->file && segment->file->writable)
+        plan.file = segment_file_ref(segment->file);
+    flush->segments[flush->segment_count++] = plan;
+    return batch;
+}
+
+struct log_flush *log_flush_begin(struct log *log)
+{
+    if (log->flushing)
+        return NULL;
+    struct log_flush *flush = xcalloc(1, sizeof *flush);
+    flush->log = log;
+    flush->io = log->env->io;
+    flush->directory = log->directory;
+    flush->make_directory = !log->directory_made;
+    plan_batches(log, flush);
+    flush->segments = xcalloc(log->segment_count, sizeof flush->segments[0]);
+    size_t batch = 0;
+    for (size_t i = 0; i < log->segment_count; i++)
+        batch = plan_segment(log, &log->segments[i], batch, flush);
+    ASSERT(batch == flush->batch_count);
+    if (flush->segment_count == 0) {
+        free(flush->segments);
+        free(flush->batches);
+        free(flush);
+        return NULL;
+    }
+    log->flushing = true;
+    log->jobs++;
+    return flush;
+}
+
+static void take_results(struct log *log, const struct flush_segment *plan)
+{
+    struct segment *segment = log_segment_at(log, plan->base_offset);
+    ASSERT(segment != NULL && segment->flushed_size == plan->position);
+    segment_learn(segment, &plan->before);
+    segment->flushed = plan->flushed;
+    segment->flushed_size += plan->size;
+    segment->damaged = plan->damaged;
+    segment->created = true;
+    segment->completed = segment->completed || plan->complete;
+    log_cache_file(log, segment, plan->file);
+}
+
+void log_flush_end(struct log_flush *flush, enum error result)
+{
+    struct log *log = flush->log;
+    for (size_t i = 0; i < flush->segment_count; i++) {
+        if (result == ERR_OK)
+            take_results(log, &flush->segments[i]);
+        segment_file_unref(flush->segments[i].file);
+    }
+    if (result == ERR_OK) {
+        log->directory_made = true;
+        log->flushed_offset = flush->end_offset;
+        log->unflushed_bytes -= flush->size;
+    }
+    log->flushing = false;
+    log->jobs--;
+    free(flush->segments);
+    free(flush->batches);
+    free(flush);
+}
+
+/* --- on the worker --- */
+
+/* What the files hold, when the log was opened on them and does not know. Damage is not a reason to
+ * stop: appending goes on behind it. */
+static enum error learn(struct log_flush *flush, struct flush_segment *plan)
+{
+    if (plan->known)
+        return ERR_OK;
+    struct segment_view view = {flush->directory, plan->base_offset, plan->next_offset,
+                                plan->position, plan->file};
+    enum error error = segment_summarize(&view, &plan->before);
+    if (error != ERR_CORRUPT)
+        return error;
+    plan->damaged = true;
+    return ERR_OK;
+}
+
+static enum error open_file(struct log_flush *flush, struct flush_segment *plan)
+{
+    if (plan->file)
+        return ERR_OK;
+    int flags = IO_READ | IO_WRITE | (plan->create ? IO_CREATE : 0);
+    enum error error =
+        segment_file_open(flush->io, flush->directory, plan->base_offset, flags, &plan->file);
+    if (error == ERR_OK && plan->create) /* an attempt that failed may have left something */
+        error = flush->io->ops->truncate(flush->io, plan->file->file, 0);
+    return error == ERR_NOT_FOUND ? ERR_IO : error;
+}
+
+static enum error write_batches(struct log_flush *flush, const struct flush_segment *plan)
+{
+    struct iovec parts[MIN(IOV_MAX, 1024)];
+    const struct tail_batch *batches = flush->batches + plan->first_batch;
+    int64_t position = plan->position;
+    for (size_t done = 0; done < plan->batch_count;) {
+        int count = 0;
+        int64_t size = 0;
+        while (done < plan->batch_count && count < (int)COUNT_OF(parts)) {
+            const struct tail_batch *batch = &batches[done++];
+            ASSERT(batch->position == position + size);
+            parts[count++] = (struct iovec){(void *)(uintptr_t)batch->at, batch->size};
+            size += (int64_t)batch->size;
+        }
+        enum error error =
+            flush->io->ops->write(flush->io, plan->file->file, parts, count, position);
+        if (error != ERR_OK)
+            return error;
+        position += size;
+    }
+    return ERR_OK;
+}
+
+/* A time entry for the largest timestamp so far, unless the last entry says as much. */
+static void add_time_entry(struct flush_segment *plan, struct buffer *times)
+{
+    struct segment_summary *s = &plan->flushed;
+    if (s->max_timestamp <= s->time_index_last)
+        return;
+    s->time_index_last = s->max_timestamp;
+    time_index_append(times, plan->base_offset,
+                      (struct time_index_entry){s->max_timestamp, s->max_timestamp_offset});
+}
+
+static void make_entries(struct log_flush *flush, struct flush_segment *plan,
+                         struct buffer *offsets, struct buffer *times)
+{
+    plan->flushed = plan->before;
+    for (size_t i = 0; i < plan->batch_count; i++) {
+        const struct tail_batch *batch = &flush->batches[plan->first_batch + i];
+        segment_summary_add(&plan->flushed, batch->max_timestamp, batch->next_offset - 1);
+        if (!batch->indexed)
+            continue;
+        offset_index_append(offsets, plan->base_offset,
+                            (struct offset_index_entry){batch->next_offset - 1, batch->position});
+        add_time_entry(plan, times);
+    }
+    if (plan->complete)
+        add_time_entry(plan, times);
+    ASSERT(!offsets->overflowed && !times->overflowed);
+    plan->flushed.index_bytes += (int64_t)offsets->size;
+    plan->flushed.time_index_bytes += (int64_t)times->size;
+}
+
+static enum error write_index_file(struct io *io, struct io_file *file, struct bytes entries,
+                                   int64_t position)
+{
+    int64_t size;
+    enum error error = io->ops->size(io, file, &size);
+    if (error == ERR_OK && size > position) /* left by an attempt that failed */
+        error = io->ops->truncate(io, file, position);
+    if (error == ERR_OK && entries.size > 0)
+        error = io_write(io, file, entries.data, entries.size, position);
+    return error;
+}
+
+static enum error write_index(struct log_flush *flush, const struct flush_segment *plan,
+                              enum segment_part part, struct bytes entries, int64_t position,
+                              bool sync)
+{
+    if (entries.size == 0 && !plan->create)
+        return ERR_OK;
+    struct io *io = flush->io;
+    char *path = segment_path(flush->directory, plan->base_offset, part);
+    struct io_file *file;
+    enum error error = io->ops->open(io, path, IO_READ | IO_WRITE | IO_CREATE, &file);
+    free(path);
+    if (error != ERR_OK)
+        return error;
+    error = write_index_file(io, file, entries, position);
+    if (error == ERR_OK && sync)
+        error = io->ops->sync(io, file);
+    io->ops->close(io, file);
+    return error;
+}
+
+static enum error flush_segment(struct log_flush *flush, struct flush_segment *plan, bool sync)
+{
+    struct buffer offsets, times;
+    buffer_init(&offsets, (plan->batch_count + 1) * OFFSET_INDEX_ENTRY);
+    buffer_init(&times, (plan->batch_count + 1) * TIME_INDEX_ENTRY);
+    enum error error = open_file(flush, plan);
+    if (error == ERR_OK)
+        error = learn(flush, plan);
+    if (error == ERR_OK)
+        error = write_batches(flush, plan);
+    if (error == ERR_OK && sync && plan->batch_count > 0)
+        error = flush->io->ops->sync(flush->io, plan->file->file);
+    if (error == ERR_OK) {
+        make_entries(flush, plan, &offsets, &times);
+        error = write_index(flush, plan, SEGMENT_INDEX, buffer_view(&offsets),
+                            plan->before.index_bytes, sync);
+    }
+    if (error == ERR_OK)
+        error = write_index(flush, plan, SEGMENT_TIME_INDEX, buffer_view(&times),
+                            plan->before.time_index_bytes, sync);
+    buffer_free(&offsets);
+    buffer_free(&times);
+    return error;
+}
+
+enum error log_flush_run(struct log_flush *flush, bool sync)
+{
+    struct io *io = flush->io;
+    bool created = false;
+    int made = 0;
+    enum error error = ERR_OK;
+    if (flush->make_directory)
+        error = io_make_directories(io, flush->directory, &made);
+    for (size_t i = 0; i < flush->segment_count && error == ERR_OK; i++) {
+        error = flush_segment(flush, &flush->segments[i], sync);
+        created = created || flush->segments[i].create;
+    }
+    if (error == ERR_OK && sync && created)
+        error = io->ops->sync_directory(io, flush->directory);
+    if (error == ERR_OK && sync && made > 0)
+        error = io_sync_parents(io, flush->directory, made);
+    return error == ERR_NOT_FOUND ? ERR_IO : error;
+}

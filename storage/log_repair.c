@@ -1,0 +1,344 @@
+/* Bringing a log's files in order before it is opened: cutting what lies behind a checkpoint, and
+ * making indexes anew. Blocking; nobody else uses the files. */
+#include "storage/log_internal.h"
+#include "storage/offset_index.h"
+#include "storage/time_index.h"
+
+#include <stdlib.h>
+
+enum {
+    INDEX_FILE_MAX = 64 << 20, /* one that is larger is not sound */
+    INDEX_INTERVAL = 4096,     /* of indexes made anew */
+    INDEX_GAP_MAX = 4 << 20,   /* this much behind the last entry: the index lost its end */
+};
+
+/* The segment files in a directory, by base offset and then by part. */
+struct found_file {
+    int64_t base_offset;
+    enum segment_part part;
+};
+struct found_files {
+    struct found_file *at;
+    size_t count, capacity;
+};
+
+static void note_file(void *context, const char *name)
+{
+    struct found_files *found = context;
+    struct found_file file;
+    if (!segment_name_parse(name, &file.base_offset, &file.part))
+        return;
+    if (found->count == found->capacity) {
+        found->capacity = found->capacity ? found->capacity * 2 : 16;
+        found->at = xrealloc(found->at, found->capacity * sizeof found->at[0]);
+    }
+    found->at[found->count++] = file;
+}
+
+static int compare_files(const void *a, const void *b)
+{
+    const struct found_file *left = a, *right = b;
+    if (left->base_offset != right->base_offset)
+        return left->base_offset < right->base_offset ? -1 : 1;
+    return (int)left->part - (int)right->part;
+}
+
+static enum error find_files(struct io *io, const char *directory, struct found_files *found)
+{
+    *found = (struct found_files){0};
+    enum error error = io->ops->list(io, directory, note_file, found);
+    if (error == ERR_OK && found->count > 0)
+        qsort(found->at, found->count, sizeof found->at[0], compare_files);
+    return error == ERR_NOT_FOUND ? ERR_OK : error;
+}
+
+/* --- cutting --- */
+
+static enum error remove_file(struct io *io, const char *directory, const struct found_file *file)
+{
+    char *path = segment_path(directory, file->base_offset, file->part);
+    enum error error = io->ops->unlink(io, path);
+    free(path);
+    return error == ERR_NOT_FOUND ? ERR_OK : error;
+}
+
+static enum error cut_active(struct io *io, const char *directory, const struct log_state *state,
+                             struct message *message)
+{
+    char *path = segment_path(directory, state->active_base, SEGMENT_LOG);
+    struct io_file *file = NULL;
+    int64_t size = 0;
+    enum error error = io->ops->open(io, path, IO_READ | IO_WRITE, &file);
+    if (error == ERR_OK)
+        error = io->ops->size(io, file, &size);
+    if (error == ERR_OK && size > state->active_size) {
+        error = io->ops->truncate(io, file, state->active_size);
+        if (error == ERR_OK)
+            error = io->ops->sync(io, file);
+    }
+    if (error == ERR_NOT_FOUND || (error == ERR_OK && size < state->active_size)) {
+        message_set(message,
+                    "%s: the segment has %lld bytes, but %lld were known to be durable: the file "
+                    "was cut or replaced. Put the file back from a copy, or delete the topic",
+                    path, (long long)size, (long long)state->active_size);
+        error = ERR_CORRUPT;
+    }
+    if (file)
+        io->ops->close(io, file);
+    free(path);
+    return error;
+}
+
+/* Whether an index entry belongs to what is kept. */
+static bool offset_entry_stays(const uint8_t *entry, const struct log_state *state)
+{
+    struct offset_index_entry e = offset_index_decode(entry, state->active_base);
+    return e.offset < state->next_offset && e.position < state->active_size;
+}
+
+static bool time_entry_stays(const uint8_t *entry, const struct log_state *state)
+{
+    return time_index_decode(entry, state->active_base).offset < state->next_offset;
+}
+
+/* Cuts an index file behind its last entry that stays. A missing file is made anew later. */
+static enum error cut_index(struct io *io, const char *directory, const struct log_state *state,
+                            enum segment_part part, size_t entry_size,
+                            bool (*stays)(const uint8_t *entry, const struct log_state *state))
+{
+    char *path = segment_path(directory, state->active_base, part);
+    struct buffer entries;
+    struct io_file *file = NULL;
+    buffer_init(&entries, INDEX_FILE_MAX);
+    enum error error = io_read_file(io, path, &entries);
+    if (error == ERR_TOO_LARGE) { /* not one of ours: made anew */
+        buffer_clear(&entries);
+        error = ERR_OK;
+    }
+    size_t kept = entries.size - entries.size % entry_size;
+    while (kept > 0 && !stays(entries.data + kept - entry_size, state))
+        kept -= entry_size;
+    if (error == ERR_OK)
+        error = io->ops->open(io, path, IO_READ | IO_WRITE, &file);
+    if (error == ERR_OK)
+        error = io->ops->truncate(io, file, (int64_t)kept);
+    if (error == ERR_OK)
+        error = io->ops->sync(io, file);
+    if (file)
+        io->ops->close(io, file);
+    buffer_free(&entries);
+    free(path);
+    return error == ERR_NOT_FOUND ? ERR_OK : error;
+}
+
+/* The start lies in a segment that is there. */
+static enum error check_start(const char *directory, const struct log_state *state,
+                              const struct found_files *found, struct message *message)
+{
+    if (state->log_start_offset >= state->active_base)
+        return ERR_OK;
+    for (size_t i = 0; i < found->count; i++) {
+        if (found->at[i].part == SEGMENT_LOG && found->at[i].base_offset <= state->log_start_offset)
+            return ERR_OK;
+    }
+    message_set(message,
+                "%s: no segment holds offset %lld, where the log starts: a file is missing. Put it "
+                "back from a copy, or delete the topic",
+                directory, (long long)state->log_start_offset);
+    return ERR_CORRUPT;
+}
+
+/* Later segments go, and so do indexes whose segment is gone (.log comes first in the order). */
+static enum error remove_beyond(struct io *io, const char *directory, const struct log_state *state,
+                                const struct found_files *found)
+{
+    int64_t end = state->active_base + (state->active_size > 0 ? 1 : 0);
+    int64_t last_log = -1;
+    bool removed = false;
+    enum error error = ERR_OK;
+    for (size_t i = 0; i < found->count && error == ERR_OK; i++) {
+        const struct found_file *file = &found->at[i];
+        if (file->part == SEGMENT_LOG)
+            last_log = file->base_offset;
+        if (file->base_offset < end && file->base_offset == last_log)
+            continue;
+        error = remove_file(io, directory, file);
+        removed = true;
+    }
+    return error == ERR_OK && removed ? io->ops->sync_directory(io, directory) : error;
+}
+
+enum error log_cut_files(struct env *env, const char *directory, const struct log_state *state,
+                         struct message *message)
+{
+    struct io *io = env->io;
+    struct found_files found;
+    enum error error = find_files(io, directory, &found);
+    if (error == ERR_OK)
+        error = check_start(directory, state, &found, message);
+    if (error == ERR_OK)
+        error = remove_beyond(io, directory, state, &found);
+    free(found.at);
+    if (error != ERR_OK || state->active_size == 0)
+        return error;
+    error = cut_active(io, directory, state, message);
+    if (error == ERR_OK)
+        error =
+            cut_index(io, directory, state, SEGMENT_INDEX, OFFSET_INDEX_ENTRY, offset_entry_stays);
+    if (error == ERR_OK)
+        error =
+            cut_index(io, directory, state, SEGMENT_TIME_INDEX, TIME_INDEX_ENTRY, time_entry_stays);
+    return error;
+}
+
+/* --- indexes --- */
+
+static enum error read_index(const struct segment_view *view, enum segment_part part,
+                             struct buffer *out)
+{
+    char *path = segment_path(view->directory, view->base_offset, part);
+    enum error error = io_read_file(view->file->io, path, out);
+    free(path);
+    return error;
+}
+
+/* The end of an index that was cut short is missed only by what lies behind its last entry. */
+static bool reaches_end(const struct segment_view *view, struct bytes entries)
+{
+    struct offset_index_entry last = {view->base_offset, 0};
+    if (entries.size > 0)
+        last = offset_index_decode(entries.data + entries.size - OFFSET_INDEX_ENTRY,
+                                   view->base_offset);
+    return view->size - last.position <= INDEX_GAP_MAX;
+}
+
+/* Both files are there, their entries rise, and the last ones say what the batches say. */
+static enum error indexes_are_sound(const struct segment_view *view, bool *sound)
+{
+    struct buffer offsets, times;
+    struct segment_summary summary;
+    buffer_init(&offsets, INDEX_FILE_MAX);
+    buffer_init(&times, INDEX_FILE_MAX);
+    *sound = false;
+    enum error error = read_index(view, SEGMENT_INDEX, &offsets);
+    if (error == ERR_OK)
+        error = read_index(view, SEGMENT_TIME_INDEX, &times);
+    if (error == ERR_OK &&
+        offset_index_is_sound(buffer_view(&offsets), view->base_offset, view->next_offset,
+                              view->size) &&
+        time_index_is_sound(buffer_view(&times), view->base_offset, view->next_offset) &&
+        reaches_end(view, buffer_view(&offsets))) {
+        error = segment_summarize(view, &summary); /* damaged batches may well be indexed */
+        *sound = (error == ERR_OK || error == ERR_CORRUPT) &&
+                 summary.index_bytes == (int64_t)offsets.size &&
+                 summary.time_index_bytes == (int64_t)times.size;
+    }
+    buffer_free(&offsets);
+    buffer_free(&times);
+    return error == ERR_NOT_FOUND || error == ERR_TOO_LARGE || error == ERR_CORRUPT ? ERR_OK
+                                                                                    : error;
+}
+
+static void add_time_entry(const struct segment_view *view, struct segment_summary *s,
+                           struct buffer *times)
+{
+    if (s->max_timestamp <= s->time_index_last)
+        return;
+    s->time_index_last = s->max_timestamp;
+    time_index_append(times, view->base_offset,
+                      (struct time_index_entry){s->max_timestamp, s->max_timestamp_offset});
+}
+
+static enum error write_index(const struct segment_view *view, enum segment_part part,
+                              const struct buffer *entries)
+{
+    char *path = segment_path(view->directory, view->base_offset, part);
+    enum error error = entries->overflowed
+                           ? ERR_TOO_LARGE
+                           : io_replace_file(view->file->io, path, buffer_view(entries));
+    free(path);
+    return error;
+}
+
+/* From the batch headers, as appending would have made them. Damage ends the index: what lies
+ * behind is found no faster than without. */
+static enum error rebuild(struct env *env, const struct segment_view *view)
+{
+    struct buffer offsets, times;
+    struct segment_summary summary;
+    struct segment_scan scan;
+    int64_t since = 0;
+    buffer_init(&offsets, INDEX_FILE_MAX);
+    buffer_init(&times, INDEX_FILE_MAX);
+    segment_summary_init(&summary);
+    segment_scan_init(&scan, view->file, 0, view->size, view->base_offset);
+    while (segment_scan_next(&scan)) {
+        int64_t last_offset = scan.next_offset - 1;
+        segment_summary_add(&summary, scan.header.max_timestamp, last_offset);
+        if (since > INDEX_INTERVAL) {
+            offset_index_append(&offsets, view->base_offset,
+                                (struct offset_index_entry){last_offset, scan.batch_position});
+            add_time_entry(view, &summary, &times);
+            since = 0;
+        }
+        since += (int64_t)scan.batch_size;
+    }
+    add_time_entry(view, &summary, &times);
+    enum error error = scan.error == ERR_CORRUPT ? ERR_OK : scan.error;
+    if (scan.error == ERR_CORRUPT)
+        trace_log(env->trace, TRACE_ERROR, "segment is damaged",
+                  F_STRING("directory", view->directory), F_INT("base_offset", view->base_offset),
+                  F_INT("position", scan.position));
+    segment_scan_free(&scan);
+    if (error == ERR_OK)
+        error = write_index(view, SEGMENT_INDEX, &offsets);
+    if (error == ERR_OK)
+        error = write_index(view, SEGMENT_TIME_INDEX, &times);
+    buffer_free(&offsets);
+    buffer_free(&times);
+    return error;
+}
+
+static enum error check_segment(struct env *env, struct segment_view *view)
+{
+    struct io *io = env->io;
+    enum error error =
+        segment_file_open(io, view->directory, view->base_offset, IO_READ, &view->file);
+    if (error != ERR_OK)
+        return error;
+    bool sound = false;
+    if (view->size < 0)
+        error = io->ops->size(io, view->file->file, &view->size);
+    if (error == ERR_OK)
+        error = indexes_are_sound(view, &sound);
+    if (error == ERR_OK && !sound) {
+        trace_log(env->trace, TRACE_WARN, "index made anew", F_STRING("directory", view->directory),
+                  F_INT("base_offset", view->base_offset));
+        error = rebuild(env, view);
+    }
+    segment_file_unref(view->file);
+    return error;
+}
+
+enum error log_check_indexes(struct env *env, const char *directory, const struct log_state *state)
+{
+    struct found_files found;
+    enum error error = find_files(env->io, directory, &found);
+    int64_t next_offset =
+        state->next_offset; /* of the segment at hand: from the last to the first */
+    for (size_t i = found.count; i-- > 0 && error == ERR_OK;) {
+        int64_t base_offset = found.at[i].base_offset;
+        if (found.at[i].part != SEGMENT_LOG || base_offset > state->active_base)
+            continue;
+        struct segment_view view = {
+            .directory = directory,
+            .base_offset = base_offset,
+            .next_offset = next_offset,
+            .size = base_offset == state->active_base ? state->active_size : -1,
+        };
+        error = check_segment(env, &view);
+        next_offset = base_offset;
+    }
+    free(found.at);
+    return error;
+}

@@ -1,0 +1,43 @@
+#include "storage/log_slice.h"
+
+#include "storage/segment.h"
+
+#include <stdlib.h>
+
+struct log_slice *log_slice_ref(struct log_slice *s)
+{
+    atomic_fetch_add_explicit(&s->references, 1, memory_order_relaxed);
+    return s;
+}
+
+void log_slice_unref(struct log_slice *s)
+{
+    if (s == NULL)
+        return;
+    int before = atomic_fetch_sub_explicit(&s->references, 1, memory_order_acq_rel);
+    ASSERT(before >= 1);
+    if (before > 1)
+        return;
+    for (size_t i = 0; i < s->piece_count; i++) {
+        shared_buffer_unref(s->pieces[i].buffer);
+        segment_file_unref(s->pieces[i].file);
+    }
+    free(s);
+}
+
+enum error log_slice_copy(struct io *io, const struct log_slice *s, uint8_t *out)
+{
+    for (size_t i = 0; i < s->piece_count; i++) {
+        const struct slice_piece *piece = &s->pieces[i];
+        if (piece->file) {
+            enum error error =
+                segment_file_read(io, piece->file, out, piece->size, piece->position);
+            if (error != ERR_OK)
+                return error;
+        } else {
+            memcpy(out, piece->at, piece->size);
+        }
+        out += piece->size;
+    }
+    return ERR_OK;
+}

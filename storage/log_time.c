@@ -1,0 +1,265 @@
+/* ListOffsets by timestamp, on a disk worker: files first, then the newest batches of the tail. */
+#include "storage/log_internal.h"
+
+#include <stdlib.h>
+
+/* The first batch may be cut by the log's start, and a timestamp may lie in what is cut; more
+ * candidates than two are never needed. */
+enum { TAIL_CANDIDATES = 4 };
+/* A batch that grows beyond this was not produced through us. */
+enum { UNCOMPRESSED_MAX = 256 << 20 };
+
+struct time_plan {
+    struct job_plan plan;
+    struct segment_table table;
+    int64_t start_offset;
+    struct tail_batch tail[TAIL_CANDIDATES]; /* unflushed ones, each with a reference */
+    int tail_count;
+};
+
+/* What is searched for in a batch. */
+struct time_query {
+    int64_t timestamp, start_offset, end_offset;
+    bool exact; /* that timestamp, not a later one */
+};
+
+/* The first record of a whole batch that answers; *offset stays -1 when none does. */
+static enum error search_batch(struct bytes batch, const struct time_query *query, int64_t *offset,
+                               int64_t *timestamp)
+{
+    struct arena arena;
+    struct record_iterator records;
+    struct record record;
+    arena_init(&arena, UNCOMPRESSED_MAX + (1 << 20));
+    enum error error = records_open(batch, &arena, UNCOMPRESSED_MAX, &records);
+    while (error == ERR_OK && records_next(&records, &record)) {
+        if (record.offset < query->start_offset || record.offset >= query->end_offset)
+            continue;
+        if (query->exact ? record.timestamp == query->timestamp
+                         : record.timestamp >= query->timestamp) {
+            *offset = record.offset;
+            *timestamp = record.timestamp;
+            break;
+        }
+    }
+    if (error == ERR_OK && records.failed)
+        error = ERR_CORRUPT;
+    arena_free(&arena);
+    return error;
+}
+
+static enum error search_present_batch(struct segment_scan *scan, const struct time_query *query,
+                                       struct log_time_job *job)
+{
+    struct buffer batch;
+    buffer_init(&batch, scan->batch_size);
+    enum error error = segment_scan_read(scan, &batch);
+    if (error == ERR_OK)
+        error = search_batch(buffer_view(&batch), query, &job->offset, &job->found_timestamp);
+    buffer_free(&batch);
+    return error;
+}
+
+/* --- the first record at or after a timestamp --- */
+
+static enum error search_segment(struct table_entry *entry, const struct time_query *query,
+                                 struct log_time_job *job)
+{
+    struct segment_place place;
+    enum error error = table_entry_open(job->log->env->io, entry);
+    if (error == ERR_OK)
+        error = segment_locate_time(&entry->view, query->timestamp, &place);
+    if (error != ERR_OK)
+        return error;
+    struct segment_scan scan;
+    segment_scan_init(&scan, entry->view.file, place.position, entry->view.size, place.offset);
+    while (error == ERR_OK && job->offset < 0 && segment_scan_next(&scan)) {
+        if (scan.next_offset > query->end_offset)
+            break;
+        if (scan.header.max_timestamp >= query->timestamp && scan.next_offset > query->start_offset)
+            error = search_present_batch(&scan, query, job);
+    }
+    if (error == ERR_OK)
+        error = scan.error;
+    segment_scan_free(&scan);
+    return error;
+}
+
+static enum error search_tail(const struct time_plan *plan, const struct time_query *query,
+                              struct log_time_job *job)
+{
+    enum error error = ERR_OK;
+    for (int i = 0; i < plan->tail_count && error == ERR_OK && job->offset < 0; i++)
+        error = search_batch(bytes_of(plan->tail[i].at, plan->tail[i].size), query, &job->offset,
+                             &job->found_timestamp);
+    return error;
+}
+
+/* Whether a segment has offsets in the range asked for. */
+static bool overlaps(const struct segment_view *view, const struct time_query *query)
+{
+    return view->next_offset > query->start_offset && view->base_offset < query->end_offset;
+}
+
+static enum error find_first(struct log_time_job *job, struct time_plan *plan)
+{
+    struct time_query query = {job->timestamp, plan->start_offset, job->end_offset, false};
+    for (size_t i = 0; i < plan->table.count && job->offset < 0; i++) {
+        struct table_entry *entry = &plan->table.entries[i];
+        bool sure = entry->known && !entry->damaged;
+        if (!overlaps(&entry->view, &query) ||
+            (sure && entry->summary.max_timestamp < job->timestamp))
+            continue;
+        enum error error = search_segment(entry, &query, job);
+        if (error != ERR_OK)
+            return error;
+    }
+    return search_tail(plan, &query, job);
+}
+
+/* --- the record with the largest timestamp --- */
+
+/* The first batch with the largest timestamp. */
+struct time_peak {
+    struct table_entry *entry; /* in this segment, or NULL: the tail's */
+    int64_t timestamp, batch_offset;
+};
+
+static void raise_peak(struct time_peak *peak, struct table_entry *entry, int64_t timestamp,
+                       int64_t batch_offset)
+{
+    if (timestamp > peak->timestamp)
+        *peak = (struct time_peak){entry, timestamp, batch_offset};
+}
+
+/* Of a segment that lies in the range only in part. */
+static enum error scan_peak(struct table_entry *entry, const struct time_query *query,
+                            struct io *io, struct time_peak *peak)
+{
+    struct segment_place place;
+    enum error error = table_entry_open(io, entry);
+    if (error == ERR_OK)
+        error = segment_locate(&entry->view, query->start_offset, &place);
+    if (error != ERR_OK)
+        return error;
+    struct segment_scan scan;
+    segment_scan_init(&scan, entry->view.file, place.position, entry->view.size, place.offset);
+    while (segment_scan_next(&scan) && scan.next_offset <= query->end_offset) {
+        if (scan.next_offset > query->start_offset)
+            raise_peak(peak, entry, scan.header.max_timestamp, scan.next_offset - 1);
+    }
+    error = scan.error;
+    segment_scan_free(&scan);
+    return error;
+}
+
+static enum error search_peak(struct table_entry *entry, const struct time_peak *peak,
+                              const struct time_query *query, struct log_time_job *job)
+{
+    struct segment_place place;
+    enum error error = table_entry_open(job->log->env->io, entry);
+    if (error == ERR_OK)
+        error = segment_locate(&entry->view, peak->batch_offset, &place);
+    if (error != ERR_OK)
+        return error;
+    struct segment_scan scan;
+    segment_scan_init(&scan, entry->view.file, place.position, entry->view.size, place.offset);
+    while (segment_scan_next(&scan) && scan.next_offset <= peak->batch_offset)
+        continue;
+    error = scan.error != ERR_OK ? scan.error : search_present_batch(&scan, query, job);
+    segment_scan_free(&scan);
+    return error;
+}
+
+static enum error find_peak(struct log_time_job *job, struct time_plan *plan)
+{
+    struct time_query query = {0, plan->start_offset, job->end_offset, true};
+    struct time_peak peak = {NULL, SEGMENT_NO_TIMESTAMP, -1};
+    enum error error = ERR_OK;
+    for (size_t i = 0; i < plan->table.count && error == ERR_OK; i++) {
+        struct table_entry *entry = &plan->table.entries[i];
+        const struct segment_view *view = &entry->view;
+        bool inside =
+            view->base_offset >= query.start_offset && view->next_offset <= query.end_offset;
+        if (entry->known && !entry->damaged && inside)
+            raise_peak(&peak, entry, entry->summary.max_timestamp,
+                       entry->summary.max_timestamp_offset);
+        else if (overlaps(view, &query))
+            error = scan_peak(entry, &query, job->log->env->io, &peak);
+    }
+    if (error != ERR_OK)
+        return error;
+    bool in_tail = plan->tail_count > 0 && plan->tail[0].max_timestamp > peak.timestamp;
+    query.timestamp = in_tail ? plan->tail[0].max_timestamp : peak.timestamp;
+    if (in_tail)
+        return search_tail(plan, &query, job);
+    return peak.entry ? search_peak(peak.entry, &peak, &query, job) : ERR_OK;
+}
+
+/* --- the job --- */
+
+static void run_time(struct job *job)
+{
+    struct log_time_job *time = CONTAINER_OF(job, struct log_time_job, job);
+    struct time_plan *plan = time->internal[0];
+    time->result = segment_table_load(time->log->env, time->log->directory, &plan->table);
+    if (time->result == ERR_OK)
+        time->result =
+            time->timestamp == LOG_MAX_TIMESTAMP ? find_peak(time, plan) : find_first(time, plan);
+}
+
+static void time_done(struct job *job)
+{
+    struct log_time_job *time = CONTAINER_OF(job, struct log_time_job, job);
+    struct time_plan *plan = time->internal[0];
+    segment_table_install(time->log, &plan->table);
+    segment_table_free(&plan->table);
+    for (int i = 0; i < plan->tail_count; i++)
+        shared_buffer_unref(plan->tail[i].buffer);
+    job_plan_end(&plan->plan, job);
+    free(plan);
+    job->done(job);
+}
+
+static void keep_candidate(struct time_plan *plan, const struct tail_batch *batch, int at)
+{
+    if (at < plan->tail_count)
+        shared_buffer_unref(plan->tail[at].buffer);
+    else
+        plan->tail_count = at + 1;
+    plan->tail[at] = *batch;
+    shared_buffer_ref(batch->buffer);
+}
+
+/* The unflushed batches that may hold the answer: the first few at or after the timestamp, or the
+ * first one with the largest. */
+static void take_candidates(struct log_time_job *job, struct time_plan *plan)
+{
+    const struct log *log = job->log;
+    bool peak = job->timestamp == LOG_MAX_TIMESTAMP;
+    size_t from = tail_find(&log->tail, MAX(log->flushed_offset, log->start_offset));
+    for (size_t i = from; i < log->tail.count; i++) {
+        const struct tail_batch *batch = tail_at(&log->tail, i);
+        if (batch->next_offset > job->end_offset)
+            break;
+        if (peak) {
+            if (plan->tail_count == 0 || batch->max_timestamp > plan->tail[0].max_timestamp)
+                keep_candidate(plan, batch, 0);
+        } else if (batch->max_timestamp >= job->timestamp && plan->tail_count < TAIL_CANDIDATES) {
+            keep_candidate(plan, batch, plan->tail_count);
+        }
+    }
+}
+
+void log_time_submit(struct executor *executor, struct log_time_job *job)
+{
+    struct time_plan *plan = xcalloc(1, sizeof *plan);
+    job->internal[0] = plan;
+    job->result = ERR_OK;
+    job->offset = job->found_timestamp = -1;
+    plan->start_offset = job->log->start_offset;
+    segment_table_take(job->log, &plan->table);
+    take_candidates(job, plan);
+    job_plan_begin(&plan->plan, job->log, &job->job, run_time, time_done);
+    executor->submit(executor, &job->job);
+}

@@ -1,0 +1,28 @@
+/* Kafka's offset index: where in a segment an offset is, roughly.
+ *
+ * An entry is 8 bytes, big-endian: int32 offset - base offset, int32 position. It names a batch by
+ * its last offset and the position where it starts; there is one about every index.interval.bytes.
+ * Both rise strictly, and no entry is for position 0. */
+#ifndef STORAGE_OFFSET_INDEX_H
+#define STORAGE_OFFSET_INDEX_H
+
+#include "storage/segment.h"
+
+enum { OFFSET_INDEX_ENTRY = 8 };
+
+struct offset_index_entry {
+    int64_t offset, position; /* offset: absolute */
+};
+
+void offset_index_append(struct buffer *out, int64_t base_offset, struct offset_index_entry entry);
+struct offset_index_entry offset_index_decode(const uint8_t *entry, int64_t base_offset);
+
+/* The last entry at or below `offset`; *found says whether there is one. */
+MUST_USE enum error offset_index_floor(struct io *io, const char *directory, int64_t base_offset,
+                                       int64_t offset, struct offset_index_entry *out, bool *found);
+
+/* Whether entries rise and lie below `size` and `next_offset`. */
+bool offset_index_is_sound(struct bytes entries, int64_t base_offset, int64_t next_offset,
+                           int64_t size);
+
+#endif

@@ -1,0 +1,208 @@
+#include "storage/segment.h"
+
+#include "base/crc32c.h"
+#include "storage/log_slice.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { NAME_DIGITS = 20, SCAN_CHUNK = 64 << 10, CRC_FROM = 21 };
+
+static const char *const suffixes[SEGMENT_PARTS] = {
+    [SEGMENT_LOG] = ".log",
+    [SEGMENT_INDEX] = ".index",
+    [SEGMENT_TIME_INDEX] = ".timeindex",
+};
+
+char *segment_path(const char *directory, int64_t base_offset, enum segment_part part)
+{
+    size_t size = strlen(directory) + 1 + NAME_DIGITS + sizeof ".timeindex";
+    char *path = xmalloc(size);
+    snprintf(path, size, "%s/%0*lld%s", directory, NAME_DIGITS, (long long)base_offset,
+             suffixes[part]);
+    return path;
+}
+
+bool segment_name_parse(const char *name, int64_t *base_offset, enum segment_part *part)
+{
+    int64_t value = 0;
+    for (int i = 0; i < NAME_DIGITS; i++) {
+        if (name[i] < '0' || name[i] > '9' || __builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, name[i] - '0', &value))
+            return false;
+    }
+    for (int i = 0; i < SEGMENT_PARTS; i++) {
+        if (strcmp(name + NAME_DIGITS, suffixes[i]) == 0) {
+            *base_offset = value;
+            *part = (enum segment_part)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+enum error segment_file_open(struct io *io, const char *directory, int64_t base_offset, int flags,
+                             struct segment_file **out)
+{
+    char *path = segment_path(directory, base_offset, SEGMENT_LOG);
+    struct io_file *file;
+    enum error error = io->ops->open(io, path, flags, &file);
+    free(path);
+    if (error != ERR_OK)
+        return error;
+    struct segment_file *f = xmalloc(sizeof *f);
+    *f = (struct segment_file){.writable = (flags & IO_WRITE) != 0, .io = io, .file = file};
+    atomic_init(&f->references, 1);
+    *out = f;
+    return ERR_OK;
+}
+
+struct segment_file *segment_file_ref(struct segment_file *f)
+{
+    atomic_fetch_add_explicit(&f->references, 1, memory_order_relaxed);
+    return f;
+}
+
+void segment_file_unref(struct segment_file *f)
+{
+    if (f == NULL)
+        return;
+    int before = atomic_fetch_sub_explicit(&f->references, 1, memory_order_acq_rel);
+    ASSERT(before >= 1);
+    if (before > 1)
+        return;
+    f->io->ops->close(f->io, f->file);
+    free(f);
+}
+
+int segment_file_descriptor(struct io *io, struct segment_file *file)
+{
+    return io->ops->descriptor(io, file->file);
+}
+
+enum error segment_file_read(struct io *io, struct segment_file *file, void *data, size_t size,
+                             int64_t position)
+{
+    size_t got;
+    enum error error = io->ops->read(io, file->file, data, size, position, &got);
+    if (error != ERR_OK)
+        return error;
+    return got == size ? ERR_OK : ERR_CORRUPT;
+}
+
+/* --- the walk --- */
+
+void segment_scan_init(struct segment_scan *scan, struct segment_file *file, int64_t position,
+                       int64_t end, int64_t next_offset)
+{
+    *scan = (struct segment_scan){
+        .file = file,
+        .position = position,
+        .end = end,
+        .next_offset = next_offset,
+        .chunk = xmalloc(SCAN_CHUNK),
+    };
+}
+
+void segment_scan_free(struct segment_scan *scan)
+{
+    free(scan->chunk);
+    scan->chunk = NULL;
+}
+
+/* The bytes at `position` that the chunk holds; reads a new chunk when they are fewer than `need`.
+ * Fewer than `need` only at the end of the segment. */
+static struct bytes chunk_at(struct segment_scan *scan, int64_t position, size_t need)
+{
+    int64_t inside = position - scan->chunk_position;
+    if (inside < 0 || inside + (int64_t)need > (int64_t)scan->chunk_size) {
+        size_t want = (size_t)MIN((int64_t)SCAN_CHUNK, scan->end - position);
+        size_t got;
+        struct io *io = scan->file->io;
+        scan->chunk_size = 0;
+        scan->error = io->ops->read(io, scan->file->file, scan->chunk, want, position, &got);
+        if (scan->error != ERR_OK)
+            return BYTES_NULL;
+        scan->chunk_position = position;
+        scan->chunk_size = got;
+        inside = 0;
+    }
+    return bytes_of(scan->chunk + inside, scan->chunk_size - (size_t)inside);
+}
+
+bool segment_scan_next(struct segment_scan *scan)
+{
+    if (scan->error != ERR_OK || scan->position == scan->end)
+        return false;
+    struct bytes at = chunk_at(scan, scan->position, BATCH_HEADER_SIZE);
+    if (scan->error != ERR_OK)
+        return false;
+    size_t size = batch_size(at);
+    if (!batch_header_read(at, &scan->header) || size == 0 ||
+        (int64_t)size > scan->end - scan->position || scan->header.magic != BATCH_MAGIC ||
+        scan->header.base_offset != scan->next_offset || scan->header.last_offset_delta < 0) {
+        scan->error = ERR_CORRUPT;
+        return false;
+    }
+    scan->batch_position = scan->position;
+    scan->batch_size = size;
+    scan->position += (int64_t)size;
+    scan->next_offset = batch_last_offset(&scan->header) + 1;
+    return true;
+}
+
+/* Goes through the present batch once: checksum, and a copy to `copy` unless NULL. */
+static enum error pass_batch(struct segment_scan *scan, uint8_t *copy)
+{
+    uint32_t crc = 0;
+    for (size_t done = 0; done < scan->batch_size;) {
+        struct bytes at = chunk_at(scan, scan->batch_position + (int64_t)done, 1);
+        size_t size = MIN(at.size, scan->batch_size - done);
+        if (size == 0)
+            return scan->error != ERR_OK ? scan->error : ERR_CORRUPT;
+        if (copy)
+            memcpy(copy + done, at.data, size);
+        size_t skip = done >= CRC_FROM ? 0 : MIN(CRC_FROM - done, size);
+        crc = crc32c(crc, at.data + skip, size - skip);
+        done += size;
+    }
+    return crc == scan->header.crc ? ERR_OK : ERR_CORRUPT;
+}
+
+enum error segment_scan_check(struct segment_scan *scan)
+{
+    return pass_batch(scan, NULL);
+}
+
+enum error segment_scan_read(struct segment_scan *scan, struct buffer *out)
+{
+    uint8_t *copy = buffer_reserve(out, scan->batch_size);
+    if (copy == NULL)
+        return ERR_TOO_LARGE;
+    enum error error = pass_batch(scan, copy);
+    if (error == ERR_OK)
+        out->size += scan->batch_size;
+    return error;
+}
+
+/* --- what is known of its timestamps --- */
+
+void segment_summary_init(struct segment_summary *s)
+{
+    *s = (struct segment_summary){
+        .first_timestamp = SEGMENT_NO_TIMESTAMP,
+        .max_timestamp = SEGMENT_NO_TIMESTAMP,
+        .max_timestamp_offset = -1,
+        .time_index_last = -1,
+    };
+}
+
+void segment_summary_add(struct segment_summary *s, int64_t max_timestamp, int64_t last_offset)
+{
+    if (s->first_timestamp == SEGMENT_NO_TIMESTAMP)
+        s->first_timestamp = max_timestamp;
+    if (max_timestamp > s->max_timestamp) {
+        s->max_timestamp = max_timestamp;
+        s->max_timestamp_offset = last_offset;
+    }
+}

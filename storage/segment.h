@@ -1,0 +1,103 @@
+/* One segment of a log as it lies on disk: its three files, and the walk over its batches.
+ *
+ * A segment holds batches in offset order, without gaps, from its base offset on. Only a log's last
+ * segment grows; earlier ones never change, and of the last one only bytes that a flush has written
+ * are ever read. So everything here may run on any thread. Format: docs/on-disk-format.md. */
+#ifndef STORAGE_SEGMENT_H
+#define STORAGE_SEGMENT_H
+
+#include "protocol/record_batch.h"
+#include "storage/io.h"
+
+#include <stdatomic.h>
+
+enum segment_part { SEGMENT_LOG, SEGMENT_INDEX, SEGMENT_TIME_INDEX, SEGMENT_PARTS };
+
+/* "<directory>/00000000000000000042.log"; the caller frees it. */
+char *segment_path(const char *directory, int64_t base_offset, enum segment_part part);
+/* Whether a name in a log's directory is that of a segment's file. */
+bool segment_name_parse(const char *name, int64_t *base_offset, enum segment_part *part);
+
+/* The open .log file. Reference counted (atomic): a log's cache, jobs and slices on their way out
+ * hold it, and the last one closes it. It stays readable after it was unlinked. */
+struct segment_file {
+    atomic_int references;
+    bool writable;
+    struct io *io;
+    struct io_file *file;
+};
+MUST_USE enum error segment_file_open(struct io *io, const char *directory, int64_t base_offset,
+                                      int flags, struct segment_file **out);
+struct segment_file *segment_file_ref(struct segment_file *f);
+void segment_file_unref(struct segment_file *f); /* NULL is fine */
+
+/* A walk over the batches in [position, end) of a segment, both batch boundaries. `next_offset` is
+ * the offset that the next batch must start with.
+ *
+ *   segment_scan_init(&scan, file, position, end, offset);
+ *   while (segment_scan_next(&scan))
+ *       ... scan.header, scan.batch_position, scan.batch_size ...
+ *   error = scan.error;
+ *   segment_scan_free(&scan); */
+struct segment_scan {
+    struct segment_file *file;
+    int64_t position, end, next_offset;
+    struct batch_header header; /* of the present batch */
+    int64_t batch_position;
+    size_t batch_size;
+    enum error error; /* ERR_CORRUPT: header or length are not those of the batch that must be here */
+    uint8_t *chunk;
+    int64_t chunk_position;
+    size_t chunk_size;
+};
+void segment_scan_init(struct segment_scan *scan, struct segment_file *file, int64_t position,
+                       int64_t end, int64_t next_offset);
+/* False at the end or on an error. */
+bool segment_scan_next(struct segment_scan *scan);
+/* Reads the present batch and compares its checksum: ERR_CORRUPT. */
+MUST_USE enum error segment_scan_check(struct segment_scan *scan);
+/* Appends the present batch to `out`, checked: ERR_CORRUPT, ERR_TOO_LARGE (the buffer's maximum). */
+MUST_USE enum error segment_scan_read(struct segment_scan *scan, struct buffer *out);
+void segment_scan_free(struct segment_scan *scan);
+
+/* A segment to search in. */
+struct segment_view {
+    const char *directory;
+    int64_t base_offset, next_offset; /* offsets [base, next) */
+    int64_t size;                     /* bytes in the file that belong to it */
+    struct segment_file *file;
+};
+
+/* Where to start a scan. */
+struct segment_place {
+    int64_t position, offset; /* a batch boundary, and the offset that starts there */
+};
+
+/* A place at or before the batch that contains `offset`, near it by the offset index. An index that
+ * is missing or wrong (what it points to is compared) costs time only: the segment's start. */
+MUST_USE enum error segment_locate(const struct segment_view *view, int64_t offset,
+                                   struct segment_place *out);
+/* A place before which every record's timestamp is below `timestamp`, by the time index; else the
+ * segment's start. */
+MUST_USE enum error segment_locate_time(const struct segment_view *view, int64_t timestamp,
+                                        struct segment_place *out);
+
+/* What a log knows of a segment's timestamps and indexes. */
+struct segment_summary {
+    int64_t first_timestamp; /* the first batch's largest one; SEGMENT_NO_TIMESTAMP: empty */
+    int64_t max_timestamp;
+    int64_t max_timestamp_offset;          /* last offset of the first batch that has it */
+    int64_t index_bytes, time_index_bytes; /* sound bytes of the index files */
+    int64_t time_index_last;               /* timestamp of the last entry, -1: none */
+};
+#define SEGMENT_NO_TIMESTAMP INT64_MIN
+/* No batch yet, no index entry. */
+void segment_summary_init(struct segment_summary *s);
+/* Takes note of a batch behind all others. */
+void segment_summary_add(struct segment_summary *s, int64_t max_timestamp, int64_t last_offset);
+/* Reads it from the files: the ends of both indexes and the batches behind them, or all batch
+ * headers when an index is not sound (then index bytes are 0). ERR_CORRUPT: the batches do not fill
+ * the segment; *out says what could be read. */
+MUST_USE enum error segment_summarize(const struct segment_view *view, struct segment_summary *out);
+
+#endif

@@ -1,0 +1,175 @@
+/* Finding places in a segment through its indexes.
+ *
+ * An index carries no checksum, so what an entry says is compared with the batch it points to
+ * before it is believed; an entry that is wrong only makes the search start at the segment's first
+ * batch. A damaged entry in the middle can mislead the bisection only to an earlier sound entry. */
+#include "storage/index_file.h"
+#include "storage/log_slice.h"
+#include "storage/offset_index.h"
+#include "storage/time_index.h"
+
+static struct segment_place start_of(const struct segment_view *view)
+{
+    return (struct segment_place){0, view->base_offset};
+}
+
+/* The batch that an offset index entry points to ends with its offset. */
+static bool entry_is_right(const struct segment_view *view, struct offset_index_entry entry,
+                           struct segment_place *out)
+{
+    uint8_t data[BATCH_HEADER_SIZE];
+    struct batch_header header;
+    if (entry.position <= 0 || entry.position > view->size - BATCH_HEADER_SIZE ||
+        segment_file_read(view->file->io, view->file, data, sizeof data, entry.position) != ERR_OK)
+        return false;
+    if (!batch_header_read(bytes_of(data, sizeof data), &header) || header.magic != BATCH_MAGIC ||
+        header.last_offset_delta < 0 || header.base_offset < view->base_offset ||
+        batch_last_offset(&header) != entry.offset)
+        return false;
+    *out = (struct segment_place){entry.position, header.base_offset};
+    return true;
+}
+
+enum error segment_locate(const struct segment_view *view, int64_t offset,
+                          struct segment_place *out)
+{
+    struct offset_index_entry entry;
+    bool found;
+    enum error error = offset_index_floor(view->file->io, view->directory, view->base_offset,
+                                          offset, &entry, &found);
+    if (error == ERR_IO)
+        return error;
+    if (error != ERR_OK || !found || !entry_is_right(view, entry, out))
+        *out = start_of(view);
+    return ERR_OK;
+}
+
+/* The batch that a time index entry names ends with its offset and has its timestamp. */
+static enum error locate_entry(const struct segment_view *view, struct time_index_entry entry,
+                               bool *right, struct segment_place *out)
+{
+    *right = false;
+    if (entry.offset < view->base_offset || entry.offset >= view->next_offset)
+        return ERR_OK;
+    struct segment_place place;
+    enum error error = segment_locate(view, entry.offset, &place);
+    if (error != ERR_OK)
+        return error;
+    struct segment_scan scan;
+    segment_scan_init(&scan, view->file, place.position, view->size, place.offset);
+    while (segment_scan_next(&scan) && scan.next_offset <= entry.offset)
+        continue;
+    if (scan.error == ERR_OK && batch_last_offset(&scan.header) == entry.offset &&
+        scan.header.max_timestamp == entry.timestamp) {
+        *right = true;
+        *out = (struct segment_place){scan.batch_position, scan.header.base_offset};
+    }
+    error = scan.error == ERR_CORRUPT ? ERR_OK : scan.error;
+    segment_scan_free(&scan);
+    return error;
+}
+
+enum error segment_locate_time(const struct segment_view *view, int64_t timestamp,
+                               struct segment_place *out)
+{
+    *out = start_of(view);
+    struct time_index_entry entry;
+    bool found, right;
+    enum error error = time_index_floor(view->file->io, view->directory, view->base_offset,
+                                        timestamp, &entry, &found);
+    if (error == ERR_IO)
+        return error;
+    if (error != ERR_OK || !found)
+        return ERR_OK;
+    return locate_entry(view, entry, &right, out);
+}
+
+/* --- the summary --- */
+
+/* The last entry of the offset index, compared; sets index_bytes. False: the index is not sound. */
+static enum error last_indexed_place(const struct segment_view *view, struct segment_summary *out,
+                                     struct segment_place *place, bool *sound)
+{
+    struct index_file index;
+    enum error error = index_file_open(view->file->io, view->directory, view->base_offset,
+                                       SEGMENT_INDEX, OFFSET_INDEX_ENTRY, &index);
+    if (error != ERR_OK)
+        return error;
+    uint8_t entry[OFFSET_INDEX_ENTRY];
+    *place = start_of(view);
+    *sound = true;
+    if (index.count > 0)
+        error = index_file_entry(&index, index.count - 1, entry);
+    if (error == ERR_OK && index.count > 0)
+        *sound = entry_is_right(view, offset_index_decode(entry, view->base_offset), place);
+    out->index_bytes = index.count * OFFSET_INDEX_ENTRY;
+    index_file_close(&index);
+    return error;
+}
+
+static enum error last_time_entry(const struct segment_view *view, struct segment_summary *out,
+                                  bool *sound)
+{
+    struct index_file index;
+    enum error error = index_file_open(view->file->io, view->directory, view->base_offset,
+                                       SEGMENT_TIME_INDEX, TIME_INDEX_ENTRY, &index);
+    if (error != ERR_OK)
+        return error;
+    uint8_t bytes[TIME_INDEX_ENTRY];
+    *sound = true;
+    if (index.count > 0)
+        error = index_file_entry(&index, index.count - 1, bytes);
+    if (error == ERR_OK && index.count > 0) {
+        struct time_index_entry entry = time_index_decode(bytes, view->base_offset);
+        struct segment_place place;
+        error = locate_entry(view, entry, sound, &place);
+        out->max_timestamp = out->time_index_last = entry.timestamp;
+        out->max_timestamp_offset = entry.offset;
+    }
+    out->time_index_bytes = index.count * TIME_INDEX_ENTRY;
+    index_file_close(&index);
+    return error;
+}
+
+static enum error read_first_timestamp(const struct segment_view *view, int64_t *out)
+{
+    struct segment_scan scan;
+    segment_scan_init(&scan, view->file, 0, view->size, view->base_offset);
+    if (segment_scan_next(&scan))
+        *out = scan.header.max_timestamp;
+    enum error error = scan.error;
+    segment_scan_free(&scan);
+    return error;
+}
+
+/* Both indexes were extended together, so the batches behind the last indexed one are all that the
+ * last time entry may not know. */
+enum error segment_summarize(const struct segment_view *view, struct segment_summary *out)
+{
+    segment_summary_init(out);
+    if (view->size == 0)
+        return ERR_OK;
+    struct segment_place place;
+    bool index_sound = false, time_sound = false;
+    enum error error = last_indexed_place(view, out, &place, &index_sound);
+    if (error == ERR_OK)
+        error = last_time_entry(view, out, &time_sound);
+    if (error != ERR_OK && error != ERR_CORRUPT)
+        return error;
+    if (error != ERR_OK || !index_sound || !time_sound) {
+        segment_summary_init(out);
+        place = start_of(view);
+    }
+    error = read_first_timestamp(view, &out->first_timestamp);
+    if (error != ERR_OK)
+        return error;
+    struct segment_scan scan;
+    segment_scan_init(&scan, view->file, place.position, view->size, place.offset);
+    while (segment_scan_next(&scan))
+        segment_summary_add(out, scan.header.max_timestamp, batch_last_offset(&scan.header));
+    error = scan.error;
+    if (error == ERR_OK && scan.next_offset != view->next_offset)
+        error = ERR_CORRUPT;
+    segment_scan_free(&scan);
+    return error;
+}
