@@ -1,0 +1,316 @@
+#!/usr/bin/env python3
+"""The benchmark: Tidemill, Apache Kafka and a server that forgets, side by side on one machine.
+
+  tests/bench/run.py [--pairs N] [--seconds S] [--only NAME,...] [--without-kafka] [--json FILE]
+
+Each scenario drives every system with the same client programs (librdkafka), interleaved, --pairs times,
+and prints medians, ratios and the broker's own CPU seconds. Numbers of one run can be compared with each
+other; numbers of different runs cannot. Kafka runs with its stock settings (nothing is synced before it is
+acknowledged) and a heap of 1 GiB; Tidemill with its own (everything is synced before).
+"""
+import argparse, json, os, re, shutil, signal, socket, statistics, subprocess, sys, tempfile, time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get('TIDEMILL_BENCH_BUILD', os.path.join(ROOT, 'build', 'bench'))
+HERTZ = os.sysconf('SC_CLK_TCK')
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        return s.getsockname()[1]
+
+
+def wait_for(condition, seconds, what):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return
+        select_nothing(0.002)
+    raise SystemExit(f'bench: waited {seconds} s for {what}')
+
+
+def select_nothing(seconds):
+    import select
+    select.select([], [], [], seconds)
+
+
+class System:
+    """One server process: how to start it, what it used."""
+    name = ''
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.port = free_port()
+        self.process = None
+
+    @property
+    def brokers(self):
+        return f'127.0.0.1:{self.port}'
+
+    def launch(self, command, **more):
+        self.log = open(os.path.join(self.directory, 'log'), 'ab')
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, **more)
+
+    def cpu_seconds(self):
+        fields = open(f'/proc/{self.process.pid}/stat').read().rsplit(')', 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / HERTZ
+
+    def rss_mib(self, peak=False):
+        key = 'VmHWM' if peak else 'VmRSS'
+        status = open(f'/proc/{self.process.pid}/status').read()
+        return int(re.search(key + r':\s+(\d+)', status).group(1)) / 1024
+
+    def answers(self):
+        """A Kafka ApiVersions v0 request gets an answer."""
+        try:
+            with socket.create_connection(('127.0.0.1', self.port), timeout=1) as s:
+                s.sendall(bytes.fromhex('0000000a001200000000000100') + b'\x00')
+                return len(s.recv(4)) == 4
+        except OSError:
+            return False
+
+    def stop(self, number=signal.SIGTERM):
+        if self.process:
+            self.process.send_signal(number)
+            self.process.wait()
+            self.process = None
+
+
+class Tidemill(System):
+    name = 'tidemill'
+
+    def start(self, *flags):
+        self.launch([os.path.join(BUILD, 'tidemilld'), '-X', f'log.dirs={self.directory}/data',
+                     '-X', f'listeners=PLAINTEXT://127.0.0.1:{self.port}',
+                     '-X', 'group.initial.rebalance.delay.ms=0', *flags])
+        wait_for(self.answers, 60, 'tidemilld')
+
+    def create(self, topic, partitions):
+        subprocess.run([os.path.join(BUILD, 'tidemill'), '-b', self.brokers, 'topic', 'create', topic,
+                        '-p', str(partitions)], check=True, stdout=subprocess.DEVNULL)
+
+
+class Kafka(System):
+    name = 'kafka'
+    jars = None
+
+    @classmethod
+    def collect(cls):
+        target = os.path.join(BUILD, 'kafka-jars')
+        if not os.path.isdir(target):
+            subprocess.run(['mvn', '-q', '-B', '-f', os.path.join(ROOT, 'tests/bench/kafka/pom.xml'),
+                            'dependency:copy-dependencies', f'-DoutputDirectory={target}'], check=True)
+        cls.jars = os.path.join(target, '*')
+
+    def java(self, *arguments):
+        return ['java', '-Xmx1g', '-Xms1g', '-XX:+UseG1GC', '-cp', self.jars, *arguments]
+
+    def start(self, *flags):
+        properties = os.path.join(self.directory, 'server.properties')
+        data = os.path.join(self.directory, 'data')
+        if not os.path.exists(properties):
+            controller = free_port()
+            with open(properties, 'w') as f:
+                f.write(f'process.roles=broker,controller\nnode.id=1\n'
+                        f'controller.quorum.voters=1@127.0.0.1:{controller}\n'
+                        f'listeners=PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}\n'
+                        f'advertised.listeners=PLAINTEXT://127.0.0.1:{self.port}\n'
+                        f'controller.listener.names=CONTROLLER\n'
+                        f'listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT\n'
+                        f'log.dirs={data}\noffsets.topic.replication.factor=1\n'
+                        f'group.initial.rebalance.delay.ms=0\n' + ''.join(x + '\n' for x in flags))
+            subprocess.run(self.java('kafka.tools.StorageTool', 'format', '-t', 'MkU3OEVBNTcwNTJENDM2Qg', '-c',
+                                     properties), check=True, stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL)
+        self.launch(self.java('kafka.Kafka', properties))
+        wait_for(self.answers, 120, 'kafka')
+
+    def create(self, topic, partitions):
+        subprocess.run(self.java('org.apache.kafka.tools.TopicCommand', '--bootstrap-server', self.brokers,
+                                 '--create', '--topic', topic, '--partitions', str(partitions)),
+                       check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+class Null(System):
+    name = 'null'
+
+    def start_for(self, topic, partitions):
+        self.launch([os.path.join(BUILD, 'bench_null_server'), str(self.port), topic, str(partitions)])
+        wait_for(self.answers, 10, 'the null server')
+
+
+def client(program, *arguments):
+    out = subprocess.run([os.path.join(BUILD, program), *map(str, arguments)], stdout=subprocess.PIPE,
+                         stderr=subprocess.DEVNULL, text=True, timeout=600).stdout
+    return json.loads(out.strip().splitlines()[-1])
+
+
+PRODUCER = ['acks=all', 'linger.ms=5', 'batch.num.messages=10000', 'batch.size=1000000',
+            'queue.buffering.max.messages=1000000', 'queue.buffering.max.kbytes=1048576']
+
+
+class Bench:
+    def __init__(self, options):
+        self.options = options
+        self.directory = tempfile.mkdtemp(prefix='tidemill-bench-', dir=options.directory)
+        self.results = {}
+        self.topics = 0
+
+    def systems(self):
+        yield Tidemill
+        if not self.options.without_kafka:
+            yield Kafka
+
+    def fresh(self, kind):
+        path = tempfile.mkdtemp(prefix=kind.name + '-', dir=self.directory)
+        return kind(path)
+
+    def note(self, scenario, system, **figures):
+        rows = self.results.setdefault(scenario, {}).setdefault(system, [])
+        rows.append(figures)
+        print(f'  {scenario:28s} {system:9s} ' + '  '.join(
+            f'{k}={v:.4g}' if isinstance(v, float) else f'{k}={v}' for k, v in figures.items()), flush=True)
+
+    def produce_on(self, system, scenario, partitions, size):
+        self.topics += 1
+        topic = f't{self.topics}'
+        if isinstance(system, Null):
+            system.start_for(topic, partitions)
+        else:
+            system.create(topic, partitions)
+        before = system.cpu_seconds()
+        figures = client('bench_load', 'produce', system.brokers, topic, partitions, size,
+                         self.options.seconds, *PRODUCER)
+        cpu = system.cpu_seconds() - before
+        gigabytes = figures['records'] * size / 1e9
+        self.note(scenario, system.name, rate=figures['rate'], failed=figures['failed'],
+                  cpu_s_per_gb=cpu / max(gigabytes, 1e-9), cpu_s_per_m=cpu / max(figures['records'] / 1e6, 1e-9))
+        if isinstance(system, Null):
+            system.stop()
+        return topic, figures['records']
+
+    def run_produce(self):
+        for size, partitions in ((100, 1), (100, 16), (100, 1000), (1024, 1), (1024, 16), (1024, 1000)):
+            scenario = f'produce {size}B {partitions}p'
+            running = [self.fresh(kind) for kind in self.systems()]
+            for system in running:
+                system.start()
+            for _ in range(self.options.pairs):
+                for system in running:
+                    self.produce_on(system, scenario, partitions, size)
+                self.produce_on(self.fresh(Null), scenario, partitions, size)
+            for system in running:
+                self.note(scenario + ' rss', system.name, peak_mib=system.rss_mib(peak=True))
+                system.stop()
+                shutil.rmtree(system.directory, ignore_errors=True)
+
+    def run_fetch(self):
+        running = [self.fresh(kind) for kind in self.systems()]
+        for system in running:
+            system.start()
+            system.load = self.produce_on(system, 'fetch (filling)', 1, 1024)
+        for _ in range(self.options.pairs):
+            for system in running:
+                topic, records = system.load
+                before = system.cpu_seconds()
+                figures = client('bench_load', 'consume', system.brokers, topic, 1, records, 120)
+                cpu = system.cpu_seconds() - before
+                self.note('catch-up fetch 1024B', system.name, rate=figures['rate'],
+                          cpu_s_per_gb=cpu / max(figures['bytes'] / 1e9, 1e-9))
+        for system in running:
+            system.stop()
+            shutil.rmtree(system.directory, ignore_errors=True)
+
+    def run_latency(self):
+        for rate in (1000, 10000, 100000):
+            running = [self.fresh(kind) for kind in self.systems()]
+            for system in running:
+                system.start()
+                system.create('e2e', 1)
+            for _ in range(self.options.pairs):
+                for system in running:
+                    before = system.cpu_seconds()
+                    f = client('bench_latency', system.brokers, 'e2e', rate, self.options.seconds, 100,
+                               'acks=all', 'linger.ms=0' if rate < 100000 else 'linger.ms=1')
+                    self.note(f'end to end {rate}/s', system.name, p50_ms=f['p50_ms'], p99_ms=f['p99_ms'],
+                              p999_ms=f['p999_ms'], max_ms=f['max_ms'], lost=f['lost'],
+                              cpu_s=system.cpu_seconds() - before)
+            for system in running:
+                system.stop()
+                shutil.rmtree(system.directory, ignore_errors=True)
+
+    def run_start(self):
+        for kind in self.systems():
+            system = self.fresh(kind)
+            for attempt in range(self.options.pairs):
+                start = time.monotonic()
+                system.start()
+                self.note('ready, empty' if attempt == 0 else 'ready, clean restart', system.name,
+                          ms=(time.monotonic() - start) * 1000, idle_rss_mib=system.rss_mib())
+                system.stop()
+            system.start()
+            system.create('many', 2000)
+            load = subprocess.Popen([os.path.join(BUILD, 'bench_load'), 'produce', system.brokers, 'many', '2000',
+                                     '100', str(self.options.seconds * 3), *PRODUCER],
+                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            select_nothing(self.options.seconds)
+            system.stop(signal.SIGKILL)
+            load.kill()
+            load.wait()
+            start = time.monotonic()
+            system.start()
+            self.note('ready after kill -9, 2000p', system.name, ms=(time.monotonic() - start) * 1000)
+            system.stop()
+            shutil.rmtree(system.directory, ignore_errors=True)
+        stripped = os.path.join(self.directory, 'stripped')
+        subprocess.run(['strip', '-o', stripped, os.path.join(BUILD, 'tidemilld')], check=True)
+        self.note('binary, stripped', 'tidemill', mib=os.path.getsize(stripped) / 2**20)
+
+    def summary(self):
+        print('\nMedians, and Tidemill against the others in the same run:')
+        for scenario, systems in self.results.items():
+            medians = {name: {k: statistics.median(r[k] for r in rows) for k in rows[0]}
+                       for name, rows in systems.items()}
+            for name, figures in medians.items():
+                print(f'  {scenario:28s} {name:9s} ' + '  '.join(f'{k}={v:.4g}' for k, v in figures.items()))
+            mine = medians.get('tidemill')
+            for other in ('kafka', 'null'):
+                if mine and other in medians:
+                    ratios = [f'{k} x{mine[k] / medians[other][k]:.3g}' for k in mine if medians[other].get(k)]
+                    print(f'  {"":28s} against {other}: ' + '  '.join(ratios))
+
+
+def build():
+    subprocess.run(['cmake', '-S', ROOT, '-B', BUILD, '-G', 'Ninja', '-DCMAKE_BUILD_TYPE=Release',
+                    '-DTIDEMILL_TESTS=OFF', '-DTIDEMILL_BENCH=ON'], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(['cmake', '--build', BUILD], check=True, stdout=subprocess.DEVNULL)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--pairs', type=int, default=5)
+    parser.add_argument('--seconds', type=int, default=5)
+    parser.add_argument('--only', default='produce,fetch,latency,start')
+    parser.add_argument('--without-kafka', action='store_true')
+    parser.add_argument('--directory', default=None, help='where data goes (default: the temporary directory)')
+    parser.add_argument('--json')
+    options = parser.parse_args()
+    build()
+    if not options.without_kafka:
+        Kafka.collect()
+    bench = Bench(options)
+    print(f'client settings: {" ".join(PRODUCER)}; kafka: stock, 1 GiB heap, not synced; tidemill: synced')
+    try:
+        for name in options.only.split(','):
+            getattr(bench, 'run_' + name)()
+    finally:
+        shutil.rmtree(bench.directory, ignore_errors=True)
+    bench.summary()
+    if options.json:
+        with open(options.json, 'w') as f:
+            json.dump(bench.results, f, indent=1)
+
+
+if __name__ == '__main__':
+    main()
