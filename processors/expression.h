@@ -1,6 +1,7 @@
 /* The expression language: the CEL subset of processors-semantics section 10.
  *
- * Compiled once, run per record; no I/O, always ends (100,000 steps, 32 levels, 4 KiB of source). */
+ * Compiled once, run per record; no I/O, always ends (100,000 steps, 32 levels, 4 KiB of source).
+ */
 #ifndef PROCESSORS_EXPRESSION_H
 #define PROCESSORS_EXPRESSION_H
 
@@ -34,8 +35,9 @@ MUST_USE enum error expression_run(const struct expression *e, const struct expr
                                    struct arena *arena, struct value *out, struct message *message);
 
 /* True for true, false for false and null (a missing field); any other type is an error. */
-MUST_USE enum error expression_test(const struct expression *e, const struct expression_input *input,
-                                    struct arena *arena, bool *out, struct message *message);
+MUST_USE enum error expression_test(const struct expression *e,
+                                    const struct expression_input *input, struct arena *arena,
+                                    bool *out, struct message *message);
 
 /* Whether the whole expression is just the variable `key`. */
 bool expression_is_key(const struct expression *e);
