@@ -1,0 +1,85 @@
+/* What the tests of logs share: batches, a log in a fresh directory, and executors that a test
+ * steps. */
+#ifndef TESTS_STORAGE_SUPPORT_LOG_H
+#define TESTS_STORAGE_SUPPORT_LOG_H
+
+#include "storage/io.h"
+#include "storage/log.h"
+#include "tests/harness/harness.h"
+
+/* A batch of `count` records with timestamps timestamp, timestamp + step, ... */
+struct batch_spec {
+    int count;
+    int64_t timestamp, step;
+    size_t value_size;
+    enum codec codec;
+    int64_t producer_id; /* 0: none */
+    int32_t base_sequence;
+};
+struct shared_buffer *make_batch(struct batch_spec spec);
+
+/* A log with real files, a clock that stands, and a trace that goes nowhere. */
+struct log_world {
+    struct env env;
+    struct clock clock;
+    char directory[256];
+    struct log_config config;
+    struct log *log;
+};
+void log_world_init(struct log_world *w);
+/* Opens w->log at a state; closes a log that is open. */
+void log_world_open(struct log_world *w, struct log_state state);
+void log_world_close(struct log_world *w);
+/* Appends; returns the base offset. */
+int64_t log_world_append(struct log_world *w, struct batch_spec spec);
+/* Makes everything durable and flushes it. */
+void log_world_flush(struct log_world *w);
+
+/* A whole read through log_read or a job; the copied bytes in `out`, ERR_OK with nothing: empty. */
+struct read_result {
+    enum error error;
+    int64_t first_offset, next_offset;
+    struct buffer bytes;
+};
+struct read_result log_world_read(struct log_world *w, int64_t offset, int64_t end_offset,
+                                  size_t max_bytes, bool at_least_one);
+/* Only through a job, on the inline executor. */
+struct read_result log_world_read_job(struct log_world *w, int64_t offset, int64_t end_offset,
+                                      size_t max_bytes, bool at_least_one);
+void read_result_free(struct read_result *r);
+/* Checks that the bytes are whole batches of consecutive offsets with right checksums. */
+void expect_whole_batches(const struct read_result *r);
+
+struct time_result {
+    enum error error;
+    int64_t offset, timestamp;
+};
+struct time_result log_world_time(struct log_world *w, int64_t timestamp, int64_t end_offset);
+void log_world_load(struct log_world *w);
+
+/* Runs jobs when the test says so. */
+struct stepped_executor {
+    struct executor executor;
+    struct list waiting, ran;
+};
+void stepped_executor_init(struct stepped_executor *e);
+bool stepped_run(struct stepped_executor *e);    /* run() of the next job; false: none */
+bool stepped_finish(struct stepped_executor *e); /* done() of the next job that ran */
+
+/* The kernel's files, but the n-th call of a kind fails. */
+enum fault_call { FAULT_NONE, FAULT_OPEN, FAULT_WRITE, FAULT_SYNC, FAULT_LIST };
+struct fault_io {
+    struct io io;
+    enum fault_call call;
+    int countdown; /* 1: the next one fails */
+    enum error error;
+    int open_files; /* now */
+};
+void fault_io_init(struct fault_io *f);
+
+/* Files in the log's directory. */
+char *log_world_path(const struct log_world *w, const char *name); /* the caller frees it */
+int64_t file_size(const char *path);                               /* -1: there is none */
+void file_write_at(const char *path, int64_t position, const void *data, size_t size);
+
+#endif
