@@ -166,7 +166,8 @@ static struct topology *topology_of(struct runner *runner, const struct topic *t
     return topology;
 }
 
-static void open_chains(struct runner *runner, struct partition *partition, struct topology *topology)
+static void open_chains(struct runner *runner, struct partition *partition,
+                        struct topology *topology)
 {
     for (size_t i = 0; topology && i < topology_chain_count(topology); i++)
         open_run(runner, partition, topology, topology_chain(topology, i));
@@ -254,7 +255,8 @@ static void replace_task(struct run *run, struct topology *topology, const struc
 
 static struct run *find_run(struct partition *partition, struct bytes name)
 {
-    LIST_FOR_EACH (node, &partition->tasks) {
+    LIST_FOR_EACH(node, &partition->tasks)
+    {
         struct run *run = CONTAINER_OF(node, struct run, in_partition);
         if (bytes_equal(chain_name(run->chain), name))
             return run;
@@ -266,12 +268,14 @@ void runner_partition_changed(struct shard *shard, struct partition *partition)
 {
     struct runner *runner = shard->runner;
     struct list_node *first = list_first(&partition->tasks);
-    const struct topic *before = first ? CONTAINER_OF(first, struct run, in_partition)->topic : NULL;
-    if (!runner->loaded || (before ? same_processors(before, partition->topic)
-                                   : !has_processors(partition->topic)))
+    const struct topic *before =
+        first ? CONTAINER_OF(first, struct run, in_partition)->topic : NULL;
+    if (!runner->loaded ||
+        (before ? same_processors(before, partition->topic) : !has_processors(partition->topic)))
         return;
     struct topology *topology = topology_of(runner, partition->topic);
-    LIST_FOR_EACH_SAFE (node, &partition->tasks) {
+    LIST_FOR_EACH_SAFE(node, &partition->tasks)
+    {
         struct run *run = CONTAINER_OF(node, struct run, in_partition);
         const struct chain *chain = find_chain(topology, chain_name(run->chain));
         if (chain && !run->reading && run->waiting == NULL) {
@@ -292,7 +296,8 @@ void runner_partition_changed(struct shard *shard, struct partition *partition)
 void runner_partition_closed(struct shard *shard, struct partition *partition)
 {
     (void)shard;
-    LIST_FOR_EACH_SAFE (node, &partition->tasks) {
+    LIST_FOR_EACH_SAFE(node, &partition->tasks)
+    {
         struct run *run = CONTAINER_OF(node, struct run, in_partition);
         delete_rows(run);
         close_run(run);
@@ -302,8 +307,8 @@ void runner_partition_closed(struct shard *shard, struct partition *partition)
 void runner_partition_moved(struct shard *shard, struct partition *partition)
 {
     (void)shard;
-    LIST_FOR_EACH (node, &partition->tasks)
-        run_make_ready(CONTAINER_OF(node, struct run, in_partition));
+    LIST_FOR_EACH(node, &partition->tasks)
+    run_make_ready(CONTAINER_OF(node, struct run, in_partition));
 }
 
 /* --- idleness: an idle partition's watermark follows the others --- */
@@ -376,8 +381,8 @@ static void check_idle(struct timer *timer, int64_t now_ms)
     struct runner *runner = CONTAINER_OF(timer, struct runner, idle_timer);
     size_t at = 0;
     for (struct partition *p; (p = map_next(&runner->shard->partitions, &at));) {
-        LIST_FOR_EACH (node, &p->tasks)
-            check_idle_run(CONTAINER_OF(node, struct run, in_partition));
+        LIST_FOR_EACH(node, &p->tasks)
+        check_idle_run(CONTAINER_OF(node, struct run, in_partition));
     }
     timers_set(&runner->shard->timers, timer, now_ms + IDLE_CHECK_MS);
 }
@@ -474,8 +479,8 @@ void runner_free(struct runner *runner)
     timers_cancel(&runner->shard->timers, &runner->idle_timer);
     size_t at = 0;
     for (struct partition *p; (p = map_next(&runner->shard->partitions, &at));) {
-        LIST_FOR_EACH_SAFE (node, &p->tasks)
-            close_run(CONTAINER_OF(node, struct run, in_partition));
+        LIST_FOR_EACH_SAFE(node, &p->tasks)
+        close_run(CONTAINER_OF(node, struct run, in_partition));
     }
     outbox_free(runner);
     free(runner);

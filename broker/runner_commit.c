@@ -3,7 +3,7 @@
  * waits for it; the task waits with it. */
 #include "broker/runner_internal.h"
 
-#include "broker/controller.h"
+#include "broker/ensure_topic.h"
 #include "protocol/record_batch.h"
 
 #include <stdlib.h>
@@ -66,7 +66,8 @@ static struct pending_step *copy_step(struct run *run, const struct step *step)
         struct shared_buffer *batch = shared_buffer_create(from->batch.size);
         ASSERT(batch != NULL); /* a batch of ours, bounded by the step's size */
         memcpy(batch->data, from->batch.data, from->batch.size);
-        p->outputs[i] = (struct pending_output){bytes_copy(from->topic), from->partition, batch, NULL};
+        p->outputs[i] =
+            (struct pending_output){bytes_copy(from->topic), from->partition, batch, NULL};
     }
     p->change_count = step->change_count;
     p->changes = xcalloc(step->change_count + 1, sizeof *p->changes);
@@ -166,7 +167,7 @@ static struct bytes missing_topic(const struct pending_step *step)
     return BYTES_NULL;
 }
 
-static void topic_created(void *context, struct shard *shard, enum kafka_error error)
+static void topic_created(void *context, struct shard *shard, enum error error)
 {
     (void)shard;
     struct run *run = context;
@@ -176,7 +177,7 @@ static void topic_created(void *context, struct shard *shard, enum kafka_error e
         run_release(run);
         return;
     }
-    if (error != KAFKA_NONE && error != KAFKA_TOPIC_ALREADY_EXISTS) {
+    if (error) {
         run_fail(run, "an output topic cannot be created");
         return;
     }
@@ -196,8 +197,8 @@ void run_commit_waiting(struct run *run)
     static const struct topic_config dead_letter_configs[] = {
         {BYTES_LITERAL("message.timestamp.type"), BYTES_LITERAL("LogAppendTime")}};
     bool is_dead_letter = is_dead_letter_topic(run, name);
-    controller_ensure_topic(run->runner->shard, name, run->topic->partitions, dead_letter_configs,
-                            is_dead_letter ? COUNT_OF(dead_letter_configs) : 0, topic_created, run);
+    ensure_topic(run->runner->shard, name, run->topic->partitions, dead_letter_configs,
+                 is_dead_letter ? COUNT_OF(dead_letter_configs) : 0, topic_created, run);
 }
 
 static void commit(struct task_commit *commit_interface, const struct step *step)

@@ -43,8 +43,7 @@ static void job_ended(struct run *run)
 static void copy_run(struct job *job)
 {
     struct run *run = CONTAINER_OF(job, struct run, copy_job);
-    run->copy_result =
-        log_slice_copy(run->runner->shard->env->io, run->slice, run->copy->data);
+    run->copy_result = log_slice_copy(run->runner->shard->env->io, run->slice, run->copy->data);
 }
 
 static void copy_done(struct job *job)
@@ -115,8 +114,7 @@ static void read_more(struct run *run)
     struct log *log = run->partition->log;
     struct log_slice *slice = NULL;
     int64_t offset = next_offset(run);
-    enum error error =
-        log_read(log, offset, log_durable_offset(log), SLICE_BYTES, true, &slice);
+    enum error error = log_read(log, offset, log_durable_offset(log), SLICE_BYTES, true, &slice);
     if (error == ERR_BUSY)
         start_read(run, offset);
     else if (error == ERR_OK)

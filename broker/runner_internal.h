@@ -8,10 +8,10 @@
 #include "processors/task.h"
 
 enum {
-    SLICE_BYTES = 1 << 20,      /* input taken from the log at once */
-    SLICE_RECORDS = 256,        /* records between two looks at the clock */
-    STEPS_IN_FLIGHT = 8,        /* steps of a task that the journal has not answered yet */
-    STEP_MAX_AGE_MS = 20,       /* commit.interval's default: an open step is not older */
+    SLICE_BYTES = 1 << 20, /* input taken from the log at once */
+    SLICE_RECORDS = 256,   /* records between two looks at the clock */
+    STEPS_IN_FLIGHT = 8,   /* steps of a task that the journal has not answered yet */
+    STEP_MAX_AGE_MS = 20,  /* commit.interval's default: an open step is not older */
     IDLE_CHECK_MS = 1000,
     TURN_BUDGET_NS = 500000,
 };
@@ -27,11 +27,11 @@ struct run {
     const struct chain *chain;
     struct task *task;
     struct task_commit commit;
-    struct bytes prefix; /* of its rows, owned */
-    struct bytes source; /* its name in parcels: prefix + incarnation, owned */
+    struct bytes prefix;  /* of its rows, owned */
+    struct bytes source;  /* its name in parcels: prefix + incarnation, owned */
     uint64_t incarnation; /* a processor made again under an old name is somebody else */
 
-    struct log_slice *slice; /* input being read */
+    struct log_slice *slice;    /* input being read */
     struct shared_buffer *copy; /* its bytes, when pieces lie in files */
     size_t piece, at;           /* in the slice (or at: in the copy) */
     struct log_read_job read;
@@ -76,8 +76,8 @@ struct bytes run_prefix(struct uuid topic_id, int32_t partition, struct bytes ch
 enum outbox_row { OUTBOX_SENT = 's', OUTBOX_APPLIED = 'a' };
 /* One output on its way to another shard: stored with its step, sent when that is durable. */
 struct parcel;
-struct parcel *parcel_create(struct run *run, uint64_t sequence, uint32_t index, struct topic *topic,
-                             int32_t partition, struct shared_buffer *batch);
+struct parcel *parcel_create(struct run *run, uint64_t sequence, uint32_t index,
+                             struct topic *topic, int32_t partition, struct shared_buffer *batch);
 /* Into the open entry. */
 void parcel_store(struct parcel *parcel, struct shard *shard);
 void parcel_send(struct parcel *parcel, struct shard *shard);

@@ -1,7 +1,7 @@
 /* Outputs for another shard. A parcel is stored as a row with the step that made it; once that is
  * durable it is mailed to the shard of its partition, which appends it and notes its number in one
- * entry, and then tells the sender, who deletes the row. After a crash rows are sent again; what was
- * applied already is known by its number and only acknowledged.
+ * entry, and then tells the sender, who deletes the row. After a crash rows are sent again; what
+ * was applied already is known by its number and only acknowledged.
  *
  *   sent     'X' 's' | run's source | step be64 | index be32  ->  topic id, partition be32, batch
  *   applied  'X' 'a' | run's source | topic id | partition be32  ->  step be64 | index be32 */
@@ -47,10 +47,11 @@ static struct parcel *make_parcel(struct shard *home, struct bytes prefix, uint6
     return p;
 }
 
-struct parcel *parcel_create(struct run *run, uint64_t sequence, uint32_t index, struct topic *topic,
-                             int32_t partition, struct shared_buffer *batch)
+struct parcel *parcel_create(struct run *run, uint64_t sequence, uint32_t index,
+                             struct topic *topic, int32_t partition, struct shared_buffer *batch)
 {
-    return make_parcel(run->runner->shard, run->source, sequence, index, topic->id, partition, batch);
+    return make_parcel(run->runner->shard, run->source, sequence, index, topic->id, partition,
+                       batch);
 }
 
 static void free_parcel(struct parcel *p)
@@ -220,7 +221,8 @@ static enum error load_applied(void *context, struct bytes key, struct bytes val
 
 enum error outbox_load(struct runner *runner)
 {
-    static const uint8_t applied[] = {ROW_OUTBOX, OUTBOX_APPLIED}, sent[] = {ROW_OUTBOX, OUTBOX_SENT};
+    static const uint8_t applied[] = {ROW_OUTBOX, OUTBOX_APPLIED},
+                         sent[] = {ROW_OUTBOX, OUTBOX_SENT};
     struct store *store = runner->shard->store;
     enum error error = store_scan(store, bytes_of(applied, 2), load_applied, runner);
     return error ? error : store_scan(store, bytes_of(sent, 2), load_sent, runner);
