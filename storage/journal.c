@@ -150,7 +150,10 @@ enum error journal_open(struct journal *j, struct env *env, const char *director
     list_init(&j->spares);
     struct names names = {.last = 0};
     list_init(&names.files);
-    enum error error = io_make_path(env->io, directory);
+    int made;
+    enum error error = io_make_directories(env->io, directory, &made);
+    if (error == ERR_OK)
+        error = io_sync_parents(env->io, directory, made);
     if (error == ERR_OK)
         error = env->io->ops->list(env->io, directory, note_name, &names);
     j->next_sequence = names.last + 1;

@@ -88,10 +88,6 @@ bool store_is_full(const struct store *s);
 /* Who is told when a log's durable offset or start moved (fetch waits, tasks). */
 void store_on_durable(struct store *s, void (*moved)(void *context, struct log *log), void *context);
 
-/* The owner's pointer on a log: the broker's partition. */
-void log_set_owner(struct log *log, void *owner);
-void *log_owner(const struct log *log);
-
 /* All rows with a prefix, as of recovery; only before the first entry. */
 MUST_USE enum error store_scan(struct store *s, struct bytes prefix,
                                enum error (*each)(void *context, struct bytes key, struct bytes value),

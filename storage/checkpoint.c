@@ -1,0 +1,400 @@
+/* Flushes and checkpoints: one at a time, on the background worker.
+ *
+ * A flush writes the tails of the logs to their segments, so that memory is given back. A
+ * checkpoint does the same and makes it durable, then writes the rows in one synced batch together
+ * with a position X of the journal. Everything below X is then no longer needed from the journal.
+ *
+ * The rows must describe exactly what redo from X starts with. Rows that belong to users are merged
+ * when their group is durable. The states of logs and producers are taken when the group that ends
+ * at X is handed over: at that moment nothing has been appended beyond X. The job starts when that
+ * group is durable. The segments may hold more than X by then; recovery cuts them. */
+#include "storage/store_internal.h"
+
+#include <stdlib.h>
+
+enum { SYNC_EACH_MAX = 16 };
+
+struct flush_item {
+    struct store_log *log;
+    struct log_flush *flush;
+    enum error result;
+};
+
+static void run_maintenance(struct job *job);
+static void maintenance_done(struct job *job);
+
+void maintenance_init(struct store *s)
+{
+    struct maintenance *m = &s->maintenance;
+    m->job = (struct job){.run = run_maintenance, .done = maintenance_done};
+    m->store = s;
+    list_init(&m->dead_files);
+    buffer_init(&m->removed, SIZE_MAX / 2);
+}
+
+void maintenance_free(struct store *s)
+{
+    struct maintenance *m = &s->maintenance;
+    free(m->captured);
+    free(m->flushes);
+    row_changes_free(&m->rows);
+    buffer_free(&m->removed);
+}
+
+/* What is due */
+
+static bool last_checkpoint_due(struct store *s)
+{
+    if (!s->closing || s->final_checkpoint_tried || !groups_idle(s))
+        return false;
+    if (s->entries_since_checkpoint > 0 || !list_is_empty(&s->dirty))
+        return true;
+    s->final_checkpoint_tried = true;
+    return false;
+}
+
+static bool checkpoint_due(struct store *s)
+{
+    if (s->closing)
+        return last_checkpoint_due(s);
+    if (s->now_ms < s->retry_maintenance_ms || s->entries_since_checkpoint == 0)
+        return false;
+    return (int64_t)(s->journal.lsn - s->checkpoint_lsn) >= s->options.checkpoint_bytes ||
+           s->now_ms - s->last_checkpoint_ms >= s->options.checkpoint_interval_ms;
+}
+
+static bool flush_due(const struct store *s)
+{
+    if (s->closing || s->now_ms < s->retry_maintenance_ms || list_is_empty(&s->unflushed))
+        return false;
+    return s->unflushed_bytes >= (int64_t)s->options.unflushed_bytes ||
+           s->now_ms - s->unflushed_since_ms >= FLUSH_AGE_MS;
+}
+
+/* Capturing */
+
+struct producer_rows {
+    struct maintenance *m;
+    const struct store_log *log;
+};
+
+static void capture_producer(void *context, int64_t producer_id, struct bytes row)
+{
+    struct producer_rows *p = context;
+    struct row_key key = row_key_producer(p->log->topic_id, p->log->partition, producer_id);
+    row_changes_put(&p->m->rows, row_key_view(&key), row);
+}
+
+static void capture_log(struct maintenance *m, struct store_log *l)
+{
+    uint8_t value[LOG_STATE_SIZE];
+    struct log_state state = log_state(l->log);
+    /* The log itself follows when its group is durable. */
+    state.log_start_offset = MAX(state.log_start_offset, l->pending_start);
+    row_changes_put(&m->rows, row_key_view(&l->key), log_state_encode(&state, value));
+    struct producer_rows context = {m, l};
+    producer_states_changed(log_producers(l->log), capture_producer, &context);
+    m->captured[m->captured_count++] = l;
+}
+
+static void capture(struct store *s)
+{
+    struct maintenance *m = &s->maintenance;
+    size_t count = 0;
+    LIST_FOR_EACH(node, &s->dirty)
+    count++;
+    m->captured = xmalloc((count + 1) * sizeof(struct store_log *));
+    m->captured_count = 0;
+    struct list_node *node;
+    while ((node = list_pop(&s->dirty))) {
+        struct store_log *l = CONTAINER_OF(node, struct store_log, dirty);
+        if (!l->removed)
+            capture_log(m, l);
+    }
+    m->mark = (struct journal_mark){.start = s->start,
+                                    .run = s->run,
+                                    .lsn = s->journal.lsn,
+                                    .sequence = s->journal.current->sequence,
+                                    .position = s->journal.position};
+    m->phase = MAINTENANCE_CAPTURED;
+}
+
+void maintenance_capture(struct store *s)
+{
+    if (s->maintenance.phase == MAINTENANCE_IDLE && checkpoint_due(s))
+        capture(s);
+}
+
+/* Starting */
+
+static void begin_flushes(struct store *s)
+{
+    struct maintenance *m = &s->maintenance;
+    size_t count = 0;
+    LIST_FOR_EACH(node, &s->unflushed)
+    count++;
+    m->flushes = xmalloc((count + 1) * sizeof *m->flushes);
+    m->flush_count = 0;
+    LIST_FOR_EACH(node, &s->unflushed)
+    {
+        struct store_log *l = CONTAINER_OF(node, struct store_log, unflushed);
+        struct log_flush *flush = list_contains(&l->dying) ? NULL : log_flush_begin(l->log);
+        if (flush)
+            m->flushes[m->flush_count++] = (struct flush_item){.log = l, .flush = flush};
+    }
+    s->unflushed_since_ms = s->now_ms;
+}
+
+static void submit(struct store *s)
+{
+    struct maintenance *m = &s->maintenance;
+    m->phase = MAINTENANCE_RUNNING;
+    m->result = ERR_OK;
+    m->final = false;
+    s->options.background_worker->submit(s->options.background_worker, &m->job);
+}
+
+static void start_flush(struct store *s)
+{
+    s->maintenance.checkpoint = false;
+    begin_flushes(s);
+    if (s->maintenance.flush_count == 0) {
+        free(s->maintenance.flushes);
+        s->maintenance.flushes = NULL;
+        return;
+    }
+    s->flushed_unsynced = true;
+    submit(s);
+}
+
+static void start_checkpoint(struct store *s)
+{
+    struct maintenance *m = &s->maintenance;
+    ASSERT(m->phase == MAINTENANCE_CAPTURED && s->durable == m->mark.lsn);
+    m->checkpoint = true;
+    begin_flushes(s);
+    m->sync_each = !s->flushed_unsynced && m->flush_count <= SYNC_EACH_MAX;
+    s->flushed_unsynced = false;
+    /* Everything merged so far is below X; over it the states that were captured at X. */
+    row_changes_merge(&s->rows, &m->rows);
+    m->rows = s->rows;
+    s->rows = (struct row_changes){.bytes = 0};
+    struct row_key key = row_key_journal(s->options.shard);
+    uint8_t value[JOURNAL_MARK_SIZE];
+    row_changes_put(&m->rows, row_key_view(&key), journal_mark_encode(&m->mark, value));
+    buffer_append_bytes(&m->removed, buffer_view(&s->removed));
+    buffer_clear(&s->removed);
+    m->entries = s->entries_since_checkpoint;
+    s->entries_since_checkpoint = 0;
+    s->final_checkpoint_tried |= s->closing;
+    journal_take_dead(&s->journal, m->mark.lsn, &m->dead_files);
+    submit(s);
+}
+
+void maintenance_group_durable(struct store *s)
+{
+    if (s->maintenance.phase == MAINTENANCE_CAPTURED)
+        start_checkpoint(s);
+}
+
+void maintenance_turn(struct store *s)
+{
+    if (s->maintenance.phase != MAINTENANCE_IDLE || s->has_failed)
+        return;
+    if (checkpoint_due(s)) {
+        if (!groups_idle(s))
+            return; /* with the next group */
+        capture(s);
+        start_checkpoint(s);
+    } else if (flush_due(s)) {
+        start_flush(s);
+    }
+}
+
+/* On the worker */
+
+static enum error note_key(void *context, struct bytes key, struct bytes value)
+{
+    (void)value;
+    row_changes_put(context, key, BYTES_NULL);
+    return ERR_OK;
+}
+
+/* A removed log takes the rows of its producers along: they are found in the store itself. */
+static enum error delete_producers(struct maintenance *m)
+{
+    struct kv *kv = m->store->options.kv;
+    struct reader r = reader_of(buffer_view(&m->removed));
+    enum error error = ERR_OK;
+    while (error == ERR_OK && reader_left(&r) > 0) {
+        struct uuid topic_id;
+        int32_t partition;
+        int64_t none;
+        size_t size = row_key_log((struct uuid){{0}}, 0).size;
+        bool right =
+            row_key_parse(bytes_of(read_raw(&r, size), size), &topic_id, &partition, &none);
+        ASSERT(right);
+        struct row_key prefix = row_key_producers(topic_id, partition);
+        error = kv->driver->scan(kv, row_key_view(&prefix), note_key, &m->rows);
+    }
+    return error;
+}
+
+static enum error write_rows(struct maintenance *m)
+{
+    enum error error = delete_producers(m);
+    if (error != ERR_OK)
+        return error;
+    size_t count;
+    struct kv_change *changes = row_changes_array(&m->rows, &count);
+    struct kv *kv = m->store->options.kv;
+    error = kv->driver->write(kv, changes, count);
+    free(changes);
+    return error;
+}
+
+static void run_maintenance(struct job *job)
+{
+    struct maintenance *m = CONTAINER_OF(job, struct maintenance, job);
+    struct io *io = m->store->env->io;
+    for (size_t i = 0; i < m->flush_count; i++) {
+        struct flush_item *f = &m->flushes[i];
+        f->result = log_flush_run(f->flush, m->checkpoint && m->sync_each);
+        if (f->result != ERR_OK && m->result != ERR_IO)
+            m->result = f->result;
+    }
+    if (!m->checkpoint || m->result != ERR_OK)
+        return;
+    if (!m->sync_each)
+        m->result = io->ops->sync_all(io, m->store->data_directory);
+    if (m->result == ERR_OK)
+        m->result = write_rows(m);
+    if (m->result == ERR_OK) {
+        m->result = journal_recycle(&m->store->journal, &m->dead_files);
+        m->final = m->result != ERR_OK;
+    }
+}
+
+/* Back on the shard */
+
+static void end_flushes(struct store *s)
+{
+    struct maintenance *m = &s->maintenance;
+    for (size_t i = 0; i < m->flush_count; i++) {
+        struct flush_item *f = &m->flushes[i];
+        log_flush_end(f->flush, f->result);
+        store_log_account(s, f->log);
+        if (!f->log->removed)
+            store_log_delete_segments(s, f->log);
+    }
+    s->stats.flushes += m->flush_count > 0;
+    free(m->flushes);
+    m->flushes = NULL;
+    m->flush_count = 0;
+    store_logs_trim(s);
+}
+
+static void checkpoint_succeeded(struct store *s)
+{
+    struct maintenance *m = &s->maintenance;
+    s->checkpoint_lsn = m->mark.lsn;
+    s->last_checkpoint_ms = s->now_ms;
+    s->sealed = false; /* the next group tells that the rows are durable up to here */
+    s->stats.checkpoints++;
+    journal_recycled(&s->journal, &m->dead_files);
+    row_changes_free(&m->rows);
+    buffer_clear(&m->removed);
+}
+
+/* Everything is as before, and a later checkpoint does it all. */
+static void checkpoint_failed(struct store *s)
+{
+    struct maintenance *m = &s->maintenance;
+    journal_keep(&s->journal, &m->dead_files);
+    row_changes_put_back(&s->rows, &m->rows);
+    buffer_append_bytes(&s->removed, buffer_view(&m->removed));
+    buffer_clear(&m->removed);
+    s->entries_since_checkpoint += m->entries;
+    s->flushed_unsynced = true;
+    for (size_t i = 0; i < m->captured_count; i++) {
+        struct store_log *l = m->captured[i];
+        if (!list_contains(&l->dying) && !list_contains(&l->dirty))
+            list_append(&s->dirty, &l->dirty);
+    }
+}
+
+static void maintenance_done(struct job *job)
+{
+    struct maintenance *m = CONTAINER_OF(job, struct maintenance, job);
+    struct store *s = m->store;
+    store_enter(s);
+    m->phase = MAINTENANCE_IDLE;
+    end_flushes(s);
+    if (m->checkpoint && m->result == ERR_OK)
+        checkpoint_succeeded(s);
+    else if (m->checkpoint)
+        checkpoint_failed(s);
+    free(m->captured);
+    m->captured = NULL;
+    m->captured_count = 0;
+    if (m->result == ERR_OK) {
+        s->full &= ~(unsigned)FULL_FLUSH;
+    } else if (m->result == ERR_NO_SPACE && !m->final) {
+        s->full |= FULL_FLUSH;
+        s->retry_maintenance_ms = s->now_ms + FLUSH_AGE_MS;
+        if (s->closing)
+            s->close_result = ERR_NO_SPACE;
+    } else {
+        store_fail(s, m->result);
+    }
+    groups_hand_over(s);
+    maintenance_turn(s);
+    store_logs_reap(s);
+    store_leave(s);
+}
+
+/* Free space */
+
+struct space_job {
+    struct job job;
+    struct store *store;
+    int64_t free_bytes;
+    enum error result;
+};
+
+static void run_space(struct job *job)
+{
+    struct space_job *p = CONTAINER_OF(job, struct space_job, job);
+    struct io *io = p->store->env->io;
+    p->result = io->ops->free_bytes(io, p->store->data_directory, &p->free_bytes);
+}
+
+static void space_done(struct job *job)
+{
+    struct space_job *p = CONTAINER_OF(job, struct space_job, job);
+    struct store *s = p->store;
+    store_enter(s);
+    s->jobs--;
+    s->space_job_running = false;
+    bool low = p->result == ERR_OK && p->free_bytes < s->options.min_free_bytes;
+    bool was_low = s->full & FULL_LOW;
+    if (low != was_low)
+        trace_log(s->env->trace, low ? TRACE_WARN : TRACE_INFO,
+                  low ? "the disk is nearly full, produce is refused" : "the disk has room again",
+                  F_INT("free_bytes", p->free_bytes));
+    s->full = low ? s->full | FULL_LOW : s->full & ~(unsigned)FULL_LOW;
+    free(p);
+    store_leave(s);
+}
+
+void maintenance_check_space(struct store *s)
+{
+    if (s->space_job_running || s->has_failed)
+        return;
+    struct space_job *p = xcalloc(1, sizeof *p);
+    p->job = (struct job){.run = run_space, .done = space_done};
+    p->store = s;
+    s->space_job_running = true;
+    s->jobs++;
+    s->options.background_worker->submit(s->options.background_worker, &p->job);
+}

@@ -1,0 +1,264 @@
+#include "storage/recovery.h"
+
+#include "base/crc32c.h"
+#include "storage/journal.h"
+#include "storage/recovery_meta.h"
+#include "storage/recovery_redo.h"
+
+#include <stdlib.h>
+
+int shard_of_partition(const uint8_t topic_id[16], int32_t partition, int shard_count)
+{
+    /* Neighbouring partitions of a topic go to different shards. */
+    return (int)((crc32c(0, topic_id, 16) + (uint32_t)partition) % (uint32_t)shard_count);
+}
+
+int shard_of_name(struct bytes name, int shard_count)
+{
+    return (int)(crc32c(0, name.data, name.size) % (uint32_t)shard_count);
+}
+
+struct recovery {
+    struct env *env;
+    const struct recovery_options *options;
+    struct data_meta meta;
+    bool is_new;
+    struct kv *kv;
+    struct redo *redo;
+    struct recovery_report *report;
+    struct message *message;
+};
+
+/* The directory */
+
+static void note_foreign(void *context, const char *name)
+{
+    bool *foreign = context;
+    *foreign |= strcmp(name, "topics") == 0;
+}
+
+/* Topics without our file: not ours, or the file was lost. Nothing is deleted on doubt. */
+static enum error check_new_directory(struct recovery *r)
+{
+    bool foreign = false;
+    struct io *io = r->env->io;
+    enum error error = io->ops->list(io, r->options->data_directory, note_foreign, &foreign);
+    if (error == ERR_OK && foreign) {
+        message_set(r->message,
+                    "%s has a folder topics but no tidemill.meta: restore the file from a copy, or "
+                    "use an empty directory",
+                    r->options->data_directory);
+        error = ERR_CORRUPT;
+    }
+    return error;
+}
+
+static enum error take_directory(struct recovery *r)
+{
+    struct io *io = r->env->io;
+    const char *directory = r->options->data_directory;
+    enum error error = io_make_path(io, directory);
+    if (error != ERR_OK) {
+        message_set(r->message, "cannot make the data directory %s: %s", directory,
+                    error_text(error));
+        return error;
+    }
+    char *lock = path_join(directory, "lock");
+    error = io->ops->lock(io, lock);
+    free(lock);
+    if (error != ERR_OK) {
+        message_set(r->message,
+                    error == ERR_BUSY
+                        ? "another broker is using the data directory %s: stop it, or "
+                          "use another directory (log.dirs)"
+                        : "cannot lock the data directory %s",
+                    directory);
+        return error;
+    }
+    error = data_meta_read(io, directory, &r->meta, r->message);
+    r->is_new = error == ERR_NOT_FOUND;
+    return r->is_new ? check_new_directory(r) : error;
+}
+
+/* The key-value store */
+
+static enum error open_kv(struct recovery *r)
+{
+    struct message note = {""};
+    char *path = path_join(r->options->data_directory, "kv");
+    enum error error = r->env->kv->open(r->env->kv, path, &r->kv, &note);
+    free(path);
+    if (error != ERR_OK)
+        *r->message = note;
+    else if (note.text[0] != '\0')
+        trace_log(r->env->trace, TRACE_WARN, "the key-value store is repaired",
+                  F_STRING("reason", note.text));
+    return error;
+}
+
+/* It is never trusted alone: what the file says must be there. */
+static enum error check_kv(struct recovery *r)
+{
+    if (redo_starts(r->redo) >= r->meta.starts)
+        return ERR_OK;
+    message_set(r->message,
+                "%s/kv: the key-value store is missing or older than the rest of the data: restore "
+                "the whole data directory from a copy",
+                r->options->data_directory);
+    return ERR_CORRUPT;
+}
+
+/* Rows, and a fresh journal for every shard: in one batch, so it is done or not done. */
+static enum error write_kv(struct recovery *r)
+{
+    struct row_changes *rows = redo_rows(r->redo);
+    for (int shard = 0; shard <= redo_last_shard(r->redo); shard++) {
+        struct row_key key = row_key_journal(shard);
+        row_changes_put(rows, row_key_view(&key), BYTES_NULL);
+    }
+    for (int shard = 0; shard < r->options->shard_count; shard++) {
+        struct row_key key = row_key_journal(shard);
+        struct journal_mark mark = {.start = r->meta.starts, .run = random_u64(r->env->random)};
+        uint8_t value[JOURNAL_MARK_SIZE];
+        row_changes_put(rows, row_key_view(&key), journal_mark_encode(&mark, value));
+    }
+    size_t count;
+    struct kv_change *changes = row_changes_array(rows, &count);
+    enum error error = r->kv->driver->write(r->kv, changes, count);
+    free(changes);
+    if (error != ERR_OK)
+        message_set(r->message, "%s/kv: cannot write the key-value store: %s",
+                    r->options->data_directory, error_text(error));
+    return error;
+}
+
+/* Tidying: what is left when it fails does no harm and is tried again at the next start. */
+
+struct tidying {
+    struct recovery *r;
+    const char *directory;
+};
+
+static void remove_lost_topic(void *context, const char *name)
+{
+    struct tidying *t = context;
+    struct uuid id;
+    if (!topic_directory_parse(name, &id) || redo_topic_exists(t->r->redo, id))
+        return;
+    char *path = path_join(t->directory, name);
+    trace_log(t->r->env->trace, TRACE_INFO, "the files of a deleted topic are removed",
+              F_STRING("directory", path));
+    (void)!io_remove_tree(t->r->env->io, path);
+    free(path);
+}
+
+static void remove_journal(void *context, const char *name)
+{
+    struct tidying *t = context;
+    uint64_t sequence;
+    if (!journal_parse_name(name, &sequence))
+        return;
+    char *path = path_join(t->directory, name);
+    (void)!t->r->env->io->ops->unlink(t->r->env->io, path);
+    free(path);
+}
+
+static void tidy_up(struct recovery *r)
+{
+    struct io *io = r->env->io;
+    char *topics = path_join(r->options->data_directory, "topics");
+    struct tidying t = {r, topics};
+    (void)!io->ops->list(io, topics, remove_lost_topic, &t);
+    free(topics);
+    for (int shard = r->options->shard_count; shard <= redo_last_shard(r->redo); shard++) {
+        char *directory = journal_directory(r->options->data_directory, shard);
+        t.directory = directory;
+        (void)!io->ops->list(io, directory, remove_journal, &t);
+        (void)!io->ops->remove_directory(io, directory);
+        free(directory);
+    }
+}
+
+/* The whole */
+
+static enum error take_accept_damage(struct recovery *r, bool remove, bool *accept)
+{
+    struct io *io = r->env->io;
+    struct io_file *file;
+    char *path = path_join(r->options->data_directory, "accept-damage");
+    enum error error = remove ? io->ops->unlink(io, path) : io->ops->open(io, path, IO_READ, &file);
+    free(path);
+    *accept = error == ERR_OK;
+    if (error == ERR_OK && !remove)
+        io->ops->close(io, file);
+    return error == ERR_NOT_FOUND ? ERR_OK : error;
+}
+
+static enum error recover(struct recovery *r)
+{
+    bool accept_damage = false, gone;
+    enum error error = take_directory(r);
+    if (error == ERR_OK)
+        error = open_kv(r);
+    if (error == ERR_OK)
+        error =
+            redo_create(r->env, r->options->data_directory, r->kv, r->report, r->message, &r->redo);
+    if (error == ERR_OK)
+        error = check_kv(r);
+    if (error == ERR_OK)
+        error = take_accept_damage(r, false, &accept_damage);
+    if (error == ERR_OK)
+        error = redo_run(r->redo, accept_damage);
+    r->meta =
+        (struct data_meta){.format = DATA_FORMAT,
+                           .starts = 1 + MAX(r->meta.starts, r->redo ? redo_starts(r->redo) : 0)};
+    if (error == ERR_OK)
+        error = write_kv(r);
+    if (error == ERR_OK)
+        error = data_meta_write(r->env->io, r->options->data_directory, &r->meta, r->message);
+    if (error == ERR_OK && accept_damage)
+        error = take_accept_damage(r, true, &gone);
+    if (error == ERR_OK)
+        tidy_up(r);
+    return error;
+}
+
+static void report_recovery(const struct recovery *r)
+{
+    const struct recovery_report *p = r->report;
+    if (r->is_new)
+        trace_log(r->env->trace, TRACE_INFO, "new data directory",
+                  F_STRING("directory", r->options->data_directory));
+    else
+        trace_log(r->env->trace, TRACE_INFO, p->clean ? "data directory is clean" : "recovered",
+                  F_INT("journal_bytes", p->journal_bytes), F_INT("entries", p->entries),
+                  F_INT("batches", p->batches), F_INT("rows", p->rows), F_INT("logs", p->logs),
+                  F_INT("cut_bytes", p->cut_bytes), F_INT("damaged", p->damaged),
+                  F_INT("took_ms", p->took_ms));
+}
+
+enum error recovery_run(struct env *env, const struct recovery_options *options, struct kv **kv,
+                        struct recovery_report *report, struct message *message)
+{
+    ASSERT(options->shard_count > 0);
+    struct message text = {""};
+    *report = (struct recovery_report){.clean = false};
+    struct recovery r = {.env = env, .options = options, .report = report, .message = &text};
+    int64_t started_ms = clock_monotonic_ms(env->clock);
+    enum error error = recover(&r);
+    redo_free(r.redo);
+    report->took_ms = clock_monotonic_ms(env->clock) - started_ms;
+    if (error == ERR_OK) {
+        report_recovery(&r);
+        *kv = r.kv;
+        return ERR_OK;
+    }
+    if (r.kv)
+        r.kv->driver->close(r.kv);
+    if (text.text[0] == '\0')
+        message_set(&text, "cannot bring the data directory %s in order: %s",
+                    options->data_directory, error_text(error));
+    if (message)
+        *message = text;
+    return error;
+}

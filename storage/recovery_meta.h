@@ -1,0 +1,25 @@
+/* <data>/tidemill.meta: the format of a data directory and how often it was started. A text file of
+ * key=value lines, the last one a checksum over those before it. */
+#ifndef STORAGE_RECOVERY_META_H
+#define STORAGE_RECOVERY_META_H
+
+#include "base/env.h"
+#include "storage/io.h"
+
+enum { DATA_FORMAT = 1 };
+
+struct data_meta {
+    int format;
+    uint64_t starts; /* the key-value store must know of at least as many */
+};
+
+/* ERR_NOT_FOUND: a new directory. ERR_UNSUPPORTED: a newer format. */
+MUST_USE enum error data_meta_read(struct io *io, const char *data_directory, struct data_meta *out,
+                                   struct message *message);
+MUST_USE enum error data_meta_write(struct io *io, const char *data_directory,
+                                    const struct data_meta *meta, struct message *message);
+
+/* "<directory>/<name>"; the caller frees it. */
+char *path_join(const char *directory, const char *name);
+
+#endif

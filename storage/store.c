@@ -1,0 +1,383 @@
+/* Entries, and the store as a whole: opening, turning, closing, failing. */
+#include "storage/store.h"
+
+#include "storage/store_internal.h"
+
+#include <stdlib.h>
+
+/* Opening */
+
+struct found_mark {
+    int shard;
+    bool found;
+    struct journal_mark mark;
+};
+
+static enum error note_mark(void *context, struct bytes key, struct bytes value)
+{
+    struct found_mark *f = context;
+    int shard;
+    if (!row_key_parse_journal(key, &shard))
+        return ERR_CORRUPT;
+    if (shard != f->shard)
+        return ERR_OK;
+    f->found = true;
+    return journal_mark_decode(value, &f->mark);
+}
+
+static enum error read_mark(struct store *s, struct message *message)
+{
+    struct found_mark f = {.shard = s->options.shard};
+    uint8_t prefix = ROW_JOURNAL;
+    struct kv *kv = s->options.kv;
+    enum error error = kv->driver->scan(kv, bytes_of(&prefix, 1), note_mark, &f);
+    if (error == ERR_OK && !f.found)
+        error = ERR_NOT_FOUND;
+    if (error != ERR_OK)
+        message_set(message, "cannot read the journal's mark of shard %d: %s", s->options.shard,
+                    error_text(error));
+    s->start = f.mark.start;
+    s->run = f.mark.run;
+    return error;
+}
+
+static void tick(struct timer *timer, int64_t now_ms);
+static void retry(struct timer *timer, int64_t now_ms);
+
+static struct store *store_create(struct env *env, const struct store_options *options)
+{
+    struct store *s = xcalloc(1, sizeof *s);
+    s->env = env;
+    s->options = *options;
+    s->data_directory = xstrdup(options->data_directory);
+    s->options.data_directory = s->data_directory;
+    s->now_ms = clock_monotonic_ms(env->clock);
+    s->last_checkpoint_ms = s->now_ms;
+    s->sealed = true;
+    s->tick.fire = tick;
+    s->retry.fire = retry;
+    struct list *lists[] = {&s->dirty, &s->unflushed, &s->by_age, &s->moved,
+                            &s->dying, &s->finished,  &s->failed};
+    for (size_t i = 0; i < COUNT_OF(lists); i++)
+        list_init(lists[i]);
+    buffer_init(&s->removed, SIZE_MAX / 2);
+    groups_init(s);
+    maintenance_init(s);
+    return s;
+}
+
+enum error store_open(struct env *env, const struct store_options *options, struct store **out,
+                      struct message *message)
+{
+    ASSERT(options->journal_file_bytes % IO_ALIGNMENT == 0 && options->group_bytes > 0);
+    struct store *s = store_create(env, options);
+    enum error error = read_mark(s, message);
+    char *directory = journal_directory(options->data_directory, options->shard);
+    if (error == ERR_OK) {
+        int64_t spares = 2 + 2 * options->checkpoint_bytes / options->journal_file_bytes;
+        error = journal_open(&s->journal, env, directory, options->journal_file_bytes,
+                             (size_t)spares, message);
+        s->started = error == ERR_OK;
+    }
+    if (error == ERR_OK && !s->journal.direct)
+        trace_log(env->trace, TRACE_INFO,
+                  "no direct I/O on this file system, the journal is written and synced instead",
+                  F_STRING("directory", directory));
+    free(directory);
+    if (error == ERR_OK) {
+        error = store_logs_load(s);
+        if (error != ERR_OK)
+            message_set(message, "cannot read the rows of the logs: %s", error_text(error));
+    }
+    if (error != ERR_OK) {
+        store_free(s);
+        return error;
+    }
+    timers_set(options->timers, &s->tick, s->now_ms + TICK_MS);
+    *out = s;
+    return ERR_OK;
+}
+
+void store_free(struct store *s)
+{
+    if (s == NULL)
+        return;
+    timers_cancel(s->options.timers, &s->tick);
+    timers_cancel(s->options.timers, &s->retry);
+    maintenance_free(s);
+    store_logs_free(s);
+    groups_free(s);
+    row_changes_free(&s->rows);
+    buffer_free(&s->removed);
+    if (s->started)
+        journal_close(&s->journal);
+    free(s->data_directory);
+    free(s);
+}
+
+/* Entries */
+
+void store_begin(struct store *s)
+{
+    ASSERT(!s->entry_open && !s->closed);
+    s->entry_open = true;
+}
+
+static void add_part(struct store *s, const struct journal_part *part)
+{
+    ASSERT(s->entry_open);
+    size_t room = JOURNAL_PART_OVERHEAD + part->key.size + part->bytes.size;
+    uint8_t *at = group_reserve(s, room);
+    struct store_group *g = &s->groups[s->filling];
+    g->size += (size_t)(journal_part_write(at, part) - at);
+    g->has_rows |= part->kind == JOURNAL_PUT || part->kind == JOURNAL_DELETE;
+}
+
+int64_t store_append(struct store *s, struct log *log, struct shared_buffer *buffer, uint8_t *batch,
+                     size_t size, int64_t wall_ms)
+{
+    struct store_log *l = store_log_of(s, log);
+    ASSERT(s->entry_open && !l->removed);
+    int64_t base = log_append(log, buffer, batch, size, 0, wall_ms);
+    add_part(s, &(struct journal_part){.kind = JOURNAL_BATCH,
+                                       .topic_id = l->topic_id,
+                                       .partition = l->partition,
+                                       .offset = base,
+                                       .starts_segment = log_state(log).active_base == base,
+                                       .bytes = bytes_of(batch, size)});
+    group_mark(s, l)->next_offset = log_next_offset(log);
+    store_log_appended(s, l);
+    return base;
+}
+
+void store_put(struct store *s, struct bytes key, struct bytes value)
+{
+    ASSERT(key.size > 0 && !bytes_is_null(value));
+    add_part(s, &(struct journal_part){.kind = JOURNAL_PUT, .key = key, .bytes = value});
+}
+
+void store_delete(struct store *s, struct bytes key)
+{
+    ASSERT(key.size > 0);
+    add_part(s, &(struct journal_part){.kind = JOURNAL_DELETE, .key = key});
+}
+
+void store_set_log_start(struct store *s, struct log *log, int64_t offset)
+{
+    struct store_log *l = store_log_of(s, log);
+    ASSERT(s->entry_open && !l->removed);
+    int64_t known = MAX(log_start_offset(log), l->pending_start);
+    if (offset <= known)
+        return;
+    ASSERT(offset <= log_next_offset(log));
+    add_part(s, &(struct journal_part){.kind = JOURNAL_LOG_START,
+                                       .topic_id = l->topic_id,
+                                       .partition = l->partition,
+                                       .offset = offset});
+    l->pending_start = offset;
+    group_mark(s, l)->start = offset;
+}
+
+void store_remove_log(struct store *s, struct uuid topic_id, int32_t partition)
+{
+    struct row_key key = row_key_log(topic_id, partition);
+    struct store_log *l = map_get(&s->logs, row_key_view(&key));
+    if (l == NULL || l->removed)
+        return;
+    add_part(s, &(struct journal_part){
+                    .kind = JOURNAL_LOG_REMOVED, .topic_id = topic_id, .partition = partition});
+    l->removed = true;
+    group_mark(s, l)->removed = true;
+}
+
+void store_commit(struct store *s, struct commit *commit)
+{
+    add_part(s, &(struct journal_part){.kind = JOURNAL_ENTRY_END});
+    s->entry_open = false;
+    struct store_group *g = &s->groups[s->filling];
+    g->entries++;
+    s->stats.entries++;
+    if (commit) {
+        commit->node = (struct list_node){0};
+        list_append(s->has_failed ? &s->failed : &g->commits, &commit->node);
+    }
+}
+
+/* Turning */
+
+void store_turn(struct store *s, int64_t now_ms, int64_t wall_ms)
+{
+    (void)wall_ms;
+    store_enter(s);
+    s->now_ms = now_ms;
+    groups_hand_over(s);
+    maintenance_turn(s);
+    store_logs_reap(s);
+    store_leave(s);
+}
+
+bool store_accepts(const struct store *s)
+{
+    if (s->has_failed || s->closing)
+        return false;
+    if (s->groups[s->filling].size >= s->options.group_bytes && s->in_flight)
+        return false;
+    /* The segments are far behind: wait for them, unless they wait for room themselves. */
+    return s->full != 0 || s->unflushed_bytes < 8 * (int64_t)s->options.unflushed_bytes;
+}
+
+bool store_is_full(const struct store *s)
+{
+    return s->full != 0;
+}
+
+void store_on_durable(struct store *s, void (*moved)(void *context, struct log *log), void *context)
+{
+    s->moved_callback = moved;
+    s->moved_context = context;
+}
+
+static void tick(struct timer *timer, int64_t now_ms)
+{
+    struct store *s = CONTAINER_OF(timer, struct store, tick);
+    store_enter(s);
+    s->now_ms = now_ms;
+    timers_set(s->options.timers, &s->tick, now_ms + TICK_MS);
+    maintenance_check_space(s);
+    if (!s->sealed && groups_idle(s))
+        groups_seal(s, false);
+    maintenance_turn(s);
+    store_logs_reap(s);
+    store_logs_look_after_files(s);
+    store_leave(s);
+}
+
+static void retry(struct timer *timer, int64_t now_ms)
+{
+    struct store *s = CONTAINER_OF(timer, struct store, retry);
+    store_enter(s);
+    s->now_ms = now_ms;
+    groups_hand_over(s);
+    store_leave(s);
+}
+
+/* Tells one who waits: moved logs first, then commits in order. */
+static bool tell_next(struct store *s)
+{
+    struct list_node *node = list_pop(&s->moved);
+    if (node) {
+        struct store_log *l = CONTAINER_OF(node, struct store_log, moved);
+        if (s->moved_callback && l->log)
+            s->moved_callback(s->moved_context, l->log);
+        return true;
+    }
+    struct list *list = list_is_empty(&s->finished) ? &s->failed : &s->finished;
+    node = list_pop(list);
+    if (node == NULL)
+        return false;
+    struct commit *commit = CONTAINER_OF(node, struct commit, node);
+    commit->done(commit, list == &s->finished ? ERR_OK : ERR_IO);
+    return true;
+}
+
+void store_fail(struct store *s, enum error error)
+{
+    if (s->has_failed)
+        return;
+    s->has_failed = true;
+    trace_log(s->env->trace, TRACE_ERROR,
+              "the shard's journal or files failed, nothing more is stored",
+              F_INT("shard", s->options.shard), F_STRING("reason", error_text(error)));
+    for (int i = 0; i < 2; i++)
+        list_take_all(&s->failed, &s->groups[s->in_flight ? s->filling ^ 1 ^ i : i].commits);
+    if (s->options.failed)
+        s->options.failed(s->options.context, error);
+}
+
+/* Closing */
+
+void store_close(struct store *s, void (*done)(void *context, enum error result), void *context)
+{
+    ASSERT(!s->closing && !s->entry_open);
+    store_enter(s);
+    s->closing = true;
+    s->close_done = done;
+    s->close_context = context;
+    timers_cancel(s->options.timers, &s->tick);
+    store_leave(s);
+}
+
+static bool job_is_running(const struct store *s)
+{
+    return s->in_flight || s->jobs > 0 || s->maintenance.phase == MAINTENANCE_RUNNING;
+}
+
+enum close_step { CLOSE_WAITS, CLOSE_GOES_ON, CLOSE_FINISHED };
+
+/* Closing in order: entries, removed logs, a last checkpoint, a group that says it is the last. */
+static enum close_step close_step(struct store *s)
+{
+    if (job_is_running(s))
+        return CLOSE_WAITS;
+    if (s->has_failed)
+        return CLOSE_FINISHED;
+    if (!groups_idle(s)) {
+        groups_hand_over(s);
+        return groups_idle(s) ? CLOSE_GOES_ON : CLOSE_WAITS;
+    }
+    if (!list_is_empty(&s->dying)) {
+        store_logs_reap(s);
+        return list_is_empty(&s->dying) ? CLOSE_GOES_ON : CLOSE_WAITS;
+    }
+    if (!s->final_checkpoint_tried) {
+        maintenance_turn(s);
+        return s->final_checkpoint_tried ? CLOSE_GOES_ON : CLOSE_WAITS;
+    }
+    if (s->closing_group_tried)
+        return CLOSE_FINISHED;
+    s->closing_group_tried = true;
+    groups_seal(s, true);
+    return CLOSE_GOES_ON;
+}
+
+void store_enter(struct store *s)
+{
+    s->depth++;
+}
+
+void store_leave(struct store *s)
+{
+    enum close_step step = CLOSE_WAITS;
+    do {
+        if (s->depth > 1)
+            break;
+        while (tell_next(s))
+            ;
+        step = s->closing && !s->closed ? close_step(s) : CLOSE_WAITS;
+    } while (step == CLOSE_GOES_ON);
+    s->depth--;
+    if (step != CLOSE_FINISHED)
+        return;
+    s->closed = true;
+    if (s->has_failed && s->close_result == ERR_OK)
+        s->close_result = ERR_IO;
+    s->close_done(s->close_context, s->close_result);
+}
+
+enum error store_scan(struct store *s, struct bytes prefix,
+                      enum error (*each)(void *context, struct bytes key, struct bytes value),
+                      void *context)
+{
+    ASSERT(s->stats.entries == 0);
+    return s->options.kv->driver->scan(s->options.kv, prefix, each, context);
+}
+
+struct store_stats store_stats(const struct store *s)
+{
+    struct store_stats stats = s->stats;
+    stats.tail_bytes = s->tail_bytes;
+    stats.unflushed_bytes = s->unflushed_bytes;
+    stats.journal_behind_bytes = (int64_t)(s->journal.lsn - s->durable) +
+                                 (int64_t)s->groups[s->filling].size - JOURNAL_HEADER_SIZE;
+    return stats;
+}

@@ -1,0 +1,274 @@
+/* Groups on their way to the journal.
+ *
+ * Two buffers take turns: one is written by the journal worker, the other collects entries. So
+ * there is one write under way at most, and the next group takes all that came in meanwhile. The
+ * buffers grow to what is needed and keep their memory, which is faster than fresh pages. */
+#include "storage/store_internal.h"
+
+#include <stdlib.h>
+
+enum { MARKS_KEPT = 256 };
+
+void groups_init(struct store *s)
+{
+    for (int i = 0; i < 2; i++) {
+        struct store_group *g = &s->groups[i];
+        g->store = s;
+        g->size = JOURNAL_HEADER_SIZE;
+        list_init(&g->commits);
+    }
+}
+
+void groups_free(struct store *s)
+{
+    for (int i = 0; i < 2; i++) {
+        free(s->groups[i].data);
+        free(s->groups[i].marks);
+    }
+}
+
+static void resize(struct store_group *g, size_t capacity)
+{
+    uint8_t *data = aligned_alloc(IO_ALIGNMENT, capacity);
+    ASSERT(data != NULL);
+    if (g->data)
+        memcpy(data, g->data, g->size);
+    free(g->data);
+    g->data = data;
+    g->capacity = capacity;
+}
+
+uint8_t *group_reserve(struct store *s, size_t size)
+{
+    struct store_group *g = &s->groups[s->filling];
+    size_t need = journal_padded(g->size + size);
+    ASSERT(need <= JOURNAL_GROUP_MAX);
+    if (need > g->capacity) {
+        size_t capacity = MAX(g->capacity * 2, (size_t)GROUP_START_BYTES);
+        resize(g, MAX(capacity, need));
+    }
+    return g->data + g->size;
+}
+
+struct group_mark *group_mark(struct store *s, struct store_log *log)
+{
+    struct store_group *g = &s->groups[s->filling];
+    if (log->marks[s->filling] == 0) {
+        if (g->mark_count == g->mark_capacity) {
+            g->mark_capacity = g->mark_capacity ? g->mark_capacity * 2 : 16;
+            g->marks = xrealloc(g->marks, g->mark_capacity * sizeof *g->marks);
+        }
+        g->marks[g->mark_count++] = (struct group_mark){.log = log, .next_offset = -1, .start = -1};
+        log->marks[s->filling] = g->mark_count;
+    }
+    return &g->marks[log->marks[s->filling] - 1];
+}
+
+/* The group is done: empty again, memory of an unusually large one given back. */
+static void reset(struct store_group *g)
+{
+    g->size = JOURNAL_HEADER_SIZE;
+    g->entries = 0;
+    g->has_rows = g->closing = false;
+    g->mark_count = 0;
+    if (g->mark_capacity > MARKS_KEPT) {
+        free(g->marks);
+        g->marks = NULL;
+        g->mark_capacity = 0;
+    }
+    if (g->capacity > 2 * journal_padded(g->store->options.group_bytes) &&
+        g->capacity > GROUP_START_BYTES) {
+        free(g->data);
+        g->data = NULL;
+        g->capacity = 0;
+    }
+}
+
+/* Writing */
+
+static void run_write(struct job *job)
+{
+    struct store_group *g = CONTAINER_OF(job, struct store_group, job);
+    journal_group_seal(g->data, &g->header);
+    g->result = journal_write(&g->store->journal, g->place.file, g->data, journal_padded(g->size),
+                              g->place.position);
+}
+
+/* The rows of a durable group join the changes for the next checkpoint. */
+static void collect_rows(struct store *s, const struct store_group *g)
+{
+    struct reader r =
+        reader_of(bytes_of(g->data + JOURNAL_HEADER_SIZE, g->size - JOURNAL_HEADER_SIZE));
+    struct journal_part part;
+    while (journal_part_next(&r, &part)) {
+        if (part.kind == JOURNAL_PUT || part.kind == JOURNAL_DELETE)
+            row_changes_put(&s->rows, part.key, part.bytes);
+    }
+    ASSERT(!r.failed);
+}
+
+static void group_durable(struct store *s, struct store_group *g)
+{
+    size_t size = journal_padded(g->size);
+    s->durable = g->place.lsn + size;
+    s->journal.direct &= g->place.file->direct;
+    s->full &= ~(unsigned)FULL_JOURNAL;
+    s->stats.groups++;
+    s->stats.journal_bytes += size;
+    s->entries_since_checkpoint += g->entries;
+    s->sealed = g->entries == 0;
+    if (g->has_rows)
+        collect_rows(s, g);
+    int index = (int)(g - s->groups);
+    for (uint32_t i = 0; i < g->mark_count; i++) {
+        g->marks[i].log->marks[index] = 0;
+        store_log_apply(s, &g->marks[i]);
+    }
+    list_take_all(&s->finished, &g->commits);
+    reset(g);
+}
+
+static void submit(struct store *s, struct store_group *g)
+{
+    g->job = (struct job){.run = g->job.run, .done = g->job.done};
+    s->options.journal_worker->submit(s->options.journal_worker, &g->job);
+}
+
+static void write_done(struct job *job)
+{
+    struct store_group *g = CONTAINER_OF(job, struct store_group, job);
+    struct store *s = g->store;
+    store_enter(s);
+    if (g->result == ERR_NO_SPACE && !s->closing) {
+        /* Nothing is lost: the same group is written again to the same place. */
+        s->full |= FULL_JOURNAL;
+        s->write_refused = true;
+        timers_set(s->options.timers, &s->retry, s->now_ms + RETRY_MS);
+    } else if (g->result != ERR_OK) {
+        store_fail(s, g->result);
+        s->in_flight = false;
+    } else {
+        group_durable(s, g);
+        s->in_flight = false;
+        maintenance_group_durable(s);
+        groups_hand_over(s);
+        maintenance_turn(s);
+    }
+    store_leave(s);
+}
+
+/* Spares */
+
+struct prepare_job {
+    struct job job;
+    struct store *store;
+    struct journal_file *file;
+    bool on_demand;
+    enum error result;
+};
+
+static void run_prepare(struct job *job)
+{
+    struct prepare_job *p = CONTAINER_OF(job, struct prepare_job, job);
+    p->result = journal_prepare(&p->store->journal, p->file);
+}
+
+static void prepare_done(struct job *job)
+{
+    struct prepare_job *p = CONTAINER_OF(job, struct prepare_job, job);
+    struct store *s = p->store;
+    store_enter(s);
+    s->jobs--;
+    s->preparing[p->on_demand] = false;
+    if (p->result == ERR_OK) {
+        journal_add_spare(&s->journal, p->file);
+        s->full &= ~(unsigned)FULL_JOURNAL;
+        groups_hand_over(s);
+    } else {
+        journal_file_free(&s->journal, p->file);
+        s->prepare_retry_ms = s->now_ms + RETRY_MS;
+        if (p->result != ERR_NO_SPACE)
+            store_fail(s, p->result);
+        else
+            s->full |= FULL_JOURNAL;
+        if (p->result == ERR_NO_SPACE && s->closing && !groups_idle(s))
+            store_fail(s, ERR_NO_SPACE);
+        timers_set(s->options.timers, &s->retry, s->now_ms + RETRY_MS);
+    }
+    free(p);
+    store_leave(s);
+}
+
+/* On the journal worker when the next group waits for the file; else away from its path. */
+static void prepare(struct store *s, bool on_demand)
+{
+    if (s->preparing[on_demand] || s->has_failed || s->now_ms < s->prepare_retry_ms)
+        return;
+    s->preparing[on_demand] = true;
+    s->jobs++;
+    struct prepare_job *p = xcalloc(1, sizeof *p);
+    *p = (struct prepare_job){.job = {.run = run_prepare, .done = prepare_done},
+                              .store = s,
+                              .on_demand = on_demand,
+                              .file = journal_file_create(&s->journal)};
+    struct executor *executor =
+        on_demand ? s->options.journal_worker : s->options.background_worker;
+    executor->submit(executor, &p->job);
+}
+
+/* Handing over */
+
+static void start_write(struct store *s, struct store_group *g)
+{
+    g->header = (struct journal_group){
+        .length = (uint32_t)g->size,
+        .shard = (uint32_t)s->options.shard,
+        .entries = g->entries,
+        .flags = g->closing ? JOURNAL_CLOSED : 0,
+        .run = s->run,
+        .sequence = g->place.file->sequence,
+        .lsn = g->place.lsn,
+        .durable = s->durable,
+        .checkpoint = s->checkpoint_lsn,
+    };
+    g->job.run = run_write;
+    g->job.done = write_done;
+    s->in_flight = true;
+    s->filling ^= 1;
+    maintenance_capture(s);
+    submit(s, g);
+}
+
+static void write_group(struct store *s)
+{
+    struct store_group *g = &s->groups[s->filling];
+    group_reserve(s, 0);
+    if (!journal_place(&s->journal, journal_padded(g->size), &g->place)) {
+        prepare(s, true);
+        return;
+    }
+    start_write(s, g);
+    if (s->journal.spare_count == 0 && !s->closing)
+        prepare(s, false);
+}
+
+void groups_hand_over(struct store *s)
+{
+    if (s->has_failed || s->entry_open)
+        return;
+    struct store_group *other = &s->groups[s->filling ^ 1];
+    if (s->write_refused && !timer_is_set(&s->retry)) {
+        s->write_refused = false;
+        submit(s, other);
+    }
+    if (!s->in_flight && s->groups[s->filling].entries > 0)
+        write_group(s);
+}
+
+void groups_seal(struct store *s, bool closing)
+{
+    if (s->has_failed || s->journal.lsn == 0 || !groups_idle(s))
+        return;
+    s->groups[s->filling].closing = closing;
+    write_group(s);
+}

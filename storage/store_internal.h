@@ -1,0 +1,190 @@
+/* What the files of the store share: store.c (entries), store_groups.c (groups on their way to the
+ * journal), store_logs.c (the logs), checkpoint.c (flushes, checkpoints). Everybody else uses
+ * store.h.
+ *
+ * Everything here belongs to the shard's thread. Jobs touch only what their struct lends them. */
+#ifndef STORAGE_STORE_INTERNAL_H
+#define STORAGE_STORE_INTERNAL_H
+
+#include "storage/journal.h"
+#include "storage/recovery.h"
+#include "storage/store.h"
+#include "storage/store_rows.h"
+
+enum {
+    GROUP_START_BYTES = 64 << 10, /* a group's buffer at first; it grows as needed */
+    FLUSH_AGE_MS = 1000,
+    RETRY_MS = 100, /* while the disk is full */
+    TICK_MS = 1000,
+    IDLE_FILES_MS = 30000,
+};
+
+/* A log of this shard. */
+struct store_log {
+    struct log *log; /* NULL until it is first used */
+    struct uuid topic_id;
+    int32_t partition;
+    struct row_key key;         /* of its row; also its key in store.logs */
+    uint64_t pointer;           /* of `log`: its key in store.by_pointer */
+    struct log_state state;     /* until it is opened */
+    struct buffer producers;    /* until it is opened: producer id, size, row, again and again */
+    struct list_node dirty;     /* in store.dirty: changed since the last checkpoint began */
+    struct list_node unflushed; /* in store.unflushed: its tail holds more than the segments */
+    struct list_node age;       /* in store.by_age: last appended last */
+    struct list_node moved;     /* in store.moved: who waits is to be told */
+    struct list_node dying;     /* in store.dying: removed, waits until no job uses it */
+    uint32_t marks[2];          /* one more than its mark in groups[i]; 0: none */
+    size_t tail_bytes;
+    int64_t unflushed_bytes; /* both as they stand in the store's sums */
+    int64_t pending_start;   /* a log start that is in the journal, not durable yet; -1: none */
+    bool removed;
+};
+
+/* What becomes true for a log when a group is durable. */
+struct group_mark {
+    struct store_log *log;
+    int64_t next_offset, start; /* -1: not moved */
+    bool removed;
+};
+
+struct store_group {
+    struct job job;
+    struct store *store;
+    uint8_t *data; /* aligned; the header's place, then parts */
+    size_t size, capacity;
+    uint32_t entries;
+    bool has_rows, closing;
+    struct list commits;
+    struct group_mark *marks;
+    uint32_t mark_count, mark_capacity;
+    struct journal_place place;
+    struct journal_group header;
+    enum error result;
+};
+
+enum maintenance_phase {
+    MAINTENANCE_IDLE,
+    MAINTENANCE_CAPTURED, /* a checkpoint's log rows are taken; it waits for its last group */
+    MAINTENANCE_RUNNING,
+};
+
+/* The one flush or checkpoint that is under way. */
+struct maintenance {
+    struct job job;
+    struct store *store;
+    enum maintenance_phase phase;
+    bool checkpoint;             /* else only a flush */
+    bool sync_each;              /* sync each log's files; else everything at once */
+    struct store_log **captured; /* logs whose rows stand in `rows` */
+    size_t captured_count;
+    struct flush_item *flushes;
+    size_t flush_count;
+    struct row_changes rows;
+    struct buffer removed; /* keys of removed logs: their producers' rows go too */
+    struct journal_mark mark;
+    struct list dead_files;
+    uint64_t entries; /* that it covers */
+    bool final;       /* the result is an error after which nothing can be trusted */
+    enum error result;
+};
+
+enum full_reason {
+    FULL_LOW = 1,     /* less than min_free_bytes are left */
+    FULL_FLUSH = 2,   /* a flush or checkpoint met a full disk */
+    FULL_JOURNAL = 4, /* the journal did */
+};
+
+struct store {
+    struct env *env;
+    struct store_options options;
+    char *data_directory;
+    int64_t now_ms;
+
+    struct journal journal;
+    uint64_t start, run;
+    struct store_group groups[2];
+    int filling;
+    bool in_flight, entry_open;
+    bool write_refused; /* the group under way met a full disk; `retry` writes it again */
+    bool preparing[2];  /* a spare: in the background, on demand */
+    int64_t prepare_retry_ms;
+    bool sealed; /* the last group needs no other behind it that says it is durable */
+    lsn_t durable, checkpoint_lsn;
+    uint64_t entries_since_checkpoint;
+    int64_t last_checkpoint_ms, retry_maintenance_ms, idle_files_ms;
+
+    struct map logs, by_pointer;
+    struct list dirty, unflushed, by_age, moved, dying;
+    int64_t tail_bytes, unflushed_bytes, unflushed_since_ms;
+    struct row_changes rows; /* durable, since the last checkpoint began */
+    struct buffer removed;   /* the same, keys of removed logs */
+    bool flushed_unsynced;   /* segments have bytes that nobody synced */
+    struct maintenance maintenance;
+
+    struct list finished; /* commits to be told; ERR_OK */
+    struct list failed;   /* commits to be told; ERR_IO */
+    int depth;            /* of store_enter */
+    void (*moved_callback)(void *context, struct log *log);
+    void *moved_context;
+
+    struct timer tick, retry;
+    unsigned jobs; /* other than the group's and the maintenance's */
+    unsigned full; /* of enum full_reason */
+    bool space_job_running, has_failed, started;
+    bool closing, closed, final_checkpoint_tried, closing_group_tried;
+    enum error close_result;
+    void (*close_done)(void *context, enum error result);
+    void *close_context;
+    struct store_stats stats;
+};
+
+/* store.c */
+/* The journal or a sync failed: nothing is acknowledged any more. */
+void store_fail(struct store *s, enum error error);
+/* Around everything that is called from outside: when the outermost one is left, who waits is told,
+ * and store_close goes on. Nothing may touch the store after store_leave. */
+void store_enter(struct store *s);
+void store_leave(struct store *s);
+
+/* store_groups.c */
+void groups_init(struct store *s);
+void groups_free(struct store *s);
+/* Room for `size` more bytes in the filling group. */
+uint8_t *group_reserve(struct store *s, size_t size);
+struct group_mark *group_mark(struct store *s, struct store_log *log);
+/* Hands the filling group to the journal worker if it has entries and none is under way. */
+void groups_hand_over(struct store *s);
+/* Writes a group without entries, so that the last one is known to have been durable. */
+void groups_seal(struct store *s, bool closing);
+static inline bool groups_idle(const struct store *s)
+{
+    return !s->in_flight && s->groups[s->filling].entries == 0;
+}
+
+/* store_logs.c */
+MUST_USE enum error store_logs_load(struct store *s);
+void store_logs_free(struct store *s);
+struct store_log *store_log_of(struct store *s, struct log *log);
+void store_log_appended(struct store *s, struct store_log *log);
+/* Brings the sums of tail and unflushed bytes up to date. */
+void store_log_account(struct store *s, struct store_log *log);
+/* A group is durable: the mark becomes true. */
+void store_log_apply(struct store *s, const struct group_mark *mark);
+void store_logs_trim(struct store *s);
+/* Deletes files of removed logs that no job uses any more. */
+void store_logs_reap(struct store *s);
+void store_logs_look_after_files(struct store *s);
+void store_log_delete_segments(struct store *s, struct store_log *log);
+
+/* checkpoint.c */
+void maintenance_init(struct store *s);
+void maintenance_free(struct store *s);
+/* Starts a flush or a checkpoint that is due, when nothing forbids it. */
+void maintenance_turn(struct store *s);
+/* The group is about to be handed over: takes the rows of a checkpoint that is due. */
+void maintenance_capture(struct store *s);
+/* A group is durable: starts the checkpoint that waited for it. */
+void maintenance_group_durable(struct store *s);
+void maintenance_check_space(struct store *s);
+
+#endif

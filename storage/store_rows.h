@@ -1,0 +1,61 @@
+/* Rows on their way to the key-value store: merged changes, and the keys and values of the rows
+ * that the store itself writes (log states, producer states, journal marks). */
+#ifndef STORAGE_STORE_ROWS_H
+#define STORAGE_STORE_ROWS_H
+
+#include "base/map.h"
+#include "storage/journal_reader.h"
+#include "storage/kv.h"
+#include "storage/log.h"
+
+/* The last change of each key. Copies what it is given. */
+struct row_changes {
+    struct map map;
+    size_t bytes; /* keys and values */
+};
+
+/* Value null: deleted. */
+void row_changes_put(struct row_changes *r, struct bytes key, struct bytes value);
+/* Moves all from `newer` to `r`, over what is there. */
+void row_changes_merge(struct row_changes *r, struct row_changes *newer);
+/* Moves from `older` what `r` has no change for; the rest is dropped. */
+void row_changes_put_back(struct row_changes *r, struct row_changes *older);
+bool row_changes_has(const struct row_changes *r, struct bytes key);
+/* As an array for kv_driver.write; the views belong to `r`, the caller frees the array. */
+struct kv_change *row_changes_array(const struct row_changes *r, size_t *count);
+void row_changes_free(struct row_changes *r);
+
+struct row_key {
+    uint8_t data[29];
+    uint8_t size;
+};
+static inline struct bytes row_key_view(const struct row_key *key)
+{
+    return bytes_of(key->data, key->size);
+}
+
+struct row_key row_key_topic(struct uuid topic_id);
+struct row_key row_key_log(struct uuid topic_id, int32_t partition);
+/* All producers of a log; with row_key_producer one of them. */
+struct row_key row_key_producers(struct uuid topic_id, int32_t partition);
+struct row_key row_key_producer(struct uuid topic_id, int32_t partition, int64_t producer_id);
+struct row_key row_key_journal(int shard);
+
+/* Keys of ROW_LOG and ROW_PRODUCER (then producer_id is set). False when it is neither. */
+bool row_key_parse(struct bytes key, struct uuid *topic_id, int32_t *partition,
+                   int64_t *producer_id);
+bool row_key_parse_journal(struct bytes key, int *shard);
+
+enum { LOG_STATE_SIZE = 33, JOURNAL_MARK_SIZE = 41 };
+struct bytes log_state_encode(const struct log_state *state, uint8_t out[LOG_STATE_SIZE]);
+MUST_USE enum error log_state_decode(struct bytes value, struct log_state *out);
+struct bytes journal_mark_encode(const struct journal_mark *mark, uint8_t out[JOURNAL_MARK_SIZE]);
+MUST_USE enum error journal_mark_decode(struct bytes value, struct journal_mark *out);
+
+/* <data>/topics/<topic id in hexadecimal, 8-4-4-4-12>[/<partition>]; the caller frees it. */
+char *topic_directory(const char *data_directory, struct uuid topic_id);
+char *partition_directory(const char *data_directory, struct uuid topic_id, int32_t partition);
+/* False when the name is not exactly what topic_directory writes. */
+bool topic_directory_parse(const char *name, struct uuid *topic_id);
+
+#endif
