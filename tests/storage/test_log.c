@@ -223,7 +223,9 @@ TEST(the_tail_keeps_order_while_it_grows_and_shrinks)
         for (int i = 0; i <= round; i++)
             log_world_append(&w, (struct batch_spec){.count = 1 + i % 3});
         log_world_flush(&w);
-        log_trim_tail(w.log, log_tail_bytes(w.log) / 2);
+        log_trim_tail(w.log, log_tail_bytes(w.log) * 2 / 3);
+        if (round == 0)
+            continue; /* its only batch is gone */
         int64_t first = tail_at(&w.log->tail, 0)->base_offset;
         for (int64_t offset = first; offset < log_next_offset(w.log); offset++) {
             size_t at = tail_find(&w.log->tail, offset);

@@ -1,0 +1,354 @@
+#include "tests/storage/support_log.h"
+
+#include "storage/log_internal.h"
+#include "storage/offset_index.h"
+#include "storage/time_index.h"
+
+#include <stdlib.h>
+
+static int64_t part_size(const struct log_world *w, int64_t base, enum segment_part part)
+{
+    char *path = segment_path(w->directory, base, part);
+    int64_t size = file_size(path);
+    free(path);
+    return size;
+}
+
+static struct buffer part_content(const struct log_world *w, int64_t base, enum segment_part part)
+{
+    struct buffer content;
+    buffer_init(&content, 64 << 20);
+    char *path = segment_path(w->directory, base, part);
+    EXPECT_INT(io_read_file(io_posix(), path, &content), ERR_OK);
+    free(path);
+    return content;
+}
+
+TEST(only_what_is_durable_is_flushed)
+{
+    struct log_world w;
+    log_world_init(&w);
+    log_world_open(&w, (struct log_state){0});
+    log_world_append(&w, (struct batch_spec){.count = 2});
+    int64_t size = log_size_bytes(w.log);
+    log_world_append(&w, (struct batch_spec){.count = 2});
+    EXPECT(log_flush_begin(w.log) == NULL);
+    log_set_durable(w.log, 3); /* in the middle of the second batch */
+    struct log_flush *flush = log_flush_begin(w.log);
+    EXPECT(flush != NULL);
+    EXPECT(log_busy(w.log));
+    EXPECT(log_flush_begin(w.log) == NULL); /* one at a time */
+    EXPECT_INT(log_flush_run(flush, true), ERR_OK);
+    EXPECT_INT(log_flushed_offset(w.log), 0);
+    log_flush_end(flush, ERR_OK);
+    EXPECT(!log_busy(w.log));
+    EXPECT_INT(log_flushed_offset(w.log), 2);
+    EXPECT_INT(part_size(&w, 0, SEGMENT_LOG), size);
+    EXPECT(log_flush_begin(w.log) == NULL);
+    log_world_close(&w);
+}
+
+TEST(the_files_hold_what_was_appended_byte_by_byte)
+{
+    struct log_world w;
+    struct buffer expected;
+    log_world_init(&w);
+    buffer_init(&expected, 1 << 20);
+    log_world_open(&w, (struct log_state){0});
+    for (int i = 0; i < 50; i++) {
+        struct shared_buffer *b =
+            make_batch((struct batch_spec){.count = 1 + i % 3, .timestamp = i, .value_size = 30});
+        log_append(w.log, b, b->data, b->size, 3, 0);
+        buffer_append(&expected, b->data, b->size);
+        shared_buffer_unref(b);
+        if (i % 7 == 0)
+            log_world_flush(&w);
+    }
+    log_world_flush(&w);
+    struct buffer content = part_content(&w, 0, SEGMENT_LOG);
+    EXPECT_BYTES(buffer_view(&content), buffer_view(&expected));
+    buffer_free(&content);
+    buffer_free(&expected);
+    EXPECT_INT(log_unflushed_bytes(w.log), 0);
+    log_world_close(&w);
+}
+
+TEST(a_flush_of_more_batches_than_one_write_takes_is_whole)
+{
+    struct log_world w;
+    log_world_init(&w);
+    log_world_open(&w, (struct log_state){0});
+    for (int i = 0; i < 2600; i++)
+        log_world_append(&w, (struct batch_spec){.count = 1, .timestamp = i});
+    log_world_flush(&w);
+    EXPECT_INT(part_size(&w, 0, SEGMENT_LOG), log_size_bytes(w.log));
+    log_trim_tail(w.log, 0);
+    struct read_result r = log_world_read(&w, 0, 2600, 1 << 30, false);
+    EXPECT_INT(r.next_offset, 2600);
+    expect_whole_batches(&r);
+    read_result_free(&r);
+    log_world_close(&w);
+}
+
+TEST(file_names_are_kafkas)
+{
+    struct log_world w;
+    log_world_init(&w);
+    w.config.segment_bytes = 1;
+    log_world_open(&w, (struct log_state){0});
+    for (int i = 0; i < 3; i++)
+        log_world_append(&w, (struct batch_spec){.count = 21, .timestamp = 5});
+    log_world_flush(&w);
+    static const char *const names[] = {
+        "00000000000000000000.log",       "00000000000000000021.log",
+        "00000000000000000042.log",       "00000000000000000042.index",
+        "00000000000000000042.timeindex", "00000000000000000000.timeindex"};
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        char *path = log_world_path(&w, names[i]);
+        EXPECT(file_size(path) >= 0);
+        free(path);
+    }
+    log_world_close(&w);
+}
+
+/* Every entry of the indexes says what Kafka's dump tool checks: the batch that starts at the
+ * position ends with the offset; a time entry names a batch by its last offset, that batch has the
+ * timestamp, and it is the largest up to there. */
+static void expect_indexes_match(const struct log_world *w, int64_t base, bool closed)
+{
+    struct buffer log = part_content(w, base, SEGMENT_LOG);
+    struct buffer index = part_content(w, base, SEGMENT_INDEX);
+    struct buffer times = part_content(w, base, SEGMENT_TIME_INDEX);
+    size_t index_at = 0, times_at = 0;
+    int64_t max = -1, since = 0;
+    for (size_t at = 0; at < log.size;) {
+        struct bytes batch = bytes_from(buffer_view(&log), at);
+        struct batch_header header;
+        EXPECT(batch_header_read(batch, &header));
+        if (since > w->config.index_interval_bytes) {
+            struct offset_index_entry entry = offset_index_decode(index.data + index_at, base);
+            EXPECT(index_at < index.size);
+            EXPECT_INT(entry.offset, batch_last_offset(&header));
+            EXPECT_INT(entry.position, at);
+            index_at += OFFSET_INDEX_ENTRY;
+            since = 0;
+        }
+        while (times_at < times.size) {
+            struct time_index_entry entry = time_index_decode(times.data + times_at, base);
+            if (entry.offset > batch_last_offset(&header))
+                break;
+            EXPECT_INT(entry.offset, batch_last_offset(&header));
+            EXPECT_INT(entry.timestamp, header.max_timestamp);
+            EXPECT(entry.timestamp > max);
+            times_at += TIME_INDEX_ENTRY;
+        }
+        max = MAX(max, header.max_timestamp);
+        since += (int64_t)batch_size(batch);
+        at += batch_size(batch);
+    }
+    EXPECT_INT(index_at, index.size);
+    EXPECT_INT(times_at, times.size);
+    if (closed) {
+        EXPECT(times.size > 0);
+        EXPECT_INT(time_index_decode(times.data + times.size - TIME_INDEX_ENTRY, base).timestamp,
+                   max);
+    }
+    EXPECT(time_index_is_sound(buffer_view(&times), base, INT64_MAX));
+    buffer_free(&log);
+    buffer_free(&index);
+    buffer_free(&times);
+}
+
+static void append_some(struct log_world *w, int from, int count)
+{
+    for (int i = from; i < from + count; i++)
+        log_world_append(w, (struct batch_spec){.count = 1 + i % 3,
+                                                .timestamp = 1000 + (i * 37) % 200 + i,
+                                                .step = i % 2 ? 5 : -5,
+                                                .value_size = (size_t)(i % 50)});
+}
+
+static void expect_all_indexes_match(const struct log_world *w)
+{
+    for (size_t i = 0; i < w->log->segment_count; i++) {
+        if (w->log->segments[i].size > 0)
+            expect_indexes_match(w, w->log->segments[i].base_offset,
+                                 &w->log->segments[i] != log_active(w->log));
+    }
+}
+
+TEST(indexes_are_as_kafka_writes_them_however_the_flushes_fall)
+{
+    for (int every = 1; every <= 64; every *= 4) {
+        struct log_world w;
+        log_world_init(&w);
+        w.config.index_interval_bytes = 200;
+        w.config.segment_bytes = 4000;
+        log_world_open(&w, (struct log_state){0});
+        for (int i = 0; i < 160; i += every) {
+            append_some(&w, i, every);
+            log_world_flush(&w);
+        }
+        EXPECT(w.log->segment_count > 3);
+        expect_all_indexes_match(&w);
+        log_world_close(&w);
+    }
+}
+
+TEST(a_segment_closed_after_its_flush_gets_its_last_time_entry)
+{
+    struct log_world w;
+    log_world_init(&w);
+    log_world_open(&w, (struct log_state){0});
+    log_world_append(&w, (struct batch_spec){.count = 1, .timestamp = 77});
+    log_world_flush(&w);
+    log_trim_tail(w.log, 0);
+    EXPECT_INT(part_size(&w, 0, SEGMENT_TIME_INDEX), 0);
+    w.config.segment_bytes = 1;
+    log_configure(w.log, &w.config);
+    log_world_append(&w, (struct batch_spec){.count = 1, .timestamp = 78});
+    struct log_flush *flush = log_flush_begin(w.log); /* nothing new is durable */
+    EXPECT(flush != NULL);
+    enum error error = log_flush_run(flush, true);
+    log_flush_end(flush, error);
+    EXPECT_INT(error, ERR_OK);
+    EXPECT_INT(part_size(&w, 0, SEGMENT_TIME_INDEX), TIME_INDEX_ENTRY);
+    EXPECT_INT(part_size(&w, 1, SEGMENT_LOG), -1);
+    EXPECT(log_flush_begin(w.log) == NULL);
+    log_world_flush(&w);
+    expect_all_indexes_match(&w);
+    log_world_close(&w);
+}
+
+/* Opened again, a log does not know the timestamps that its active segment holds. */
+TEST(indexes_go_on_rightly_after_opening_again)
+{
+    for (int before = 1; before < 40; before += 3) {
+        struct log_world w;
+        log_world_init(&w);
+        w.config.index_interval_bytes = 500;
+        log_world_open(&w, (struct log_state){0});
+        append_some(&w, 0, before);
+        log_world_append(&w, (struct batch_spec){.count = 1, .timestamp = 9000});
+        log_world_flush(&w);
+        log_world_open(&w, log_state(w.log));
+        for (int i = 0; i < 8; i++)
+            log_world_append(
+                &w, (struct batch_spec){.count = 1, .timestamp = 8000 + i, .value_size = 300});
+        log_world_append(&w, (struct batch_spec){.count = 1, .timestamp = 9500, .value_size = 900});
+        log_world_append(&w, (struct batch_spec){.count = 1, .timestamp = 9100});
+        log_world_flush(&w);
+        struct buffer times = part_content(&w, 0, SEGMENT_TIME_INDEX);
+        EXPECT(time_index_is_sound(buffer_view(&times), 0, log_next_offset(w.log)));
+        buffer_free(&times);
+        struct time_result found = log_world_time(&w, 8500, log_next_offset(w.log));
+        EXPECT_INT(found.error, ERR_OK);
+        EXPECT_INT(found.timestamp, 9000);
+        found = log_world_time(&w, 9001, log_next_offset(w.log));
+        EXPECT_INT(found.timestamp, 9500);
+        log_world_close(&w);
+    }
+}
+
+TEST(a_failed_flush_loses_nothing_and_the_next_one_writes_it)
+{
+    static const enum fault_call calls[] = {FAULT_OPEN, FAULT_WRITE, FAULT_SYNC};
+    for (size_t call = 0; call < COUNT_OF(calls); call++) {
+        for (int countdown = 1; countdown <= 10; countdown++) {
+            struct log_world w;
+            struct fault_io faults;
+            log_world_init(&w);
+            fault_io_init(&faults);
+            faults.error = ERR_NO_SPACE;
+            w.env.io = &faults.io;
+            w.config.index_interval_bytes = 200;
+            w.config.segment_bytes = 1500;
+            log_world_open(&w, (struct log_state){0});
+            append_some(&w, 0, 5);
+            log_world_flush(&w);
+            append_some(&w, 5, 40);
+            log_set_durable(w.log, log_next_offset(w.log));
+            int64_t flushed = log_flushed_offset(w.log), unflushed = log_unflushed_bytes(w.log);
+            faults.call = calls[call];
+            faults.countdown = countdown;
+            struct log_flush *flush = log_flush_begin(w.log);
+            enum error error = log_flush_run(flush, true);
+            EXPECT_INT(error, faults.countdown == 0 ? ERR_NO_SPACE : ERR_OK);
+            log_flush_end(flush, error);
+            if (error != ERR_OK) {
+                EXPECT_INT(log_flushed_offset(w.log), flushed);
+                EXPECT_INT(log_unflushed_bytes(w.log), unflushed);
+                struct read_result r =
+                    log_world_read(&w, flushed, log_next_offset(w.log), 1 << 20, true);
+                EXPECT_INT(r.next_offset, log_next_offset(w.log));
+                read_result_free(&r);
+            }
+            faults.countdown = 0;
+            append_some(&w, 45, 5);
+            log_world_flush(&w);
+            EXPECT_INT(log_flushed_offset(w.log), log_next_offset(w.log));
+            expect_all_indexes_match(&w);
+            log_trim_tail(w.log, 0);
+            for (int64_t offset = 0; offset < log_next_offset(w.log);) {
+                struct read_result r =
+                    log_world_read(&w, offset, log_next_offset(w.log), 1 << 20, true);
+                EXPECT_INT(r.error, ERR_OK);
+                expect_whole_batches(&r);
+                offset = r.next_offset;
+                read_result_free(&r);
+            }
+            log_world_close(&w);
+            EXPECT_INT(faults.open_files, 0);
+        }
+    }
+}
+
+TEST(appends_and_rolls_go_on_while_a_flush_runs)
+{
+    struct log_world w;
+    log_world_init(&w);
+    w.config.segment_bytes = 1000;
+    w.config.index_interval_bytes = 200;
+    log_world_open(&w, (struct log_state){0});
+    append_some(&w, 0, 20);
+    log_set_durable(w.log, log_next_offset(w.log));
+    int64_t end = log_next_offset(w.log);
+    struct log_flush *flush = log_flush_begin(w.log);
+    append_some(&w, 20, 20);
+    log_set_durable(w.log, log_next_offset(w.log));
+    EXPECT_INT(log_flush_run(flush, true), ERR_OK);
+    append_some(&w, 40, 20);
+    EXPECT_INT(log_trim_tail(w.log, 0), 0);
+    log_flush_end(flush, ERR_OK);
+    EXPECT_INT(log_flushed_offset(w.log), end);
+    EXPECT(log_trim_tail(w.log, 0) > 0);
+    log_world_flush(&w);
+    expect_all_indexes_match(&w);
+    log_world_close(&w);
+}
+
+TEST(the_state_opens_the_log_again)
+{
+    struct log_world w;
+    log_world_init(&w);
+    w.config.segment_bytes = 1000;
+    log_world_open(&w, (struct log_state){0});
+    append_some(&w, 0, 30);
+    log_world_flush(&w);
+    log_set_start(w.log, 4);
+    struct log_state state = log_state(w.log);
+    int64_t size = log_size_bytes(w.log);
+    log_world_open(&w, state);
+    struct log_state again = log_state(w.log);
+    EXPECT_INT(again.log_start_offset, 4);
+    EXPECT_INT(again.next_offset, state.next_offset);
+    EXPECT_INT(again.active_base, state.active_base);
+    EXPECT_INT(again.active_size, state.active_size);
+    EXPECT_INT(log_durable_offset(w.log), state.next_offset);
+    log_world_load(&w);
+    EXPECT_INT(log_size_bytes(w.log), size);
+    append_some(&w, 30, 30);
+    log_world_flush(&w);
+    expect_all_indexes_match(&w);
+    log_world_close(&w);
+}

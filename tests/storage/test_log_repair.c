@@ -1,0 +1,284 @@
+#include "tests/storage/support_log.h"
+
+#include "storage/segment.h"
+
+#include <stdlib.h>
+
+/* Batches of two records, ten in a segment. */
+static void fill(struct log_world *w, int batches)
+{
+    log_world_init(w);
+    struct batch_spec spec = {.count = 2, .value_size = 100};
+    struct shared_buffer *b = make_batch(spec);
+    w->config.segment_bytes = 10 * (int64_t)b->size;
+    w->config.index_interval_bytes = 500;
+    shared_buffer_unref(b);
+    log_world_open(w, (struct log_state){0});
+    for (int i = 0; i < batches; i++) {
+        spec.timestamp = 1000 + i * 10;
+        log_world_append(w, spec);
+    }
+    log_world_flush(w);
+}
+
+static enum error cut(struct log_world *w, struct log_state state)
+{
+    struct message message;
+    log_world_close(w);
+    return log_cut_files(&w->env, w->directory, &state, &message);
+}
+
+static int64_t part_size(const struct log_world *w, int64_t base, enum segment_part part)
+{
+    char *path = segment_path(w->directory, base, part);
+    int64_t size = file_size(path);
+    free(path);
+    return size;
+}
+
+static void unlink_part(const struct log_world *w, int64_t base, enum segment_part part)
+{
+    char *path = segment_path(w->directory, base, part);
+    EXPECT_INT(io_posix()->ops->unlink(io_posix(), path), ERR_OK);
+    free(path);
+}
+
+static void expect_readable(struct log_world *w, int64_t start)
+{
+    int64_t next = log_next_offset(w->log);
+    for (int64_t offset = start; offset < next;) {
+        struct read_result r = log_world_read(w, offset, next, 1 << 20, true);
+        EXPECT_INT(r.error, ERR_OK);
+        EXPECT_INT(r.first_offset, offset);
+        expect_whole_batches(&r);
+        offset = r.next_offset;
+        read_result_free(&r);
+    }
+}
+
+TEST(cutting_gives_back_every_earlier_state_and_appends_go_on)
+{
+    for (int keep = 0; keep <= 25; keep++) {
+        struct log_world w;
+        fill(&w, keep);
+        struct log_state state = log_state(w.log);
+        for (int i = 0; i < 23; i++)
+            log_world_append(&w,
+                             (struct batch_spec){.count = 2, .timestamp = 5000, .value_size = 90});
+        log_world_flush(&w);
+        EXPECT_INT(cut(&w, state), ERR_OK);
+        EXPECT_INT(log_check_indexes(&w.env, w.directory, &state), ERR_OK);
+        log_world_open(&w, state);
+        EXPECT_INT(log_next_offset(w.log), keep * 2);
+        if (state.active_size > 0)
+            EXPECT_INT(part_size(&w, state.active_base, SEGMENT_LOG), state.active_size);
+        EXPECT_INT(log_world_append(&w, (struct batch_spec){.count = 3, .timestamp = 4000}),
+                   keep * 2);
+        log_world_flush(&w);
+        expect_readable(&w, 0);
+        struct time_result found = log_world_time(&w, 4000, log_next_offset(w.log));
+        EXPECT_INT(found.offset, keep * 2);
+        log_world_close(&w);
+    }
+}
+
+TEST(cutting_at_the_present_state_changes_nothing)
+{
+    struct log_world w;
+    fill(&w, 25);
+    struct log_state state = log_state(w.log);
+    int64_t index = part_size(&w, state.active_base, SEGMENT_INDEX);
+    EXPECT_INT(cut(&w, state), ERR_OK);
+    EXPECT_INT(part_size(&w, 0, SEGMENT_LOG), w.config.segment_bytes);
+    EXPECT_INT(part_size(&w, state.active_base, SEGMENT_LOG), state.active_size);
+    EXPECT_INT(part_size(&w, state.active_base, SEGMENT_INDEX), index);
+}
+
+TEST(cutting_removes_torn_bytes_behind_the_state)
+{
+    struct log_world w;
+    fill(&w, 5);
+    struct log_state state = log_state(w.log);
+    char *path = segment_path(w.directory, 0, SEGMENT_LOG);
+    file_write_at(path, state.active_size, "torn", 4);
+    free(path);
+    EXPECT_INT(cut(&w, state), ERR_OK);
+    EXPECT_INT(part_size(&w, 0, SEGMENT_LOG), state.active_size);
+}
+
+TEST(missing_bytes_below_the_state_are_damage)
+{
+    struct log_world w;
+    fill(&w, 25);
+    struct log_state state = log_state(w.log);
+    state.active_size++;
+    EXPECT_INT(cut(&w, state), ERR_CORRUPT);
+    state.active_size--;
+    unlink_part(&w, 0, SEGMENT_LOG);
+    EXPECT_INT(cut(&w, state), ERR_CORRUPT); /* where the log starts */
+    state.log_start_offset = 20;
+    EXPECT_INT(cut(&w, state), ERR_OK);
+    unlink_part(&w, state.active_base, SEGMENT_LOG);
+    EXPECT_INT(cut(&w, state), ERR_CORRUPT);
+}
+
+TEST(damage_that_stops_a_cut_removes_nothing)
+{
+    struct log_world w;
+    fill(&w, 35);
+    struct log_state state = {.next_offset = 40, .active_base = 20, .active_size = 10};
+    unlink_part(&w, 0, SEGMENT_LOG);
+    EXPECT_INT(cut(&w, state), ERR_CORRUPT);
+    EXPECT(part_size(&w, 40, SEGMENT_LOG) > 0);
+    EXPECT(part_size(&w, 60, SEGMENT_LOG) > 0);
+}
+
+TEST(a_log_that_was_never_flushed_needs_no_directory)
+{
+    struct log_world w;
+    log_world_init(&w);
+    EXPECT_INT(cut(&w, (struct log_state){0}), ERR_OK);
+    EXPECT_INT(cut(&w, (struct log_state){0, 10, 0, 100}), ERR_CORRUPT);
+    struct log_state state = {0};
+    EXPECT_INT(log_check_indexes(&w.env, w.directory, &state), ERR_OK);
+}
+
+TEST(indexes_whose_segment_is_gone_are_removed)
+{
+    struct log_world w;
+    fill(&w, 25);
+    struct log_state state = log_state(w.log);
+    state.log_start_offset = 20;
+    unlink_part(&w, 0, SEGMENT_LOG);
+    EXPECT_INT(cut(&w, state), ERR_OK);
+    EXPECT_INT(part_size(&w, 0, SEGMENT_INDEX), -1);
+    EXPECT_INT(part_size(&w, 0, SEGMENT_TIME_INDEX), -1);
+    EXPECT(part_size(&w, 20, SEGMENT_INDEX) >= 0);
+}
+
+/* --- indexes --- */
+
+static struct buffer content_of(const struct log_world *w, int64_t base, enum segment_part part)
+{
+    struct buffer content;
+    buffer_init(&content, 1 << 20);
+    char *path = segment_path(w->directory, base, part);
+    EXPECT_INT(io_read_file(io_posix(), path, &content), ERR_OK);
+    free(path);
+    return content;
+}
+
+enum harm { MISSING, EMPTY_TAIL, ZEROED, GARBAGE, ODD_SIZE };
+
+static void do_harm(const struct log_world *w, int64_t base, enum segment_part part, enum harm harm)
+{
+    char *path = segment_path(w->directory, base, part);
+    int64_t size = file_size(path);
+    uint8_t zeros[64] = {0};
+    switch (harm) {
+    case MISSING:
+        EXPECT_INT(io_posix()->ops->unlink(io_posix(), path), ERR_OK);
+        break;
+    case EMPTY_TAIL:
+        file_write_at(path, size, zeros, 24);
+        break;
+    case ZEROED:
+        file_write_at(path, 0, zeros, (size_t)MIN(size, 64));
+        break;
+    case GARBAGE:
+        file_write_at(path, size - 3, "xyz", 3);
+        break;
+    case ODD_SIZE:
+        file_write_at(path, size, "x", 1);
+        break;
+    }
+    free(path);
+}
+
+TEST(harmed_indexes_are_made_anew)
+{
+    for (int part = SEGMENT_INDEX; part < SEGMENT_PARTS; part++) {
+        for (int harm = MISSING; harm <= ODD_SIZE; harm++) {
+            struct log_world w;
+            fill(&w, 28); /* closed segments at 0 and 20, the active one at 40 */
+            struct log_state state = log_state(w.log);
+            w.config.index_interval_bytes = 4096;
+            for (int64_t base = 0; base <= 40; base += 20)
+                do_harm(&w, base, (enum segment_part)part, (enum harm)harm);
+            EXPECT_INT(log_check_indexes(&w.env, w.directory, &state), ERR_OK);
+            for (int64_t base = 0; base <= 40; base += 20) {
+                EXPECT_INT(part_size(&w, base, SEGMENT_INDEX) % 8, 0);
+                EXPECT_INT(part_size(&w, base, SEGMENT_TIME_INDEX), 12); /* the last entry */
+            }
+            log_world_open(&w, state);
+            expect_readable(&w, 0);
+            for (int64_t i = 0; i < 28; i++)
+                EXPECT_INT(log_world_time(&w, 1000 + i * 10, 56).offset, i * 2);
+            log_world_append(&w, (struct batch_spec){.count = 1, .timestamp = 9000});
+            log_world_flush(&w);
+            EXPECT_INT(log_world_time(&w, 8999, 57).offset, 56);
+            log_world_close(&w);
+        }
+    }
+}
+
+TEST(sound_indexes_are_left_alone)
+{
+    struct log_world w;
+    fill(&w, 28);
+    struct log_state state = log_state(w.log);
+    struct buffer before = content_of(&w, 0, SEGMENT_INDEX);
+    EXPECT(before.size > 8);
+    EXPECT_INT(log_check_indexes(&w.env, w.directory, &state), ERR_OK);
+    struct buffer after = content_of(&w, 0, SEGMENT_INDEX);
+    EXPECT_BYTES(buffer_view(&after), buffer_view(&before)); /* 4096 apart it would be empty */
+    buffer_free(&before);
+    buffer_free(&after);
+    log_world_close(&w);
+}
+
+TEST(an_index_made_anew_is_the_one_that_appending_makes)
+{
+    struct log_world w;
+    log_world_init(&w);
+    log_world_open(&w, (struct log_state){0});
+    for (int i = 0; i < 100; i++)
+        log_world_append(
+            &w, (struct batch_spec){.count = 3, .timestamp = (i * 7) % 50 + i, .value_size = 200});
+    log_world_flush(&w);
+    struct log_state state = log_state(w.log);
+    struct buffer before = content_of(&w, 0, SEGMENT_INDEX);
+    EXPECT(before.size > 5 * 8);
+    unlink_part(&w, 0, SEGMENT_INDEX);
+    EXPECT_INT(log_check_indexes(&w.env, w.directory, &state), ERR_OK);
+    struct buffer after = content_of(&w, 0, SEGMENT_INDEX);
+    EXPECT_BYTES(buffer_view(&after), buffer_view(&before));
+    buffer_free(&before);
+    buffer_free(&after);
+    log_world_close(&w);
+}
+
+TEST(a_damaged_batch_keeps_the_index_entries_behind_it)
+{
+    struct log_world w;
+    log_world_init(&w);
+    w.config.index_interval_bytes = 100;
+    log_world_open(&w, (struct log_state){0});
+    for (int i = 0; i < 20; i++)
+        log_world_append(&w, (struct batch_spec){.count = 1, .timestamp = i, .value_size = 200});
+    log_world_flush(&w);
+    struct log_state state = log_state(w.log);
+    int64_t size = state.active_size / 20, index = part_size(&w, 0, SEGMENT_INDEX);
+    char *path = segment_path(w.directory, 0, SEGMENT_LOG);
+    file_write_at(path, size * 5, "garbage over the header of a batch", 34);
+    free(path);
+    EXPECT_INT(log_check_indexes(&w.env, w.directory, &state), ERR_OK);
+    EXPECT_INT(part_size(&w, 0, SEGMENT_INDEX), index);
+    log_world_open(&w, state);
+    for (int64_t offset = 0; offset < 20; offset++) {
+        struct read_result r = log_world_read(&w, offset, 20, 1, true);
+        EXPECT_INT(r.error, offset == 5 ? ERR_CORRUPT : ERR_OK);
+        read_result_free(&r);
+    }
+    log_world_close(&w);
+}

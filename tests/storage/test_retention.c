@@ -1,0 +1,245 @@
+#include "tests/storage/support_log.h"
+
+#include "storage/log_internal.h"
+
+#include <stdlib.h>
+
+/* A log of segments with ten offsets each; the n-th has timestamps 1000 n to 1000 n + 9. */
+static void fill(struct log_world *w, int segments)
+{
+    log_world_init(w);
+    w->config.segment_ms = 500;
+    log_world_open(w, (struct log_state){0});
+    for (int i = 1; i <= segments; i++) {
+        for (int j = 0; j < 2; j++)
+            log_world_append(
+                w, (struct batch_spec){
+                       .count = 5, .timestamp = 1000 * i + 5 * j, .step = 1, .value_size = 50});
+    }
+    EXPECT_INT(w->log->segment_count, segments);
+    log_set_durable(w->log, log_next_offset(w->log));
+}
+
+static int64_t start_at(struct log_world *w, int64_t retention_ms, int64_t retention_bytes,
+                        int64_t wall_ms)
+{
+    w->config.retention_ms = retention_ms;
+    w->config.retention_bytes = retention_bytes;
+    log_configure(w->log, &w->config);
+    return log_retention_start(w->log, wall_ms);
+}
+
+static int files(const struct log_world *w)
+{
+    int count = 0;
+    for (int64_t base = 0; base < 200; base++) {
+        char *path = segment_path(w->directory, base, SEGMENT_LOG);
+        count += file_size(path) >= 0;
+        free(path);
+    }
+    return count;
+}
+
+static void delete_dead(struct log_world *w)
+{
+    struct log_delete *d = log_delete_begin(w->log);
+    if (d == NULL)
+        return;
+    EXPECT(log_busy(w->log));
+    EXPECT_INT(log_delete_run(d), ERR_OK);
+    log_delete_end(d);
+    EXPECT(!log_busy(w->log));
+}
+
+TEST(time_gives_up_whole_segments_from_the_front)
+{
+    struct log_world w;
+    fill(&w, 5);
+    EXPECT_INT(start_at(&w, -1, -1, INT64_MAX), 0);
+    EXPECT_INT(start_at(&w, 100, -1, 1109), 0); /* exactly as old as allowed */
+    EXPECT_INT(start_at(&w, 100, -1, 1110), 10);
+    EXPECT_INT(start_at(&w, 100, -1, 3110), 30);
+    EXPECT_INT(start_at(&w, 100, -1, 5109), 40);
+    EXPECT_INT(start_at(&w, 100, -1, 5110), 50); /* all of it */
+    EXPECT_INT(start_at(&w, 100, -1, INT64_MIN), 0);
+    EXPECT_INT(start_at(&w, 0, -1, 3000), 20);
+    log_world_close(&w);
+}
+
+TEST(a_young_segment_protects_those_behind_it)
+{
+    struct log_world w;
+    log_world_init(&w);
+    w.config.segment_bytes = 1;
+    log_world_open(&w, (struct log_state){0});
+    static const int64_t timestamps[] = {100, 900000, 200, 300};
+    for (size_t i = 0; i < COUNT_OF(timestamps); i++)
+        log_world_append(&w, (struct batch_spec){.count = 1, .timestamp = timestamps[i]});
+    log_set_durable(w.log, 4);
+    EXPECT_INT(start_at(&w, 1000, -1, 500000), 1);
+    log_world_close(&w);
+}
+
+TEST(size_gives_up_segments_while_enough_is_left)
+{
+    struct log_world w;
+    fill(&w, 5);
+    int64_t segment = log_size_bytes(w.log) / 5;
+    EXPECT_INT(start_at(&w, -1, 5 * segment, 0), 0);
+    EXPECT_INT(start_at(&w, -1, 4 * segment + 1, 0), 0);
+    EXPECT_INT(start_at(&w, -1, 4 * segment, 0), 10);
+    EXPECT_INT(start_at(&w, -1, segment, 0), 40);
+    EXPECT_INT(start_at(&w, -1, 1, 0), 40);
+    EXPECT_INT(start_at(&w, -1, 0, 0), 50);
+    EXPECT_INT(start_at(&w, 100, 2 * segment, 2200), 30); /* both: what goes further */
+    log_world_close(&w);
+}
+
+TEST(nothing_goes_that_is_not_durable_or_not_to_be_deleted)
+{
+    struct log_world w;
+    fill(&w, 3);
+    for (int j = 0; j < 2; j++)
+        log_world_append(&w, (struct batch_spec){.count = 5, .timestamp = 4000});
+    EXPECT_INT(start_at(&w, 100, -1, INT64_MAX), 30);
+    EXPECT_INT(start_at(&w, -1, 0, 0), 30);
+    w.config.delete_enabled = false;
+    EXPECT_INT(start_at(&w, 100, -1, INT64_MAX), 0);
+    log_world_close(&w);
+}
+
+TEST(the_start_never_goes_back)
+{
+    struct log_world w;
+    fill(&w, 3);
+    log_set_start(w.log, 15);
+    EXPECT_INT(log_start_offset(w.log), 15);
+    log_set_start(w.log, 12);
+    EXPECT_INT(log_start_offset(w.log), 15);
+    EXPECT_INT(start_at(&w, 100, -1, 1200), 15);
+    EXPECT_INT(start_at(&w, 100, -1, 2200), 20);
+    log_world_close(&w);
+}
+
+TEST(dead_segments_lose_their_files)
+{
+    struct log_world w;
+    fill(&w, 5);
+    int64_t size = log_size_bytes(w.log);
+    log_set_start(w.log, 25);
+    EXPECT(log_delete_begin(w.log) == NULL); /* they are still in memory only */
+    log_world_flush(&w);
+    EXPECT_INT(files(&w), 5);
+    delete_dead(&w);
+    EXPECT_INT(files(&w), 3);
+    EXPECT_INT(log_size_bytes(w.log), size / 5 * 3);
+    EXPECT(log_delete_begin(w.log) == NULL);
+    for (int part = 0; part < SEGMENT_PARTS; part++) {
+        char *path = segment_path(w.directory, 10, (enum segment_part)part);
+        EXPECT_INT(file_size(path), -1);
+        free(path);
+    }
+    log_trim_tail(w.log, 0);
+    struct read_result r = log_world_read(&w, 25, 50, 1 << 20, true);
+    EXPECT_INT(r.error, ERR_OK);
+    EXPECT_INT(r.first_offset, 25);
+    read_result_free(&r);
+    log_world_close(&w);
+}
+
+TEST(when_everything_goes_the_log_goes_on_at_its_end)
+{
+    struct log_world w;
+    fill(&w, 3);
+    log_world_flush(&w);
+    log_set_start(w.log, 30);
+    struct log_state state = log_state(w.log);
+    EXPECT_INT(state.active_base, 30);
+    EXPECT_INT(state.active_size, 0);
+    log_world_flush(&w);
+    delete_dead(&w);
+    EXPECT_INT(files(&w), 0);
+    EXPECT_INT(log_size_bytes(w.log), 0);
+    log_world_open(&w, log_state(w.log));
+    EXPECT_INT(log_world_append(&w, (struct batch_spec){.count = 5, .timestamp = 9}), 30);
+    log_world_flush(&w);
+    log_trim_tail(w.log, 0);
+    struct read_result r = log_world_read(&w, 30, 35, 1 << 20, true);
+    EXPECT_INT(r.next_offset, 35);
+    read_result_free(&r);
+    log_world_close(&w);
+}
+
+TEST(a_log_that_is_not_loaded_deletes_nothing)
+{
+    struct log_world w;
+    fill(&w, 5);
+    log_world_flush(&w);
+    log_world_open(&w, log_state(w.log));
+    EXPECT_INT(start_at(&w, 1, -1, INT64_MAX), 0);
+    log_set_start(w.log, 20);
+    EXPECT(log_delete_begin(w.log) == NULL);
+    log_world_load(&w);
+    EXPECT_INT(start_at(&w, 100, -1, 3110), 30);
+    delete_dead(&w);
+    EXPECT_INT(files(&w), 3);
+    log_world_close(&w);
+}
+
+TEST(a_load_knows_timestamps_that_only_batches_have)
+{
+    struct log_world w;
+    fill(&w, 2); /* the second segment is active: no entry in its time index */
+    log_world_flush(&w);
+    log_world_open(&w, log_state(w.log));
+    log_world_load(&w);
+    EXPECT_INT(start_at(&w, 100, -1, 2109), 10);
+    EXPECT_INT(start_at(&w, 100, -1, 2110), 20);
+    log_world_close(&w);
+}
+
+TEST(a_damaged_segment_is_not_given_up_by_time)
+{
+    struct log_world w;
+    fill(&w, 3);
+    log_world_flush(&w);
+    char *path = segment_path(w.directory, 0, SEGMENT_LOG);
+    file_write_at(path, 16, "\x07", 1); /* the magic of the first batch */
+    free(path);
+    log_world_open(&w, log_state(w.log));
+    log_world_load(&w);
+    EXPECT_INT(start_at(&w, 1, -1, INT64_MAX), 0);
+    EXPECT_INT(start_at(&w, -1, 0, 0), 30); /* size needs no timestamps */
+    log_world_close(&w);
+}
+
+TEST(files_that_a_crash_left_below_the_start_go_after_a_load)
+{
+    struct log_world w;
+    fill(&w, 5);
+    log_world_flush(&w);
+    log_set_start(w.log, 30);
+    log_world_open(&w, log_state(w.log)); /* stopped before the files were deleted */
+    EXPECT_INT(files(&w), 5);
+    log_world_load(&w);
+    delete_dead(&w);
+    EXPECT_INT(files(&w), 2);
+    log_world_close(&w);
+}
+
+TEST(nothing_is_deleted_while_a_flush_runs)
+{
+    struct log_world w;
+    fill(&w, 3);
+    log_world_flush(&w);
+    log_world_append(&w, (struct batch_spec){.count = 5, .timestamp = 3010});
+    log_set_durable(w.log, 35);
+    struct log_flush *flush = log_flush_begin(w.log);
+    log_set_start(w.log, 20);
+    EXPECT(log_delete_begin(w.log) == NULL);
+    EXPECT_INT(log_flush_run(flush, false), ERR_OK);
+    log_flush_end(flush, ERR_OK);
+    delete_dead(&w);
+    EXPECT_INT(files(&w), 1);
+    log_world_close(&w);
+}
