@@ -66,12 +66,8 @@ bool function_to_double(struct call *c, struct value *out)
 {
     const struct value *v = &c->arguments[0];
     double real;
-    if (v->type == VALUE_INT)
-        real = (double)v->integer;
-    else if (v->type == VALUE_DOUBLE)
-        real = v->real;
-    else if (v->type == VALUE_DECIMAL)
-        real = decimal_to_double(v->decimal.unscaled, v->decimal.scale);
+    if (value_is_number(v))
+        real = number_real(v);
     else if (v->type != VALUE_STRING)
         return call_fail_type(c, 0, "a number or text");
     else if (is_number_text(v->bytes))
@@ -222,10 +218,7 @@ bool function_geo_distance(struct call *c, struct value *out)
         const struct value *v = &c->arguments[i];
         if (!value_is_number(v))
             return call_fail_type(c, i, "numbers");
-        degrees[i] = v->type == VALUE_INT ? (double)v->integer
-                     : v->type == VALUE_DOUBLE
-                         ? v->real
-                         : decimal_to_double(v->decimal.unscaled, v->decimal.scale);
+        degrees[i] = number_real(v);
         if (fabs(degrees[i]) > (i % 2 == 0 ? 90 : 360))
             return run_fail(c->run, c->node, "geo_distance: no such %s",
                             i % 2 == 0 ? "latitude" : "longitude");

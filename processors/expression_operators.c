@@ -53,17 +53,10 @@ static bool operate_integers(struct run *r, const struct node *n, enum token_kin
     }
 }
 
-static double real_of(const struct value *v)
-{
-    return v->type == VALUE_DOUBLE ? v->real
-           : v->type == VALUE_INT  ? (double)v->integer
-                                   : decimal_to_double(v->decimal.unscaled, v->decimal.scale);
-}
-
 static bool operate_doubles(struct run *r, const struct node *n, enum token_kind op,
                             const struct value *a, const struct value *b, struct value *out)
 {
-    double x = real_of(a), y = real_of(b), v;
+    double x = number_real(a), y = number_real(b), v;
     if (op == TOKEN_MODULO)
         return undefined(r, n, op, a, b);
     if (op == TOKEN_DIVIDE && y == 0)
@@ -226,41 +219,10 @@ bool negate(struct run *r, const struct node *n, struct value *v)
 
 /* Order and equality. */
 
-/* Exact, although not every int64 is a double. */
-static int compare_with_real(int64_t a, double b)
-{
-    if (b >= 9223372036854775808.0)
-        return -1;
-    if (b < -9223372036854775808.0)
-        return 1;
-    int64_t whole = (int64_t)b;
-    if (a != whole)
-        return a < whole ? -1 : 1;
-    double fraction = b - (double)whole;
-    return fraction > 0 ? -1 : fraction < 0;
-}
-
-static int compare_numbers(const struct value *a, const struct value *b)
-{
-    if (a->type == VALUE_INT && b->type == VALUE_INT)
-        return (a->integer > b->integer) - (a->integer < b->integer);
-    if (a->type == VALUE_INT && b->type == VALUE_DOUBLE)
-        return compare_with_real(a->integer, b->real);
-    if (a->type == VALUE_DOUBLE && b->type == VALUE_INT)
-        return -compare_with_real(b->integer, a->real);
-    int128 x, y;
-    int scale = MAX(scale_of(a), scale_of(b));
-    if (a->type != VALUE_DOUBLE && b->type != VALUE_DOUBLE && at_scale(a, scale, &x) &&
-        at_scale(b, scale, &y))
-        return (x > y) - (x < y);
-    double u = real_of(a), v = real_of(b);
-    return (u > v) - (u < v);
-}
-
 static bool are_equal(struct run *r, const struct value *a, const struct value *b)
 {
     if (value_is_number(a) && value_is_number(b))
-        return compare_numbers(a, b) == 0;
+        return number_compare(a, b) == 0;
     if ((value_is_list(a) && value_is_list(b)) || (value_is_map(a) && value_is_map(b)))
         return value_identical(a, b, r->arena);
     if (a->type != b->type)
@@ -312,7 +274,7 @@ static bool compare(struct run *r, const struct node *n, const struct value *a,
                     const struct value *b, int *out)
 {
     if (value_is_number(a) && value_is_number(b)) {
-        *out = compare_numbers(a, b);
+        *out = number_compare(a, b);
     } else if (a->type != b->type) {
         return undefined(r, n, n->op, a, b);
     } else if (is_text(a)) {

@@ -339,3 +339,55 @@ void append_int128(struct buffer *out, int128 v, int scale)
         *--at = '-';
     buffer_append(out, at, (size_t)(text + sizeof text - at));
 }
+
+double number_real(const struct value *v)
+{
+    if (v->type == VALUE_DOUBLE)
+        return v->real;
+    if (v->type == VALUE_INT)
+        return (double)v->integer;
+    return decimal_to_double(v->decimal.unscaled, v->decimal.scale);
+}
+
+static int scale_of(const struct value *v)
+{
+    return v->type == VALUE_INT ? 0 : v->decimal.scale;
+}
+
+/* An int or a decimal at a scale. */
+static bool at_scale(const struct value *v, int scale, int128 *out)
+{
+    if (v->type == VALUE_INT)
+        return decimal_round(v->integer, 0, scale, out);
+    return decimal_round(v->decimal.unscaled, v->decimal.scale, scale, out);
+}
+
+static int compare_with_real(int64_t a, double b)
+{
+    if (b >= 9223372036854775808.0)
+        return -1;
+    if (b < -9223372036854775808.0)
+        return 1;
+    int64_t whole = (int64_t)b;
+    if (a != whole)
+        return a < whole ? -1 : 1;
+    double fraction = b - (double)whole;
+    return fraction > 0 ? -1 : fraction < 0;
+}
+
+int number_compare(const struct value *a, const struct value *b)
+{
+    if (a->type == VALUE_INT && b->type == VALUE_INT)
+        return (a->integer > b->integer) - (a->integer < b->integer);
+    if (a->type == VALUE_INT && b->type == VALUE_DOUBLE)
+        return compare_with_real(a->integer, b->real);
+    if (a->type == VALUE_DOUBLE && b->type == VALUE_INT)
+        return -compare_with_real(b->integer, a->real);
+    int128 x, y;
+    int scale = MAX(scale_of(a), scale_of(b));
+    if (a->type != VALUE_DOUBLE && b->type != VALUE_DOUBLE && at_scale(a, scale, &x) &&
+        at_scale(b, scale, &y))
+        return (x > y) - (x < y);
+    double u = number_real(a), v = number_real(b);
+    return (u > v) - (u < v);
+}

@@ -34,4 +34,9 @@ bool decimal_from_double(double v, int128 *unscaled, int *scale);
 enum { NUMBER_MAX_TEXT = 1024 };
 double number_to_double(struct bytes text);
 
+/* Over values that are numbers (int, double or decimal). */
+double number_real(const struct value *v);
+/* Negative, zero or positive; exact between all kinds, although not every int64 is a double. */
+int number_compare(const struct value *a, const struct value *b);
+
 #endif
