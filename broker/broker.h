@@ -17,7 +17,7 @@ struct broker {
     struct shard **shards;
     int shard_count;
     int32_t node_id;
-    char cluster_id[24]; /* base64url of a random UUID, made at first start */
+    char cluster_id[24];        /* base64url of a random UUID, made at first start */
     struct endpoint advertised; /* what clients are told */
     /* Called on any shard when the journal failed or a stop was asked for. */
     void (*stop)(struct broker *broker, int exit_code, const char *reason);

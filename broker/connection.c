@@ -17,8 +17,8 @@ enum {
 
 /* Where sending the first reply of the queue stands. */
 struct send_cursor {
-    size_t position; /* in the reply's buffer */
-    size_t splice;   /* the next splice that was not sent whole */
+    size_t position;  /* in the reply's buffer */
+    size_t splice;    /* the next splice that was not sent whole */
     size_t piece, at; /* in that splice's slice */
 };
 
@@ -111,7 +111,8 @@ void connection_close(struct connection *c)
     list_remove(&c->node);
     list_remove(&c->turn_node);
     c->shard->connection_count--;
-    LIST_FOR_EACH_SAFE (node, &c->slots) {
+    LIST_FOR_EACH_SAFE(node, &c->slots)
+    {
         struct request *request = CONTAINER_OF(node, struct request, slot);
         if (request->done)
             remove_slot(c, request);
@@ -152,10 +153,11 @@ void connection_finished(struct connection *c, struct request *request)
 static bool may_read_more(struct connection *c)
 {
     const struct settings *s = c->shard->broker->settings;
-    if (c->slot_count >= (size_t)s->max_in_flight_requests || c->unsent_bytes > UNREAD_REPLY_BYTES ||
-        (c->blocked && c->slot_count > 0))
+    if (c->slot_count >= (size_t)s->max_in_flight_requests ||
+        c->unsent_bytes > UNREAD_REPLY_BYTES || (c->blocked && c->slot_count > 0))
         return false;
-    return c->shard->in_flight_bytes < (size_t)s->max_in_flight_bytes && store_accepts(c->shard->store);
+    return c->shard->in_flight_bytes < (size_t)s->max_in_flight_bytes &&
+           store_accepts(c->shard->store);
 }
 
 /* Input stops here. Who waits for its own replies is looked at again when they leave; who waits for
@@ -244,7 +246,8 @@ static ssize_t read_once(struct connection *c)
     struct transport *t = c->transport;
     if (c->frame && c->frame_filled < c->frame->size &&
         c->frame_size - c->frame_filled >= READ_BUFFER_SIZE / 4) {
-        ssize_t got = t->ops->read(t, c->frame->data + c->frame_filled, c->frame->size - c->frame_filled);
+        ssize_t got =
+            t->ops->read(t, c->frame->data + c->frame_filled, c->frame->size - c->frame_filled);
         if (got <= 0)
             return got;
         c->frame_filled += (size_t)got;
@@ -359,7 +362,8 @@ static int gather(struct connection *c, struct iovec *parts, struct slice_piece 
     int count = 0;
     struct send_cursor cursor = c->cursor;
     file->file = NULL;
-    LIST_FOR_EACH (node, &c->slots) {
+    LIST_FOR_EACH(node, &c->slots)
+    {
         struct request *request = CONTAINER_OF(node, struct request, slot);
         if (!request->done || request->closes)
             break;
@@ -429,8 +433,8 @@ static bool send_replies(struct connection *c)
         int count = gather(c, parts, &file);
         if (count == 0 && file.file == NULL)
             break;
-        ssize_t done = count ? c->transport->ops->write(c->transport, parts, count)
-                             : send_file_part(c, &file);
+        ssize_t done =
+            count ? c->transport->ops->write(c->transport, parts, count) : send_file_part(c, &file);
         if (done == TRANSPORT_AGAIN) {
             c->blocked = true;
             update_wants(c);
@@ -482,8 +486,8 @@ void connection_check_idle(struct connection *c)
                 idle_ms > s->connections_max_idle_ms;
     bool unread = c->blocked && idle_ms > MAX(s->connections_max_idle_ms, (int64_t)STALE_FRAME_MS);
     bool short_of_memory = c->shard->in_flight_bytes >= (size_t)s->max_in_flight_bytes;
-    bool stale = short_of_memory && c->frame &&
-                 c->shard->now_ms - c->frame_started_ms > STALE_FRAME_MS;
+    bool stale =
+        short_of_memory && c->frame && c->shard->now_ms - c->frame_started_ms > STALE_FRAME_MS;
     if (idle || unread || stale)
         connection_close(c);
 }

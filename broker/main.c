@@ -69,9 +69,12 @@ static const char usage[] =
 static int parse_arguments(int count, char **values, struct arguments *out)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"print-config", no_argument, NULL, 'p'},
-        {"changed", no_argument, NULL, 'C'},      {"dev", no_argument, NULL, 'd'},
-        {"version", no_argument, NULL, 'V'},      {"help", no_argument, NULL, 'h'},
+        {"config", required_argument, NULL, 'c'},
+        {"print-config", no_argument, NULL, 'p'},
+        {"changed", no_argument, NULL, 'C'},
+        {"dev", no_argument, NULL, 'd'},
+        {"version", no_argument, NULL, 'V'},
+        {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     for (int c; (c = getopt_long(count, values, "c:X:th", options, NULL)) != -1;) {
@@ -110,7 +113,8 @@ static int parse_arguments(int count, char **values, struct arguments *out)
         }
     }
     if (optind < count) {
-        fprintf(stderr, "tidemilld: unexpected argument %s\nhint: tidemilld --help\n", values[optind]);
+        fprintf(stderr, "tidemilld: unexpected argument %s\nhint: tidemilld --help\n",
+                values[optind]);
         return EXIT_BAD_CONFIG;
     }
     return -1;
@@ -159,7 +163,8 @@ static int load_settings(struct program *p, struct arguments *a)
     struct settings_load load = {a->file, a->flags, (const char *const *)environ};
     enum error error = settings_load(&load, &p->settings, p->sources, &faults, &ignored);
     if (error)
-        fprintf(stderr, "%stidemilld: bad configuration, nothing started\n", buffer_c_string(&faults));
+        fprintf(stderr, "%stidemilld: bad configuration, nothing started\n",
+                buffer_c_string(&faults));
     p->trace = (struct trace){.level = (enum trace_level)p->settings.log_level,
                               .format = (enum trace_format)p->settings.log_format,
                               .clock = clock_system()};
@@ -221,7 +226,8 @@ static void on_signal(evutil_socket_t number, short what, void *context)
     (void)what;
     struct program *p = context;
     if (number == SIGHUP || number == SIGUSR1) {
-        trace_log(&p->trace, TRACE_INFO, "status", F_INT("topics", catalog_count(p->shards[0]->catalog)));
+        trace_log(&p->trace, TRACE_INFO, "status",
+                  F_INT("topics", catalog_count(p->shards[0]->catalog)));
         return;
     }
     if (p->signals++ > 0)
@@ -305,12 +311,13 @@ static void announce(struct program *p, const struct recovery_report *report, in
 {
     char addresses[256] = "";
     for (int i = 0; i < p->listener_count; i++)
-        snprintf(addresses + strlen(addresses), sizeof addresses - strlen(addresses), "%s%s://%.100s:%d",
-                 i ? "," : "", p->endpoints[i].listener, p->endpoints[i].host, p->endpoints[i].port);
+        snprintf(addresses + strlen(addresses), sizeof addresses - strlen(addresses),
+                 "%s%s://%.100s:%d", i ? "," : "", p->endpoints[i].listener, p->endpoints[i].host,
+                 p->endpoints[i].port);
     double seconds = (double)(clock_system()->monotonic_ns(clock_system()) - started_ns) / 1e9;
-    trace_log(&p->trace, TRACE_INFO, "tidemilld " TIDEMILL_VERSION, F_STRING("data", p->settings.log_dirs),
-              F_STRING("listeners", addresses), F_INT("shards", p->broker.shard_count),
-              F_INT("logs", report->logs));
+    trace_log(&p->trace, TRACE_INFO, "tidemilld " TIDEMILL_VERSION,
+              F_STRING("data", p->settings.log_dirs), F_STRING("listeners", addresses),
+              F_INT("shards", p->broker.shard_count), F_INT("logs", report->logs));
     char text[64];
     snprintf(text, sizeof text, "ready in %.3fs", seconds);
     trace_log(&p->trace, TRACE_INFO, text, F_STRING("listeners", addresses));

@@ -18,9 +18,9 @@ struct connection;
 struct handler;
 
 struct request {
-    struct mail mail; /* for its ways between shards */
-    struct list_node slot; /* in the connection's queue */
-    struct shard *home, *at; /* where it came from, where it is now */
+    struct mail mail;              /* for its ways between shards */
+    struct list_node slot;         /* in the connection's queue */
+    struct shard *home, *at;       /* where it came from, where it is now */
     struct connection *connection; /* touched on the home shard only */
     const struct handler *handler;
     const struct api_messages *api;
@@ -31,12 +31,13 @@ struct request {
     size_t frame_bytes;
     int64_t received_ms;
     const char *client_host; /* "/127.0.0.1", for DescribeGroups; lives as long as the request */
-    /* The finished reply: size prefix, header and body, with splices (struct log_slice references). */
+    /* The finished reply: size prefix, header and body, with splices (struct log_slice references).
+     */
     struct buffer reply;
     struct splice *splices;
     size_t splice_count, reply_bytes; /* the bytes on the wire, splices included */
     bool unknown_version; /* ApiVersions only: answer in version 0 with UNSUPPORTED_VERSION */
-    bool done, closes; /* closes: the connection ends when this one's turn comes */
+    bool done, closes;    /* closes: the connection ends when this one's turn comes */
 };
 
 /* A request for a frame (takes over its reference), at the end of the connection's queue. The arena
@@ -51,7 +52,8 @@ void request_free(struct request *request);
 void request_reply(struct request *request, const void *response);
 /* Ends it without a byte of answer (Produce with acks=0). */
 void request_no_reply(struct request *request);
-/* Ends it by closing the connection, for what Kafka answers that way. The reason is logged (DEBUG). */
+/* Ends it by closing the connection, for what Kafka answers that way. The reason is logged (DEBUG).
+ */
 void request_fail(struct request *request, const char *reason);
 
 /* Memory for the response that lives as long as the request. Never NULL: sizes come from what the

@@ -80,7 +80,8 @@ static bool expand(struct loading *l, const char *from, struct bytes *value)
     bool fine = true;
     while (fine && left.size) {
         const uint8_t *open = memmem(left.data, left.size, "${", 2);
-        const uint8_t *close = open ? memchr(open, '}', left.size - (size_t)(open - left.data)) : NULL;
+        const uint8_t *close =
+            open ? memchr(open, '}', left.size - (size_t)(open - left.data)) : NULL;
         if (close == NULL)
             break;
         buffer_append(&out, left.data, (size_t)(open - left.data));
@@ -99,8 +100,9 @@ static bool expand(struct loading *l, const char *from, struct bytes *value)
             fine = false;
         }
         if (!fine)
-            buffer_printf(l->faults, "%s: cannot resolve ${%.*s}: use ${env:NAME} or ${file:/path}\n",
-                          from, BYTES_PRINTF(name));
+            buffer_printf(l->faults,
+                          "%s: cannot resolve ${%.*s}: use ${env:NAME} or ${file:/path}\n", from,
+                          BYTES_PRINTF(name));
         left = bytes_from(left, (size_t)(close + 1 - left.data));
     }
     buffer_append_bytes(&out, left);
@@ -160,8 +162,9 @@ static size_t key_of_variable(struct bytes name, char *out, size_t room)
 
 static void load_environment(struct loading *l)
 {
-    static const char *const foreign[] = {"KAFKA_HEAP_OPTS", "KAFKA_OPTS", "KAFKA_JVM_PERFORMANCE_OPTS",
-                                          "KAFKA_LOG4J_OPTS", "KAFKA_JMX_OPTS", "KAFKA_HOME"};
+    static const char *const foreign[] = {
+        "KAFKA_HEAP_OPTS",  "KAFKA_OPTS",     "KAFKA_JVM_PERFORMANCE_OPTS",
+        "KAFKA_LOG4J_OPTS", "KAFKA_JMX_OPTS", "KAFKA_HOME"};
     for (const char *const *e = l->load->environment; e && *e; e++) {
         const char *equals = strchr(*e, '=');
         if (equals == NULL || strncmp(*e, "KAFKA_", 6) != 0)
@@ -204,7 +207,8 @@ static void check_together(struct loading *l)
     if (strchr(s->log_dirs, ','))
         add_fault(l, "log.dirs", "one directory only; several are not supported");
     if (s->admin_listeners[0])
-        add_fault(l, "tidemill.admin.listeners", "the HTTP listener is not built yet: leave it empty");
+        add_fault(l, "tidemill.admin.listeners",
+                  "the HTTP listener is not built yet: leave it empty");
     if (s->group_min_session_ms > s->group_max_session_ms)
         add_fault(l, "group.min.session.timeout.ms", "is above group.max.session.timeout.ms");
 }

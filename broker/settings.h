@@ -20,22 +20,22 @@ struct settings {
     /* Topic defaults: text, parsed by topic_settings through setting.broker_key. */
     char *log_cleanup_policy;
     int64_t log_retention_hours, log_retention_minutes, log_retention_ms, log_retention_bytes;
-    int64_t log_segment_bytes, log_roll_hours, log_roll_ms, log_roll_jitter_hours, log_roll_jitter_ms,
-        log_index_size_max_bytes, log_index_interval_bytes, message_max_bytes;
+    int64_t log_segment_bytes, log_roll_hours, log_roll_ms, log_roll_jitter_hours,
+        log_roll_jitter_ms, log_index_size_max_bytes, log_index_interval_bytes, message_max_bytes;
     int64_t log_message_timestamp_type, log_message_timestamp_before_max_ms,
         log_message_timestamp_after_max_ms;
     int64_t compression_type_index;
     int64_t compression_gzip_level, compression_lz4_level, compression_zstd_level;
     double cleaner_min_cleanable_ratio;
-    int64_t cleaner_min_compaction_lag_ms, cleaner_max_compaction_lag_ms, cleaner_delete_retention_ms,
-        log_segment_delete_delay_ms, log_flush_interval_messages, log_flush_interval_ms,
-        min_insync_replicas;
+    int64_t cleaner_min_compaction_lag_ms, cleaner_max_compaction_lag_ms,
+        cleaner_delete_retention_ms, log_segment_delete_delay_ms, log_flush_interval_messages,
+        log_flush_interval_ms, min_insync_replicas;
     bool unclean_leader_election, log_preallocate;
     /* Ours. */
-    int64_t shards;            /* 0: chosen for the machine */
+    int64_t shards; /* 0: chosen for the machine */
     bool clamp_replication_factor;
-    int64_t journal_file_bytes, checkpoint_bytes, checkpoint_interval_ms, group_bytes, tail_cache_bytes,
-        unflushed_bytes, min_free_bytes;
+    int64_t journal_file_bytes, checkpoint_bytes, checkpoint_interval_ms, group_bytes,
+        tail_cache_bytes, unflushed_bytes, min_free_bytes;
     int64_t max_in_flight_requests, max_in_flight_bytes, max_uncompressed_bytes;
     char *admin_listeners, *socket_congestion;
     int64_t log_level, log_format;
@@ -53,14 +53,14 @@ struct settings_source {
 };
 
 struct settings_load {
-    const char *file;         /* -c, or NULL */
-    const char *const *flags; /* "key=value", NULL-terminated, or NULL */
+    const char *file;               /* -c, or NULL */
+    const char *const *flags;       /* "key=value", NULL-terminated, or NULL */
     const char *const *environment; /* environ, or NULL */
 };
 
 /* Loads everything; all faults are listed in `faults` ("file:line: key: why" lines, suggestion
- * below). ERR_INVALID when there is any. `sources` (as many as rows) may be NULL. `ignored` gets the
- * names of accepted keys without meaning, comma separated. */
+ * below). ERR_INVALID when there is any. `sources` (as many as rows) may be NULL. `ignored` gets
+ * the names of accepted keys without meaning, comma separated. */
 MUST_USE enum error settings_load(const struct settings_load *load, struct settings *out,
                                   struct settings_source *sources, struct buffer *faults,
                                   struct buffer *ignored);

@@ -1,34 +1,51 @@
 #include "broker/settings.h"
 
 #define LARGEST INT64_MAX
-#define INT(key, member, initial, low, high, sentence)                                             \
-    {key, SETTING_INT, offsetof(struct settings, member), low, high, initial, NULL, false, false,  \
-     sentence, NULL, NULL}
-#define SIZE(key, member, initial, low, high, sentence)                                            \
-    {key, SETTING_SIZE, offsetof(struct settings, member), low, high, initial, NULL, false, false, \
-     sentence, NULL, NULL}
+#define INT(key, member, initial, low, high, sentence)                                        \
+    {                                                                                         \
+        key, SETTING_INT, offsetof(struct settings, member), low, high, initial, NULL, false, \
+            false, sentence, NULL, NULL                                                       \
+    }
+#define SIZE(key, member, initial, low, high, sentence)                                        \
+    {                                                                                          \
+        key, SETTING_SIZE, offsetof(struct settings, member), low, high, initial, NULL, false, \
+            false, sentence, NULL, NULL                                                        \
+    }
 #define TIME(key, member, initial, low, high, sentence)                                            \
-    {key, SETTING_DURATION, offsetof(struct settings, member), low, high, initial, NULL, false,    \
-     false, sentence, NULL, NULL}
-#define BOOL(key, member, initial, sentence)                                                       \
-    {key, SETTING_BOOL, offsetof(struct settings, member), 0, 0, initial, NULL, false, false,      \
-     sentence, NULL, NULL}
-#define TEXT(key, member, initial, least, sentence)                                                \
-    {key, SETTING_STRING, offsetof(struct settings, member), least, 0, initial, NULL, false,       \
-     false, sentence, NULL, NULL}
-#define CHOICE(key, type, member, initial, choices, sentence)                                      \
-    {key, type, offsetof(struct settings, member), 0, 0, initial, choices, false, false, sentence, \
-     NULL, NULL}
-#define REAL(key, member, initial, low, high, sentence)                                            \
-    {key, SETTING_DOUBLE, offsetof(struct settings, member), low, high, initial, NULL, false,      \
-     false, sentence, NULL, NULL}
-#define IGNORED(key)                                                                               \
-    {key, SETTING_IGNORED, 0, 0, 0, "", NULL, false, false,                                        \
-     "accepted for Kafka's sake, has no meaning here", NULL, NULL}
+    {                                                                                              \
+        key, SETTING_DURATION, offsetof(struct settings, member), low, high, initial, NULL, false, \
+            false, sentence, NULL, NULL                                                            \
+    }
+#define BOOL(key, member, initial, sentence)                                                     \
+    {                                                                                            \
+        key, SETTING_BOOL, offsetof(struct settings, member), 0, 0, initial, NULL, false, false, \
+            sentence, NULL, NULL                                                                 \
+    }
+#define TEXT(key, member, initial, least, sentence)                                             \
+    {                                                                                           \
+        key, SETTING_STRING, offsetof(struct settings, member), least, 0, initial, NULL, false, \
+            false, sentence, NULL, NULL                                                         \
+    }
+#define CHOICE(key, type, member, initial, choices, sentence)                               \
+    {                                                                                       \
+        key, type, offsetof(struct settings, member), 0, 0, initial, choices, false, false, \
+            sentence, NULL, NULL                                                            \
+    }
+#define REAL(key, member, initial, low, high, sentence)                                          \
+    {                                                                                            \
+        key, SETTING_DOUBLE, offsetof(struct settings, member), low, high, initial, NULL, false, \
+            false, sentence, NULL, NULL                                                          \
+    }
+#define IGNORED(key)                                                     \
+    {                                                                    \
+        key, SETTING_IGNORED, 0, 0, 0, "", NULL, false, false,           \
+            "accepted for Kafka's sake, has no meaning here", NULL, NULL \
+    }
 
 static const char *const policies[] = {"delete", "compact", NULL};
 static const char *const timestamp_types[] = {"CreateTime", "LogAppendTime", NULL};
-static const char *const codecs[] = {"producer", "uncompressed", "gzip", "snappy", "lz4", "zstd", NULL};
+static const char *const codecs[] = {"producer", "uncompressed", "gzip", "snappy",
+                                     "lz4",      "zstd",         NULL};
 static const char *const levels[] = {"error", "warn", "info", "debug", "trace", NULL};
 static const char *const formats[] = {"text", "json", "systemd", NULL};
 
@@ -82,7 +99,8 @@ const struct setting broker_setting_table[] = {
          "keep so many bytes of a partition; -1: all"),
     SIZE("log.segment.bytes", log_segment_bytes, "1073741824", 1048576, INT32_MAX,
          "roll to a new segment at this size"),
-    TIME("log.roll.hours", log_roll_hours, "168", 1, INT32_MAX, "roll to a new segment at this age"),
+    TIME("log.roll.hours", log_roll_hours, "168", 1, INT32_MAX,
+         "roll to a new segment at this age"),
     TIME("log.roll.ms", log_roll_ms, "-1", -1, LARGEST,
          "roll to a new segment at this age; -1: log.roll.hours says"),
     TIME("log.roll.jitter.hours", log_roll_jitter_hours, "0", 0, INT32_MAX,
@@ -103,30 +121,34 @@ const struct setting broker_setting_table[] = {
          LARGEST, "refuse records that lie further in the future than this"),
     CHOICE("compression.type", SETTING_ENUM, compression_type_index, "producer", codecs,
            "codec that topics are stored with; producer: as it came"),
-    INT("compression.gzip.level", compression_gzip_level, "-1", -1, 9, "gzip level for compression.type"),
-    INT("compression.lz4.level", compression_lz4_level, "9", 1, 17, "lz4 level for compression.type"),
+    INT("compression.gzip.level", compression_gzip_level, "-1", -1, 9,
+        "gzip level for compression.type"),
+    INT("compression.lz4.level", compression_lz4_level, "9", 1, 17,
+        "lz4 level for compression.type"),
     INT("compression.zstd.level", compression_zstd_level, "3", -131072, 22,
         "zstd level for compression.type"),
     REAL("log.cleaner.min.cleanable.ratio", cleaner_min_cleanable_ratio, "0.5", 0, 1,
          "share of a compacted log that must be dirty before it is compacted"),
     TIME("log.cleaner.min.compaction.lag.ms", cleaner_min_compaction_lag_ms, "0", 0, LARGEST,
          "records younger than this are not compacted"),
-    TIME("log.cleaner.max.compaction.lag.ms", cleaner_max_compaction_lag_ms, "9223372036854775807", 1,
-         LARGEST, "records older than this are compacted whatever the ratio"),
+    TIME("log.cleaner.max.compaction.lag.ms", cleaner_max_compaction_lag_ms, "9223372036854775807",
+         1, LARGEST, "records older than this are compacted whatever the ratio"),
     TIME("log.cleaner.delete.retention.ms", cleaner_delete_retention_ms, "86400000", 0, LARGEST,
          "how long tombstones stay after compaction"),
     TIME("log.segment.delete.delay.ms", log_segment_delete_delay_ms, "60000", 0, LARGEST,
          "how long the files of a deleted segment stay"),
-    INT("log.flush.interval.messages", log_flush_interval_messages, "9223372036854775807", 1, LARGEST,
-        "setting it to more than 1 lets acknowledgements go out before the sync"),
+    INT("log.flush.interval.messages", log_flush_interval_messages, "9223372036854775807", 1,
+        LARGEST, "setting it to more than 1 lets acknowledgements go out before the sync"),
     TIME("log.flush.interval.ms", log_flush_interval_ms, "9223372036854775807", 0, LARGEST,
          "setting it lets acknowledgements go out before the sync"),
     INT("min.insync.replicas", min_insync_replicas, "1", 1, INT32_MAX,
         "replicas an acks=all produce waits for (there is one)"),
     BOOL("unclean.leader.election.enable", unclean_leader_election, "false",
          "stored for tools; one node has nothing to elect"),
-    BOOL("log.preallocate", log_preallocate, "false", "stored for tools; the journal is preallocated"),
-    INT("tidemill.shards", shards, "0", 0, 64, "threads that own partitions; 0: chosen for the machine"),
+    BOOL("log.preallocate", log_preallocate, "false",
+         "stored for tools; the journal is preallocated"),
+    INT("tidemill.shards", shards, "0", 0, 64,
+        "threads that own partitions; 0: chosen for the machine"),
     BOOL("tidemill.clamp.replication.factor", clamp_replication_factor, "false",
          "take a replication factor above 1 as 1 instead of refusing it"),
     SIZE("tidemill.journal.file.bytes", journal_file_bytes, "67108864", 65536, 1LL << 32,
@@ -138,7 +160,8 @@ const struct setting broker_setting_table[] = {
     SIZE("tidemill.group.bytes", group_bytes, "2097152", 65536, 1 << 28,
          "a journal group is handed over when it is this large"),
     SIZE("tidemill.tail.cache.bytes", tail_cache_bytes, "33554432", 0, 1LL << 40,
-         "written batches kept in memory for consumers at the end of a log, all partitions together"),
+         "written batches kept in memory for consumers at the end of a log, all partitions "
+         "together"),
     SIZE("tidemill.unflushed.bytes", unflushed_bytes, "16777216", 65536, 1LL << 40,
          "bytes waiting in memory that start a flush to the segments"),
     SIZE("tidemill.min.free.bytes", min_free_bytes, "67108864", 0, LARGEST,
@@ -152,20 +175,34 @@ const struct setting broker_setting_table[] = {
     TEXT("tidemill.admin.listeners", admin_listeners, "", 0,
          "for health and metrics over HTTP, which is not built yet: must be empty"),
     TEXT("tidemill.socket.congestion", socket_congestion, "", 0,
-         "TCP congestion control of client connections; empty: cubic on loopback, else the system's"),
+         "TCP congestion control of client connections; empty: cubic on loopback, else the "
+         "system's"),
     CHOICE("tidemill.log.level", SETTING_ENUM, log_level, "info", levels, "what is logged"),
     CHOICE("tidemill.log.format", SETTING_ENUM, log_format, "text", formats, "how it is logged"),
-    IGNORED("broker.id"), IGNORED("zookeeper.connect"), IGNORED("process.roles"),
-    IGNORED("controller.quorum.voters"), IGNORED("controller.quorum.bootstrap.servers"),
-    IGNORED("controller.listener.names"), IGNORED("inter.broker.listener.name"),
-    IGNORED("listener.security.protocol.map"), IGNORED("num.network.threads"),
-    IGNORED("num.io.threads"), IGNORED("queued.max.requests"), IGNORED("num.recovery.threads.per.data.dir"),
-    IGNORED("socket.send.buffer.bytes"), IGNORED("socket.receive.buffer.bytes"),
-    IGNORED("offsets.topic.replication.factor"), IGNORED("offsets.topic.num.partitions"),
-    IGNORED("transaction.state.log.replication.factor"), IGNORED("transaction.state.log.min.isr"),
-    IGNORED("transaction.state.log.num.partitions"), IGNORED("share.coordinator.state.topic.replication.factor"),
-    IGNORED("share.coordinator.state.topic.min.isr"), IGNORED("log.cleaner.enable"),
-    IGNORED("metadata.log.dir"), IGNORED("zookeeper.connection.timeout.ms"),
+    IGNORED("broker.id"),
+    IGNORED("zookeeper.connect"),
+    IGNORED("process.roles"),
+    IGNORED("controller.quorum.voters"),
+    IGNORED("controller.quorum.bootstrap.servers"),
+    IGNORED("controller.listener.names"),
+    IGNORED("inter.broker.listener.name"),
+    IGNORED("listener.security.protocol.map"),
+    IGNORED("num.network.threads"),
+    IGNORED("num.io.threads"),
+    IGNORED("queued.max.requests"),
+    IGNORED("num.recovery.threads.per.data.dir"),
+    IGNORED("socket.send.buffer.bytes"),
+    IGNORED("socket.receive.buffer.bytes"),
+    IGNORED("offsets.topic.replication.factor"),
+    IGNORED("offsets.topic.num.partitions"),
+    IGNORED("transaction.state.log.replication.factor"),
+    IGNORED("transaction.state.log.min.isr"),
+    IGNORED("transaction.state.log.num.partitions"),
+    IGNORED("share.coordinator.state.topic.replication.factor"),
+    IGNORED("share.coordinator.state.topic.min.isr"),
+    IGNORED("log.cleaner.enable"),
+    IGNORED("metadata.log.dir"),
+    IGNORED("zookeeper.connection.timeout.ms"),
     {0},
 };
 

@@ -10,12 +10,13 @@ enum { IDLE_CHECK_MS = 5000, SCRATCH_MAX = 256 << 20 };
 static void check_idle(struct timer *timer, int64_t now_ms)
 {
     struct shard *shard = CONTAINER_OF(timer, struct shard, idle_timer);
-    LIST_FOR_EACH_SAFE (node, &shard->connections)
-        connection_check_idle(connection_of_node(node));
+    LIST_FOR_EACH_SAFE(node, &shard->connections)
+    connection_check_idle(connection_of_node(node));
     timers_set(&shard->timers, timer, now_ms + IDLE_CHECK_MS);
 }
 
-struct shard *shard_create(struct broker *broker, int id, void (*wake)(void *context), void *context)
+struct shard *shard_create(struct broker *broker, int id, void (*wake)(void *context),
+                           void *context)
 {
     struct shard *shard = xcalloc(1, sizeof *shard);
     shard->id = id;

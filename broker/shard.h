@@ -1,9 +1,9 @@
 /* A shard: one thread that owns its connections, partitions, groups and tasks.
  *
- * Nobody else touches them; shards exchange mail. A turn: mail, requests that arrived, timers, tasks
- * within their budget, then the journal's group and the replies. Each turn reads the clock once.
- * The thread, its event loop and its sockets are in net/; here is only what a simulation can drive
- * as well, several shards in one thread. */
+ * Nobody else touches them; shards exchange mail. A turn: mail, requests that arrived, timers,
+ * tasks within their budget, then the journal's group and the replies. Each turn reads the clock
+ * once. The thread, its event loop and its sockets are in net/; here is only what a simulation can
+ * drive as well, several shards in one thread. */
 #ifndef BROKER_SHARD_H
 #define BROKER_SHARD_H
 
@@ -37,7 +37,7 @@ struct shard {
     struct controller *controller;
     struct runner *runner;
     struct fetch_waits *waits;
-    struct upkeep *upkeep; /* retention and the like, of its partitions */
+    struct upkeep *upkeep;       /* retention and the like, of its partitions */
     struct executor *background; /* for read and time jobs */
     int64_t now_ms, wall_ms;     /* of this turn */
     struct list connections;
@@ -47,7 +47,7 @@ struct shard {
     size_t in_flight_bytes; /* of requests, from their first byte until they are freed */
     uint8_t *read_buffer;   /* READ_BUFFER_SIZE bytes that every read goes through */
     struct timer idle_timer;
-    struct arena scratch;        /* reset each turn */
+    struct arena scratch; /* reset each turn */
     bool stopping;
     uint64_t turns;
 };
@@ -55,7 +55,8 @@ struct shard {
 enum { READ_BUFFER_SIZE = 256 << 10 };
 
 /* Makes a shard; store, coordinator and the rest are set by its maker (start.h) afterwards. */
-struct shard *shard_create(struct broker *broker, int id, void (*wake)(void *context), void *context);
+struct shard *shard_create(struct broker *broker, int id, void (*wake)(void *context),
+                           void *context);
 /* Its connections must be closed and its mail be delivered. */
 void shard_free(struct shard *shard);
 
@@ -73,8 +74,8 @@ void shard_post(struct shard *to, struct mail *mail);
 struct shard *shard_for_partition(struct shard *any, struct uuid topic_id, int32_t partition);
 struct shard *shard_for_group(struct shard *any, struct bytes group_id);
 
-/* Calls `run(context, shard)` on every shard, one after the other's mail, then `done(context, home)`
- * on the calling shard. For rare changes (topics, configs). */
+/* Calls `run(context, shard)` on every shard, one after the other's mail, then `done(context,
+ * home)` on the calling shard. For rare changes (topics, configs). */
 void shard_broadcast(struct shard *home, void (*run)(void *context, struct shard *shard),
                      void (*done)(void *context, struct shard *home), void *context);
 

@@ -65,7 +65,8 @@ static void make_cluster_id(struct random *random, char out[24])
 static enum error open_cluster(struct shard *shard)
 {
     struct broker *broker = shard->broker;
-    enum error error = store_scan(shard->store, bytes_string(CLUSTER_ID_ROW), take_cluster_id, broker);
+    enum error error =
+        store_scan(shard->store, bytes_string(CLUSTER_ID_ROW), take_cluster_id, broker);
     if (error || broker->cluster_id[0])
         return error;
     make_cluster_id(shard->env->random, broker->cluster_id);
@@ -83,8 +84,8 @@ static void journal_failed(void *context, enum error error)
     shard->broker->stop(shard->broker, 4, reason);
 }
 
-static enum error open_store(struct shard *shard, struct kv *kv, const struct shard_workers *workers,
-                             struct message *message)
+static enum error open_store(struct shard *shard, struct kv *kv,
+                             const struct shard_workers *workers, struct message *message)
 {
     const struct settings *s = shard->broker->settings;
     struct store_options options = {
@@ -154,8 +155,8 @@ static void store_closed(void *context, enum error result)
 static void close_connections(struct mail *mail, struct shard *shard)
 {
     struct closing *c = CONTAINER_OF(mail, struct closing, mail);
-    LIST_FOR_EACH_SAFE (node, &shard->connections)
-        connection_close(connection_of_node(node));
+    LIST_FOR_EACH_SAFE(node, &shard->connections)
+    connection_close(connection_of_node(node));
     store_close(shard->store, store_closed, c);
 }
 
@@ -167,7 +168,8 @@ static void answered(struct commit *commit, enum error result)
     shard_post(c->shard, &c->mail);
 }
 
-void shard_close(struct shard *shard, void (*done)(void *context, struct shard *shard), void *context)
+void shard_close(struct shard *shard, void (*done)(void *context, struct shard *shard),
+                 void *context)
 {
     struct closing *c = xcalloc(1, sizeof *c);
     c->shard = shard;
@@ -175,8 +177,8 @@ void shard_close(struct shard *shard, void (*done)(void *context, struct shard *
     c->context = context;
     c->commit.done = answered;
     shard->stopping = true;
-    LIST_FOR_EACH (node, &shard->connections)
-        connection_stop_reading(connection_of_node(node));
+    LIST_FOR_EACH(node, &shard->connections)
+    connection_stop_reading(connection_of_node(node));
     store_begin(shard->store);
     store_commit(shard->store, &c->commit);
 }

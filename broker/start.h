@@ -11,12 +11,13 @@ struct shard_workers {
 
 /* Opens store, groups, catalog, partitions and tasks of one shard, in this order; shard 0 first. On
  * the shard's thread or before it runs. */
-MUST_USE enum error shard_open(struct shard *shard, struct kv *kv, const struct shard_workers *workers,
-                               struct message *message);
+MUST_USE enum error shard_open(struct shard *shard, struct kv *kv,
+                               const struct shard_workers *workers, struct message *message);
 
 /* Stops reading requests, answers what waits for the journal, closes the connections, checkpoints;
  * then done(context) on the shard's thread. Called on the shard's thread. */
-void shard_close(struct shard *shard, void (*done)(void *context, struct shard *shard), void *context);
+void shard_close(struct shard *shard, void (*done)(void *context, struct shard *shard),
+                 void *context);
 
 /* Frees what shard_open made, after shard_close is done and its workers are stopped. */
 void shard_dismantle(struct shard *shard);

@@ -31,14 +31,14 @@ enum error endpoint_parse(struct bytes text, struct endpoint *out, struct messag
         struct bytes rest = bytes_from(text, (size_t)(scheme - text.data) + 3);
         const uint8_t *colon = memrchr(rest.data, ':', rest.size);
         int64_t port;
-        if (colon &&
-            parse_i64(bytes_from(rest, (size_t)(colon + 1 - rest.data)), &port) && port >= 0 &&
-            port <= 65535) {
+        if (colon && parse_i64(bytes_from(rest, (size_t)(colon + 1 - rest.data)), &port) &&
+            port >= 0 && port <= 65535) {
             struct bytes host = bytes_of(rest.data, (size_t)(colon - rest.data));
             if (host.size >= 2 && host.data[0] == '[' && host.data[host.size - 1] == ']')
                 host = bytes_of(host.data + 1, host.size - 2);
-            *out = (struct endpoint){xstrndup((const char *)text.data, (size_t)(scheme - text.data)),
-                                     xstrndup((const char *)host.data, host.size), (int32_t)port};
+            *out =
+                (struct endpoint){xstrndup((const char *)text.data, (size_t)(scheme - text.data)),
+                                  xstrndup((const char *)host.data, host.size), (int32_t)port};
             if (strcmp(out->listener, "PLAINTEXT") == 0)
                 return ERR_OK;
             message_set(message, "listener %s: only PLAINTEXT is built", out->listener);
@@ -71,14 +71,16 @@ static void tune(const struct listener *l, int descriptor, const struct sockaddr
             congestion = "cubic";
     }
     if (congestion[0])
-        setsockopt(descriptor, IPPROTO_TCP, TCP_CONGESTION, congestion, (socklen_t)strlen(congestion));
+        setsockopt(descriptor, IPPROTO_TCP, TCP_CONGESTION, congestion,
+                   (socklen_t)strlen(congestion));
 }
 
 /* Out of descriptors: the loop would spin on a socket that stays readable. One client is accepted
  * with the spare and closed, and accepting pauses for a moment. */
 static void pause_accepting(struct listener *l)
 {
-    trace_log(l->options.trace, TRACE_WARN, "accepting pauses", F_STRING("reason", strerror(errno)));
+    trace_log(l->options.trace, TRACE_WARN, "accepting pauses",
+              F_STRING("reason", strerror(errno)));
     close(l->spare);
     int refused = accept(l->descriptor, NULL, NULL);
     if (refused >= 0)
@@ -103,7 +105,8 @@ static void acceptable(evutil_socket_t descriptor, short what, void *context)
     for (int i = 0; i < ACCEPTS_PER_EVENT; i++) {
         struct sockaddr_storage address;
         socklen_t size = sizeof address;
-        int accepted = accept4(descriptor, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int accepted =
+            accept4(descriptor, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (accepted < 0) {
             if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
                 pause_accepting(l);
@@ -138,7 +141,8 @@ static int32_t bound_port(int descriptor)
     socklen_t size = sizeof address;
     char port[16];
     if (getsockname(descriptor, (struct sockaddr *)&address, &size) != 0 ||
-        getnameinfo((struct sockaddr *)&address, size, NULL, 0, port, sizeof port, NI_NUMERICSERV) != 0)
+        getnameinfo((struct sockaddr *)&address, size, NULL, 0, port, sizeof port,
+                    NI_NUMERICSERV) != 0)
         return 0;
     return atoi(port);
 }
@@ -151,7 +155,8 @@ enum error listener_open(const struct listener_options *options, struct endpoint
     snprintf(port, sizeof port, "%d", endpoint->port);
     int error = getaddrinfo(endpoint->host[0] ? endpoint->host : NULL, port, &hints, &found);
     if (error != 0) {
-        message_set(message, "cannot listen on %s:%s: %s", endpoint->host, port, gai_strerror(error));
+        message_set(message, "cannot listen on %s:%s: %s", endpoint->host, port,
+                    gai_strerror(error));
         return ERR_NETWORK;
     }
     int descriptor = bind_and_listen(found);

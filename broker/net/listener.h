@@ -19,7 +19,8 @@ struct listener_options {
 };
 
 /* Splits "NAME://host:port" ("[::1]" for IPv6). The strings are the caller's to free. */
-MUST_USE enum error endpoint_parse(struct bytes text, struct endpoint *out, struct message *message);
+MUST_USE enum error endpoint_parse(struct bytes text, struct endpoint *out,
+                                   struct message *message);
 void endpoint_free(struct endpoint *e);
 
 /* Binds and listens; endpoint->port 0 becomes the port chosen. Accepts nothing before

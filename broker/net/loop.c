@@ -66,7 +66,8 @@ struct loop *loop_create(struct broker *broker, int id)
     loop->wake_descriptor = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     ASSERT(loop->wake_descriptor >= 0);
     loop->shard = shard_create(broker, id, wake, loop);
-    loop->wake_event = event_new(loop->base, loop->wake_descriptor, EV_READ | EV_PERSIST, woken, loop);
+    loop->wake_event =
+        event_new(loop->base, loop->wake_descriptor, EV_READ | EV_PERSIST, woken, loop);
     loop->timer_event = event_new(loop->base, -1, 0, timer_fired, loop);
     event_add(loop->wake_event, NULL);
     return loop;
@@ -152,13 +153,14 @@ struct new_socket {
 static void take_socket(struct mail *mail, struct shard *shard)
 {
     struct new_socket *s = CONTAINER_OF(mail, struct new_socket, mail);
-    size_t allowed = (size_t)shard->broker->settings->max_connections /
-                     (size_t)shard->broker->shard_count;
+    size_t allowed =
+        (size_t)shard->broker->settings->max_connections / (size_t)shard->broker->shard_count;
     if (shard->stopping || shard->connection_count >= MAX(allowed, (size_t)1)) {
         close(s->descriptor);
     } else {
         struct plain_transport *plain = plain_transport_create(s->loop, s->descriptor);
-        plain_transport_serve(plain, connection_create(shard, plain_transport_base(plain), s->host));
+        plain_transport_serve(plain,
+                              connection_create(shard, plain_transport_base(plain), s->host));
     }
     free(s);
 }

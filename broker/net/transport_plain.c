@@ -39,7 +39,8 @@ static ssize_t plain_read(struct transport *t, void *data, size_t size)
 
 static ssize_t plain_write(struct transport *t, const struct iovec *parts, int count)
 {
-    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)parts, .msg_iovlen = (size_t)count};
+    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)parts,
+                             .msg_iovlen = (size_t)count};
     return outcome(sendmsg(plain(t)->descriptor, &message, MSG_NOSIGNAL));
 }
 
