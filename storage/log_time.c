@@ -11,6 +11,7 @@ enum { UNCOMPRESSED_MAX = 256 << 20 };
 
 struct time_plan {
     struct job_plan plan;
+    struct executor *executor;
     struct segment_table table;
     int64_t start_offset;
     struct tail_batch tail[TAIL_CANDIDATES]; /* unflushed ones, each with a reference */
@@ -217,8 +218,15 @@ static void time_done(struct job *job)
     for (int i = 0; i < plan->tail_count; i++)
         shared_buffer_unref(plan->tail[i].buffer);
     job_plan_end(&plan->plan, job);
+    /* A segment that was deleted meanwhile is not damage: search what is left. */
+    struct executor *again = time->result != ERR_OK && plan->start_offset < time->log->start_offset
+                                 ? plan->executor
+                                 : NULL;
     free(plan);
-    job->done(job);
+    if (again)
+        log_time_submit(again, time);
+    else
+        job->done(job);
 }
 
 static void keep_candidate(struct time_plan *plan, const struct tail_batch *batch, int at)
@@ -257,6 +265,7 @@ void log_time_submit(struct executor *executor, struct log_time_job *job)
     job->internal[0] = plan;
     job->result = ERR_OK;
     job->offset = job->found_timestamp = -1;
+    plan->executor = executor;
     plan->start_offset = job->log->start_offset;
     segment_table_take(job->log, &plan->table);
     take_candidates(job, plan);

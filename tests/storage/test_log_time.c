@@ -29,7 +29,7 @@ static struct timed_log *fill(int64_t segment_bytes)
     for (int i = 0; i < 80; i++)
         add(t, (struct batch_spec){.count = 1 + i % 5,
                                    .timestamp = 10000 + i * 20 + (i % 9 == 0 ? -150 : 0) +
-                                                (i == 33 ? 2000 : 0),
+                                                (i == 65 ? 2000 : 0),
                                    .step = i % 3 == 0 ? -3 : 4,
                                    .codec = (enum codec)(i % CODEC_COUNT),
                                    .value_size = (size_t)(i % 40)});

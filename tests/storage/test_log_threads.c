@@ -1,0 +1,228 @@
+/* A shard and a disk worker that really run at once. Says little by itself: it is there for the
+ * thread sanitizer. */
+#include "tests/storage/support_log.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+struct worker {
+    struct executor executor;
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    struct list waiting, ran;
+    bool stopping;
+};
+
+static void submit(struct executor *executor, struct job *job)
+{
+    struct worker *w = CONTAINER_OF(executor, struct worker, executor);
+    job->node = (struct list_node){0};
+    pthread_mutex_lock(&w->mutex);
+    list_append(&w->waiting, &job->node);
+    pthread_cond_broadcast(&w->changed);
+    pthread_mutex_unlock(&w->mutex);
+}
+
+static void *work(void *context)
+{
+    struct worker *w = context;
+    pthread_mutex_lock(&w->mutex);
+    for (;;) {
+        struct list_node *node = list_pop(&w->waiting);
+        if (node == NULL && w->stopping)
+            break;
+        if (node == NULL) {
+            pthread_cond_wait(&w->changed, &w->mutex);
+            continue;
+        }
+        pthread_mutex_unlock(&w->mutex);
+        struct job *job = CONTAINER_OF(node, struct job, node);
+        job->run(job);
+        pthread_mutex_lock(&w->mutex);
+        list_append(&w->ran, &job->node);
+        pthread_cond_broadcast(&w->changed);
+    }
+    pthread_mutex_unlock(&w->mutex);
+    return NULL;
+}
+
+static void start(struct worker *w)
+{
+    *w = (struct worker){.executor.submit = submit};
+    pthread_mutex_init(&w->mutex, NULL);
+    pthread_cond_init(&w->changed, NULL);
+    list_init(&w->waiting);
+    list_init(&w->ran);
+    EXPECT_INT(pthread_create(&w->thread, NULL, work, w), 0);
+}
+
+/* Calls done() of a job that ran; false: none did. */
+static bool finish_one(struct worker *w)
+{
+    pthread_mutex_lock(&w->mutex);
+    struct list_node *node = list_pop(&w->ran);
+    pthread_mutex_unlock(&w->mutex);
+    if (node) {
+        struct job *job = CONTAINER_OF(node, struct job, node);
+        job->done(job);
+    }
+    return node != NULL;
+}
+
+static void stop(struct worker *w)
+{
+    pthread_mutex_lock(&w->mutex);
+    w->stopping = true;
+    pthread_cond_broadcast(&w->changed);
+    pthread_mutex_unlock(&w->mutex);
+    pthread_join(w->thread, NULL);
+    pthread_cond_destroy(&w->changed);
+    pthread_mutex_destroy(&w->mutex);
+}
+
+/* The store's use of a flush, as a job. */
+struct flush_job {
+    struct job job;
+    struct log_flush *flush;
+    enum error result;
+};
+
+static void run_flush(struct job *job)
+{
+    struct flush_job *f = CONTAINER_OF(job, struct flush_job, job);
+    f->result = log_flush_run(f->flush, false);
+}
+
+static void end_flush(struct job *job)
+{
+    struct flush_job *f = CONTAINER_OF(job, struct flush_job, job);
+    log_flush_end(f->flush, f->result);
+    f->flush = NULL;
+}
+
+struct delete_job {
+    struct job job;
+    struct log_delete *files;
+};
+
+static void run_delete(struct job *job)
+{
+    struct delete_job *d = CONTAINER_OF(job, struct delete_job, job);
+    EXPECT_INT(log_delete_run(d->files), ERR_OK);
+}
+
+static void end_delete(struct job *job)
+{
+    struct delete_job *d = CONTAINER_OF(job, struct delete_job, job);
+    log_delete_end(d->files);
+    d->files = NULL;
+}
+
+struct read_task {
+    struct log_read_job job;
+    bool running;
+    int64_t bytes;
+};
+
+static void end_read(struct job *job)
+{
+    struct log_read_job *read = CONTAINER_OF(job, struct log_read_job, job);
+    struct read_task *reader = CONTAINER_OF(read, struct read_task, job);
+    reader->running = false;
+    EXPECT(read->result == ERR_OK || read->result == ERR_OUT_OF_RANGE);
+    if (read->slice)
+        reader->bytes += (int64_t)read->slice->size;
+    log_slice_unref(read->slice);
+    read->slice = NULL;
+}
+
+struct search_task {
+    struct log_time_job job;
+    bool running;
+};
+
+static void end_search(struct job *job)
+{
+    struct log_time_job *time = CONTAINER_OF(job, struct log_time_job, job);
+    CONTAINER_OF(time, struct search_task, job)->running = false;
+    EXPECT_INT(time->result, ERR_OK);
+}
+
+struct play {
+    struct log_world w;
+    struct worker worker;
+    struct flush_job flush;
+    struct delete_job deletion;
+    struct read_task readers[3];
+    struct search_task searcher;
+};
+
+static void submit_reads(struct play *p, int turn)
+{
+    struct log *log = p->w.log;
+    int64_t start_offset = log_start_offset(log), durable = log_durable_offset(log);
+    for (int i = 0; i < 3; i++) {
+        struct read_task *r = &p->readers[i];
+        if (r->running || durable == start_offset)
+            continue;
+        r->running = true;
+        r->job = (struct log_read_job){.job.done = end_read,
+                                       .log = log,
+                                       .offset = start_offset +
+                                                 (turn * 7 + i * 31) % (durable - start_offset),
+                                       .end_offset = durable,
+                                       .max_bytes = 3000,
+                                       .at_least_one = true};
+        log_read_submit(&p->worker.executor, &r->job);
+    }
+    if (!p->searcher.running) {
+        p->searcher.running = true;
+        p->searcher.job = (struct log_time_job){.job.done = end_search,
+                                                .log = log,
+                                                .timestamp = turn % 5 ? turn : LOG_MAX_TIMESTAMP,
+                                                .end_offset = durable};
+        log_time_submit(&p->worker.executor, &p->searcher.job);
+    }
+}
+
+static void take_turn(struct play *p, int turn)
+{
+    struct log *log = p->w.log;
+    log_world_append(&p->w, (struct batch_spec){.count = 3, .timestamp = turn, .value_size = 200});
+    log_set_durable(log, log_next_offset(log));
+    if (p->flush.flush == NULL && (p->flush.flush = log_flush_begin(log))) {
+        p->flush.job = (struct job){.run = run_flush, .done = end_flush};
+        submit(&p->worker.executor, &p->flush.job);
+    }
+    submit_reads(p, turn);
+    log_trim_tail(log, 2000);
+    if (turn % 10 == 0)
+        log_set_start(log, MAX(log_start_offset(log), log_next_offset(log) - 200));
+    if (p->deletion.files == NULL && (p->deletion.files = log_delete_begin(log))) {
+        p->deletion.job = (struct job){.run = run_delete, .done = end_delete};
+        submit(&p->worker.executor, &p->deletion.job);
+    }
+    if (turn % 16 == 0)
+        log_close_idle_files(log, INT64_MAX);
+    while (finish_one(&p->worker))
+        continue;
+}
+
+TEST(a_shard_and_a_worker_share_nothing_that_changes)
+{
+    struct play *p = xcalloc(1, sizeof *p);
+    log_world_init(&p->w);
+    p->w.config.segment_bytes = 8000;
+    p->w.config.index_interval_bytes = 500;
+    log_world_open(&p->w, (struct log_state){0});
+    start(&p->worker);
+    for (int turn = 0; turn < 1500; turn++)
+        take_turn(p, turn);
+    while (log_busy(p->w.log))
+        finish_one(&p->worker);
+    stop(&p->worker);
+    EXPECT(p->readers[0].bytes > 0);
+    log_world_close(&p->w);
+    free(p);
+}
