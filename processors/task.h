@@ -41,22 +41,37 @@ struct task_commit {
      * committer's business (a crash goes back to the last durable step). */
     void (*commit)(struct task_commit *commit, const struct step *step);
     /* Partition count of an output topic: what it has or, if it does not exist yet, what it will be
-     * created with. Asked when a step is built; the committer creates the topic before it commits. */
+     * created with. Asked when a step is built; the committer creates the topic before it commits.
+     */
     int32_t (*partitions)(struct task_commit *commit, struct bytes topic);
 };
 
-/* Counters of a task, all monotone unless said otherwise (for metrics and status). */
+/* Counters of a task, all monotone unless said otherwise (for metrics and status). They are part of
+ * the state: a restart goes on counting where its state was. In a chain without branches
+ *
+ *   records_in = passed + absorbed + filtered + nulls + late + duplicates + dead_letters
+ *
+ * and in one with branches the same holds for every processor (task_processor_counters). */
 struct task_counters {
     uint64_t records_in, records_out, filtered, late, late_window_drops, duplicates, dead_letters,
         nulls, panes, steps;
-    int64_t watermark;     /* INT64_MIN: none yet */
-    int64_t open_windows;  /* gauge */
+    int64_t watermark;               /* INT64_MIN: none yet */
+    int64_t open_windows;            /* gauge; of hopping windows, their slices */
     int64_t state_keys, state_bytes; /* gauges */
+    uint64_t passed;                 /* went through the whole chain */
+    uint64_t absorbed;               /* went into a window */
+    uint64_t tagged;                 /* duplicates that were tagged and passed */
+    uint64_t evicted;                /* ids forgotten early because of max-ids */
+};
+/* What became of the records that one processor saw, since the task was created. */
+struct processor_counters {
+    uint64_t records_in, passed, absorbed, filtered, nulls, late, duplicates, dead_letters, panes;
 };
 
 struct task;
 
-/* A task at its beginning: cursor `start_offset`, no state. `version` is shown in dead letters. */
+/* A task at its beginning: cursor `start_offset` (unless task_restore brings another), no state.
+ * Durable state belongs to chain_state_version(chain): never restore that of another version. */
 struct task *task_create(const struct chain *chain, struct topology *topology, int32_t partition,
                          int64_t start_offset);
 /* Gives back durable state, one pair after the other, in any order, before the first record. */
@@ -65,13 +80,19 @@ MUST_USE enum error task_restore(struct task *t, struct bytes key, struct bytes 
 MUST_USE enum error task_restored(struct task *t, struct message *message);
 void task_free(struct task *t);
 
+/* The offset from which it wants to be given batches. While results of windows are still to be
+ * emitted (task_is_pending) this is that of a record it has taken already, so that whoever reads
+ * for it comes back. */
 int64_t task_cursor(const struct task *t);
 const struct task_counters *task_counters(const struct task *t);
+/* `index` as in chain_processor_name. */
+struct processor_counters task_processor_counters(const struct task *t, size_t index);
 
 /* Processes one batch of the input (v2, whole, CRC already checked when it was written). Records
  * below the cursor are skipped; control batches move the cursor only. wall_ms is the broker's clock
  * for the future guard, the processing-time clock and the dead letters' times. `max_records` bounds
- * the slice: the task stops in the middle of a batch and the next call with the same batch goes on.
+ * the slice (records and results of windows): the task stops in the middle of a batch, also when
+ * the open step is large enough to be committed, and the next call with the same batch goes on.
  * *finished is false then. Steps are not committed here but by task_flush. */
 MUST_USE enum error task_batch(struct task *t, struct bytes batch, int64_t wall_ms,
                                size_t max_records, bool *finished, struct message *message);
@@ -85,10 +106,25 @@ void task_flush(struct task *t, struct task_commit *commit);
 
 /* Idleness (section 2): the partition is at its end and nothing was appended for watermark.idle.
  * Lifts the watermark to `lift_to` (min over the topic's non-idle partitions, or max over all); the
- * decision is recorded in the open step. */
+ * decision is recorded in the open step. When that completes very many windows, some are left
+ * (task_is_pending): flush and call it again, or task_batch. */
 void task_lift_watermark(struct task *t, int64_t lift_to, int64_t wall_ms);
+bool task_is_pending(const struct task *t);
 int64_t task_watermark(const struct task *t);
 /* watermark.idle in ms, or -1 for off. */
 int64_t task_idle_after_ms(const struct task *t);
+
+/* Calls `each` for every key of durable state that the task has (relative keys), so that a deleted
+ * processor's rows can be removed. */
+void task_each_state_key(const struct task *t, void (*each)(void *context, struct bytes key),
+                         void *context);
+
+/* A task for a changed definition (topology_can_replace allowed it) that goes on where `old`
+ * stands: its cursor, watermark and state. `old` must be flushed; it stays the caller's.
+ * ERR_INVALID when state.version differs: then there is nothing to take over, and a task begins
+ * anew. */
+MUST_USE enum error task_take_over(const struct task *old, const struct chain *chain,
+                                   struct topology *topology, struct task **out,
+                                   struct message *message);
 
 #endif

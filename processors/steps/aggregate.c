@@ -1,0 +1,270 @@
+/* aggregate: groups records, puts them into windows and emits what a window adds up to when it is
+ * complete. Sections 3 to 6 of the semantics, for emit=final. */
+#include "processors/steps/aggregate_state.h"
+
+#include "base/compiler.h"
+
+#include <stdlib.h>
+
+enum { GROUP_KEY_MAX = 64 << 20 };
+
+static struct chain_step *create(const struct processor *p)
+{
+    struct aggregate_state *a = xcalloc(1, sizeof *a);
+    window_table_init(&a->windows, &p->window, &p->select);
+    a->closed.end = END_NONE;
+    a->form = (struct identity_form){
+        .raw_key = p->group_is_key,
+        .brackets = true,
+        .null_allowed = p->on_missing_key == ON_MISSING_KEY_NULL,
+    };
+    pane_writer_init(&a->panes);
+    buffer_init(&a->closed.partial_key, GROUP_KEY_MAX);
+    buffer_init(&a->group, GROUP_KEY_MAX);
+    buffer_init(&a->key, GROUP_KEY_MAX + 256);
+    buffer_init(&a->value, (size_t)1 << 30);
+    a->merged = xcalloc(1, MAX(p->select.row_size, (size_t)1));
+    return &a->step;
+}
+
+static void aggregate_free(struct chain_step *s)
+{
+    struct aggregate_state *a = aggregate_of(s);
+    window_table_free(&a->windows);
+    row_free(&s->processor->select, a->merged);
+    pane_writer_free(&a->panes);
+    buffer_free(&a->closed.partial_key);
+    buffer_free(&a->group);
+    buffer_free(&a->key);
+    buffer_free(&a->value);
+    free(a->merged);
+    free(a);
+}
+
+/* Judging. */
+
+static bool judge_group(struct aggregate_state *a, const struct chain_record *r,
+                        struct verdict *verdict, struct dead_letter_reason *reason)
+{
+    const struct processor *p = a->step.processor;
+    struct message why;
+    switch (step_identity(&p->group_by, &a->form, r, &a->group, &why)) {
+    case IDENTITY_OK:
+        return true;
+    case IDENTITY_MISSING:
+        if (p->on_missing_key == ON_MISSING_KEY_DROP)
+            verdict->fate = FATE_FILTERED;
+        else
+            step_fail(verdict, reason, DEAD_KEY_MISSING, "group-by: %s", why.text);
+        return false;
+    case IDENTITY_ERROR:
+        break;
+    }
+    step_fail(verdict, reason, DEAD_EXPR_ERROR, "group-by: %s", why.text);
+    return false;
+}
+
+/* A decimal that does not fit its precision is the data's fault, not the expression's. */
+static enum dead_letter_code code_of(const struct aggregate *item)
+{
+    bool is_decimal =
+        bytes_starts_with(expression_source(item->argument), BYTES_LITERAL("decimal("));
+    return is_decimal ? DEAD_TYPE_MISMATCH : DEAD_EXPR_ERROR;
+}
+
+enum judged { TAKES_IT, LEAVES_IT, FAILS };
+
+static enum judged judge_condition(const struct aggregate_state *a, const struct aggregate *item,
+                                   const struct expression_input *input,
+                                   const struct chain_record *r, struct verdict *verdict,
+                                   struct dead_letter_reason *reason)
+{
+    struct message why;
+    bool wanted = true;
+    if (item->where == NULL || expression_test(item->where, input, r->arena, &wanted, &why) == 0)
+        return wanted ? TAKES_IT : LEAVES_IT;
+    if (a->step.processor->on_error == ON_ERROR_FALSE)
+        return LEAVES_IT;
+    step_fail(verdict, reason, DEAD_EXPR_ERROR, "%.*s: where: %s", BYTES_PRINTF(item->name),
+              why.text);
+    return FAILS;
+}
+
+static enum judged judge_argument(const struct aggregate_state *a, const struct aggregate *item,
+                                  const struct expression_input *input,
+                                  const struct chain_record *r, struct value *v,
+                                  struct verdict *verdict, struct dead_letter_reason *reason)
+{
+    struct message why;
+    bool skips = a->step.processor->on_type_error == ON_TYPE_ERROR_SKIP;
+    *v = value_null();
+    if (item->argument == NULL)
+        return TAKES_IT;
+    if (expression_run(item->argument, input, r->arena, v, &why)) {
+        enum dead_letter_code code = code_of(item);
+        if (skips && code == DEAD_TYPE_MISMATCH)
+            return LEAVES_IT;
+        step_fail(verdict, reason, code, "%.*s: %s", BYTES_PRINTF(item->name), why.text);
+        return FAILS;
+    }
+    switch (item->type->admit(v)) {
+    case ADMITTED:
+        return TAKES_IT;
+    case SKIPPED:
+        return LEAVES_IT;
+    case MISMATCHED:
+        break;
+    }
+    if (skips)
+        return LEAVES_IT;
+    step_fail(verdict, reason, DEAD_TYPE_MISMATCH, "%.*s: %s() cannot take a %s",
+              BYTES_PRINTF(item->name), item->type->name, value_type_name(v));
+    return FAILS;
+}
+
+static bool judge_values(struct aggregate_state *a, const struct chain_record *r,
+                         struct verdict *verdict, struct dead_letter_reason *reason)
+{
+    const struct aggregates *select = &a->step.processor->select;
+    struct expression_input input = chain_record_input(r);
+    a->counted = 0;
+    for (size_t i = 0; i < select->count; i++) {
+        const struct aggregate *item = &select->items[i];
+        enum judged j = judge_condition(a, item, &input, r, verdict, reason);
+        if (j == TAKES_IT)
+            j = judge_argument(a, item, &input, r, &a->values[i], verdict, reason);
+        if (j == FAILS)
+            return false;
+        a->counted |= (uint64_t)(j == TAKES_IT) << i;
+    }
+    return true;
+}
+
+/* Finds the first of the record's windows that still takes records. */
+static void judge_windows(struct aggregate_state *a, const struct chain_record *r,
+                          struct verdict *verdict, struct dead_letter_reason *reason)
+{
+    const struct processor *p = a->step.processor;
+    int64_t first_end = window_first_end(&p->window, r->event_time);
+    int64_t closed = a->closed.end;
+    if (r->watermark != WATERMARK_NONE)
+        closed = MAX(closed, r->watermark - p->lateness_ms);
+    a->first_open_end =
+        closed == END_NONE ? first_end : MAX(first_end, window_first_end(&p->window, closed));
+    if (a->first_open_end > window_last_end(&p->window, r->event_time)) {
+        step_fail(verdict, reason, DEAD_LATE,
+                  "event time %lld is late for its window: the watermark is %lld",
+                  (long long)r->event_time, (long long)r->watermark);
+        verdict->fate = FATE_LATE;
+        return;
+    }
+    a->closed_windows = (a->first_open_end - first_end) / p->window.advance_ms;
+    verdict->fate = FATE_ABSORBED;
+}
+
+static void judge(struct chain_step *s, const struct chain_record *r, struct verdict *verdict,
+                  struct dead_letter_reason *reason)
+{
+    struct aggregate_state *a = aggregate_of(s);
+    if (bytes_is_null(r->record->value) && s->processor->nulls == NULLS_SKIP) {
+        verdict->fate = FATE_NULL;
+        return;
+    }
+    if (step_where(s, r, verdict, reason) && judge_group(a, r, verdict, reason) &&
+        judge_values(a, r, verdict, reason))
+        judge_windows(a, r, verdict, reason);
+}
+
+/* Accumulating. */
+
+static void apply(struct chain_step *s, const struct chain_record *r, enum fate fate)
+{
+    if (fate != FATE_ABSORBED)
+        return;
+    struct aggregate_state *a = aggregate_of(s);
+    const struct aggregates *select = &s->processor->select;
+    struct group *g = window_table_group(&a->windows, buffer_view(&a->group));
+    struct slice *slice = window_table_slice(
+        &a->windows, g, window_slice_start(&s->processor->window, r->event_time));
+    struct arrival from = {r->event_time, r->record->offset};
+    uint64_t taken = a->counted & ~slice->extent.absent;
+    for (size_t i = 0; i < select->count; i++) {
+        const struct aggregate *item = &select->items[i];
+        if (taken >> i & 1)
+            item->type->add(slice->row + item->at, &a->values[i], &from, r->arena);
+    }
+    struct extent extent = {r->event_time, r->record->offset, r->record->offset, 0};
+    extent_add(&slice->extent, &extent);
+    window_table_mark_dirty(&a->windows, slice);
+    window_table_schedule(&a->windows, g, a->first_open_end);
+    s->late_window_drops += (uint64_t)a->closed_windows;
+    aggregate_set_gauges(a);
+}
+
+/* Emitting. */
+
+static void forget_slice(void *context, struct slice *slice)
+{
+    struct aggregate_state *a = context;
+    if (slice->is_stored)
+        state_delete(a->step.delta, aggregate_slice_key(a, slice));
+}
+
+static void emit(struct aggregate_state *a, struct group *g)
+{
+    const struct window *w = a->windows.window;
+    struct extent extent;
+    struct pane pane = {
+        .group = group_key(g), .start = g->next_end - w->size_ms, .end = g->next_end};
+    if (w->slice_ms == w->size_ms) { /* the window is its only slice */
+        pane.row = g->first->row;
+        pane.extent = &g->first->extent;
+    } else {
+        window_table_merge(&a->windows, g, g->next_end, a->merged, &extent);
+        pane.row = a->merged;
+        pane.extent = &extent;
+    }
+    pane_write(&a->panes, &a->step, &pane);
+    a->step.panes++;
+    a->closed.is_partial = a->closed.changed = true;
+    a->closed.partial_end = g->next_end;
+    buffer_clear(&a->closed.partial_key);
+    buffer_append_bytes(&a->closed.partial_key, group_key(g));
+    window_table_emitted(&a->windows, g, forget_slice, a);
+}
+
+static bool advance(struct chain_step *s, struct advance *advance)
+{
+    struct aggregate_state *a = aggregate_of(s);
+    if (advance->watermark == WATERMARK_NONE)
+        return true;
+    int64_t limit = advance->watermark - s->processor->lateness_ms;
+    struct group *g;
+    while ((g = window_table_next(&a->windows)) && g->next_end <= limit) {
+        if (advance->budget == 0)
+            return false;
+        advance->budget--;
+        emit(a, g);
+    }
+    if (limit > a->closed.end || a->closed.is_partial) {
+        a->closed.end = MAX(a->closed.end, limit);
+        a->closed.is_partial = false;
+        a->closed.changed = true;
+    }
+    aggregate_set_gauges(a);
+    return true;
+}
+
+const struct step_type aggregate_step = {
+    .name = "aggregate",
+    .stateful = true,
+    .create = create,
+    .free = aggregate_free,
+    .judge = judge,
+    .apply = apply,
+    .advance = advance,
+    .collect = aggregate_collect,
+    .restore = aggregate_restore,
+    .restored = aggregate_restored,
+    .visit = aggregate_visit,
+};

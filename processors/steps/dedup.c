@@ -1,0 +1,361 @@
+/* dedup: passes the first arrival of every id. Section 8 of the semantics.
+ *
+ * An emitted record is an anchor; a record of the same id is a duplicate when an anchor is less
+ * than `within` away, in either direction. An anchor may be forgotten once every record that it
+ * could match would be late; so when exactly it is forgotten never changes an answer. */
+#include "processors/steps/dedup_table.h"
+
+#include "base/compiler.h"
+#include "base/crypto.h"
+#include "processors/outbox.h"
+#include "processors/step.h"
+
+#include <stdlib.h>
+
+enum {
+    SLICES = 64,             /* of the time for which an anchor is kept */
+    EXPIRED_PER_RECORD = 64, /* anchors that one record may have to forget */
+    DIGEST_SIZE = 16,
+    ID_VERBATIM = 0,
+    ID_DIGEST = 1,
+    ID_SCRATCH_MAX = 64 << 20,
+};
+
+struct dedup {
+    struct chain_step step;
+    struct dedup_table *table;
+    struct identity_form form;
+    int64_t now; /* of the processing clock, as of the last record */
+    /* The record last judged. */
+    uint8_t id[DEDUP_KEY_MAX];
+    size_t id_size;
+    int64_t time;
+    bool is_duplicate, is_late;
+    struct record tagged;
+    struct buffer id_text, tagged_headers, key;
+};
+
+static struct dedup *dedup_of(struct chain_step *s)
+{
+    return CONTAINER_OF(s, struct dedup, step);
+}
+
+static struct chain_step *create(const struct processor *p)
+{
+    struct dedup *d = xcalloc(1, sizeof *d);
+    int64_t kept = p->within_ms;
+    if (p->clock == CLOCK_EVENT)
+        kept += p->lateness_ms + p->time.out_of_order_ms;
+    d->table = dedup_table_create(MAX(kept / SLICES, 1));
+    bool is_key = p->id.count == 1 && expression_is_key(p->id.items[0]);
+    d->form = (struct identity_form){.raw_key = is_key, .brackets = p->id.count > 1};
+    buffer_init(&d->id_text, ID_SCRATCH_MAX);
+    buffer_init(&d->tagged_headers, ID_SCRATCH_MAX);
+    buffer_init(&d->key, ID_SCRATCH_MAX);
+    return &d->step;
+}
+
+static void dedup_free(struct chain_step *s)
+{
+    struct dedup *d = dedup_of(s);
+    dedup_table_free(d->table);
+    buffer_free(&d->id_text);
+    buffer_free(&d->tagged_headers);
+    buffer_free(&d->key);
+    free(d);
+}
+
+static struct bytes id_of(const struct dedup *d)
+{
+    return bytes_of(d->id, d->id_size);
+}
+
+/* Short ids verbatim, longer ones as a digest; the first byte keeps the two apart. */
+static void set_id(struct dedup *d, struct bytes text)
+{
+    uint8_t digest[SHA256_SIZE];
+    d->id[0] = ID_VERBATIM;
+    if (text.size > DEDUP_ID_MAX) {
+        sha256(text, digest);
+        text = bytes_of(digest, DIGEST_SIZE);
+        d->id[0] = ID_DIGEST;
+    }
+    memcpy(d->id + 1, text.data, text.size);
+    d->id_size = text.size + 1;
+}
+
+/* Event times below this are late. */
+static int64_t late_before(const struct chain_step *s, int64_t watermark)
+{
+    return watermark == WATERMARK_NONE ? WATERMARK_NONE : watermark - s->processor->lateness_ms;
+}
+
+struct nearness {
+    int64_t time, within;
+    bool both_directions;
+};
+
+/* Goes on as long as the anchor is not near. */
+static bool is_far(void *context, int64_t anchor)
+{
+    const struct nearness *n = context;
+    int64_t distance = n->time - anchor;
+    if (n->both_directions && distance < 0)
+        distance = -distance;
+    return distance >= n->within;
+}
+
+static void judge_late(struct dedup *d, const struct chain_record *r, struct verdict *verdict,
+                       struct dead_letter_reason *reason)
+{
+    d->is_late = true;
+    if (d->step.processor->late_disposal == DISPOSE_PASS) {
+        verdict->fate = FATE_PASSED;
+        return;
+    }
+    step_fail(verdict, reason, DEAD_LATE,
+              "event time %lld is behind the watermark %lld by more "
+              "than the lateness allowed",
+              (long long)d->time, (long long)r->watermark);
+    verdict->fate = FATE_LATE;
+}
+
+/* The record with a header that says what it is. */
+static void tag(struct dedup *d, const struct chain_record *r, struct verdict *verdict)
+{
+    buffer_clear(&d->tagged_headers);
+    buffer_append_bytes(&d->tagged_headers, r->record->headers);
+    record_headers_append(&d->tagged_headers, BYTES_LITERAL("sp.duplicate"), BYTES_LITERAL("1"));
+    d->tagged = *r->record;
+    d->tagged.headers = buffer_view(&d->tagged_headers);
+    d->tagged.header_count++;
+    verdict->record = &d->tagged;
+    verdict->fate = FATE_PASSED;
+}
+
+static bool judge_id(struct dedup *d, const struct chain_record *r, struct verdict *verdict,
+                     struct dead_letter_reason *reason)
+{
+    struct message why;
+    switch (step_identity(&d->step.processor->id, &d->form, r, &d->id_text, &why)) {
+    case IDENTITY_OK:
+        set_id(d, buffer_view(&d->id_text));
+        return true;
+    case IDENTITY_MISSING:
+        step_fail(verdict, reason, DEAD_DEDUP_ID_MISSING, "%s", why.text);
+        return false;
+    case IDENTITY_ERROR:
+        break;
+    }
+    step_fail(verdict, reason, DEAD_EXPR_ERROR, "id: %s", why.text);
+    return false;
+}
+
+static void judge(struct chain_step *s, const struct chain_record *r, struct verdict *verdict,
+                  struct dead_letter_reason *reason)
+{
+    struct dedup *d = dedup_of(s);
+    const struct processor *p = s->processor;
+    if (!step_where(s, r, verdict, reason) || !judge_id(d, r, verdict, reason))
+        return;
+    bool event_clock = p->clock == CLOCK_EVENT;
+    d->time = event_clock ? r->event_time : r->wall_ms;
+    d->now = r->wall_ms;
+    d->is_late = d->is_duplicate = false;
+    if (event_clock && d->time < late_before(s, r->watermark)) {
+        judge_late(d, r, verdict, reason);
+        return;
+    }
+    struct nearness near = {d->time, p->within_ms, event_clock};
+    d->is_duplicate = !dedup_table_visit(d->table, id_of(d), is_far, &near);
+    if (!d->is_duplicate)
+        verdict->fate = FATE_PASSED;
+    else if (p->duplicates_disposal == DISPOSE_TAG)
+        tag(d, r, verdict);
+    else
+        verdict->fate = FATE_DUPLICATE;
+}
+
+static struct bytes anchor_key(struct dedup *d, struct bytes id, int64_t anchor)
+{
+    state_key_begin(&d->key, d->step.processor->name, STATE_ANCHOR);
+    buffer_append_bytes(&d->key, id);
+    state_key_time(&d->key, anchor);
+    return buffer_view(&d->key);
+}
+
+static void forget(struct dedup *d, struct bytes id, int64_t anchor)
+{
+    state_delete(d->step.delta, anchor_key(d, id, anchor));
+}
+
+/* The two anchors before a time (one may be at it) and the two after it, nearest first. */
+struct neighbours {
+    int64_t time, before[2], after[2];
+    int before_count, after_count;
+};
+
+static void keep_nearest(int64_t two[2], int *count, int64_t anchor, bool nearer_than_first,
+                         bool nearer_than_second)
+{
+    if (*count == 0 || nearer_than_first) {
+        two[1] = two[0];
+        two[0] = anchor;
+    } else if (*count == 1 || nearer_than_second) {
+        two[1] = anchor;
+    } else {
+        return;
+    }
+    *count = MIN(*count + 1, 2);
+}
+
+static bool note_neighbour(void *context, int64_t anchor)
+{
+    struct neighbours *n = context;
+    if (anchor <= n->time)
+        keep_nearest(n->before, &n->before_count, anchor, anchor > n->before[0],
+                     anchor > n->before[1]);
+    else
+        keep_nearest(n->after, &n->after_count, anchor, anchor < n->after[0], anchor < n->after[1]);
+    return true;
+}
+
+/* An anchor between two others adds nothing when those leave no gap between what they cover. */
+static bool leave_no_gap(const struct dedup *d, int64_t a, int64_t b)
+{
+    return b - a <= 2 * d->step.processor->within_ms - 1;
+}
+
+/* Adds an anchor near others (a duplicate that refreshes, a late record that passed), keeping only
+ * those of the id that make a difference: otherwise a hot id would grow without bound. False when
+ * the new one makes none. */
+static bool add_near_others(struct dedup *d)
+{
+    struct neighbours n = {.time = d->time};
+    dedup_table_visit(d->table, id_of(d), note_neighbour, &n);
+    if (n.before_count > 0 && n.before[0] == d->time)
+        return false;
+    if (n.before_count > 0 && n.after_count > 0 && leave_no_gap(d, n.before[0], n.after[0]))
+        return false;
+    bool before_is_useless = n.before_count == 2 && leave_no_gap(d, n.before[1], d->time);
+    bool after_is_useless = n.after_count == 2 && leave_no_gap(d, d->time, n.after[1]);
+    if (before_is_useless) {
+        dedup_table_move(d->table, id_of(d), n.before[0], d->time);
+        forget(d, id_of(d), n.before[0]);
+    } else if (after_is_useless) {
+        dedup_table_move(d->table, id_of(d), n.after[0], d->time);
+        forget(d, id_of(d), n.after[0]);
+    } else {
+        dedup_table_add(d->table, id_of(d), d->time);
+    }
+    return true;
+}
+
+/* Over max-ids: the oldest slice of time goes as a whole. */
+static void evict(struct dedup *d)
+{
+    if (dedup_table_count(d->table) <= (size_t)d->step.processor->max_ids)
+        return;
+    int64_t last = dedup_table_oldest(d->table), anchor;
+    struct bytes id;
+    while (dedup_table_expire(d->table, last + 1, &id, &anchor)) {
+        forget(d, id, anchor);
+        d->step.evicted++;
+    }
+}
+
+static void set_gauges(struct dedup *d)
+{
+    d->step.state_keys = (int64_t)dedup_table_count(d->table);
+    d->step.state_bytes = (int64_t)dedup_table_memory(d->table);
+}
+
+static void apply(struct chain_step *s, const struct chain_record *r, enum fate fate)
+{
+    struct dedup *d = dedup_of(s);
+    if (fate != FATE_PASSED && fate != FATE_DUPLICATE)
+        return;
+    if (d->is_duplicate && fate == FATE_PASSED)
+        s->tagged++;
+    if (d->is_duplicate && !s->processor->refresh)
+        return;
+    if (d->is_late && d->time + s->processor->within_ms <= late_before(s, r->watermark))
+        return; /* too old to match anything that is not late itself */
+    if (!d->is_late && !d->is_duplicate)
+        dedup_table_add(d->table, id_of(d), d->time);
+    else if (!add_near_others(d))
+        return;
+    state_put(s->delta, anchor_key(d, id_of(d), d->time), BYTES_LITERAL(""));
+    evict(d);
+    set_gauges(d);
+}
+
+static bool advance(struct chain_step *s, struct advance *a)
+{
+    struct dedup *d = dedup_of(s);
+    bool event_clock = s->processor->clock == CLOCK_EVENT;
+    int64_t now = event_clock ? late_before(s, a->watermark) : d->now, anchor;
+    struct bytes id;
+    if (now == WATERMARK_NONE)
+        return true;
+    for (int i = 0; i < EXPIRED_PER_RECORD; i++) {
+        if (!dedup_table_expire(d->table, now - s->processor->within_ms + 1, &id, &anchor))
+            break;
+        forget(d, id, anchor);
+    }
+    set_gauges(d);
+    return true;
+}
+
+static void collect(struct chain_step *s UNUSED)
+{
+}
+
+static enum error restore(struct chain_step *s, enum state_kind kind, struct bytes rest,
+                          struct bytes value UNUSED)
+{
+    struct dedup *d = dedup_of(s);
+    int64_t anchor;
+    if (kind != STATE_ANCHOR || !state_key_take_time(&rest, &anchor) || rest.size == 0 ||
+        rest.size > DEDUP_KEY_MAX)
+        return ERR_CORRUPT;
+    dedup_table_add(d->table, rest, anchor);
+    return ERR_OK;
+}
+
+static enum error restored(struct chain_step *s, struct message *message UNUSED)
+{
+    set_gauges(dedup_of(s));
+    return ERR_OK;
+}
+
+struct visit {
+    struct dedup *dedup;
+    struct state_visitor *visitor;
+};
+
+static void visit_anchor(void *context, struct bytes id, int64_t anchor)
+{
+    struct visit *v = context;
+    v->visitor->visit(v->visitor, anchor_key(v->dedup, id, anchor), BYTES_LITERAL(""));
+}
+
+static void visit(struct chain_step *s, struct state_visitor *visitor)
+{
+    struct visit v = {dedup_of(s), visitor};
+    dedup_table_each(v.dedup->table, visit_anchor, &v);
+}
+
+const struct step_type dedup_step = {
+    .name = "dedup",
+    .stateful = true,
+    .create = create,
+    .free = dedup_free,
+    .judge = judge,
+    .apply = apply,
+    .advance = advance,
+    .collect = collect,
+    .restore = restore,
+    .restored = restored,
+    .visit = visit,
+};

@@ -1,0 +1,142 @@
+#include "processors/steps/pane.h"
+
+#include "processors/civil_time.h"
+#include "processors/json.h"
+#include "processors/outbox.h"
+#include "processors/utf8.h"
+
+/* What one record may have; accumulators keep values that came in such records. */
+enum { MAX_PANE_BYTES = 1 << 30 };
+
+void pane_writer_init(struct pane_writer *w)
+{
+    buffer_init(&w->key, MAX_PANE_BYTES);
+    buffer_init(&w->value, MAX_PANE_BYTES);
+    buffer_init(&w->headers, MAX_PANE_BYTES);
+    buffer_init(&w->text, MAX_PANE_BYTES);
+    arena_init(&w->arena, MAX_PANE_BYTES);
+}
+
+void pane_writer_free(struct pane_writer *w)
+{
+    buffer_free(&w->key);
+    buffer_free(&w->value);
+    buffer_free(&w->headers);
+    buffer_free(&w->text);
+    arena_free(&w->arena);
+}
+
+/* A record key as a JSON string: text as it is, other bytes in base64. */
+static void append_raw_key(struct buffer *out, struct bytes key, struct arena *arena)
+{
+    struct value v = {.type = utf8_valid(key) ? VALUE_STRING : VALUE_BYTES, .bytes = key};
+    value_append_json(out, &v, arena);
+}
+
+static void append_group_fields(struct pane_writer *w, const struct processor *p,
+                                struct bytes group)
+{
+    struct bytes name, part;
+    size_t at = 0;
+    for (size_t i = 0; i < p->group_by.count; i++) {
+        json_append_string(&w->value, expression_name(p->group_by.items[i]));
+        buffer_append_u8(&w->value, ':');
+        if (p->group_is_key)
+            append_raw_key(&w->value, group, &w->arena);
+        else if (json_next(group, &at, &name, &part))
+            buffer_append_bytes(&w->value, part);
+        buffer_append_u8(&w->value, ',');
+    }
+}
+
+static void append_time(struct buffer *out, int64_t time_ms, int format)
+{
+    if (format == WINDOW_FORMAT_EPOCH_MS) {
+        append_int128(out, time_ms, 0);
+        return;
+    }
+    buffer_append_u8(out, '"');
+    rfc3339_append(out, time_ms);
+    buffer_append_u8(out, '"');
+}
+
+/* Returns whether an integer beyond int64 is among the results. */
+static bool write_value(struct pane_writer *w, const struct processor *p, const struct pane *pane)
+{
+    bool wide = false;
+    buffer_clear(&w->value);
+    buffer_append_u8(&w->value, '{');
+    append_group_fields(w, p, pane->group);
+    buffer_append_string(&w->value, "\"window_start\":");
+    append_time(&w->value, pane->start, p->window_format);
+    buffer_append_string(&w->value, ",\"window_end\":");
+    append_time(&w->value, pane->end, p->window_format);
+    for (size_t i = 0; i < p->select.count; i++) {
+        const struct aggregate *a = &p->select.items[i];
+        buffer_append_u8(&w->value, ',');
+        json_append_string(&w->value, a->name);
+        buffer_append_u8(&w->value, ':');
+        if (pane->extent->absent >> i & 1)
+            buffer_append_string(&w->value, "null");
+        else
+            a->type->result(pane->row + a->at, &w->value, &wide, &w->arena);
+    }
+    buffer_append_u8(&w->value, '}');
+    return wide;
+}
+
+static void write_key(struct pane_writer *w, const struct processor *p, const struct pane *pane)
+{
+    buffer_clear(&w->key);
+    if (p->output_key != OUTPUT_KEY_JSON) {
+        buffer_append_bytes(&w->key, pane->group);
+        if (p->output_key == OUTPUT_KEY_KAFKA_WINDOWED)
+            buffer_append_be64(&w->key, (uint64_t)pane->start);
+        return;
+    }
+    buffer_printf(&w->key, "{\"e\":%lld,\"key\":", (long long)pane->end);
+    if (p->group_is_key) {
+        buffer_append_u8(&w->key, '[');
+        append_raw_key(&w->key, pane->group, &w->arena);
+        buffer_append_u8(&w->key, ']');
+    } else {
+        buffer_append_bytes(&w->key, pane->group);
+    }
+    buffer_printf(&w->key, ",\"s\":%lld}", (long long)pane->start);
+}
+
+static int32_t write_headers(struct pane_writer *w, const struct chain_step *s,
+                             const struct pane *pane, bool wide)
+{
+    struct buffer *h = &w->headers;
+    buffer_clear(h);
+    record_headers_append(h, BYTES_LITERAL("sp.processor"), s->processor->name);
+    record_headers_append(h, BYTES_LITERAL("sp.pane"), BYTES_LITERAL("final"));
+    record_headers_append(h, BYTES_LITERAL("sp.pane.index"), BYTES_LITERAL("0"));
+    record_headers_append(h, BYTES_LITERAL("sp.final"), BYTES_LITERAL("1"));
+    buffer_clear(&w->text);
+    buffer_printf(&w->text, "%.*s/%d:%lld-%lld", BYTES_PRINTF(s->topic), s->partition,
+                  (long long)pane->extent->first_offset, (long long)pane->extent->last_offset);
+    record_headers_append(h, BYTES_LITERAL("sp.source"), buffer_view(&w->text));
+    if (!wide)
+        return 5;
+    record_headers_append(h, BYTES_LITERAL("sp.wide"), BYTES_LITERAL("1"));
+    return 6;
+}
+
+void pane_write(struct pane_writer *w, const struct chain_step *s, const struct pane *pane)
+{
+    const struct processor *p = s->processor;
+    arena_reset(&w->arena);
+    bool wide = write_value(w, p, pane);
+    write_key(w, p, pane);
+    struct record record = {
+        .timestamp =
+            p->output_timestamp == OUTPUT_TIME_WINDOW_END ? pane->end - 1 : pane->extent->max_time,
+        .key = buffer_view(&w->key),
+        .value = buffer_view(&w->value),
+        .header_count = write_headers(w, s, pane, wide),
+    };
+    record.headers = buffer_view(&w->headers);
+    outbox_add(s->outbox, route_by_key(p->output_topic, pane->group), &record);
+}

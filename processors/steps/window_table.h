@@ -1,0 +1,97 @@
+/* The open windows of an aggregate: groups, their slices, and which window closes next.
+ *
+ * A group is one value of group-by. It has a slice for every interval in which it had records (see
+ * window.h), each with a row of accumulators, and knows the end of its next window that is still to
+ * be emitted. A heap orders groups by (that end, key bytes), which is the order in which panes are
+ * emitted: advancing the watermark costs nothing for groups that have nothing to say. */
+#ifndef PROCESSORS_STEPS_WINDOW_TABLE_H
+#define PROCESSORS_STEPS_WINDOW_TABLE_H
+
+#include "base/list.h"
+#include "base/map.h"
+#include "processors/aggregate.h"
+#include "processors/window.h"
+
+/* No window ends here. */
+#define END_NONE INT64_MIN
+
+/* What a slice, or a window, knows besides its accumulators. */
+struct extent {
+    int64_t max_time;                  /* largest event time */
+    int64_t first_offset, last_offset; /* of the records in it */
+    uint64_t absent;                   /* bit i: aggregate i was added later and has no value */
+};
+
+struct slice {
+    int64_t start;
+    struct slice *previous, *next; /* of the group, by start */
+    struct group *group;
+    struct list_node dirty; /* changed since the last commit */
+    bool is_stored;         /* a commit has written it */
+    struct extent extent;
+    _Alignas(8) uint8_t row[];
+};
+
+struct group {
+    int64_t next_end; /* of the window to be emitted next */
+    size_t heap_at;   /* place in the heap */
+    struct slice *first, *last;
+    uint32_t key_size;
+    uint8_t key[];
+};
+
+static inline struct bytes group_key(const struct group *g)
+{
+    return bytes_of(g->key, g->key_size);
+}
+
+struct due {
+    int64_t end;
+    uint64_t prefix; /* of the key, so that most comparisons need not look at the group */
+    struct group *group;
+};
+
+struct window_table {
+    const struct window *window;
+    const struct aggregates *select;
+    struct map groups;
+    struct due *heap;
+    size_t heap_count, heap_capacity;
+    struct list dirty;
+    void *free_slices;
+    size_t slice_count, memory; /* memory: bytes, about */
+};
+
+void window_table_init(struct window_table *t, const struct window *window,
+                       const struct aggregates *select);
+void window_table_free(struct window_table *t);
+
+/* The group of a key, made if absent. A group without slices must be dropped again. */
+struct group *window_table_group(struct window_table *t, struct bytes key);
+/* The group's slice that starts at `start`, made if absent (empty, with no extent: last_offset is
+ * -1). */
+struct slice *window_table_slice(struct window_table *t, struct group *g, int64_t start);
+void window_table_mark_dirty(struct window_table *t, struct slice *s);
+
+/* Says that the window ending at `end` is to be emitted: the group's next end becomes the smaller
+ * of both. */
+void window_table_schedule(struct window_table *t, struct group *g, int64_t end);
+/* The group whose window is to be emitted next, or NULL. */
+struct group *window_table_next(const struct window_table *t);
+
+/* After the window that ends at g->next_end was emitted: drops slices that are in no later window
+ * (`dropped` is called for each, before), and schedules the next one or drops the group. */
+void window_table_emitted(struct window_table *t, struct group *g,
+                          void (*dropped)(void *context, struct slice *s), void *context);
+
+/* Adds up the accumulators of the slices of the window ending at `end` into `row` (cleared before)
+ * and `extent`. */
+void window_table_merge(const struct window_table *t, const struct group *g, int64_t end,
+                        uint8_t *row, struct extent *extent);
+
+/* Rows: all accumulators of one slice. */
+void row_clear(const struct aggregates *select, uint8_t *row);
+void row_free(const struct aggregates *select, uint8_t *row);
+void extent_add(struct extent *to, const struct extent *from);
+
+#endif
