@@ -4,6 +4,7 @@
 #include "broker/disk_worker.h"
 #include "broker/net/listener.h"
 #include "broker/net/loop.h"
+#include "broker/reference.h"
 #include "broker/start.h"
 #include "storage/recovery.h"
 
@@ -61,21 +62,28 @@ static const char usage[] =
     "      --print-config   print every key, its value and where it came from\n"
     "      --changed        with --print-config: only keys that were set\n"
     "      --dev            temporary data directory, free port\n"
+    "      --reference      print the reference page of all keys\n"
     "      --version        print the version\n"
     "\n"
     "Example: tidemilld -X log.dirs=/var/lib/tidemill -X listeners=PLAINTEXT://127.0.0.1:9092\n";
+
+static void print_reference(void)
+{
+    struct buffer page;
+    buffer_init(&page, 4 << 20);
+    reference_write(&page);
+    fputs(buffer_c_string(&page), stdout);
+    buffer_free(&page);
+}
 
 /* The exit code, or -1 to go on. */
 static int parse_arguments(int count, char **values, struct arguments *out)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"print-config", no_argument, NULL, 'p'},
-        {"changed", no_argument, NULL, 'C'},
-        {"dev", no_argument, NULL, 'd'},
-        {"version", no_argument, NULL, 'V'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'}, {"print-config", no_argument, NULL, 'p'},
+        {"changed", no_argument, NULL, 'C'},      {"dev", no_argument, NULL, 'd'},
+        {"reference", no_argument, NULL, 'r'},    {"version", no_argument, NULL, 'V'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
     };
     for (int c; (c = getopt_long(count, values, "c:X:th", options, NULL)) != -1;) {
         switch (c) {
@@ -103,6 +111,9 @@ static int parse_arguments(int count, char **values, struct arguments *out)
             break;
         case 'V':
             printf("tidemilld %s\n", TIDEMILL_VERSION);
+            return EXIT_OK;
+        case 'r':
+            print_reference();
             return EXIT_OK;
         case 'h':
             fputs(usage, stdout);
