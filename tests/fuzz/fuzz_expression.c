@@ -1,0 +1,53 @@
+/* The first line is an expression, the rest the value of a record: whatever compiles runs to its
+ * end within its bounds, and what it gives can be printed. */
+#include "processors/expression.h"
+#include "processors/json.h"
+
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const char document[] =
+    "{\"a\":1,\"b\":2.5,\"s\":\"text\",\"l\":[1,2,3],\"m\":{\"x\":null}}";
+
+static void run(const struct expression *e, struct bytes value)
+{
+    struct record record = {
+        .timestamp = 1700000000000, .key = BYTES_LITERAL("key"), .value = value};
+    struct expression_input input = {.record = &record, .topic = BYTES_LITERAL("topic")};
+    struct message message;
+    struct buffer out;
+    struct value result;
+    struct arena arena;
+    size_t at;
+    input.value_is_json = json_check(value, &at) == NULL;
+    arena_init(&arena, 1 << 20);
+    buffer_init(&out, 1 << 20);
+    if (expression_run(e, &input, &arena, &result, &message) == ERR_OK) {
+        value_append_json(&out, &result, &arena);
+        ASSERT(out.overflowed || json_check(buffer_view(&out), &at) == NULL);
+    }
+    buffer_free(&out);
+    arena_free(&arena);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    const uint8_t *line_end = size ? memchr(data, '\n', size) : NULL;
+    struct bytes source = bytes_of(data, line_end ? (size_t)(line_end - data) : size);
+    struct expression *e, **list;
+    struct message message;
+    size_t count;
+    if (expression_compile(source, &e, &message) == ERR_OK) {
+        run(e, bytes_string(document));
+        if (line_end)
+            run(e, bytes_from(bytes_of(data, size), source.size + 1));
+        expression_free(e);
+    }
+    if (expression_compile_list(source, &list, &count, &message) == ERR_OK) {
+        for (size_t i = 0; i < count; i++)
+            expression_free(list[i]);
+        free(list);
+    }
+    return 0;
+}
