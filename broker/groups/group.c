@@ -6,12 +6,10 @@
 #define TO(state) (1u << (state))
 
 static const unsigned next_states[] = {
-    [GROUP_EMPTY] = TO(GROUP_PREPARING_REBALANCE) | TO(GROUP_DEAD),
-    [GROUP_PREPARING_REBALANCE] =
-        TO(GROUP_COMPLETING_REBALANCE) | TO(GROUP_EMPTY) | TO(GROUP_DEAD),
-    [GROUP_COMPLETING_REBALANCE] =
-        TO(GROUP_STABLE) | TO(GROUP_PREPARING_REBALANCE) | TO(GROUP_DEAD),
-    [GROUP_STABLE] = TO(GROUP_PREPARING_REBALANCE) | TO(GROUP_DEAD),
+    [GROUP_EMPTY] = TO(GROUP_PREPARING_REBALANCE),
+    [GROUP_PREPARING_REBALANCE] = TO(GROUP_COMPLETING_REBALANCE) | TO(GROUP_EMPTY),
+    [GROUP_COMPLETING_REBALANCE] = TO(GROUP_STABLE) | TO(GROUP_PREPARING_REBALANCE),
+    [GROUP_STABLE] = TO(GROUP_PREPARING_REBALANCE),
     [GROUP_DEAD] = 0,
 };
 
@@ -161,8 +159,7 @@ static enum kafka_error leave(struct group *g, const struct group_leaver *leaver
     } else if (group_pending_remove(g, leaver->member_id)) {
         return KAFKA_NONE;
     } else {
-        enum kafka_error error =
-            group_check_member(g, leaver->member_id, leaver->instance_id, &m);
+        enum kafka_error error = group_check_member(g, leaver->member_id, leaver->instance_id, &m);
         if (error)
             return error;
     }
@@ -275,11 +272,10 @@ void group_step(struct group *g, const struct group_event *event, struct group_a
     ASSERT((g->leader == NULL) == (g->member_count == 0));
 }
 
-void group_end(struct group *g, enum kafka_error error, struct group_actions *actions)
+void group_release(struct group *g, enum kafka_error error, struct group_actions *actions)
 {
-    LIST_FOR_EACH_SAFE(node, &g->members)
-    group_member_remove(g, CONTAINER_OF(node, struct group_member, node), error, actions);
-    group_enter(g, GROUP_DEAD);
+    LIST_FOR_EACH(node, &g->members)
+    group_member_release(g, CONTAINER_OF(node, struct group_member, node), error, actions);
 }
 
 void group_resume(struct group *g, int64_t now_ms)

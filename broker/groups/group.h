@@ -27,11 +27,11 @@ enum group_state {
     GROUP_PREPARING_REBALANCE,
     GROUP_COMPLETING_REBALANCE,
     GROUP_STABLE,
-    GROUP_DEAD,
+    GROUP_DEAD, /* there is no such group: only to describe it */
 };
 
 enum {
-    GROUP_BYTES_MAX = 16 << 20, /* protocols and assignments of all members together */
+    GROUP_BYTES_MAX = 16 << 20, /* what the members told, ids to assignments, together */
     GROUP_PROTOCOLS_MAX = 100,  /* assignors that one member may offer */
     GROUP_PENDING_MAX = 10000,  /* member ids given out that did not join yet */
 };
@@ -74,12 +74,12 @@ struct group {
     struct map by_id, by_instance, pending;
     struct group_member *leader;
     int64_t join_deadline_ms, sync_deadline_ms;
-    bool initial;            /* preparing the first generation: waits for more members */
-    bool grew;               /* a member came while it waited */
-    int64_t initial_end_ms;  /* waits no longer than this */
-    int64_t empty_since_ms;  /* wall time; when the last member left */
-    size_t bytes;            /* see GROUP_BYTES_MAX */
-    int64_t wake_ms;         /* no deadline is earlier: GROUP_TIME is due then at the latest */
+    bool initial;           /* preparing the first generation: waits for more members */
+    bool grew;              /* a member came while it waited */
+    int64_t initial_end_ms; /* waits no longer than this */
+    int64_t empty_since_ms; /* wall time; when the last member left */
+    size_t bytes;           /* see GROUP_BYTES_MAX */
+    int64_t wake_ms;        /* no deadline is earlier: GROUP_TIME is due then at the latest */
 };
 
 struct group_join {
@@ -164,8 +164,8 @@ void group_free(struct group *g);
 
 void group_step(struct group *g, const struct group_event *event, struct group_actions *actions);
 
-/* Answers every waiting token with `error` and enters DEAD; nothing may follow but group_free(). */
-void group_end(struct group *g, enum kafka_error error, struct group_actions *actions);
+/* Answers every waiting token with `error`, before the broker stops; members stay what they are. */
+void group_release(struct group *g, enum kafka_error error, struct group_actions *actions);
 
 void group_actions_init(struct group_actions *a);
 void group_actions_clear(struct group_actions *a); /* empties it; ends the views */

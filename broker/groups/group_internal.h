@@ -33,6 +33,9 @@ struct bytes group_member_rename(struct group *g, struct group_member *m, struct
 /* Takes a member out and answers what it waits for with `error`. */
 void group_member_remove(struct group *g, struct group_member *m, enum kafka_error error,
                          struct group_actions *actions);
+/* Answers what it waits for with `error`. */
+void group_member_release(struct group *g, struct group_member *m, enum kafka_error error,
+                          struct group_actions *actions);
 void group_member_free(struct group_member *m);
 /* It lives on: its session starts again. */
 void group_member_touch(struct group *g, struct group_member *m, int64_t now_ms);

@@ -29,7 +29,8 @@ static bool has_room(const struct group *g, const struct group_member *self,
 
 static bool fits_memory(const struct group *g, const struct group_join *join)
 {
-    size_t size = 0;
+    size_t size = sizeof(struct group_member) + join->new_member_id.size + join->instance_id.size +
+                  join->client_id.size + join->client_host.size;
     for (size_t i = 0; i < join->protocol_count; i++)
         size += join->protocols[i].name.size + join->protocols[i].metadata.size;
     return g->bytes + size <= GROUP_BYTES_MAX;
@@ -135,8 +136,7 @@ static struct group_member *join_self(const struct group *g, const struct group_
 {
     if (join->member_id.size > 0)
         return group_member_of(g, join->member_id);
-    return bytes_is_null(join->instance_id) ? NULL
-                                            : group_member_by_instance(g, join->instance_id);
+    return bytes_is_null(join->instance_id) ? NULL : group_member_by_instance(g, join->instance_id);
 }
 
 void group_join_step(struct group *g, const struct group_event *event,

@@ -33,11 +33,13 @@ bool group_member_waits(const struct group_member *m)
     return m->join_token || m->sync_token;
 }
 
-static size_t protocols_size(const struct group_protocol *protocols, size_t count)
+/* What a member counts for GROUP_BYTES_MAX: everything that its client chose the size of. */
+static size_t member_size(const struct group_member *m)
 {
-    size_t size = 0;
-    for (size_t i = 0; i < count; i++)
-        size += protocols[i].name.size + protocols[i].metadata.size;
+    size_t size = sizeof *m + m->id.size + m->instance_id.size + m->client_id.size +
+                  m->client_host.size + m->assignment.size;
+    for (size_t i = 0; i < m->protocol_count; i++)
+        size += m->protocols[i].name.size + m->protocols[i].metadata.size;
     return size;
 }
 
@@ -50,19 +52,17 @@ static void free_protocols(struct group_protocol *protocols, size_t count)
     free(protocols);
 }
 
-static void set_protocols(struct group *g, struct group_member *m,
-                          const struct group_protocol *protocols, size_t count)
+static void set_protocols(struct group_member *m, const struct group_protocol *protocols,
+                          size_t count)
 {
     struct group_protocol *copies = xcalloc(MAX(count, (size_t)1), sizeof *copies);
     for (size_t i = 0; i < count; i++) {
         copies[i].name = bytes_copy(protocols[i].name);
         copies[i].metadata = bytes_copy(protocols[i].metadata);
     }
-    g->bytes -= protocols_size(m->protocols, m->protocol_count);
     free_protocols(m->protocols, m->protocol_count);
     m->protocols = copies;
     m->protocol_count = count;
-    g->bytes += protocols_size(copies, count);
 }
 
 static void replace_bytes(struct bytes *at, struct bytes with)
@@ -79,13 +79,21 @@ void group_member_assign(struct group *g, struct group_member *m, struct bytes a
     replace_bytes(&m->assignment, assignment);
 }
 
-void group_member_update(struct group *g, struct group_member *m, const struct group_join *join)
+/* What a join tells about a member. */
+static void say(struct group_member *m, const struct group_join *join)
 {
     replace_bytes(&m->client_id, join->client_id);
     replace_bytes(&m->client_host, join->client_host);
     m->session_timeout_ms = join->session_timeout_ms;
     m->rebalance_timeout_ms = join->rebalance_timeout_ms;
-    set_protocols(g, m, join->protocols, join->protocol_count);
+    set_protocols(m, join->protocols, join->protocol_count);
+}
+
+void group_member_update(struct group *g, struct group_member *m, const struct group_join *join)
+{
+    g->bytes -= member_size(m);
+    say(m, join);
+    g->bytes += member_size(m);
 }
 
 /* Puts a member whose id is set into the order and the maps. */
@@ -99,6 +107,7 @@ static void enlist(struct group *g, struct group_member *m)
         ASSERT(before == NULL);
     }
     g->member_count++;
+    g->bytes += member_size(m);
 }
 
 struct group_member *group_member_add(struct group *g, struct bytes id,
@@ -109,7 +118,7 @@ struct group_member *group_member_add(struct group *g, struct bytes id,
     m->instance_id = bytes_copy(join->instance_id);
     m->is_new = true;
     m->assignment = bytes_copy(BYTES_LITERAL(""));
-    group_member_update(g, m, join);
+    say(m, join);
     enlist(g, m);
     if (g->member_count == 1)
         replace_bytes(&g->protocol_type, join->protocol_type);
@@ -129,8 +138,8 @@ struct group_member *group_restore_member(struct group *g, const struct group_me
     m->client_host = bytes_copy(member->client_host);
     m->session_timeout_ms = member->session_timeout_ms;
     m->rebalance_timeout_ms = member->rebalance_timeout_ms;
-    set_protocols(g, m, member->protocols, member->protocol_count);
-    group_member_assign(g, m, member->assignment);
+    m->assignment = bytes_copy(member->assignment);
+    set_protocols(m, member->protocols, member->protocol_count);
     enlist(g, m);
     return m;
 }
@@ -169,8 +178,8 @@ void group_member_wait_sync(struct group_member *m, void *token, struct group_ac
     m->sync_token = token;
 }
 
-static void answer_all(struct group *g, struct group_member *m, enum kafka_error error,
-                       struct group_actions *actions)
+void group_member_release(struct group *g, struct group_member *m, enum kafka_error error,
+                          struct group_actions *actions)
 {
     g->joining_count -= m->join_token != NULL;
     answer_member(m, &m->join_token, error, actions);
@@ -184,8 +193,9 @@ struct bytes group_member_rename(struct group *g, struct group_member *m, struct
     map_remove(&g->by_id, old_id);
     m->id = arena_copy(&actions->copies, old_id); /* what the fenced requests are answered with */
     struct bytes shown = m->id;
-    answer_all(g, m, KAFKA_FENCED_INSTANCE_ID, actions);
+    group_member_release(g, m, KAFKA_FENCED_INSTANCE_ID, actions);
     m->id = bytes_copy(id);
+    g->bytes += id.size - old_id.size;
     free((void *)old_id.data);
     void *before = map_put(&g->by_id, m->id, m);
     ASSERT(before == NULL);
@@ -195,13 +205,13 @@ struct bytes group_member_rename(struct group *g, struct group_member *m, struct
 void group_member_remove(struct group *g, struct group_member *m, enum kafka_error error,
                          struct group_actions *actions)
 {
-    answer_all(g, m, error, actions);
+    group_member_release(g, m, error, actions);
     map_remove(&g->by_id, m->id);
     if (!bytes_is_null(m->instance_id))
         map_remove(&g->by_instance, m->instance_id);
     list_remove(&m->node);
     g->member_count--;
-    g->bytes -= protocols_size(m->protocols, m->protocol_count) + m->assignment.size;
+    g->bytes -= member_size(m);
     if (g->leader == m) {
         struct list_node *first = list_first(&g->members);
         g->leader = first ? CONTAINER_OF(first, struct group_member, node) : NULL;

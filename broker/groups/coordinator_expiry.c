@@ -1,0 +1,91 @@
+/* What time takes away from groups: old offsets, offsets of topics that are gone, empty groups.
+ *
+ * An offset's age counts from its commit; while the group has members, only offsets of topics that
+ * nobody subscribes to age, and in a group that was left, not before it was left. */
+#include "broker/broker.h"
+#include "broker/groups/coordinator_internal.h"
+#include "broker/groups/subscription.h"
+
+#include <stdlib.h>
+
+enum { CLEANUP_INTERVAL_MS = 600 * 1000 }; /* Kafka's offsets.retention.check.interval.ms */
+
+/* The lag of a processor is known as long as the processor. */
+static bool never_ages(const struct group *g)
+{
+    return bytes_starts_with(g->id, BYTES_LITERAL("__sp."));
+}
+
+static bool may_age(const struct group *g, struct bytes topic)
+{
+    if (never_ages(g))
+        return false;
+    if (g->state == GROUP_EMPTY)
+        return true;
+    return group_is_of_consumers(g) && !group_subscribes(g, topic);
+}
+
+static void expire_topic(struct coordinator *c, struct coordinated *cg, struct bytes topic,
+                         int64_t limit_ms)
+{
+    if (cg->group->state == GROUP_EMPTY && cg->group->empty_since_ms > limit_ms)
+        return;
+    const struct topic_offsets *t = offsets_of_topic(&cg->offsets, topic);
+    int32_t capacity = t->capacity;
+    bool asked = false;
+    for (int32_t i = 0; i < capacity; i++) {
+        const struct committed_offset *o = offsets_get(&cg->offsets, topic, i);
+        if (o == NULL || o->commit_ms > limit_ms)
+            continue;
+        if (!asked && !may_age(cg->group, topic))
+            return;
+        asked = true;
+        coordinator_remove_offset(c, cg, topic, i);
+    }
+}
+
+/* Copies of the names, because topics go away with their last offset. */
+static size_t topic_names(const struct coordinated *cg, struct bytes **out)
+{
+    struct bytes *names = xcalloc(MAX(cg->offsets.topics.count, (size_t)1), sizeof *names);
+    size_t count = 0, at = 0;
+    for (const struct topic_offsets *t; (t = offsets_next(&cg->offsets, &at));)
+        names[count++] = bytes_copy(t->topic);
+    *out = names;
+    return count;
+}
+
+static void expire_offsets(struct coordinator *c, struct coordinated *cg, int64_t limit_ms)
+{
+    struct bytes *names;
+    size_t count = topic_names(cg, &names);
+    for (size_t i = 0; i < count; i++) {
+        if (catalog_by_name(c->shard->catalog, names[i]) == NULL)
+            coordinator_remove_topic(c, cg, names[i]);
+        else
+            expire_topic(c, cg, names[i], limit_ms);
+        free((void *)names[i].data);
+    }
+    free(names);
+}
+
+void coordinator_cleanup(struct timer *timer, int64_t now_ms)
+{
+    struct coordinator *c = CONTAINER_OF(timer, struct coordinator, cleanup);
+    int64_t retention_ms = c->shard->broker->settings->offsets_retention_minutes * 60 * 1000;
+    size_t at = 0, count = 0;
+    struct coordinated **idle =
+        xcalloc(MAX(c->groups.count, (size_t)1), sizeof(struct coordinated *));
+    for (struct coordinated *cg; (cg = map_next(&c->groups, &at));) {
+        expire_offsets(c, cg, c->shard->wall_ms - retention_ms);
+        if (cg->offsets.count == 0 && group_is_idle(cg->group))
+            idle[count++] = cg;
+    }
+    for (size_t i = 0; i < count; i++) {
+        coordinator_erase(c, idle[i]);
+        coordinator_forget(idle[i]);
+    }
+    free(idle);
+    coordinator_close_entry(c);
+    timers_set(&c->shard->timers, timer, now_ms + CLEANUP_INTERVAL_MS);
+}

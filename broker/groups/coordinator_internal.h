@@ -1,0 +1,73 @@
+/* What coordinator.c, coordinator_store.c and coordinator_offsets.c share. */
+#ifndef BROKER_GROUPS_COORDINATOR_INTERNAL_H
+#define BROKER_GROUPS_COORDINATOR_INTERNAL_H
+
+#include "broker/groups/coordinator.h"
+#include "broker/shard.h"
+
+/* A group with what surrounds it. */
+struct coordinated {
+    struct coordinator *coordinator;
+    struct group *group;
+    struct offsets offsets;
+    struct timer timer;
+    struct list_node dirty; /* in coordinator->dirty */
+    bool has_row;           /* the group is stored, not only its offsets */
+};
+
+/* An entry of the journal on its way, with who waits for it. */
+struct group_entry {
+    struct commit commit;
+    struct coordinator *coordinator;
+    struct list waiters;
+};
+
+struct coordinator {
+    struct shard *shard;
+    struct group_limits limits;
+    struct map groups; /* struct coordinated by group id */
+    struct group_actions actions;
+    struct timer cleanup;
+    struct list dirty;          /* groups whose row must be written */
+    struct list waiting;        /* waiters for that */
+    struct list ready;          /* waiters whose answer may leave now */
+    struct group_entry *open;   /* being filled */
+    struct group_entry *saving; /* the one with rows of groups, when one is under way */
+    struct group_entry *newest; /* the last entry that is not durable */
+    size_t entry_count;         /* on their way */
+    struct buffer key, value;   /* of the row being made */
+    bool stopping;
+};
+
+/* coordinator.c */
+struct coordinated *coordinator_find(const struct coordinator *c, struct bytes group_id);
+/* NULL when there are too many. */
+struct coordinated *coordinator_make(struct coordinator *c, struct bytes group_id);
+/* Adopts a group. */
+struct coordinated *coordinator_add(struct coordinator *c, struct group *group);
+/* Drops it from memory. */
+void coordinator_forget(struct coordinated *cg);
+/* Drops a group that holds nothing and never was stored. */
+void coordinator_forget_if_void(struct coordinated *cg);
+/* Carries out what a step asked for. */
+void coordinator_execute(struct coordinator *c, struct coordinated *cg);
+
+/* coordinator_store.c: the open entry is begun by the first row, and ended by close. */
+void coordinator_put_offset(struct coordinator *c, struct coordinated *cg, struct bytes topic,
+                            int32_t partition, const struct committed_offset *value);
+/* The rows of a group and its offsets. */
+void coordinator_erase(struct coordinator *c, struct coordinated *cg);
+/* Also takes it from memory; false when there was none. */
+bool coordinator_remove_offset(struct coordinator *c, struct coordinated *cg, struct bytes topic,
+                               int32_t partition);
+void coordinator_remove_topic(struct coordinator *c, struct coordinated *cg, struct bytes topic);
+void coordinator_close_entry(struct coordinator *c);
+/* Writes the rows of dirty groups, unless that is under way already. */
+void coordinator_save(struct coordinator *c);
+/* Sends what is ready. */
+void coordinator_send_ready(struct coordinator *c, enum error result);
+
+/* coordinator_expiry.c */
+void coordinator_cleanup(struct timer *timer, int64_t now_ms);
+
+#endif

@@ -1,0 +1,45 @@
+/* The rows that groups are stored in.
+ *
+ *   'G' group                                the group: state, generation, members
+ *   'O' group 0 topic 0 partition (be32)     one committed offset
+ *
+ * Values begin with a format version (1). A topic name has no zero byte, so the last parts of an
+ * offset's key tell where the group's name ends, whatever is in it. Numbers are big endian, texts
+ * are compact strings as in protocol/writer.h (null stays null):
+ *
+ *   group    version i8, state i8, generation i32, empty since i64 (wall ms), protocol type,
+ * protocol name, leader's member id, members uvarint, then per member: id, instance id, client id,
+ *            client host, session timeout i32, rebalance timeout i32, assignment, protocols
+ * uvarint, per protocol: name, metadata offset   version i8, offset i64, leader epoch i32, commit
+ * time i64 (wall ms), metadata (the rest)
+ *
+ * Members that never were in a generation are not stored: nobody told them that they are in. */
+#ifndef BROKER_GROUPS_COORDINATOR_ROWS_H
+#define BROKER_GROUPS_COORDINATOR_ROWS_H
+
+#include "base/error.h"
+#include "broker/groups/group.h"
+#include "broker/groups/offsets.h"
+
+/* Keys and values are appended to buffers. */
+void group_row_key(struct bytes group_id, struct buffer *key);
+void group_row_value(const struct group *g, struct buffer *value);
+/* The group's name in a key; null when the key is not one of a group. */
+struct bytes group_row_group(struct bytes key);
+/* A fresh group, not resumed yet (group_resume). ERR_CORRUPT, ERR_UNSUPPORTED (newer format). */
+MUST_USE enum error group_from_row(struct bytes key, struct bytes value,
+                                   const struct group_limits *limits, struct group **out);
+
+void offset_row_key(struct bytes group_id, struct bytes topic, int32_t partition,
+                    struct buffer *key);
+void offset_row_value(const struct committed_offset *offset, struct buffer *value);
+
+struct offset_row {
+    struct bytes group_id, topic;
+    int32_t partition;
+    struct committed_offset offset;
+};
+/* Views of the row. ERR_CORRUPT, ERR_UNSUPPORTED. */
+MUST_USE enum error offset_from_row(struct bytes key, struct bytes value, struct offset_row *out);
+
+#endif

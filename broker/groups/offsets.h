@@ -1,0 +1,45 @@
+/* The committed offsets of one group: topic and partition to position. In memory only; the rows are
+ * in coordinator_rows.h. */
+#ifndef BROKER_GROUPS_OFFSETS_H
+#define BROKER_GROUPS_OFFSETS_H
+
+#include "base/map.h"
+
+struct committed_offset {
+    bool is_set;
+    int32_t leader_epoch; /* -1: not told */
+    int64_t offset;
+    int64_t commit_ms;     /* wall time */
+    struct bytes metadata; /* the client's own words, given back as they came */
+};
+
+/* All partitions of one topic; those up to the highest one committed have a place. */
+struct topic_offsets {
+    struct bytes topic;
+    struct committed_offset *partitions;
+    int32_t capacity;
+    size_t count; /* that are set */
+};
+
+struct offsets {
+    struct map topics;
+    size_t count; /* that are set, over all topics */
+};
+
+/* Partition numbers in rows and requests are below this. */
+enum { OFFSETS_PARTITION_MAX = 1 << 20 };
+
+void offsets_free(struct offsets *o);
+/* Copies topic and metadata. 0 <= partition < OFFSETS_PARTITION_MAX. */
+void offsets_set(struct offsets *o, struct bytes topic, int32_t partition,
+                 const struct committed_offset *value);
+/* NULL when nothing is committed. */
+const struct committed_offset *offsets_get(const struct offsets *o, struct bytes topic,
+                                           int32_t partition);
+/* Whether there was one. A topic without offsets goes away: its name must not be used after. */
+bool offsets_remove(struct offsets *o, struct bytes topic, int32_t partition);
+const struct topic_offsets *offsets_of_topic(const struct offsets *o, struct bytes topic);
+/* Walk over the topics: start with *at = 0; NULL at the end. */
+const struct topic_offsets *offsets_next(const struct offsets *o, size_t *at);
+
+#endif
