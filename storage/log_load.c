@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+enum { UNINDEXED_MAX = 1 << 20 }; /* bytes of a segment that may do without an index */
+
 static void add_entry(const struct log *log, const struct segment *segment,
                       struct segment_table *table)
 {
@@ -135,16 +137,30 @@ static enum error find_segments(struct io *io, const char *directory, struct seg
     return error;
 }
 
+/* Indexes of a large closed segment that are missing or not sound would make every read of it slow.
+ * It is no fault of the data if they cannot be written. */
+static void mend_indexes(struct env *env, struct table_entry *entry)
+{
+    if (entry->summary.index_bytes > 0 || entry->view.size < UNINDEXED_MAX)
+        return;
+    struct segment_summary summary;
+    if (segment_rebuild_indexes(&entry->view, env->trace) == ERR_OK &&
+        segment_summarize(&entry->view, &summary) == ERR_OK)
+        entry->summary = summary;
+}
+
 /* Size and summary; the file is closed again, since there may be many. */
 static enum error load_entry(struct env *env, struct table_entry *entry)
 {
     struct io *io = env->io;
-    bool was_open = entry->view.file != NULL;
+    bool was_open = entry->view.file != NULL, closed = entry->view.size < 0;
     enum error error = table_entry_open(io, entry);
     if (error == ERR_OK && entry->view.size < 0)
         error = io->ops->size(io, entry->view.file->file, &entry->view.size);
     if (error == ERR_OK)
         error = segment_summarize(&entry->view, &entry->summary);
+    if (error == ERR_OK && closed)
+        mend_indexes(env, entry);
     if (!was_open) {
         segment_file_unref(entry->view.file);
         entry->view.file = NULL;

@@ -1,16 +1,11 @@
-/* Bringing a log's files in order before it is opened: cutting what lies behind a checkpoint, and
- * making indexes anew. Blocking; nobody else uses the files. */
+/* Bringing a log's files in order before it is opened. Blocking; nobody else uses the files. */
 #include "storage/log_internal.h"
 #include "storage/offset_index.h"
 #include "storage/time_index.h"
 
 #include <stdlib.h>
 
-enum {
-    INDEX_FILE_MAX = 64 << 20, /* one that is larger is not sound */
-    INDEX_INTERVAL = 4096,     /* of indexes made anew */
-    INDEX_GAP_MAX = 4 << 20,   /* this much behind the last entry: the index lost its end */
-};
+enum { INDEX_FILE_MAX = 64 << 20 }; /* one that is larger is not ours */
 
 /* The segment files in a directory, by base offset and then by part. */
 struct found_file {
@@ -193,112 +188,6 @@ enum error log_cut_files(struct env *env, const char *directory, const struct lo
 
 /* --- indexes --- */
 
-static enum error read_index(const struct segment_view *view, enum segment_part part,
-                             struct buffer *out)
-{
-    char *path = segment_path(view->directory, view->base_offset, part);
-    enum error error = io_read_file(view->file->io, path, out);
-    free(path);
-    return error;
-}
-
-/* The end of an index that was cut short is missed only by what lies behind its last entry. */
-static bool reaches_end(const struct segment_view *view, struct bytes entries)
-{
-    struct offset_index_entry last = {view->base_offset, 0};
-    if (entries.size > 0)
-        last = offset_index_decode(entries.data + entries.size - OFFSET_INDEX_ENTRY,
-                                   view->base_offset);
-    return view->size - last.position <= INDEX_GAP_MAX;
-}
-
-/* Both files are there, their entries rise, and the last ones say what the batches say. */
-static enum error indexes_are_sound(const struct segment_view *view, bool *sound)
-{
-    struct buffer offsets, times;
-    struct segment_summary summary;
-    buffer_init(&offsets, INDEX_FILE_MAX);
-    buffer_init(&times, INDEX_FILE_MAX);
-    *sound = false;
-    enum error error = read_index(view, SEGMENT_INDEX, &offsets);
-    if (error == ERR_OK)
-        error = read_index(view, SEGMENT_TIME_INDEX, &times);
-    if (error == ERR_OK &&
-        offset_index_is_sound(buffer_view(&offsets), view->base_offset, view->next_offset,
-                              view->size) &&
-        time_index_is_sound(buffer_view(&times), view->base_offset, view->next_offset) &&
-        reaches_end(view, buffer_view(&offsets))) {
-        error = segment_summarize(view, &summary); /* damaged batches may well be indexed */
-        *sound = (error == ERR_OK || error == ERR_CORRUPT) &&
-                 summary.index_bytes == (int64_t)offsets.size &&
-                 summary.time_index_bytes == (int64_t)times.size;
-    }
-    buffer_free(&offsets);
-    buffer_free(&times);
-    return error == ERR_NOT_FOUND || error == ERR_TOO_LARGE || error == ERR_CORRUPT ? ERR_OK
-                                                                                    : error;
-}
-
-static void add_time_entry(const struct segment_view *view, struct segment_summary *s,
-                           struct buffer *times)
-{
-    if (s->max_timestamp <= s->time_index_last)
-        return;
-    s->time_index_last = s->max_timestamp;
-    time_index_append(times, view->base_offset,
-                      (struct time_index_entry){s->max_timestamp, s->max_timestamp_offset});
-}
-
-static enum error write_index(const struct segment_view *view, enum segment_part part,
-                              const struct buffer *entries)
-{
-    char *path = segment_path(view->directory, view->base_offset, part);
-    enum error error = entries->overflowed
-                           ? ERR_TOO_LARGE
-                           : io_replace_file(view->file->io, path, buffer_view(entries));
-    free(path);
-    return error;
-}
-
-/* From the batch headers, as appending would have made them. Damage ends the index: what lies
- * behind is found no faster than without. */
-static enum error rebuild(struct env *env, const struct segment_view *view)
-{
-    struct buffer offsets, times;
-    struct segment_summary summary;
-    struct segment_scan scan;
-    int64_t since = 0;
-    buffer_init(&offsets, INDEX_FILE_MAX);
-    buffer_init(&times, INDEX_FILE_MAX);
-    segment_summary_init(&summary);
-    segment_scan_init(&scan, view->file, 0, view->size, view->base_offset);
-    while (segment_scan_next(&scan)) {
-        int64_t last_offset = scan.next_offset - 1;
-        segment_summary_add(&summary, scan.header.max_timestamp, last_offset);
-        if (since > INDEX_INTERVAL) {
-            offset_index_append(&offsets, view->base_offset,
-                                (struct offset_index_entry){last_offset, scan.batch_position});
-            add_time_entry(view, &summary, &times);
-            since = 0;
-        }
-        since += (int64_t)scan.batch_size;
-    }
-    add_time_entry(view, &summary, &times);
-    enum error error = scan.error == ERR_CORRUPT ? ERR_OK : scan.error;
-    if (scan.error == ERR_CORRUPT)
-        trace_log(env->trace, TRACE_ERROR, "segment is damaged",
-                  F_STRING("directory", view->directory), F_INT("base_offset", view->base_offset),
-                  F_INT("position", scan.position));
-    segment_scan_free(&scan);
-    if (error == ERR_OK)
-        error = write_index(view, SEGMENT_INDEX, &offsets);
-    if (error == ERR_OK)
-        error = write_index(view, SEGMENT_TIME_INDEX, &times);
-    buffer_free(&offsets);
-    buffer_free(&times);
-    return error;
-}
-
 static enum error check_segment(struct env *env, struct segment_view *view)
 {
     struct io *io = env->io;
@@ -306,16 +195,10 @@ static enum error check_segment(struct env *env, struct segment_view *view)
         segment_file_open(io, view->directory, view->base_offset, IO_READ, &view->file);
     if (error != ERR_OK)
         return error;
-    bool sound = false;
     if (view->size < 0)
         error = io->ops->size(io, view->file->file, &view->size);
     if (error == ERR_OK)
-        error = indexes_are_sound(view, &sound);
-    if (error == ERR_OK && !sound) {
-        trace_log(env->trace, TRACE_WARN, "index made anew", F_STRING("directory", view->directory),
-                  F_INT("base_offset", view->base_offset));
-        error = rebuild(env, view);
-    }
+        error = segment_check_indexes(view, env->trace);
     segment_file_unref(view->file);
     return error;
 }

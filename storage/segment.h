@@ -45,7 +45,8 @@ struct segment_scan {
     struct batch_header header; /* of the present batch */
     int64_t batch_position;
     size_t batch_size;
-    enum error error; /* ERR_CORRUPT: header or length are not those of the batch that must be here */
+    enum error
+        error; /* ERR_CORRUPT: header or length are not those of the batch that must be here */
     uint8_t *chunk;
     int64_t chunk_position;
     size_t chunk_size;
@@ -56,7 +57,8 @@ void segment_scan_init(struct segment_scan *scan, struct segment_file *file, int
 bool segment_scan_next(struct segment_scan *scan);
 /* Reads the present batch and compares its checksum: ERR_CORRUPT. */
 MUST_USE enum error segment_scan_check(struct segment_scan *scan);
-/* Appends the present batch to `out`, checked: ERR_CORRUPT, ERR_TOO_LARGE (the buffer's maximum). */
+/* Appends the present batch to `out`, checked: ERR_CORRUPT, ERR_TOO_LARGE (the buffer's maximum).
+ */
 MUST_USE enum error segment_scan_read(struct segment_scan *scan, struct buffer *out);
 void segment_scan_free(struct segment_scan *scan);
 
@@ -99,5 +101,11 @@ void segment_summary_add(struct segment_summary *s, int64_t max_timestamp, int64
  * headers when an index is not sound (then index bytes are 0). ERR_CORRUPT: the batches do not fill
  * the segment; *out says what could be read. */
 MUST_USE enum error segment_summarize(const struct segment_view *view, struct segment_summary *out);
+
+/* Makes both index files anew from the batch headers; each replaces the old file at once, so
+ * readers see one or the other. Not for a segment that a flush may extend. */
+MUST_USE enum error segment_rebuild_indexes(const struct segment_view *view, struct trace *trace);
+/* The same if one is missing, or its entries are not in order or do not fit the batches. */
+MUST_USE enum error segment_check_indexes(const struct segment_view *view, struct trace *trace);
 
 #endif

@@ -431,6 +431,31 @@ TEST(reading_needs_no_index)
     drop(f);
 }
 
+TEST(lost_indexes_of_a_large_closed_segment_are_made_anew_when_it_is_found)
+{
+    struct log_world w;
+    log_world_init(&w);
+    w.config.segment_bytes = 2 << 20;
+    log_world_open(&w, (struct log_state){0});
+    for (int i = 0; i < 30; i++)
+        log_world_append(&w, (struct batch_spec){.count = 1, .timestamp = i, .value_size = 99000});
+    log_world_flush(&w);
+    char *index = segment_path(w.directory, 0, SEGMENT_INDEX);
+    char *times = segment_path(w.directory, 0, SEGMENT_TIME_INDEX);
+    int64_t index_size = file_size(index), times_size = file_size(times);
+    EXPECT(index_size > 0 && times_size > 0);
+    EXPECT_INT(w.env.io->ops->unlink(w.env.io, index), ERR_OK);
+    file_write_at(times, times_size - 4, "lost", 4);
+    log_world_open(&w, log_state(w.log));
+    log_world_load(&w);
+    EXPECT_INT(file_size(index), index_size);
+    EXPECT_INT(file_size(times), times_size);
+    EXPECT_INT(log_world_time(&w, 7, 30).offset, 7);
+    free(index);
+    free(times);
+    log_world_close(&w);
+}
+
 TEST(a_missing_segment_is_an_error_for_its_offsets_alone)
 {
     struct filled_log *f = fill(2000);
