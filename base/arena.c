@@ -46,6 +46,19 @@ void arena_reset(struct arena *a)
     *a = (struct arena){.max = a->max, .blocks = keep};
 }
 
+/* Behind the newest block, which goes on serving allocations. */
+void arena_take(struct arena *a, struct arena *from)
+{
+    struct arena_block **end = a->blocks ? &a->blocks->next : &a->blocks;
+    struct arena_block *rest = *end;
+    *end = from->blocks;
+    while (*end)
+        end = &(*end)->next;
+    *end = rest;
+    a->used += from->used;
+    arena_init(from, from->max);
+}
+
 static void add_block(struct arena *a, size_t need)
 {
     size_t size = a->blocks ? MIN(a->blocks->size * 2, (size_t)LARGEST_BLOCK) : FIRST_BLOCK;

@@ -55,7 +55,8 @@ static enum codec codec_of(enum topic_compression type)
 static bool wants_other_codec(const struct partition *p, const struct batch_header *h)
 {
     enum topic_compression type = (enum topic_compression)p->settings.compression_type;
-    return type != COMPRESSION_PRODUCER && (int)codec_of(type) != (h->attributes & BATCH_CODEC_MASK);
+    return type != COMPRESSION_PRODUCER &&
+           (int)codec_of(type) != (h->attributes & BATCH_CODEC_MASK);
 }
 
 /* The same batch in the topic's codec, in a buffer of its own; NULL when it cannot be made. */

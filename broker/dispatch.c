@@ -7,7 +7,20 @@
 
 /* One row per API that is built, in the order of the keys; what has no row is not advertised. */
 static const struct handler handlers[] = {
+    {API_PRODUCE, ON_ARRIVAL, NULL, produce_handle},
+    {API_FETCH, ON_ARRIVAL, NULL, fetch_handle},
+    {API_LIST_OFFSETS, ON_ARRIVAL, NULL, list_offsets_handle},
+    {API_METADATA, ON_ARRIVAL, NULL, metadata_handle},
     {API_API_VERSIONS, ON_ARRIVAL, NULL, api_versions_handle},
+    {API_CREATE_TOPICS, ON_CONTROLLER, NULL, create_topics_handle},
+    {API_DELETE_TOPICS, ON_CONTROLLER, NULL, delete_topics_handle},
+    {API_INIT_PRODUCER_ID, ON_CONTROLLER, NULL, init_producer_id_handle},
+    {API_OFFSET_FOR_LEADER_EPOCH, ON_ARRIVAL, NULL, offset_for_leader_epoch_handle},
+    {API_DESCRIBE_CONFIGS, ON_ARRIVAL, NULL, describe_configs_handle},
+    {API_ALTER_CONFIGS, ON_CONTROLLER, NULL, alter_configs_handle},
+    {API_CREATE_PARTITIONS, ON_CONTROLLER, NULL, create_partitions_handle},
+    {API_INCREMENTAL_ALTER_CONFIGS, ON_CONTROLLER, NULL, incremental_alter_configs_handle},
+    {API_DESCRIBE_CLUSTER, ON_ARRIVAL, NULL, describe_cluster_handle},
 };
 
 /* Decoded structures of one request may take this many times the frame's own bytes, and at least

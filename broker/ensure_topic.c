@@ -35,10 +35,10 @@ static void changed(struct change *change, enum error result)
 static void apply(struct change *change, struct controller *controller)
 {
     struct ensuring *e = CONTAINER_OF(change, struct ensuring, change);
-    const struct catalog *catalog = controller_catalog(controller);
-    if (catalog_by_name(catalog, e->topic->name))
+    const struct catalog_draft *catalog = controller_draft(controller);
+    if (catalog_draft_by_name(catalog, e->topic->name))
         return;
-    if (topic_name_fault(e->topic->name) || catalog_collision(catalog, e->topic->name))
+    if (topic_name_fault(e->topic->name) || catalog_draft_collision(catalog, e->topic->name))
         e->result = ERR_INVALID;
     else
         controller_put_topic(controller, e->topic);

@@ -46,9 +46,9 @@ struct fetch_part {
     struct scatter_part *part;
     struct fetch *fetch;
     enum fetch_part_state state;
-    uint32_t at;       /* first pass: index into part->items */
+    uint32_t at; /* first pass: index into part->items */
     size_t bytes, error_count;
-    size_t known_bytes; /* at home: what the part had when it was last there */
+    size_t known_bytes;                   /* at home: what the part had when it was last there */
     void (*go_on)(struct fetch_part *fp); /* after a job */
     struct log_read_job job;
     struct fetch_item *job_item;

@@ -148,8 +148,7 @@ bool fetch_read_item(struct fetch_part *fp, struct fetch_item *item)
     if (item->offset >= item->high_watermark || (limit == 0 && !first))
         return true;
     struct log_slice *slice = NULL;
-    enum error error =
-        log_read(p->log, item->offset, item->high_watermark, limit, first, &slice);
+    enum error error = log_read(p->log, item->offset, item->high_watermark, limit, first, &slice);
     if (error == ERR_BUSY) {
         read_by_job(fp, item, p, limit, first);
         return false;

@@ -114,7 +114,8 @@ void fetch_session_advance(struct fetch_sessions *s, struct fetch_session *sessi
 /* The key's bytes in `out`; 0 for a name that no topic can have. */
 static size_t make_key(const struct fetch_target *t, uint8_t out[KEY_MAX])
 {
-    struct bytes topic = bytes_is_null(t->name) ? bytes_of(t->id.bytes, sizeof t->id.bytes) : t->name;
+    struct bytes topic =
+        bytes_is_null(t->name) ? bytes_of(t->id.bytes, sizeof t->id.bytes) : t->name;
     if (topic.size + 4 > KEY_MAX)
         return 0;
     if (topic.size > 0)

@@ -5,9 +5,9 @@
  * says which shard it lives on (id modulo the number of shards). The epoch counts the requests; a
  * wrong one means that request and answer went apart, and the client starts again.
  *
- * Bounds: `slots` sessions, SESSION_PARTITIONS_MAX partitions of all sessions together. When no slot
- * is free, only a session unused for two minutes makes place. Nobody gets an error for that: the
- * fetch is answered without a session. Owner: one shard. */
+ * Bounds: `slots` sessions, SESSION_PARTITIONS_MAX partitions of all sessions together. When no
+ * slot is free, only a session unused for two minutes makes place. Nobody gets an error for that:
+ * the fetch is answered without a session. Owner: one shard. */
 #ifndef BROKER_FETCH_SESSION_H
 #define BROKER_FETCH_SESSION_H
 
@@ -30,7 +30,7 @@ struct fetch_target {
 };
 
 struct fetch_session_partition {
-    struct list_node node; /* in the session's order: who was served last comes last */
+    struct list_node node;      /* in the session's order: who was served last comes last */
     struct fetch_target target; /* its name lies in `key` */
     int64_t fetch_offset;
     int32_t max_bytes, leader_epoch;
@@ -41,7 +41,7 @@ struct fetch_session_partition {
 
 struct fetch_session {
     struct list_node used; /* in order of last use */
-    int32_t id, epoch; /* of the request that is expected next */
+    int32_t id, epoch;     /* of the request that is expected next */
     uint64_t map_key;
     uint64_t serial; /* never the same for two sessions */
     bool by_id;

@@ -167,7 +167,7 @@ static void log_moved(void *context, struct log *log)
         runner_partition_moved(shard, p);
 }
 
-void partitions_open(struct shard *shard)
+void partitions_start(struct shard *shard)
 {
     shard->waits = fetch_waits_create(shard);
     shard->upkeep = upkeep_create(shard);
@@ -185,7 +185,7 @@ static bool forget(void *context, void *value)
     return true;
 }
 
-void partitions_close(struct shard *shard)
+void partitions_stop(struct shard *shard)
 {
     map_remove_if(&shard->partitions, forget, shard);
     upkeep_free(shard->upkeep);

@@ -1,8 +1,8 @@
 /* A partition as its shard sees it: the log, its topic's settings, who waits for it.
  *
- * Partitions come and go with catalog snapshots (partitions_apply_catalog). One that a handler's job
- * still reads (`jobs`) is out of the shard's map at once when its topic is deleted, but lives until
- * the last job is back. */
+ * Partitions come and go with catalog snapshots (partitions_apply_catalog). One that a handler's
+ * job still reads (`jobs`) is out of the shard's map at once when its topic is deleted, but lives
+ * until the last job is back. */
 #ifndef BROKER_PARTITION_H
 #define BROKER_PARTITION_H
 
@@ -10,7 +10,7 @@
 #include "broker/topic_settings.h"
 
 struct partition {
-    uint8_t key[20]; /* topic id + partition, big endian: the key in shard->partitions */
+    uint8_t key[20];     /* topic id + partition, big endian: the key in shard->partitions */
     struct topic *topic; /* reference to the newest version this shard was sent */
     int32_t index;
     struct log *log;
@@ -19,8 +19,8 @@ struct partition {
     struct list tasks; /* runner.h: tasks that read it */
     int64_t last_append_ms;
     struct list_node upkeep; /* in the ring that upkeep.h walks */
-    int32_t jobs; /* of handlers, on its log: partition_hold, partition_release */
-    bool deleted; /* dropped while jobs still run on its log */
+    int32_t jobs;            /* of handlers, on its log: partition_hold, partition_release */
+    bool deleted;            /* dropped while jobs still run on its log */
 };
 
 enum { LEADER_EPOCH = 0 }; /* one node leads all: the epoch never changes */
@@ -43,9 +43,9 @@ void partitions_apply_catalog(struct shard *shard, struct catalog *catalog);
 
 /* Makes the shard ready to hold partitions: its waits, its upkeep, the store's callback. Store,
  * timers and settings must be there. */
-void partitions_open(struct shard *shard);
-/* Drops everything of partitions_open and all partitions, their logs stay with the store. No job
+void partitions_start(struct shard *shard);
+/* Drops everything of partitions_start and all partitions, their logs stay with the store. No job
  * may be running. */
-void partitions_close(struct shard *shard);
+void partitions_stop(struct shard *shard);
 
 #endif

@@ -125,9 +125,9 @@ void scatter_run(struct scatter *s, void (*work)(struct scatter_part *part))
     scatter_release(s);
 }
 
-void scatter_free(struct scatter *s)
+void scatter_end(struct scatter *s, struct arena *arena)
 {
     ASSERT(s->away == 0);
     for (int i = 0; i < s->part_count; i++)
-        arena_free(&s->parts[i].arena);
+        arena_take(arena, &s->parts[i].arena);
 }

@@ -3,12 +3,12 @@
  * Items are numbered by the caller and live in memory of the request, prepared on its home shard; a
  * part is the items of one shard. A part's work may read everything, and writes only its own items
  * and its own arena, so parts run at the same time without locks. At home everything is seen again:
- * the mail carries it. Where all items belong to the home shard, nothing is mailed: the work runs at
- * once, and `gathered` may be called before scatter_run returns.
+ * the mail carries it. Where all items belong to the home shard, nothing is mailed: the work runs
+ * at once, and `gathered` may be called before scatter_run returns.
  *
  *   scatter_init -> scatter_run -> work() on each shard -> scatter_part_done -> gathered() at home
  *
- * A gathered scatter may run again (another round), or be freed by scatter_free. */
+ * A gathered scatter may run again (another round), or be ended by scatter_end. */
 #ifndef BROKER_SCATTER_H
 #define BROKER_SCATTER_H
 
@@ -54,7 +54,8 @@ void scatter_part_done(struct scatter_part *part);
 /* Keeps `gathered` from being called until the release. At home. */
 void scatter_hold(struct scatter *s);
 void scatter_release(struct scatter *s);
-/* The parts' arenas; nothing may be away. */
-void scatter_free(struct scatter *s);
+/* Ends it: what lies in the parts' arenas moves to `arena`, usually the request's, so that it lives
+ * until the reply is made. Nothing may be away. */
+void scatter_end(struct scatter *s, struct arena *arena);
 
 #endif

@@ -9,23 +9,25 @@
 #define LARGEST INT64_MAX
 #define LARGEST_TEXT "9223372036854775807"
 #define FIELD(member) offsetof(struct topic_settings, member)
-#define ROW(key, type, member, initial, low, high, choices, broker_key, sentence)                  \
-    {key,  type,  FIELD(member), low,      high,       initial, choices,                           \
-     true, false, sentence,      broker_key, NULL}
-#define INT(key, member, initial, low, high, broker_key, sentence)                                 \
+#define ROW(key, type, member, initial, low, high, choices, broker_key, sentence)                 \
+    {                                                                                             \
+        key, type, FIELD(member), low, high, initial, choices, true, false, sentence, broker_key, \
+            NULL                                                                                  \
+    }
+#define INT(key, member, initial, low, high, broker_key, sentence) \
     ROW(key, SETTING_INT, member, initial, low, high, NULL, broker_key, sentence)
-#define SIZE(key, member, initial, low, high, broker_key, sentence)                                \
+#define SIZE(key, member, initial, low, high, broker_key, sentence) \
     ROW(key, SETTING_SIZE, member, initial, low, high, NULL, broker_key, sentence)
-#define TIME(key, member, initial, low, broker_key, sentence)                                      \
+#define TIME(key, member, initial, low, broker_key, sentence) \
     ROW(key, SETTING_DURATION, member, initial, low, LARGEST, NULL, broker_key, sentence)
-#define BOOL(key, member, broker_key, sentence)                                                    \
+#define BOOL(key, member, broker_key, sentence) \
     ROW(key, SETTING_BOOL, member, "false", 0, 0, NULL, broker_key, sentence)
-#define CHOICE(key, type, member, initial, choices, broker_key, sentence)                          \
+#define CHOICE(key, type, member, initial, choices, broker_key, sentence) \
     ROW(key, type, member, initial, 0, 0, choices, broker_key, sentence)
 
 static const char *const policies[] = {"compact", "delete", NULL};
 static const char *const timestamp_types[] = {"CreateTime", "LogAppendTime", NULL};
-static const char *const codecs[] = {"uncompressed", "zstd", "lz4",      "snappy",
+static const char *const codecs[] = {"uncompressed", "zstd",     "lz4", "snappy",
                                      "gzip",         "producer", NULL};
 
 const struct setting topic_setting_table[] = {
@@ -82,7 +84,8 @@ const struct setting topic_setting_table[] = {
          "stored for tools; there is no remote storage"),
     BOOL("remote.log.delete.on.disable", remote_delete_on_disable, NULL,
          "stored for tools; there is no remote storage"),
-    BOOL("remote.storage.enable", remote_storage, NULL, "must be false: there is no remote storage"),
+    BOOL("remote.storage.enable", remote_storage, NULL,
+         "must be false: there is no remote storage"),
     SIZE("retention.bytes", retention_bytes, "-1", -1, LARGEST, "log.retention.bytes",
          "keep so many bytes of each partition, whole segments; -1: no limit"),
     TIME("retention.ms", retention_ms, "604800000", -1, "log.retention.ms",

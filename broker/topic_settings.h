@@ -48,8 +48,9 @@ extern const struct setting topic_setting_table[];
 const struct setting *topic_setting_broker_row(const struct setting *row,
                                                const struct settings *broker);
 
-/* The effective settings of a topic: its overrides over the broker's defaults over Kafka's. Overrides
- * in the catalog were checked when they were set. `topic` may be NULL: the defaults alone. */
+/* The effective settings of a topic: its overrides over the broker's defaults over Kafka's.
+ * Overrides in the catalog were checked when they were set. `topic` may be NULL: the defaults
+ * alone. */
 void topic_settings_load(struct topic_settings *out, const struct settings *broker,
                          const struct topic *topic);
 void topic_settings_copy(struct topic_settings *out, const struct topic_settings *from);

@@ -110,8 +110,8 @@ static void tend(struct upkeep *u, struct partition *p)
 
 static void set_timer(struct upkeep *u, size_t tended)
 {
-    int64_t round = MIN(u->shard->broker->settings->retention_check_interval_ms,
-                        (int64_t)LONGEST_ROUND_MS);
+    int64_t round =
+        MIN(u->shard->broker->settings->retention_check_interval_ms, (int64_t)LONGEST_ROUND_MS);
     int64_t pause = round;
     if (u->count > tended)
         pause = round * (int64_t)tended / (int64_t)u->count;

@@ -75,7 +75,8 @@ static void run_due(struct timer *timer, int64_t now_ms)
 
 void waits_moved(struct shard *shard, struct partition *partition)
 {
-    LIST_FOR_EACH_SAFE (node, &partition->waits) {
+    LIST_FOR_EACH_SAFE(node, &partition->waits)
+    {
         struct partition_wait *wait = CONTAINER_OF(node, struct partition_wait, node);
         wait->wake(wait, shard, false);
     }
@@ -98,8 +99,8 @@ struct fetch_waits *fetch_waits_create(struct shard *shard)
     list_init(&w->parked);
     int32_t shards = shard->broker->shard_count;
     int64_t slots = shard->broker->settings->fetch_session_slots;
-    w->sessions = fetch_sessions_create(
-        shard->env->random, (size_t)((slots + shards - 1) / shards), shard->id, shards);
+    w->sessions = fetch_sessions_create(shard->env->random, (size_t)((slots + shards - 1) / shards),
+                                        shard->id, shards);
     return w;
 }
 

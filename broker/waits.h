@@ -14,7 +14,8 @@
 struct partition_wait {
     struct list_node node; /* in partition->waits while registered */
     /* New records are durable, or (deleted) the partition is going: then the wait is out of the
-     * list already. Must not read or reply here: several partitions may move one after the other. */
+     * list already. Must not read or reply here: several partitions may move one after the other.
+     */
     void (*wake)(struct partition_wait *wait, struct shard *shard, bool deleted);
 };
 

@@ -108,6 +108,7 @@ struct batch_rules {
     bool keys_required;   /* a compacted topic */
     bool zstd_allowed;    /* Produce v7 and later */
     bool log_append_time; /* the topic's message.timestamp.type */
+    int32_t *bad_record;  /* may be NULL: gets the index of the record at fault, if one is */
 };
 /* Checks one whole batch. `true_max_timestamp` gets the largest record timestamp. Uncompressed
  * batches are walked without any allocation; compressed ones are decompressed into `scratch`

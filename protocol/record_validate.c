@@ -121,11 +121,18 @@ static bool headers_are_right(const struct wire_record *r)
     return at == end;
 }
 
+static void note_bad_record(const struct batch_rules *rules, int32_t index)
+{
+    if (rules->bad_record)
+        *rules->bad_record = index;
+}
+
 /* Says what is wrong with a record, apart from the loop that found it. */
 static enum batch_fault explain_record(int32_t index, const struct wire_record *r,
                                        int64_t timestamp, const struct time_range *times,
                                        const struct batch_rules *rules, struct message *message)
 {
+    note_bad_record(rules, index);
     if (r->offset_delta != index) {
         message_set(message, "record %d has offset delta %" PRId64, index, r->offset_delta);
         return BATCH_INVALID;
@@ -157,6 +164,7 @@ static enum batch_fault check_records(const struct batch_header *h, struct bytes
         struct wire_record r;
         at = wire_record_read(at, end, &r);
         if (at == NULL) {
+            note_bad_record(rules, i);
             message_set(message, "the lengths of record %d of %d do not add up", i,
                         h->record_count);
             return BATCH_INVALID;

@@ -86,8 +86,10 @@ static void items_of_request(struct fetch *fetch, const struct fetch_request *in
 static void items_of_session(struct fetch *fetch, struct fetch_session *session)
 {
     fetch->items = request_alloc(fetch->request, session->partitions.count, sizeof *fetch->items);
-    LIST_FOR_EACH (node, &session->order) {
-        struct fetch_session_partition *p = CONTAINER_OF(node, struct fetch_session_partition, node);
+    LIST_FOR_EACH(node, &session->order)
+    {
+        struct fetch_session_partition *p =
+            CONTAINER_OF(node, struct fetch_session_partition, node);
         struct fetch_item *item = &fetch->items[fetch->count++];
         *item = (struct fetch_item){
             .target = p->target,
@@ -241,8 +243,7 @@ static void fill_response(struct fetch *fetch, struct fetch_session *session, bo
     struct arena *arena = &fetch->request->arena;
     struct fetch_response_responses *topic = NULL;
     struct fetch_target last = {0};
-    response->responses =
-        schema_array(&fetch_response_responses_schema, fetch->count, arena);
+    response->responses = schema_array(&fetch_response_responses_schema, fetch->count, arena);
     struct fetch_response_responses_partitions *partitions =
         schema_array(&fetch_response_responses_partitions_schema, fetch->count, arena);
     for (uint32_t i = 0; i < fetch->count; i++) {
@@ -274,7 +275,7 @@ static void answer(struct fetch *fetch)
     /* A session that ended meanwhile: the next request of the client will find that out. */
     response.session_id = session ? session->id : fetch->session_id;
     fill_response(fetch, session, only_news, &response);
-    scatter_free(&fetch->scatter);
+    scatter_end(&fetch->scatter, &fetch->request->arena);
     request_reply(fetch->request, &response);
 }
 

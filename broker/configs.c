@@ -1,0 +1,143 @@
+#include "broker/configs.h"
+
+#include "broker/settings.h"
+#include "broker/topic_settings.h"
+#include "processors/topology.h"
+
+static int8_t type_of(const struct setting *row)
+{
+    if (row->secret)
+        return CONFIG_PASSWORD;
+    switch (row->type) {
+    case SETTING_BOOL:
+        return CONFIG_BOOLEAN;
+    case SETTING_DOUBLE:
+        return CONFIG_DOUBLE;
+    case SETTING_LIST:
+        return CONFIG_LIST;
+    case SETTING_INT:
+    case SETTING_SIZE:
+    case SETTING_DURATION:
+        return row->maximum <= INT32_MAX ? CONFIG_INT : CONFIG_LONG;
+    default:
+        return CONFIG_STRING;
+    }
+}
+
+enum { VALUE_MAX = 1 << 20 };
+
+/* The value as text; null for a secret. */
+static struct bytes format(const struct setting *row, const void *values, struct arena *arena)
+{
+    if (row->secret)
+        return BYTES_NULL;
+    struct buffer text;
+    buffer_init(&text, VALUE_MAX);
+    setting_format(row, values, &text);
+    struct bytes copy = arena_copy(arena, buffer_view(&text));
+    buffer_free(&text);
+    return copy;
+}
+
+static void add_synonym(struct config_entry *e, const char *name, struct bytes value, int8_t source)
+{
+    ASSERT(e->synonym_count < CONFIG_SYNONYMS_MAX);
+    e->synonyms[e->synonym_count++] = (struct config_synonym){bytes_string(name), value, source};
+}
+
+/* What the broker says for a row: its own setting if one was given, then the built-in default. */
+static void add_broker_synonyms(struct config_entry *e, const struct setting *row,
+                                const struct settings *broker, struct arena *arena)
+{
+    struct bytes initial = row->secret ? BYTES_NULL : bytes_string(row->initial);
+    if (settings_is_explicit(broker, row->key))
+        add_synonym(e, row->key, format(row, broker, arena), CONFIG_OF_STATIC_BROKER);
+    add_synonym(e, row->key, initial, CONFIG_DEFAULT);
+}
+
+static struct config_entry entry_of(const struct setting *row)
+{
+    return (struct config_entry){
+        .name = bytes_string(row->key),
+        .documentation = bytes_string(row->sentence),
+        .type = type_of(row),
+        .is_sensitive = row->secret,
+        .read_only = !row->dynamic,
+    };
+}
+
+static void describe_topic_row(const struct setting *row, const struct settings *broker,
+                               const struct topic *topic, const struct topic_settings *effective,
+                               struct arena *arena, struct config_entry *e)
+{
+    const struct setting *from = topic_setting_broker_row(row, broker);
+    struct bytes own = topic_config_get(topic, bytes_string(row->key));
+    *e = entry_of(row);
+    if (!bytes_is_null(own))
+        add_synonym(e, row->key, own, CONFIG_OF_TOPIC);
+    if (from)
+        add_broker_synonyms(e, from, broker, arena);
+    else
+        add_synonym(e, row->key, bytes_string(row->initial), CONFIG_DEFAULT);
+    e->value = format(row, effective, arena);
+    e->source = e->synonyms[0].source;
+}
+
+static struct config_entry processor_entry(const struct topic_config *config)
+{
+    struct config_entry e = {
+        .name = config->name,
+        .value = config->value,
+        .documentation = BYTES_LITERAL("a parameter of a processor on this topic"),
+        .source = CONFIG_OF_TOPIC,
+        .type = CONFIG_STRING,
+    };
+    e.synonyms[e.synonym_count++] =
+        (struct config_synonym){config->name, config->value, CONFIG_OF_TOPIC};
+    return e;
+}
+
+static size_t count_rows(const struct setting *table)
+{
+    size_t count = 0;
+    while (table[count].key)
+        count++;
+    return count;
+}
+
+size_t topic_config_entries(const struct settings *broker, const struct topic *topic,
+                            struct arena *arena, struct config_entry **out)
+{
+    struct topic_settings effective;
+    size_t count = 0, rows = count_rows(topic_setting_table);
+    struct config_entry *entries = arena_array(arena, rows + topic->config_count, sizeof *entries);
+    topic_settings_load(&effective, broker, topic);
+    for (const struct setting *row = topic_setting_table; row->key; row++)
+        describe_topic_row(row, broker, topic, &effective, arena, &entries[count++]);
+    topic_settings_free(&effective);
+    for (size_t i = 0; i < topic->config_count; i++) {
+        if (topology_is_processor_key(topic->configs[i].name))
+            entries[count++] = processor_entry(&topic->configs[i]);
+    }
+    *out = entries;
+    return count;
+}
+
+size_t broker_config_entries(const struct settings *broker, struct arena *arena,
+                             struct config_entry **out)
+{
+    size_t count = 0;
+    struct config_entry *entries =
+        arena_array(arena, count_rows(broker_setting_table), sizeof *entries);
+    for (const struct setting *row = broker_setting_table; row->key; row++) {
+        if (row->type == SETTING_IGNORED)
+            continue;
+        struct config_entry *e = &entries[count++];
+        *e = entry_of(row);
+        add_broker_synonyms(e, row, broker, arena);
+        e->value = format(row, broker, arena);
+        e->source = e->synonyms[0].source;
+    }
+    *out = entries;
+    return count;
+}

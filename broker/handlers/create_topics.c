@@ -1,0 +1,150 @@
+/* CreateTopics: one change of the catalog for all topics of the request. The answer leaves when
+ * their partitions are open everywhere. */
+#include "broker/broker.h"
+#include "broker/configs.h"
+#include "broker/handlers/handlers.h"
+#include "broker/repeats.h"
+#include "broker/request.h"
+#include "broker/topic_change.h"
+#include "protocol/messages.h"
+
+struct create_topics {
+    struct change change;
+    struct request *request;
+    struct shard *shard;
+    bool *repeats; /* beside the request's topics */
+    bool excessive;
+    struct create_topics_response response;
+};
+
+enum {
+    DEFAULTS_SINCE_VERSION = 4,
+    CONFIGS_SINCE_VERSION = 5,
+    PARTITIONS_MAX = 10000, /* of one request, as Kafka has it */
+};
+
+static struct topic_spec spec_of(const struct create_topics_request_topics *in, struct arena *arena)
+{
+    struct topic_assignment *assignments =
+        arena_array(arena, (size_t)in->assignments_count, sizeof *assignments);
+    struct topic_config *configs = arena_array(arena, (size_t)in->configs_count, sizeof *configs);
+    for (int32_t i = 0; i < in->assignments_count; i++)
+        assignments[i] = (struct topic_assignment){in->assignments[i].partition_index,
+                                                   in->assignments[i].broker_ids,
+                                                   in->assignments[i].broker_ids_count};
+    for (int32_t i = 0; i < in->configs_count; i++)
+        configs[i] = (struct topic_config){in->configs[i].name, in->configs[i].value};
+    return (struct topic_spec){
+        .name = in->name,
+        .partitions = in->num_partitions,
+        .replication_factor = in->replication_factor,
+        .assignments = assignments,
+        .assignment_count = in->assignments_count,
+        .configs = configs,
+        .config_count = (size_t)in->configs_count,
+    };
+}
+
+static void describe(struct create_topics *ct, const struct topic *topic,
+                     struct create_topics_response_topics *out)
+{
+    struct config_entry *entries;
+    struct arena *arena = &ct->request->arena;
+    const struct create_topics_request *in = ct->request->body;
+    if (!in->validate_only)
+        out->topic_id = topic->id;
+    out->num_partitions = topic->partitions;
+    out->replication_factor = 1;
+    if (ct->request->header.api_version < CONFIGS_SINCE_VERSION)
+        return;
+    size_t count = topic_config_entries(ct->shard->broker->settings, topic, arena, &entries);
+    out->configs = schema_array(&create_topics_response_topics_configs_schema, count, arena);
+    out->configs_count = (int32_t)count;
+    for (size_t i = 0; i < count; i++) {
+        out->configs[i].name = entries[i].name;
+        /* The topic's own memory does not last until the answer. */
+        out->configs[i].value = arena_copy(arena, entries[i].value);
+        out->configs[i].read_only = entries[i].read_only;
+        out->configs[i].config_source = entries[i].source;
+        out->configs[i].is_sensitive = entries[i].is_sensitive;
+        if (entries[i].source == CONFIG_OF_TOPIC)
+            out->configs[i].name = arena_copy(arena, entries[i].name);
+    }
+}
+
+static struct verdict create(struct create_topics *ct, struct controller *c, int32_t index,
+                             struct topic **made)
+{
+    const struct create_topics_request *in = ct->request->body;
+    struct arena *arena = &ct->request->arena;
+    const struct topic_spec spec = spec_of(&in->topics[index], arena);
+    if (ct->excessive)
+        return (struct verdict){KAFKA_POLICY_VIOLATION,
+                                "Excessively large number of partitions per request."};
+    if (ct->repeats[index])
+        return (struct verdict){KAFKA_INVALID_REQUEST, "Duplicate topic name."};
+    if (ct->request->header.api_version < DEFAULTS_SINCE_VERSION && spec.assignment_count == 0) {
+        if (spec.partitions == -1)
+            return (struct verdict){KAFKA_INVALID_PARTITIONS, "Number of partitions was set to an "
+                                                              "invalid non-positive value."};
+        if (spec.replication_factor == -1)
+            return (struct verdict){KAFKA_INVALID_REPLICATION_FACTOR,
+                                    "Replication factor was set to an invalid non-positive value."};
+    }
+    return topic_change_create(c, &spec, in->validate_only, arena, made);
+}
+
+static void apply(struct change *change, struct controller *c)
+{
+    struct create_topics *ct = CONTAINER_OF(change, struct create_topics, change);
+    const struct create_topics_request *in = ct->request->body;
+    for (int32_t i = 0; i < in->topics_count; i++) {
+        struct create_topics_response_topics *out = &ct->response.topics[i];
+        struct topic *made = NULL;
+        struct verdict verdict = create(ct, c, i, &made);
+        out->name = in->topics[i].name;
+        out->error_code = (int16_t)verdict.error;
+        out->error_message = bytes_string(verdict.message);
+        if (made)
+            describe(ct, made, out);
+        topic_unref(made);
+    }
+}
+
+static void done(struct change *change, enum error result)
+{
+    struct create_topics *ct = CONTAINER_OF(change, struct create_topics, change);
+    for (int32_t i = 0; result != ERR_OK && i < ct->response.topics_count; i++)
+        ct->response.topics[i].error_code = (int16_t)controller_error(result);
+    request_reply(ct->request, &ct->response);
+}
+
+static void look_over(struct create_topics *ct)
+{
+    const struct create_topics_request *in = ct->request->body;
+    int64_t partitions = 0;
+    struct bytes *names = request_alloc(ct->request, (size_t)in->topics_count, sizeof *names);
+    for (int32_t i = 0; i < in->topics_count; i++) {
+        const struct create_topics_request_topics *t = &in->topics[i];
+        names[i] = t->name;
+        partitions += t->num_partitions == -1 ? MAX(t->assignments_count, 1) : t->num_partitions;
+    }
+    ct->repeats = repeats_find(&ct->request->arena, names, (size_t)in->topics_count);
+    ct->excessive = partitions > PARTITIONS_MAX;
+}
+
+void create_topics_handle(struct shard *shard, struct request *request)
+{
+    const struct create_topics_request *in = request->body;
+    struct create_topics *ct = request_alloc(request, 1, sizeof *ct);
+    ct->request = request;
+    ct->shard = shard;
+    ct->change.apply = apply;
+    ct->change.done = done;
+    schema_defaults(&create_topics_response_schema, &ct->response);
+    ct->response.topics_count = in->topics_count;
+    ct->response.topics = schema_array(&create_topics_response_topics_schema,
+                                       (size_t)in->topics_count, &request->arena);
+    look_over(ct);
+    controller_submit(shard->controller, &ct->change);
+}

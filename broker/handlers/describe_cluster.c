@@ -1,0 +1,42 @@
+/* DescribeCluster: one broker, which is its own controller. */
+#include "broker/broker.h"
+#include "broker/handlers/handlers.h"
+#include "broker/request.h"
+#include "protocol/kafka_error.h"
+#include "protocol/messages.h"
+
+enum endpoint_type { ENDPOINT_BROKERS = 1, ENDPOINT_CONTROLLERS = 2 };
+
+static void refuse_endpoint_type(int8_t type, struct describe_cluster_response *response)
+{
+    /* The controller is no separate endpoint here, as for Kafka's broker listeners. */
+    bool known = type == ENDPOINT_CONTROLLERS;
+    response->error_code = known ? KAFKA_MISMATCHED_ENDPOINT_TYPE : KAFKA_UNSUPPORTED_ENDPOINT_TYPE;
+    response->error_message = bytes_string(
+        known ? "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of "
+                "type CONTROLLER"
+              : "Unsupported endpoint type");
+}
+
+void describe_cluster_handle(struct shard *shard, struct request *request)
+{
+    const struct describe_cluster_request *in = request->body;
+    const struct broker *broker = shard->broker;
+    struct describe_cluster_response response;
+    struct describe_cluster_response_brokers self = {
+        .broker_id = broker->node_id,
+        .host = bytes_string(broker->advertised.host),
+        .port = broker->advertised.port,
+    };
+    schema_defaults(&describe_cluster_response_schema, &response);
+    response.cluster_id = bytes_string(broker->cluster_id);
+    response.endpoint_type = in->endpoint_type;
+    if (in->endpoint_type != ENDPOINT_BROKERS) {
+        refuse_endpoint_type(in->endpoint_type, &response);
+    } else {
+        response.controller_id = broker->node_id;
+        response.brokers = &self;
+        response.brokers_count = 1;
+    }
+    request_reply(request, &response);
+}

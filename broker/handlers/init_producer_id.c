@@ -1,0 +1,75 @@
+/* InitProducerId for idempotent producers: a fresh id, epoch 0.
+ *
+ * Without a transactional id nothing connects a producer with an earlier one, so an id and epoch
+ * given along (version 3 and later) lead to a fresh id as well, as in Kafka. Transactions are not
+ * built: a transactional id gets UNSUPPORTED_VERSION, which every client takes as final. */
+#include "broker/broker.h"
+#include "broker/controller.h"
+#include "broker/handlers/handlers.h"
+#include "broker/request.h"
+#include "protocol/messages.h"
+
+struct init_producer_id {
+    struct change change;
+    struct request *request;
+};
+
+static void reply(struct request *request, enum kafka_error error, int64_t producer_id)
+{
+    struct init_producer_id_response response;
+    schema_defaults(&init_producer_id_response_schema, &response);
+    response.error_code = (int16_t)error;
+    response.producer_id = producer_id;
+    response.producer_epoch = error == KAFKA_NONE ? 0 : -1;
+    request_reply(request, &response);
+}
+
+static enum kafka_error check(const struct init_producer_id_request *in)
+{
+    if (!bytes_is_null(in->transactional_id))
+        return in->transactional_id.size == 0 ? KAFKA_INVALID_REQUEST : KAFKA_UNSUPPORTED_VERSION;
+    if ((in->producer_id == -1) != (in->producer_epoch == -1))
+        return KAFKA_INVALID_REQUEST;
+    return KAFKA_NONE;
+}
+
+static void reserve(struct change *change, struct controller *c)
+{
+    (void)change;
+    controller_reserve_producer_ids(c);
+}
+
+static void give(struct shard *shard, struct request *request);
+
+static void reserved(struct change *change, enum error result)
+{
+    struct init_producer_id *init = CONTAINER_OF(change, struct init_producer_id, change);
+    struct request *request = init->request;
+    if (result == ERR_OK)
+        give(request->at, request);
+    else
+        reply(request, KAFKA_COORDINATOR_NOT_AVAILABLE, -1);
+}
+
+static void give(struct shard *shard, struct request *request)
+{
+    int64_t id = controller_take_producer_id(shard->controller);
+    if (id >= 0) {
+        reply(request, KAFKA_NONE, id);
+        return;
+    }
+    struct init_producer_id *init = request_alloc(request, 1, sizeof *init);
+    init->request = request;
+    init->change.apply = reserve;
+    init->change.done = reserved;
+    controller_submit(shard->controller, &init->change);
+}
+
+void init_producer_id_handle(struct shard *shard, struct request *request)
+{
+    enum kafka_error error = check(request->body);
+    if (error != KAFKA_NONE)
+        reply(request, error, -1);
+    else
+        give(shard, request);
+}

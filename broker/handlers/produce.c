@@ -1,0 +1,211 @@
+/* Produce: each partition's batch goes to the shard that owns the partition; the reply leaves when
+ * all of them are durable. */
+#include "broker/append.h"
+#include "broker/broker.h"
+#include "broker/controller.h"
+#include "broker/handlers/handlers.h"
+#include "broker/request.h"
+#include "broker/scatter.h"
+#include "protocol/messages.h"
+
+struct produce_item {
+    const struct produce_request_topic_data_partition_data *in;
+    struct produce_response_responses_partition_responses *out;
+    struct uuid topic_id;
+    bool needs_disk; /* acknowledged only if its part's commit is */
+};
+
+/* The items of one shard. */
+struct produce_part {
+    struct commit commit;
+    struct scatter_part *part;
+};
+
+struct produce {
+    struct request *request;
+    struct produce_response response;
+    struct produce_item *items;
+    uint32_t count;
+    struct scatter scatter;
+    struct produce_part *parts; /* beside scatter.parts */
+};
+
+enum { ACKS_NONE = 0, ACKS_LEADER = 1, ACKS_ALL = -1 };
+
+static struct produce *produce_of(struct scatter_part *part)
+{
+    return CONTAINER_OF(part->scatter, struct produce, scatter);
+}
+
+/* --- on the owner's shard --- */
+
+static void note_bad_record(struct produce_item *item, const struct append_result *result,
+                            struct arena *arena)
+{
+    if (result->bad_record < 0)
+        return;
+    item->out->record_errors = schema_array(
+        &produce_response_responses_partition_responses_record_errors_schema, 1, arena);
+    if (item->out->record_errors == NULL)
+        return;
+    item->out->record_errors_count = 1;
+    item->out->record_errors[0].batch_index = result->bad_record;
+    item->out->record_errors[0].batch_index_error_message = bytes_string(result->message);
+}
+
+static void append_item(struct append_run *run, struct produce *produce, struct scatter_part *part,
+                        struct produce_item *item)
+{
+    struct partition *p = partition_find(part->shard, item->topic_id, item->in->index);
+    if (p == NULL) {
+        item->out->error_code = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+        return;
+    }
+    const struct append_input input = {
+        .buffer = produce->request->frame,
+        .records = item->in->records.bytes,
+        .api_version = produce->request->header.api_version,
+    };
+    struct append_result result;
+    append_batch(run, p, &input, &part->arena, &result);
+    item->needs_disk = result.error == KAFKA_NONE;
+    item->out->error_code = (int16_t)result.error;
+    item->out->error_message = bytes_string(result.message);
+    item->out->base_offset = result.base_offset;
+    item->out->log_append_time_ms = result.append_time_ms;
+    item->out->log_start_offset = result.error ? -1 : log_start_offset(p->log);
+    note_bad_record(item, &result, &part->arena);
+}
+
+/* The journal failed: whether the batches are there is unknown. */
+static void fail_items(struct scatter_part *part)
+{
+    struct produce *produce = produce_of(part);
+    for (uint32_t i = 0; i < part->count; i++) {
+        struct produce_item *item = &produce->items[part->items[i]];
+        if (!item->needs_disk)
+            continue;
+        item->out->error_code = KAFKA_KAFKA_STORAGE_ERROR;
+        item->out->base_offset = item->out->log_append_time_ms = item->out->log_start_offset = -1;
+    }
+}
+
+static void durable(struct commit *commit, enum error result)
+{
+    struct produce_part *pp = CONTAINER_OF(commit, struct produce_part, commit);
+    if (result != ERR_OK)
+        fail_items(pp->part);
+    scatter_part_done(pp->part);
+}
+
+static void append_items(struct scatter_part *part)
+{
+    struct produce *produce = produce_of(part);
+    struct produce_part *pp = &produce->parts[part - produce->scatter.parts];
+    const struct produce_request *in = produce->request->body;
+    struct append_run run;
+    pp->commit.done = durable;
+    append_begin(&run, part->shard);
+    for (uint32_t i = 0; i < part->count; i++)
+        append_item(&run, produce, part, &produce->items[part->items[i]]);
+    if (!append_end(&run, in->acks == ACKS_NONE ? NULL : &pp->commit))
+        scatter_part_done(part);
+}
+
+/* --- at home --- */
+
+static bool has_errors(const struct produce *produce)
+{
+    for (uint32_t i = 0; i < produce->count; i++) {
+        if (produce->items[i].out->error_code != KAFKA_NONE)
+            return true;
+    }
+    return false;
+}
+
+/* With acks=0 a client learns of errors only by losing the connection. */
+static void answer(struct scatter *scatter)
+{
+    struct produce *produce = CONTAINER_OF(scatter, struct produce, scatter);
+    struct request *request = produce->request;
+    const struct produce_request *in = request->body;
+    scatter_end(scatter, &request->arena);
+    if (in->acks != ACKS_NONE)
+        request_reply(request, &produce->response);
+    else if (has_errors(produce))
+        request_fail(request, "a batch was refused and acks=0 has no answer");
+    else
+        request_no_reply(request);
+}
+
+/* Where the item's batch goes, or the error that it has already. */
+static int place_item(struct shard *home, const struct produce_request *in, struct bytes name,
+                      const struct topic *topic, struct produce_item *item)
+{
+    item->out->index = item->in->index;
+    item->out->base_offset = -1;
+    if (in->acks < ACKS_ALL || in->acks > ACKS_LEADER) {
+        item->out->error_code = KAFKA_INVALID_REQUIRED_ACKS;
+    } else if (topic_name_is_internal(name)) {
+        item->out->error_code = KAFKA_INVALID_TOPIC_EXCEPTION;
+    } else if (topic == NULL || item->in->index < 0 || item->in->index >= topic->partitions) {
+        item->out->error_code = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+    } else {
+        item->topic_id = topic->id;
+        return shard_for_partition(home, topic->id, item->in->index)->id;
+    }
+    return SCATTER_NOBODY;
+}
+
+static uint32_t count_items(const struct produce_request *in)
+{
+    uint32_t count = 0;
+    for (int32_t t = 0; t < in->topic_data_count; t++)
+        count += (uint32_t)in->topic_data[t].partition_data_count;
+    return count;
+}
+
+/* Items and response side by side; returns the items' owners. */
+static int *prepare(struct shard *shard, struct produce *produce)
+{
+    struct request *request = produce->request;
+    const struct produce_request *in = request->body;
+    uint32_t count = count_items(in);
+    int *owners = request_alloc(request, count, sizeof *owners);
+    produce->items = request_alloc(request, count, sizeof *produce->items);
+    schema_defaults(&produce_response_schema, &produce->response);
+    struct produce_response_responses *topics = schema_array(
+        &produce_response_responses_schema, (size_t)in->topic_data_count, &request->arena);
+    produce->response.responses = topics;
+    produce->response.responses_count = in->topic_data_count;
+    for (int32_t t = 0; t < in->topic_data_count; t++) {
+        const struct produce_request_topic_data *data = &in->topic_data[t];
+        const struct topic *topic = catalog_by_name(shard->catalog, data->name);
+        topics[t].name = data->name;
+        topics[t].partition_responses =
+            schema_array(&produce_response_responses_partition_responses_schema,
+                         (size_t)data->partition_data_count, &request->arena);
+        topics[t].partition_responses_count = data->partition_data_count;
+        for (int32_t i = 0; i < data->partition_data_count; i++) {
+            struct produce_item *item = &produce->items[produce->count];
+            item->in = &data->partition_data[i];
+            item->out = &topics[t].partition_responses[i];
+            owners[produce->count++] = place_item(shard, in, data->name, topic, item);
+        }
+    }
+    return owners;
+}
+
+void produce_handle(struct shard *shard, struct request *request)
+{
+    struct produce *produce = request_alloc(request, 1, sizeof *produce);
+    produce->request = request;
+    const int *owners = prepare(shard, produce);
+    struct scatter *s = &produce->scatter;
+    scatter_init(s, shard, &request->arena, owners, produce->count);
+    produce->parts = request_alloc(request, (size_t)s->part_count, sizeof *produce->parts);
+    for (int i = 0; i < s->part_count; i++)
+        produce->parts[i].part = &s->parts[i];
+    s->gathered = answer;
+    scatter_run(s, append_items);
+}

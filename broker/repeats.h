@@ -1,0 +1,10 @@
+/* Names that a request gives more than once. */
+#ifndef BROKER_REPEATS_H
+#define BROKER_REPEATS_H
+
+#include "base/arena.h"
+
+/* repeats[i] is true when names[i] occurs at another place too. In the arena. */
+bool *repeats_find(struct arena *arena, const struct bytes *names, size_t count);
+
+#endif
