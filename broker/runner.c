@@ -11,7 +11,7 @@ void run_make_ready(struct run *run)
 }
 
 /* A failing task stops alone; the others go on. */
-void run_fail(struct run *run, const char *reason)
+void runner_run_fail(struct run *run, const char *reason)
 {
     struct bytes name = chain_name(run->chain);
     run->failed = true;
@@ -111,7 +111,7 @@ static void open_run(struct runner *runner, struct partition *partition, struct 
         error = task_restored(run->task, &message);
     name_source(run);
     if (error)
-        run_fail(run, message.text[0] ? message.text : error_text(error));
+        runner_run_fail(run, message.text[0] ? message.text : error_text(error));
     run_make_ready(run);
 }
 
@@ -238,7 +238,7 @@ static void replace_task(struct run *run, struct topology *topology, const struc
     struct task *task = NULL;
     task_flush(run->task, &run->commit);
     if (task_take_over(run->task, chain, topology, &task, &message)) {
-        run_fail(run, message.text);
+        runner_run_fail(run, message.text);
         return;
     }
     task_free(run->task);
@@ -423,7 +423,7 @@ static bool run_slice(struct run *run)
     enum error error =
         task_batch(run->task, batch, shard->wall_ms, SLICE_RECORDS, &finished, &message);
     if (error) {
-        run_fail(run, message.text);
+        runner_run_fail(run, message.text);
         return false;
     }
     if (finished)
@@ -482,6 +482,6 @@ void runner_free(struct runner *runner)
         LIST_FOR_EACH_SAFE(node, &p->tasks)
         close_run(CONTAINER_OF(node, struct run, in_partition));
     }
-    outbox_free(runner);
+    runner_outbox_free(runner);
     free(runner);
 }

@@ -178,7 +178,7 @@ static void topic_created(void *context, struct shard *shard, enum error error)
         return;
     }
     if (error) {
-        run_fail(run, "an output topic cannot be created");
+        runner_run_fail(run, "an output topic cannot be created");
         return;
     }
     run_commit_waiting(run);

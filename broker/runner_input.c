@@ -51,7 +51,7 @@ static void copy_done(struct job *job)
     struct run *run = CONTAINER_OF(job, struct run, copy_job);
     if (run->copy_result) {
         run_drop_input(run);
-        run_fail(run, "the input cannot be read");
+        runner_run_fail(run, "the input cannot be read");
     }
     job_ended(run);
 }
@@ -88,7 +88,7 @@ static void read_done(struct job *job)
     else
         log_slice_unref(run->read.slice);
     if (run->read.result == ERR_IO || run->read.result == ERR_CORRUPT)
-        run_fail(run, "the input cannot be read");
+        runner_run_fail(run, "the input cannot be read");
     bool copying = run->copy != NULL;
     if (copying)
         partition_release(run->runner->shard, run->partition);
@@ -120,7 +120,7 @@ static void read_more(struct run *run)
     else if (error == ERR_OK)
         take_slice(run, slice);
     else
-        run_fail(run, "the input cannot be read");
+        runner_run_fail(run, "the input cannot be read");
 }
 
 static struct bytes rest_of_slice(const struct run *run)
@@ -163,7 +163,7 @@ bool run_next_batch(struct run *run, struct bytes *batch)
         size_t size = batch_size(rest);
         struct batch_header header;
         if (size == 0 || size > rest.size || !batch_header_read(rest, &header)) {
-            run_fail(run, "the input is damaged");
+            runner_run_fail(run, "the input is damaged");
             return false;
         }
         if (batch_last_offset(&header) < task_cursor(run->task)) {

@@ -82,11 +82,11 @@ struct parcel *parcel_create(struct run *run, uint64_t sequence, uint32_t index,
 void parcel_store(struct parcel *parcel, struct shard *shard);
 void parcel_send(struct parcel *parcel, struct shard *shard);
 MUST_USE enum error outbox_load(struct runner *runner);
-void outbox_free(struct runner *runner);
+void runner_outbox_free(struct runner *runner);
 
 /* runner.c */
 void run_make_ready(struct run *run);
-void run_fail(struct run *run, const char *reason);
+void runner_run_fail(struct run *run, const char *reason);
 /* Frees a closing run once nothing refers to it. */
 void run_release(struct run *run);
 

@@ -237,7 +237,7 @@ static bool drop(void *context, void *value)
     return true;
 }
 
-void outbox_free(struct runner *runner)
+void runner_outbox_free(struct runner *runner)
 {
     map_remove_if(&runner->applied, drop, NULL);
     map_free(&runner->applied);
