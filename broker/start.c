@@ -177,6 +177,7 @@ void shard_close(struct shard *shard, void (*done)(void *context, struct shard *
     c->context = context;
     c->commit.done = answered;
     shard->stopping = true;
+    coordinator_stop(shard->coordinator);
     LIST_FOR_EACH(node, &shard->connections)
     connection_stop_reading(connection_of_node(node));
     store_begin(shard->store);

@@ -22,6 +22,8 @@ enum kafka_error coordinator_commit(struct coordinator *c, struct bytes group_id
                                     const struct group_event *who, const struct offset_item *items,
                                     size_t count, struct group_waiter *waiter)
 {
+    if (c->stopping)
+        return KAFKA_COORDINATOR_NOT_AVAILABLE;
     struct coordinated *cg = coordinator_find(c, group_id);
     if (cg == NULL && who->generation >= 0)
         return KAFKA_ILLEGAL_GENERATION;
@@ -44,8 +46,10 @@ enum kafka_error coordinator_commit(struct coordinator *c, struct bytes group_id
 
 /* A group with members that do not speak the consumer protocol: what it subscribes to is unknown.
  */
-static enum kafka_error check_delete(const struct coordinated *cg)
+static enum kafka_error check_delete(const struct coordinator *c, const struct coordinated *cg)
 {
+    if (c->stopping)
+        return KAFKA_COORDINATOR_NOT_AVAILABLE;
     if (cg == NULL)
         return KAFKA_GROUP_ID_NOT_FOUND;
     if (cg->group->state != GROUP_EMPTY && !group_is_of_consumers(cg->group))
@@ -57,7 +61,7 @@ enum kafka_error coordinator_delete_offsets(struct coordinator *c, struct bytes 
                                             struct offset_item *items, size_t count)
 {
     struct coordinated *cg = coordinator_find(c, group_id);
-    enum kafka_error error = check_delete(cg);
+    enum kafka_error error = check_delete(c, cg);
     if (error)
         return error;
     struct bytes known_topic = BYTES_NULL; /* requests name a topic once for its partitions */
@@ -80,6 +84,8 @@ enum kafka_error coordinator_delete_offsets(struct coordinator *c, struct bytes 
 
 enum kafka_error coordinator_delete_group(struct coordinator *c, struct bytes group_id)
 {
+    if (c->stopping)
+        return KAFKA_COORDINATOR_NOT_AVAILABLE;
     struct coordinated *cg = coordinator_find(c, group_id);
     if (cg == NULL)
         return KAFKA_GROUP_ID_NOT_FOUND;
@@ -94,6 +100,8 @@ enum kafka_error coordinator_delete_group(struct coordinator *c, struct bytes gr
 void coordinator_topic_deleted(struct coordinator *c, struct bytes topic)
 {
     size_t at = 0;
+    if (c->stopping)
+        return; /* the next start finds offsets without a topic */
     for (struct coordinated *cg; (cg = map_next(&c->groups, &at));)
         coordinator_remove_topic(c, cg, topic);
     coordinator_close_entry(c);
@@ -112,10 +120,12 @@ struct offset_mail {
 static void set_offset(struct coordinator *c, struct bytes group_id, struct bytes topic,
                        int32_t partition, int64_t offset)
 {
+    if (c->stopping)
+        return;
     struct coordinated *cg = coordinator_find(c, group_id);
     if (cg == NULL)
         cg = coordinator_make(c, group_id);
-    if (cg == NULL || c->stopping)
+    if (cg == NULL)
         return;
     const struct committed_offset value = {
         .offset = offset, .leader_epoch = -1, .commit_ms = c->shard->wall_ms};

@@ -126,8 +126,13 @@ void coordinator_erase(struct coordinator *c, struct coordinated *cg)
 
 void coordinator_save(struct coordinator *c)
 {
-    if (c->saving || list_is_empty(&c->dirty))
+    if (c->saving)
         return;
+    if (list_is_empty(&c->dirty)) {
+        /* A group that was deleted meanwhile needs no row; who waits for it waits for that. */
+        list_take_all(c->newest ? &c->newest->waiters : &c->ready, &c->waiting);
+        return;
+    }
     ASSERT(c->open == NULL);
     for (struct list_node *node; (node = list_pop(&c->dirty));) {
         struct coordinated *cg = CONTAINER_OF(node, struct coordinated, dirty);

@@ -3,6 +3,8 @@
 #ifndef BROKER_HANDLERS_H
 #define BROKER_HANDLERS_H
 
+#include "base/bytes.h"
+
 struct request;
 struct shard;
 
@@ -20,5 +22,24 @@ void describe_configs_handle(struct shard *shard, struct request *request);
 void alter_configs_handle(struct shard *shard, struct request *request);
 void incremental_alter_configs_handle(struct shard *shard, struct request *request);
 void describe_cluster_handle(struct shard *shard, struct request *request);
+void find_coordinator_handle(struct shard *shard, struct request *request);
+void join_group_handle(struct shard *shard, struct request *request);
+void sync_group_handle(struct shard *shard, struct request *request);
+void heartbeat_handle(struct shard *shard, struct request *request);
+void leave_group_handle(struct shard *shard, struct request *request);
+void offset_commit_handle(struct shard *shard, struct request *request);
+void offset_fetch_handle(struct shard *shard, struct request *request);
+void list_groups_handle(struct shard *shard, struct request *request);
+void describe_groups_handle(struct shard *shard, struct request *request);
+void delete_groups_handle(struct shard *shard, struct request *request);
+void offset_delete_handle(struct shard *shard, struct request *request);
+
+/* The group that a request is about, for BY_GROUP. */
+struct bytes join_group_name(const void *body);
+struct bytes sync_group_name(const void *body);
+struct bytes heartbeat_name(const void *body);
+struct bytes leave_group_name(const void *body);
+struct bytes offset_commit_name(const void *body);
+struct bytes offset_delete_name(const void *body);
 
 #endif

@@ -1,0 +1,105 @@
+#include "broker/groups/answer.h"
+
+#include "broker/broker.h"
+
+static const char journal_failed[] = "the journal failed";
+
+static void send_answer(struct group_waiter *waiter, enum error result)
+{
+    struct group_answer *answer = group_answer_of(waiter);
+    if (result)
+        request_fail(answer->request, journal_failed);
+    else
+        request_reply(answer->request, answer->response);
+}
+
+struct group_answer *group_answer_create(struct request *request, const struct schema *schema,
+                                         void (*take)(struct group_waiter *waiter,
+                                                      const struct group_reply *reply,
+                                                      const struct group *group))
+{
+    struct group_answer *answer = request_alloc(request, 1, sizeof *answer);
+    answer->waiter.take = take;
+    answer->waiter.send = send_answer;
+    answer->request = request;
+    answer->response = request_alloc(request, 1, schema_size(schema));
+    schema_defaults(schema, answer->response);
+    return answer;
+}
+
+struct group_answer *group_answer_of(struct group_waiter *waiter)
+{
+    return CONTAINER_OF(waiter, struct group_answer, waiter);
+}
+
+void group_answer_now(struct group_answer *answer)
+{
+    request_reply(answer->request, answer->response);
+}
+
+/* --- several groups --- */
+
+struct part_wait {
+    struct group_waiter waiter;
+    struct scatter_part *part;
+    enum error result;
+};
+
+static void part_is_durable(struct group_waiter *waiter, enum error result)
+{
+    struct part_wait *wait = CONTAINER_OF(waiter, struct part_wait, waiter);
+    wait->result = result;
+    scatter_part_done(wait->part);
+}
+
+static void visit_part(struct scatter_part *part)
+{
+    struct group_visits *visits = CONTAINER_OF(part->scatter, struct group_visits, scatter);
+    struct part_wait *wait = &visits->waits[part - part->scatter->parts];
+    part->arena.max = SIZE_MAX; /* answers are in proportion to what the groups hold */
+    for (uint32_t i = 0; i < part->count; i++)
+        visits->visit(visits, part->shard, part->items[i], &part->arena);
+    wait->part = part;
+    wait->waiter.send = part_is_durable;
+    coordinator_when_durable(part->shard->coordinator, &wait->waiter);
+}
+
+static void gathered(struct scatter *scatter)
+{
+    struct group_visits *visits = CONTAINER_OF(scatter, struct group_visits, scatter);
+    bool failed = false;
+    for (int i = 0; i < scatter->part_count; i++)
+        failed |= visits->waits[i].result != ERR_OK;
+    scatter_end(scatter, &visits->request->arena);
+    if (failed)
+        request_fail(visits->request, journal_failed);
+    else
+        visits->finish(visits);
+}
+
+static void run(struct group_visits *visits, struct shard *home, const int *owners, size_t count)
+{
+    visits->waits =
+        request_alloc(visits->request, (size_t)home->broker->shard_count, sizeof *visits->waits);
+    scatter_init(&visits->scatter, home, &visits->request->arena, owners, count);
+    visits->scatter.gathered = gathered;
+    scatter_run(&visits->scatter, visit_part);
+}
+
+void group_visits_run(struct group_visits *visits, struct shard *home, const struct bytes *names,
+                      size_t count)
+{
+    int *owners = request_alloc(visits->request, count, sizeof *owners);
+    for (size_t i = 0; i < count; i++)
+        owners[i] = shard_for_group(home, names[i])->id;
+    run(visits, home, owners, count);
+}
+
+void group_visits_run_shards(struct group_visits *visits, struct shard *home)
+{
+    size_t count = (size_t)home->broker->shard_count;
+    int *owners = request_alloc(visits->request, count, sizeof *owners);
+    for (size_t i = 0; i < count; i++)
+        owners[i] = (int)i;
+    run(visits, home, owners, count);
+}

@@ -1,0 +1,44 @@
+/* Answers of group handlers: a response that is made when the group replies, and sent when what it
+ * says is durable. */
+#ifndef BROKER_GROUPS_ANSWER_H
+#define BROKER_GROUPS_ANSWER_H
+
+#include "broker/groups/coordinator.h"
+#include "broker/request.h"
+#include "broker/scatter.h"
+
+struct group_answer {
+    struct group_waiter waiter;
+    struct request *request;
+    void *response; /* the generated structure, set to its defaults */
+    void *extra;    /* the handler's own */
+};
+
+/* In memory of the request, which is enlarged at will afterwards. `take` may be NULL. */
+struct group_answer *group_answer_create(struct request *request, const struct schema *schema,
+                                         void (*take)(struct group_waiter *waiter,
+                                                      const struct group_reply *reply,
+                                                      const struct group *group));
+struct group_answer *group_answer_of(struct group_waiter *waiter);
+/* Sends it at once, for what no group needs to be asked about. */
+void group_answer_now(struct group_answer *answer);
+
+/* Work for several groups of a request: `visit` is called for each item on the shard of its group,
+ * on several shards at the same time; then `finish` at home, when everything seen is durable. */
+struct group_visits {
+    struct request *request;
+    struct scatter scatter;
+    struct part_wait *waits; /* one for each part */
+    /* Writes only what belongs to the item, with memory of `arena`. */
+    void (*visit)(struct group_visits *visits, struct shard *shard, uint32_t item,
+                  struct arena *arena);
+    void (*finish)(struct group_visits *visits); /* answers the request */
+};
+
+/* names[i] is the group of item i. Everything lives in memory of the request. */
+void group_visits_run(struct group_visits *visits, struct shard *home, const struct bytes *names,
+                      size_t count);
+/* One item for each shard instead. */
+void group_visits_run_shards(struct group_visits *visits, struct shard *home);
+
+#endif

@@ -1,0 +1,36 @@
+/* Heartbeat: a member lives, and learns whether a rebalance is on. */
+#include "broker/groups/answer.h"
+#include "broker/handlers/handlers.h"
+
+struct bytes heartbeat_name(const void *body)
+{
+    return ((const struct heartbeat_request *)body)->group_id;
+}
+
+static void take(struct group_waiter *waiter, const struct group_reply *reply,
+                 const struct group *group)
+{
+    (void)group;
+    struct heartbeat_response *out = group_answer_of(waiter)->response;
+    out->error_code = (int16_t)reply->error;
+}
+
+void heartbeat_handle(struct shard *shard, struct request *request)
+{
+    const struct heartbeat_request *in = request->body;
+    struct group_answer *answer = group_answer_create(request, &heartbeat_response_schema, take);
+    struct heartbeat_response *out = answer->response;
+    if (in->group_id.size == 0) {
+        out->error_code = KAFKA_INVALID_GROUP_ID;
+        group_answer_now(answer);
+        return;
+    }
+    struct group_event event = {
+        .kind = GROUP_HEARTBEAT,
+        .token = &answer->waiter,
+        .member_id = in->member_id,
+        .instance_id = in->group_instance_id,
+        .generation = in->generation_id,
+    };
+    coordinator_step(shard->coordinator, in->group_id, &event, false);
+}
