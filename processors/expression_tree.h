@@ -1,11 +1,12 @@
 /* What the parts of the expression language share. Not for others.
  *
  *   expression_lexer.c      text to tokens
- *   expression_parser.c     tokens to a tree, names resolved, constants prepared
+ *   expression_parser.c     tokens to a tree; constants are prepared on the way
+ *   expression_names.c      its part for variables, calls and macros
  *   expression.c            compiling whole sources and lists of them
  *   expression_run.c        the tree over a record
  *   expression_operators.c  arithmetic, order, equality, access
- *   expression_functions.c  the table of functions; _text.c and _numbers.c hold them
+ *   expression_functions.c  the table of functions; expression_text.c and _numbers.c hold them
  *
  * A tree is at most 32 levels deep (chains such as a + b + c are one level), so running it may
  * recurse. */
@@ -148,6 +149,25 @@ struct parser {
     uint16_t local_count;
 };
 
+bool parser_advance(struct parser *p); /* to the next token */
+/* Takes a token of this kind, or refuses the one at hand. */
+bool parser_expect(struct parser *p, enum token_kind kind, const char *expected);
+/* "found ... where `expected` is expected". Returns NULL. */
+struct node *parser_refuse_token(struct parser *p, const char *expected);
+bool parser_too_deep(struct parser *p, size_t at); /* refuses; false */
+struct node *parser_new_node(struct parser *p, enum node_kind kind, size_t at);
+struct node *parser_constant(struct parser *p, size_t at, struct value constant);
+/* Appends a child; NULL children (errors) give false. */
+bool parser_add_child(struct parser *p, struct node *parent, struct node *child);
+struct node *parser_expression(struct parser *p);
+/* Arguments up to and with the closing token. */
+bool parser_arguments(struct parser *p, struct node *n, enum token_kind close,
+                      const char *expected);
+/* A name, name(arguments) and receiver.name(arguments), the token at hand being what follows the
+ * name. */
+struct node *parser_name(struct parser *p, const struct token *name);
+struct node *parser_call(struct parser *p, const struct token *name);
+struct node *parser_method(struct parser *p, struct node *receiver, const struct token *name);
 /* Parses the whole source. NULL with a message when it is wrong. */
 struct node *parser_parse(struct parser *p);
 /* Refuses at a node: for what functions check at compile time. Returns false. */
@@ -252,12 +272,13 @@ MUST_USE bool function_call(struct run *r, const struct node *n, struct value *o
 MUST_USE bool text_of(struct call *c, const struct value *v, struct bytes *out);
 bool call_fail_type(struct call *c, size_t argument, const char *expected);
 
-#define FUNCTION_BODIES(X)                                                                    \
-    X(header)                                                                                 \
-    X(size) X(to_int) X(to_double) X(to_string) X(to_bool) X(to_timestamp) X(to_duration)     \
-        X(starts_with) X(ends_with) X(contains) X(matches) X(lower) X(upper) X(trim) X(split) \
-            X(join) X(substr) X(replace) X(year) X(month) X(day) X(hour) X(geo_distance)      \
-                X(to_decimal) X(hash) X(mask)
+#define FUNCTION_BODIES(X)                                                                       \
+    X(header)                                                                                    \
+    X(size)                                                                                      \
+    X(to_int) X(to_double) X(to_string) X(to_bool) X(to_timestamp) X(to_duration) X(starts_with) \
+        X(ends_with) X(contains) X(matches) X(lower) X(upper) X(trim) X(split) X(join) X(substr) \
+            X(replace) X(year) X(month) X(day) X(hour) X(geo_distance) X(to_decimal) X(hash)     \
+                X(mask)
 #define X(name) bool function_##name(struct call *c, struct value *out);
 FUNCTION_BODIES(X)
 #undef X

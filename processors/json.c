@@ -5,8 +5,7 @@
  * 16 bytes at a time: for the end of a string, and for the end of a container. */
 #include "processors/json.h"
 
-#include "processors/number.h"
-#include "processors/utf8.h"
+#include "processors/json_text.h"
 
 #ifdef __SSE2__
 #include <emmintrin.h>
@@ -71,23 +70,113 @@ static const uint8_t *find_bracket(const uint8_t *p, const uint8_t *end)
     return p;
 }
 
-static const uint8_t *skip_container(const uint8_t *p, const uint8_t *end)
+/* Where a skipped container ends is looked for in this state. */
+struct skipping {
+    size_t depth;
+    uint64_t in_string; /* all bits, or none */
+};
+
+/* String by string: for texts with escapes, and where there are no vectors. */
+static const uint8_t *skip_by_strings(const uint8_t *p, const uint8_t *end, struct skipping s)
 {
-    size_t depth = 0;
     bool escaped;
+    if (s.in_string) {
+        p = string_end(p, end, &escaped);
+        p += p < end;
+    }
     while ((p = find_bracket(p, end)) < end) {
         if (*p == '"') {
             p = string_end(p + 1, end, &escaped);
             if (p == end)
                 break;
         } else if ((*p | 0x20) == '{') {
-            depth++;
-        } else if (--depth == 0) {
+            s.depth++;
+        } else if (--s.depth == 0) {
             return p + 1;
         }
         p++;
     }
     return end;
+}
+
+#ifdef __SSE2__
+/* Which of 64 bytes are what. */
+struct block {
+    uint64_t quotes, backslashes, opens, closes;
+};
+
+static struct block read_block(const uint8_t *p)
+{
+    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
+    const __m128i open = _mm_set1_epi8('{'), close = _mm_set1_epi8('}'), bit = _mm_set1_epi8(0x20);
+    struct block b = {0};
+    for (int i = 0; i < 64; i += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
+        __m128i curly = _mm_or_si128(v, bit);
+        b.quotes |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(v, quote)) << i;
+        b.backslashes |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(v, backslash)) << i;
+        b.opens |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(curly, open)) << i;
+        b.closes |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(curly, close)) << i;
+    }
+    return b;
+}
+
+/* Each bit becomes the parity of the bits up to it: of quotes, what is inside of strings. */
+static uint64_t parity_of_prefixes(uint64_t v)
+{
+    for (int distance = 1; distance < 64; distance *= 2)
+        v ^= v << distance;
+    return v;
+}
+
+static const uint8_t *skip_container(const uint8_t *p, const uint8_t *end)
+{
+    struct skipping s = {0};
+    for (; p < end; p += MIN(end - p, 64)) {
+        uint8_t tail[64] = {0};
+        const uint8_t *bytes = p;
+        if (end - p < 64)
+            bytes = memcpy(tail, p, (size_t)(end - p));
+        struct block b = read_block(bytes);
+        if (b.backslashes)
+            return skip_by_strings(p, end, s);
+        uint64_t strings = parity_of_prefixes(b.quotes) ^ s.in_string;
+        for (uint64_t left = (b.opens | b.closes) & ~strings; left; left &= left - 1) {
+            if (b.opens & left & -left)
+                s.depth++;
+            else if (--s.depth == 0)
+                return p + __builtin_ctzll(left) + 1;
+        }
+        s.in_string = strings >> 63 ? ~(uint64_t)0 : 0;
+    }
+    return end;
+}
+#else
+static const uint8_t *skip_container(const uint8_t *p, const uint8_t *end)
+{
+    return skip_by_strings(p, end, (struct skipping){0});
+}
+#endif
+
+/* The end of a number or a word. */
+static const uint8_t *skip_scalar(const uint8_t *p, const uint8_t *end)
+{
+#ifdef __SSE2__
+    const __m128i comma = _mm_set1_epi8(','), close = _mm_set1_epi8('}');
+    const __m128i space = _mm_set1_epi8(' '), bit = _mm_set1_epi8(0x20);
+    for (; end - p >= 16; p += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i stop =
+            _mm_or_si128(_mm_cmpeq_epi8(v, comma), _mm_cmpeq_epi8(_mm_or_si128(v, bit), close));
+        stop = _mm_or_si128(stop, _mm_cmpeq_epi8(_mm_max_epu8(v, space), space));
+        int found = _mm_movemask_epi8(stop);
+        if (found != 0)
+            return p + __builtin_ctz((unsigned)found);
+    }
+#endif
+    while (p<end && * p> ' ' && *p != ',' && (*p | 0x20) != '}')
+        p++;
+    return p;
 }
 
 /* From a value's first byte to behind its last one. */
@@ -100,65 +189,7 @@ static const uint8_t *skip_value(const uint8_t *p, const uint8_t *end)
         p = string_end(p + 1, end, &escaped);
         return p < end ? p + 1 : end;
     }
-    if (*p == '{' || *p == '[')
-        return skip_container(p, end);
-    while (p<end && * p> ' ' && *p != ',' && *p != '}' && *p != ']')
-        p++;
-    return p;
-}
-
-/* One code unit of an escape: \uXXXX from its first digit. */
-static uint32_t hex_unit(const uint8_t *p)
-{
-    uint32_t unit = 0;
-    for (int i = 0; i < 4; i++)
-        unit = unit << 4 | (p[i] <= '9' ? p[i] - (uint32_t)'0' : (p[i] | 0x20u) - 'a' + 10);
-    return unit & 0xffff;
-}
-
-/* Decodes the escape behind a backslash at p; returns what follows it. */
-static const uint8_t *unescape_one(const uint8_t *p, const uint8_t *end, uint8_t *out, size_t *size)
-{
-    static const char names[] = "bfnrt", controls[] = "\b\f\n\r\t";
-    const char *name = strchr(names, *p);
-    *size = 1;
-    if (*p != 'u' || end - p < 5) {
-        *out = name && *name ? (uint8_t)controls[name - names] : *p;
-        return p + 1;
-    }
-    uint32_t c = hex_unit(p + 1);
-    p += 5;
-    if (c >= 0xd800 && c < 0xdc00 && end - p >= 6) {
-        c = 0x10000 + ((c - 0xd800) << 10) + ((hex_unit(p + 2) - 0xdc00) & 0x3ff);
-        p += 6;
-    }
-    *size = utf8_encode(c, out);
-    return p;
-}
-
-struct bytes json_unescape(struct bytes raw, struct arena *arena)
-{
-    const uint8_t *p = raw.size ? memchr(raw.data, '\\', raw.size) : NULL;
-    if (p == NULL)
-        return raw;
-    /* An escape is never shorter than what it stands for. */
-    uint8_t *text = arena_alloc(arena, raw.size);
-    if (text == NULL)
-        return BYTES_NULL;
-    const uint8_t *end = raw.data + raw.size, *from = raw.data;
-    size_t size = 0;
-    while (p != NULL) {
-        memcpy(text + size, from, (size_t)(p - from));
-        size += (size_t)(p - from);
-        if (++p == end)
-            return bytes_of(text, size);
-        size_t written;
-        from = unescape_one(p, end, text + size, &written);
-        size += written;
-        p = from < end ? memchr(from, '\\', (size_t)(end - from)) : NULL;
-    }
-    memcpy(text + size, from, (size_t)(end - from));
-    return bytes_of(text, size + (size_t)(end - from));
+    return *p == '{' || *p == '[' ? skip_container(p, end) : skip_scalar(p, end);
 }
 
 /* Whether a name as it stands in the text, with escapes, is `name`. Decodes escape by escape, so
@@ -171,7 +202,7 @@ static bool escaped_name_is(struct bytes raw, struct bytes name)
         uint8_t one[4] = {*p};
         size_t size = 1;
         if (*p == '\\' && p + 1 < end)
-            p = unescape_one(p + 1, end, one, &size);
+            p = json_decode_escape(p + 1, end, one, &size);
         else
             p++;
         if (name.size - at < size || memcmp(name.data + at, one, size) != 0)
@@ -267,81 +298,4 @@ bool json_next(struct bytes container, size_t *at, struct bytes *raw_name, struc
     *value = bytes_of(p, (size_t)(value_end - p));
     *at = (size_t)(value_end - container.data);
     return value_end > p;
-}
-
-/* A literal without a fraction: int64 where it fits, else exact, else a double. */
-static struct value integer_value(struct bytes text)
-{
-    bool negative = text.data[0] == '-';
-    int64_t v = 0;
-    for (size_t i = negative; i < text.size; i++) {
-        int digit = text.data[i] - '0';
-        if (__builtin_mul_overflow(v, 10, &v) ||
-            __builtin_sub_overflow(v, digit, &v)) { /* downwards: INT64_MIN has no partner */
-            struct value wide = {.type = VALUE_DECIMAL};
-            if (decimal_parse(text, &wide.decimal.unscaled, &wide.decimal.scale))
-                return wide;
-            return (struct value){.type = VALUE_DOUBLE, .real = number_to_double(text)};
-        }
-    }
-    if (negative)
-        return (struct value){.type = VALUE_INT, .integer = v};
-    if (v != INT64_MIN)
-        return (struct value){.type = VALUE_INT, .integer = -v};
-    return (struct value){.type = VALUE_DECIMAL, .decimal = {.unscaled = -(int128)v}};
-}
-
-static struct value number_value(struct bytes text)
-{
-    for (size_t i = 0; i < text.size; i++)
-        if (text.data[i] == '.' || (text.data[i] | 0x20) == 'e')
-            return (struct value){.type = VALUE_DOUBLE, .real = number_to_double(text)};
-    return integer_value(text);
-}
-
-struct value json_value(struct bytes text, struct arena *arena)
-{
-    if (text.size == 0)
-        return value_null();
-    switch (text.data[0]) {
-    case '"': {
-        struct bytes raw = bytes_of(text.data + 1, text.size >= 2 ? text.size - 2 : 0);
-        struct bytes string = json_unescape(raw, arena);
-        if (string.data == NULL)
-            return value_null();
-        return (struct value){.type = VALUE_STRING, .bytes = string};
-    }
-    case '{':
-    case '[':
-        return (struct value){.type = VALUE_JSON, .bytes = text};
-    case 't':
-    case 'f':
-        return (struct value){.type = VALUE_BOOL, .boolean = text.data[0] == 't'};
-    case 'n':
-        return value_null();
-    default:
-        return number_value(text);
-    }
-}
-
-void json_append_string(struct buffer *out, struct bytes text)
-{
-    static const char names[] = "btn\0fr"; /* from \b (8) to \r (13) */
-    buffer_append_u8(out, '"');
-    size_t from = 0;
-    for (size_t i = 0; i < text.size; i++) {
-        uint8_t c = text.data[i];
-        if (c >= ' ' && c != '"' && c != '\\')
-            continue;
-        buffer_append(out, text.data + from, i - from);
-        from = i + 1;
-        if (c >= ' ')
-            buffer_append(out, (char[]){'\\', (char)c}, 2);
-        else if (c >= '\b' && c <= '\r' && c != '\v')
-            buffer_append(out, (char[]){'\\', names[c - '\b']}, 2);
-        else
-            buffer_printf(out, "\\u%04x", c);
-    }
-    buffer_append(out, text.data + from, text.size - from);
-    buffer_append_u8(out, '"');
 }

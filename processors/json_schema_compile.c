@@ -10,26 +10,9 @@
 
 enum { MAX_COMPILED_SIZE = 16 << 20, MAX_DEPTH = 128 };
 
-/* Schemas that were met, by where their text stands, so that references may form cycles. */
-struct met {
-    const uint8_t *text;
-    struct schema *schema;
-    struct met *next;
-};
+static const struct schema *compile_schema(struct schema_compiler *c, struct bytes text);
 
-struct compiler {
-    struct bytes root;
-    struct arena *arena;
-    struct message *message;
-    struct met *met;
-    int depth;
-    char place[256]; /* JSON pointer of the schema at hand */
-};
-
-static const struct schema *compile_schema(struct compiler *c, struct bytes text);
-
-static bool refuse(struct compiler *c, const char *format, ...) PRINTF_LIKE(2, 3);
-static bool refuse(struct compiler *c, const char *format, ...)
+bool schema_refuse(struct schema_compiler *c, const char *format, ...)
 {
     char reason[512];
     va_list args;
@@ -40,16 +23,16 @@ static bool refuse(struct compiler *c, const char *format, ...)
     return false;
 }
 
-static void *allocate(struct compiler *c, size_t count, size_t size)
+void *schema_allocate(struct schema_compiler *c, size_t count, size_t size)
 {
     void *memory = arena_array(c->arena, count, size);
     if (memory == NULL)
-        refuse(c, "too large");
+        schema_refuse(c, "too large");
     return memory;
 }
 
 /* Compiles what stands at a name (or, if that is null, an index) below the schema at hand. */
-static const struct schema *compile_below(struct compiler *c, const char *keyword,
+static const struct schema *compile_below(struct schema_compiler *c, const char *keyword,
                                           struct bytes name, size_t index, struct bytes text)
 {
     size_t size = strlen(c->place), room = sizeof c->place - size;
@@ -65,165 +48,22 @@ static const struct schema *compile_below(struct compiler *c, const char *keywor
     return schema;
 }
 
-struct keyword {
-    const char *name;
-    bool (*compile)(struct compiler *c, struct schema *s, const struct keyword *k,
-                    struct bytes text);
-    size_t member; /* offset of what a generic function sets */
-};
-
-static void *member_of(struct schema *s, const struct keyword *k)
-{
-    return (char *)s + k->member;
-}
-
-static struct bytes string_of(struct compiler *c, struct bytes text)
-{
-    if (text.data[0] != '"')
-        return BYTES_NULL;
-    return json_value(text, c->arena).bytes;
-}
-
-static const struct {
-    const char *name;
-    enum schema_type type;
-} types[] = {
-    {"null", TYPE_NULL},     {"boolean", TYPE_BOOLEAN}, {"integer", TYPE_INTEGER},
-    {"number", TYPE_NUMBER}, {"string", TYPE_STRING},   {"array", TYPE_ARRAY},
-    {"object", TYPE_OBJECT},
-};
-
-static bool add_type(struct compiler *c, struct schema *s, struct bytes text)
-{
-    struct bytes name = string_of(c, text);
-    for (size_t i = 0; i < COUNT_OF(types); i++)
-        if (name.data && bytes_equal_string(name, types[i].name)) {
-            s->types |= types[i].type;
-            return true;
-        }
-    return refuse(c, "type must be null, boolean, integer, number, string, array or object, or a "
-                     "list of these");
-}
-
-static bool compile_type(struct compiler *c, struct schema *s, const struct keyword *k,
-                         struct bytes text)
-{
-    (void)k;
-    if (text.data[0] != '[')
-        return add_type(c, s, text);
-    struct bytes name, item;
-    for (size_t at = 0; json_next(text, &at, &name, &item);)
-        if (!add_type(c, s, item))
-            return false;
-    return s->types != 0 || refuse(c, "type is an empty list");
-}
-
-static bool canonical(struct compiler *c, struct bytes text, struct bytes *out)
-{
-    struct buffer json;
-    buffer_init(&json, JSON_SCHEMA_MAX_TEXT * 2);
-    struct value v = json_value(text, c->arena);
-    value_append_json(&json, &v, c->arena);
-    *out = json.overflowed ? BYTES_NULL : arena_copy(c->arena, buffer_view(&json));
-    buffer_free(&json);
-    return out->data || refuse(c, "too large");
-}
-
-static size_t count_items(struct bytes array)
-{
-    struct bytes name, item;
-    size_t count = 0;
-    for (size_t at = 0; json_next(array, &at, &name, &item);)
-        count++;
-    return count;
-}
-
-static bool compile_enum(struct compiler *c, struct schema *s, const struct keyword *k,
-                         struct bytes text)
-{
-    (void)k;
-    if (text.data[0] != '[')
-        return refuse(c, "enum must be a list");
-    s->has_allowed = true;
-    s->allowed = allocate(c, count_items(text), sizeof *s->allowed);
-    if (s->allowed == NULL)
-        return false;
-    struct bytes name, item;
-    for (size_t at = 0; json_next(text, &at, &name, &item);)
-        if (!canonical(c, item, &s->allowed[s->allowed_count++]))
-            return false;
-    return true;
-}
-
-static bool compile_const(struct compiler *c, struct schema *s, const struct keyword *k,
-                          struct bytes text)
-{
-    (void)k;
-    return canonical(c, text, &s->constant);
-}
-
-static bool is_number(const struct value *v)
-{
-    return v->type == VALUE_INT || v->type == VALUE_DOUBLE || v->type == VALUE_DECIMAL;
-}
-
-static bool compile_bound(struct compiler *c, struct schema *s, const struct keyword *k,
-                          struct bytes text)
-{
-    struct value v = json_value(text, c->arena);
-    *(struct value *)member_of(s, k) = v;
-    return is_number(&v) || refuse(c, "%s must be a number", k->name);
-}
-
-static bool compile_multiple(struct compiler *c, struct schema *s, const struct keyword *k,
-                             struct bytes text)
-{
-    (void)k;
-    struct value v = json_value(text, c->arena);
-    s->multiple_of = text;
-    return (is_number(&v) && number_real(&v) > 0) ||
-           refuse(c, "multipleOf must be a number above zero");
-}
-
-static bool compile_count(struct compiler *c, struct schema *s, const struct keyword *k,
-                          struct bytes text)
-{
-    struct value v = json_value(text, c->arena);
-    if (v.type == VALUE_DOUBLE && v.real >= 0 && v.real < 1e15 && v.real == (double)(int64_t)v.real)
-        v = (struct value){.type = VALUE_INT, .integer = (int64_t)v.real};
-    *(int64_t *)member_of(s, k) = v.integer;
-    return (v.type == VALUE_INT && v.integer >= 0) ||
-           refuse(c, "%s must be an integer from 0", k->name);
-}
-
-static bool compile_pattern(struct compiler *c, struct schema *s, const struct keyword *k,
-                            struct bytes text)
-{
-    (void)k;
-    struct message message;
-    s->pattern_text = string_of(c, text);
-    if (s->pattern_text.data == NULL)
-        return refuse(c, "pattern must be a string");
-    return regex_compile(s->pattern_text, c->arena, &s->pattern, &message) == ERR_OK ||
-           refuse(c, "%s", message.text);
-}
-
-static bool compile_one(struct compiler *c, struct schema *s, const struct keyword *k,
+static bool compile_one(struct schema_compiler *c, struct schema *s, const struct schema_keyword *k,
                         struct bytes text)
 {
     const struct schema *below = compile_below(c, k->name, BYTES_NULL, SIZE_MAX, text);
-    *(const struct schema **)member_of(s, k) = below;
+    *(const struct schema **)schema_member(s, k) = below;
     return below != NULL;
 }
 
-static bool compile_list(struct compiler *c, struct schema *s, const struct keyword *k,
-                         struct bytes text)
+static bool compile_list(struct schema_compiler *c, struct schema *s,
+                         const struct schema_keyword *k, struct bytes text)
 {
-    struct schema_list *list = member_of(s, k);
-    size_t count = count_items(text);
+    struct schema_list *list = schema_member(s, k);
+    size_t count = schema_count_items(text);
     if (text.data[0] != '[' || count == 0)
-        return refuse(c, "%s must be a list of schemas", k->name);
-    list->items = allocate(c, count, sizeof *list->items);
+        return schema_refuse(c, "%s must be a list of schemas", k->name);
+    list->items = schema_allocate(c, count, sizeof *list->items);
     if (list->items == NULL)
         return false;
     struct bytes name, item;
@@ -254,11 +94,11 @@ static struct schema_property *add_property(struct schema *s, struct bytes name)
     return p;
 }
 
-static bool compile_properties(struct compiler *c, struct schema *s, const struct keyword *k,
-                               struct bytes text)
+static bool compile_properties(struct schema_compiler *c, struct schema *s,
+                               const struct schema_keyword *k, struct bytes text)
 {
     if (text.data[0] != '{')
-        return refuse(c, "properties must be an object");
+        return schema_refuse(c, "properties must be an object");
     struct bytes name, below;
     for (size_t at = 0; json_next(text, &at, &name, &below);) {
         name = json_unescape(name, c->arena);
@@ -272,27 +112,27 @@ static bool compile_properties(struct compiler *c, struct schema *s, const struc
     return true;
 }
 
-static bool compile_required(struct compiler *c, struct schema *s, const struct keyword *k,
-                             struct bytes text)
+static bool compile_required(struct schema_compiler *c, struct schema *s,
+                             const struct schema_keyword *k, struct bytes text)
 {
     (void)k;
     struct bytes ignored, item;
     if (text.data[0] != '[')
-        return refuse(c, "required must be a list of names");
+        return schema_refuse(c, "required must be a list of names");
     for (size_t at = 0; json_next(text, &at, &ignored, &item);) {
-        struct bytes name = string_of(c, item);
+        struct bytes name = schema_string(c, item);
         if (name.data == NULL)
-            return refuse(c, "required must be a list of names");
+            return schema_refuse(c, "required must be a list of names");
         struct schema_property *p = add_property(s, name);
         if (p->required_index < 0)
             p->required_index = s->required_count++;
     }
     return s->required_count <= SCHEMA_MAX_REQUIRED ||
-           refuse(c, "more than %d required fields", SCHEMA_MAX_REQUIRED);
+           schema_refuse(c, "more than %d required fields", SCHEMA_MAX_REQUIRED);
 }
 
 /* One step of a JSON pointer, with ~0 and ~1 resolved. */
-static struct bytes pointer_step(struct compiler *c, struct bytes raw)
+static struct bytes pointer_step(struct schema_compiler *c, struct bytes raw)
 {
     uint8_t *step = arena_alloc(c->arena, raw.size);
     size_t size = 0;
@@ -304,7 +144,7 @@ static struct bytes pointer_step(struct compiler *c, struct bytes raw)
     return bytes_of(step, size);
 }
 
-static bool resolve_pointer(struct compiler *c, struct bytes pointer, struct bytes *text)
+static bool resolve_pointer(struct schema_compiler *c, struct bytes pointer, struct bytes *text)
 {
     *text = c->root;
     while (pointer.size > 0 && pointer.data[0] == '/') {
@@ -321,26 +161,26 @@ static bool resolve_pointer(struct compiler *c, struct bytes pointer, struct byt
     return pointer.size == 0;
 }
 
-static bool compile_reference(struct compiler *c, struct schema *s, const struct keyword *k,
-                              struct bytes text)
+static bool compile_reference(struct schema_compiler *c, struct schema *s,
+                              const struct schema_keyword *k, struct bytes text)
 {
     (void)k;
-    struct bytes reference = string_of(c, text), target;
+    struct bytes reference = schema_string(c, text), target;
     if (reference.data == NULL || reference.size == 0 || reference.data[0] != '#')
-        return refuse(c, "$ref must point into this schema, such as #/$defs/name");
+        return schema_refuse(c, "$ref must point into this schema, such as #/$defs/name");
     if (!resolve_pointer(c, bytes_from(reference, 1), &target))
-        return refuse(c, "$ref '%.*s' points to nothing", BYTES_PRINTF(reference));
+        return schema_refuse(c, "$ref '%.*s' points to nothing", BYTES_PRINTF(reference));
     s->reference = compile_below(c, "$ref", BYTES_NULL, SIZE_MAX, target);
     return s->reference != NULL;
 }
 
 /* Definitions are compiled where they stand as well: a wrong one is refused although unused. */
-static bool compile_definitions(struct compiler *c, struct schema *s, const struct keyword *k,
-                                struct bytes text)
+static bool compile_definitions(struct schema_compiler *c, struct schema *s,
+                                const struct schema_keyword *k, struct bytes text)
 {
     (void)s;
     if (text.data[0] != '{')
-        return refuse(c, "%s must be an object", k->name);
+        return schema_refuse(c, "%s must be an object", k->name);
     struct bytes name, below;
     for (size_t at = 0; json_next(text, &at, &name, &below);)
         if (compile_below(c, k->name, name, 0, below) == NULL)
@@ -348,30 +188,31 @@ static bool compile_definitions(struct compiler *c, struct schema *s, const stru
     return true;
 }
 
-static bool ignore(struct compiler *c, struct schema *s, const struct keyword *k, struct bytes text)
+static bool ignore(struct schema_compiler *c, struct schema *s, const struct schema_keyword *k,
+                   struct bytes text)
 {
     (void)c, (void)s, (void)k, (void)text;
     return true;
 }
 
-static const struct keyword keywords[] = {
-    {"type", compile_type, 0},
-    {"enum", compile_enum, 0},
-    {"const", compile_const, 0},
-    {"minimum", compile_bound, offsetof(struct schema, minimum)},
-    {"maximum", compile_bound, offsetof(struct schema, maximum)},
-    {"exclusiveMinimum", compile_bound, offsetof(struct schema, above)},
-    {"exclusiveMaximum", compile_bound, offsetof(struct schema, below)},
-    {"multipleOf", compile_multiple, 0},
-    {"minLength", compile_count, offsetof(struct schema, min_length)},
-    {"maxLength", compile_count, offsetof(struct schema, max_length)},
-    {"pattern", compile_pattern, 0},
+static const struct schema_keyword keywords[] = {
+    {"type", schema_compile_type, 0},
+    {"enum", schema_compile_enum, 0},
+    {"const", schema_compile_const, 0},
+    {"minimum", schema_compile_bound, offsetof(struct schema, minimum)},
+    {"maximum", schema_compile_bound, offsetof(struct schema, maximum)},
+    {"exclusiveMinimum", schema_compile_bound, offsetof(struct schema, above)},
+    {"exclusiveMaximum", schema_compile_bound, offsetof(struct schema, below)},
+    {"multipleOf", schema_compile_multiple, 0},
+    {"minLength", schema_compile_count, offsetof(struct schema, min_length)},
+    {"maxLength", schema_compile_count, offsetof(struct schema, max_length)},
+    {"pattern", schema_compile_pattern, 0},
     {"properties", compile_properties, 0},
     {"required", compile_required, 0},
     {"additionalProperties", compile_one, offsetof(struct schema, additional)},
     {"items", compile_one, offsetof(struct schema, items)},
-    {"minItems", compile_count, offsetof(struct schema, min_items)},
-    {"maxItems", compile_count, offsetof(struct schema, max_items)},
+    {"minItems", schema_compile_count, offsetof(struct schema, min_items)},
+    {"maxItems", schema_compile_count, offsetof(struct schema, max_items)},
     {"allOf", compile_list, offsetof(struct schema, all_of)},
     {"anyOf", compile_list, offsetof(struct schema, any_of)},
     {"oneOf", compile_list, offsetof(struct schema, one_of)},
@@ -393,7 +234,7 @@ static const struct keyword keywords[] = {
     {"$comment", ignore, 0},
 };
 
-static const struct keyword *find_keyword(struct compiler *c, struct bytes name)
+static const struct schema_keyword *find_keyword(struct schema_compiler *c, struct bytes name)
 {
     const char *names[COUNT_OF(keywords) + 1] = {NULL};
     for (size_t i = 0; i < COUNT_OF(keywords); i++) {
@@ -402,8 +243,8 @@ static const struct keyword *find_keyword(struct compiler *c, struct bytes name)
         names[i] = keywords[i].name;
     }
     const char *near = suggest(name, names);
-    refuse(c, "keyword '%.*s' is not supported%s%s%s", BYTES_PRINTF(name),
-           near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    schema_refuse(c, "keyword '%.*s' is not supported%s%s%s", BYTES_PRINTF(name),
+                  near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
     return NULL;
 }
 
@@ -414,30 +255,30 @@ static int compare_properties(const void *a, const void *b)
 }
 
 /* Room for every name that `properties` and `required` can bring. */
-static bool reserve_properties(struct compiler *c, struct schema *s, struct bytes text)
+static bool reserve_properties(struct schema_compiler *c, struct schema *s, struct bytes text)
 {
     struct bytes properties = BYTES_NULL, required = BYTES_NULL;
     size_t count = 0;
     if (json_field(text, BYTES_LITERAL("properties"), &properties))
-        count += count_items(properties);
+        count += schema_count_items(properties);
     if (json_field(text, BYTES_LITERAL("required"), &required))
-        count += count_items(required);
-    s->properties = allocate(c, count, sizeof *s->properties);
+        count += schema_count_items(required);
+    s->properties = schema_allocate(c, count, sizeof *s->properties);
     return s->properties != NULL;
 }
 
-static bool compile_keywords(struct compiler *c, struct schema *s, struct bytes text)
+static bool compile_keywords(struct schema_compiler *c, struct schema *s, struct bytes text)
 {
     struct bytes raw, value, first;
     if (!reserve_properties(c, s, text))
         return false;
     for (size_t at = 0; json_next(text, &at, &raw, &value);) {
         struct bytes name = json_unescape(raw, c->arena);
-        const struct keyword *k = name.data ? find_keyword(c, name) : NULL;
+        const struct schema_keyword *k = name.data ? find_keyword(c, name) : NULL;
         if (k == NULL)
             return false;
         if (json_field(text, name, &first) && first.data != value.data)
-            return refuse(c, "%s stands twice", k->name);
+            return schema_refuse(c, "%s stands twice", k->name);
         if (!k->compile(c, s, k, value))
             return false;
     }
@@ -445,21 +286,21 @@ static bool compile_keywords(struct compiler *c, struct schema *s, struct bytes 
     return true;
 }
 
-static struct schema *new_schema(struct compiler *c, struct bytes text)
+static struct schema *new_schema(struct schema_compiler *c, struct bytes text)
 {
-    struct schema *s = allocate(c, 1, sizeof *s);
-    struct met *met = s ? allocate(c, 1, sizeof *met) : NULL;
+    struct schema *s = schema_allocate(c, 1, sizeof *s);
+    struct schema_met *met = s ? schema_allocate(c, 1, sizeof *met) : NULL;
     if (met == NULL)
         return NULL;
     s->min_length = s->max_length = s->min_items = s->max_items = -1;
-    *met = (struct met){text.data, s, c->met};
+    *met = (struct schema_met){text.data, s, c->met};
     c->met = met;
     return s;
 }
 
-static const struct schema *compile_schema(struct compiler *c, struct bytes text)
+static const struct schema *compile_schema(struct schema_compiler *c, struct bytes text)
 {
-    for (const struct met *met = c->met; met; met = met->next)
+    for (const struct schema_met *met = c->met; met; met = met->next)
         if (met->text == text.data)
             return met->schema;
     struct schema *s = new_schema(c, text);
@@ -470,11 +311,11 @@ static const struct schema *compile_schema(struct compiler *c, struct bytes text
         return s;
     }
     if (text.data[0] != '{') {
-        refuse(c, "a schema must be an object, true or false");
+        schema_refuse(c, "a schema must be an object, true or false");
         return NULL;
     }
     if (++c->depth > MAX_DEPTH) {
-        refuse(c, "nested more than %d levels deep", MAX_DEPTH);
+        schema_refuse(c, "nested more than %d levels deep", MAX_DEPTH);
         return NULL;
     }
     bool ok = compile_keywords(c, s, text);
@@ -503,7 +344,7 @@ enum error json_schema_compile(struct bytes text, struct json_schema **out, stru
         return ERR_INVALID;
     struct json_schema *schema = xcalloc(1, sizeof *schema);
     arena_init(&schema->arena, MAX_COMPILED_SIZE);
-    struct compiler c = {
+    struct schema_compiler c = {
         .root = arena_copy(&schema->arena, text), .arena = &schema->arena, .message = message};
     schema->root = compile_schema(&c, c.root);
     if (schema->root == NULL) {

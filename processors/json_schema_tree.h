@@ -56,4 +56,44 @@ struct json_schema {
     const struct schema *root;
 };
 
+/* Compilation. */
+
+/* Schemas that were met, by where their text stands, so that references may form cycles. */
+struct schema_met {
+    const uint8_t *text;
+    struct schema *schema;
+    struct schema_met *next;
+};
+
+struct schema_compiler {
+    struct bytes root;
+    struct arena *arena;
+    struct message *message;
+    struct schema_met *met;
+    int depth;
+    char place[256]; /* JSON pointer of the schema at hand */
+};
+
+struct schema_keyword {
+    const char *name;
+    bool (*compile)(struct schema_compiler *c, struct schema *s, const struct schema_keyword *k,
+                    struct bytes text);
+    size_t member; /* offset of what a generic function sets */
+};
+
+/* "schema at #/...: reason". Returns false. */
+bool schema_refuse(struct schema_compiler *c, const char *format, ...) PRINTF_LIKE(2, 3);
+void *schema_allocate(struct schema_compiler *c, size_t count, size_t size);
+void *schema_member(struct schema *s, const struct schema_keyword *k);
+/* The string that JSON text stands for; null when it is none. */
+struct bytes schema_string(struct schema_compiler *c, struct bytes text);
+size_t schema_count_items(struct bytes container);
+
+#define SCHEMA_RULES(X) X(type) X(enum) X(const) X(bound) X(multiple) X(count) X(pattern)
+#define X(name)                                                             \
+    bool schema_compile_##name(struct schema_compiler *c, struct schema *s, \
+                               const struct schema_keyword *k, struct bytes text);
+SCHEMA_RULES(X)
+#undef X
+
 #endif

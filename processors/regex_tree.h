@@ -61,6 +61,32 @@ struct regex {
 
 bool regex_class_has(const struct regex_class *set, uint32_t code_point);
 
+/* Parsing. `p` stands at what comes next; functions that take something move it. */
+
+struct regex_parser {
+    const uint8_t *start, *p, *end;
+    struct arena *arena;
+    struct message *message;
+    int depth;
+    bool fold_case, dot_all, multi_line;
+};
+
+/* Puts the reason and the place into the message. */
+struct regex_node *regex_refuse(struct regex_parser *r, const char *reason);
+struct regex_node *regex_new_node(struct regex_parser *r, enum regex_op op);
+bool regex_at(const struct regex_parser *r, const char *text);
+bool regex_take(struct regex_parser *r, const char *text);
+uint32_t regex_take_code_point(struct regex_parser *r);
+
+/* Behind a backslash: \d and the like, as pairs of characters; NULL when it is none of them. */
+const char *regex_escape_set(const struct regex_parser *r, bool *opposite);
+/* Behind a backslash: the character that it stands for. */
+bool regex_take_escaped(struct regex_parser *r, uint32_t *out);
+/* Behind an opening bracket. */
+struct regex_node *regex_parse_class(struct regex_parser *r);
+/* The class of ranges given as pairs of characters. */
+struct regex_node *regex_set_node(struct regex_parser *r, const char *pairs, bool opposite);
+
 /* NULL with a message when the pattern is wrong. */
 struct regex_node *regex_parse(struct bytes pattern, struct arena *arena, struct message *message);
 

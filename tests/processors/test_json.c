@@ -102,7 +102,7 @@ TEST(a_walk_gives_names_and_values_in_order)
 
 TEST(long_strings_and_containers_are_skipped_at_every_alignment)
 {
-    for (int length = 0; length < 70; length++) {
+    for (int length = 0; length < 200; length++) {
         char document[512];
         snprintf(document, sizeof document,
                  "{\"p\":\"%.*s\\\\\",\"q\":[%*s{\"r\":\"]\"}],\"z\":%d}", length,
@@ -114,6 +114,66 @@ TEST(long_strings_and_containers_are_skipped_at_every_alignment)
         snprintf(expected, sizeof expected, "%d", length);
         expect_field(document, "z", expected);
     }
+}
+
+struct generator {
+    uint64_t state;
+    struct buffer out;
+};
+
+static unsigned pick(struct generator *g, unsigned below)
+{
+    g->state ^= g->state << 13, g->state ^= g->state >> 7, g->state ^= g->state << 17;
+    return (unsigned)(g->state >> 33) % below;
+}
+
+static void generate(struct generator *g, int depth)
+{
+    static const char *const scalars[] = {"1",
+                                          "-12.5e3",
+                                          "true",
+                                          "null",
+                                          "\"\"",
+                                          "\"a,b]}{[\"",
+                                          "\"q\\\"]\\\\\"",
+                                          "\"{\"",
+                                          "\"0123456789012345678901234567890123456789\"",
+                                          "[]",
+                                          "{}"};
+    if (depth == 0 || pick(g, 3) == 0) {
+        buffer_append_string(&g->out, scalars[pick(g, COUNT_OF(scalars))]);
+        return;
+    }
+    bool is_object = pick(g, 2);
+    buffer_append_u8(&g->out, is_object ? '{' : '[');
+    for (unsigned i = 0, count = 1 + pick(g, 4); i < count; i++) {
+        if (i > 0)
+            buffer_append_string(&g->out, pick(g, 2) ? "," : " , ");
+        if (is_object)
+            buffer_append_string(&g->out, pick(g, 2) ? "\"n\":" : "\"n}\" : ");
+        generate(g, depth - 1);
+    }
+    buffer_append_u8(&g->out, is_object ? '}' : ']');
+}
+
+TEST(random_values_end_where_they_end)
+{
+    struct generator g = {.state = test_seed() * 0x9e3779b97f4a7c15u + 1};
+    buffer_init(&g.out, 1 << 20);
+    for (int i = 0; i < 3000; i++) {
+        buffer_clear(&g.out);
+        buffer_append_string(&g.out, "{\"v\":");
+        size_t start = g.out.size, at;
+        generate(&g, 5);
+        size_t size = g.out.size - start;
+        buffer_append_string(&g.out, ",\"z\":0}");
+        struct bytes value, document = buffer_view(&g.out);
+        EXPECT(json_check(document, &at) == NULL);
+        EXPECT(json_field(document, text_of("v"), &value));
+        EXPECT_BYTES(value, bytes_of(document.data + start, size));
+        EXPECT(json_field(document, text_of("z"), &value));
+    }
+    buffer_free(&g.out);
 }
 
 static struct value value_of(const char *text, struct arena *arena)
