@@ -291,10 +291,10 @@ static enum error route_processor(struct topology *t, struct processor *p, struc
         e = add_output(t, p, "output", p->output, &p->output_topic, message);
     if (e == ERR_OK && !bytes_is_null(p->duplicates))
         e = add_output(t, p, "duplicates", p->duplicates, &p->duplicates_topic, message);
-    if (e == ERR_OK && !bytes_is_null(p->late))
-        e = add_output(t, p, "late", p->late, &p->late_topic, message);
     if (e == ERR_OK)
         e = add_output(t, p, "dlq", p->dead_letters, &p->dead_letter_topic, message);
+    if (e == ERR_OK && !bytes_is_null(p->late))
+        e = add_output(t, p, "late", p->late, &p->late_topic, message);
     if (e || p->output_partitions == 0)
         return e;
     struct output_topic *output = &t->outputs[p->output_topic];
