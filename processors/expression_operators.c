@@ -301,7 +301,7 @@ bool relate(struct run *r, const struct node *n, const struct value *a, const st
     *out = false;
     if (a->type == VALUE_NULL || b->type == VALUE_NULL)
         return true;
-    int order;
+    int order = 0;
     if (!compare(r, n, a, b, &order))
         return false;
     *out = n->op == TOKEN_LESS         ? order < 0

@@ -162,6 +162,7 @@ static bool run_map(struct run *r, const struct node *n, struct value *out)
 static bool run_condition(struct run *r, const struct node *n, bool *out)
 {
     struct value v;
+    *out = false;
     if (!run_node(r, n, &v))
         return false;
     if (v.type != VALUE_BOOL && v.type != VALUE_NULL)
