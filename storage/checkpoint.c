@@ -167,13 +167,23 @@ static void start_flush(struct store *s)
     submit(s);
 }
 
+/* A directory above a log may have been made by another shard that has not synced it yet. */
+static bool may_sync_each(const struct store *s)
+{
+    const struct maintenance *m = &s->maintenance;
+    bool may = !s->flushed_unsynced && m->flush_count <= SYNC_EACH_MAX;
+    for (size_t i = 0; i < m->flush_count && may; i++)
+        may = m->flushes[i].log->names_durable;
+    return may;
+}
+
 static void start_checkpoint(struct store *s)
 {
     struct maintenance *m = &s->maintenance;
     ASSERT(m->phase == MAINTENANCE_CAPTURED && s->durable == m->mark.lsn);
     m->checkpoint = true;
     begin_flushes(s);
-    m->sync_each = !s->flushed_unsynced && m->flush_count <= SYNC_EACH_MAX;
+    m->sync_each = may_sync_each(s);
     s->flushed_unsynced = false;
     /* Everything merged so far is below X; over it the states that were captured at X. */
     row_changes_merge(&s->rows, &m->rows);
@@ -283,6 +293,7 @@ static void end_flushes(struct store *s)
     for (size_t i = 0; i < m->flush_count; i++) {
         struct flush_item *f = &m->flushes[i];
         log_flush_end(f->flush, f->result);
+        f->log->names_durable |= m->checkpoint && m->result == ERR_OK;
         store_log_account(s, f->log);
         if (!f->log->removed)
             store_log_delete_segments(s, f->log);

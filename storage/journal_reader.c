@@ -89,7 +89,11 @@ static enum error open_file(struct journal_reader *r, struct found_file *f)
         f->file = NULL;
         return error;
     }
-    error = io->ops->size(io, f->file, &f->size);
+    /* What is read may have been on its way to the disk when the process was killed. Were it lost
+     * later, another recovery would decide differently. */
+    error = io->ops->sync(io, f->file);
+    if (error == ERR_OK)
+        error = io->ops->size(io, f->file, &f->size);
     struct journal_group group;
     struct shared_buffer *first = NULL;
     if (error == ERR_OK)

@@ -529,6 +529,42 @@ static enum error check_producer(void *context, struct bytes key, struct bytes v
     return ERR_OK;
 }
 
+/* When acknowledged groups are left out, segments may hold what the rows do not know. */
+
+struct partition_walk {
+    struct redo *redo;
+    struct uuid topic_id;
+    enum error error;
+};
+
+static void cut_partition(void *context, const char *name)
+{
+    struct partition_walk *w = context;
+    char *end;
+    long partition = strtol(name, &end, 10);
+    if (*end != '\0' || partition < 0 || partition > INT32_MAX || w->error != ERR_OK)
+        return;
+    struct redo_log *l = find_log(w->redo, w->topic_id, (int32_t)partition);
+    if (l->log == NULL && log_exists(w->redo, l) && !is_dead(l))
+        w->error = log_cut_files(w->redo->env, l->directory, &l->state, w->redo->message);
+}
+
+static enum error cut_all(struct redo *redo)
+{
+    struct io *io = redo->env->io;
+    struct partition_walk walk = {.redo = redo};
+    size_t at = 0;
+    for (struct redo_topic *t; walk.error == ERR_OK && (t = map_next(&redo->topics, &at));) {
+        walk.topic_id = t->id;
+        char *directory = topic_directory(redo->data_directory, t->id);
+        enum error error = io->ops->list(io, directory, cut_partition, &walk);
+        free(directory);
+        if (error != ERR_OK && error != ERR_NOT_FOUND)
+            return error;
+    }
+    return walk.error;
+}
+
 enum error redo_run(struct redo *redo, bool accept_damage)
 {
     enum error error = pass(redo, learn_part, true, accept_damage);
@@ -536,6 +572,8 @@ enum error redo_run(struct redo *redo, bool accept_damage)
         error = pass(redo, redo_part, false, accept_damage);
     redo->report->clean =
         redo->report->entries == 0 && redo->report->cut_bytes == 0 && redo->report->damaged == 0;
+    if (error == ERR_OK && redo->report->damaged > 0)
+        error = cut_all(redo);
     if (error == ERR_OK)
         error = flush_logs(redo);
     /* Everything: a process that was killed may have left directories that nobody synced. */

@@ -38,6 +38,7 @@ struct store_log {
     int64_t unflushed_bytes; /* both as they stand in the store's sums */
     int64_t pending_start;   /* a log start that is in the journal, not durable yet; -1: none */
     bool removed;
+    bool names_durable; /* of its directory and those above */
 };
 
 /* What becomes true for a log when a group is durable. */

@@ -62,7 +62,10 @@ static enum error load_log(void *context, struct bytes key, struct bytes value)
         return ERR_CORRUPT;
     if (!is_ours(s, topic_id, partition))
         return ERR_OK;
-    return log_state_decode(value, &add_log(s, topic_id, partition)->state);
+    struct store_log *l = add_log(s, topic_id, partition);
+    enum error error = log_state_decode(value, &l->state);
+    l->names_durable = l->state.active_size > 0;
+    return error;
 }
 
 static enum error load_producer(void *context, struct bytes key, struct bytes value)

@@ -1,0 +1,69 @@
+/* What an inode of the simulated disk holds: a file's bytes or a directory's names, each as a
+ * process sees it and as the disk has it. Reference counted; whoever changes it makes it his own
+ * first (content_own). */
+#ifndef TESTS_SIMULATION_SUPPORT_CONTENT_H
+#define TESTS_SIMULATION_SUPPORT_CONTENT_H
+
+#include "tests/simulation/support_disk.h"
+
+enum { SECTOR = 512, SIM_NAME_SIZE = 48 };
+
+/* A write that no sync has covered; `truncates`: the size was set to `position` instead. */
+struct pending_write {
+    size_t position, size, at; /* its bytes: pending_bytes[at..] */
+    bool truncates;
+};
+
+struct sim_entry {
+    char name[SIM_NAME_SIZE];
+    size_t inode;
+};
+
+/* A change of names that no sync has covered: `from` goes (if not empty), `to` becomes inode (if
+ * not empty). */
+struct pending_name {
+    char from[SIM_NAME_SIZE], to[SIM_NAME_SIZE];
+    size_t inode;
+};
+
+struct sim_names {
+    struct sim_entry *at;
+    size_t count, capacity;
+};
+
+struct sim_content {
+    unsigned references;
+    bool is_directory;
+    /* A file. While nothing is pending, `data` is also what the disk has. */
+    uint8_t *data, *disk_data;
+    size_t size, capacity, disk_size;
+    struct pending_write *writes;
+    size_t write_count, write_capacity;
+    uint8_t *write_bytes;
+    size_t write_bytes_size, write_bytes_capacity;
+    /* A directory. */
+    struct sim_names names, disk_names;
+    struct pending_name *changes;
+    size_t change_count, change_capacity;
+};
+
+struct sim_content *content_create(bool is_directory);
+struct sim_content *content_ref(struct sim_content *c);
+void content_unref(struct sim_content *c);
+/* The same content, with no other owner. */
+struct sim_content *content_own(struct sim_content *c);
+
+void content_write(struct sim_content *c, const struct iovec *parts, int count, size_t position);
+void content_truncate(struct sim_content *c, size_t size);
+void content_sync(struct sim_content *c);
+/* Takes back the last pending write from the list and applies it to the disk's side alone. */
+void content_sync_last(struct sim_content *c);
+bool content_is_pending(const struct sim_content *c);
+/* A new reference to what is left after a power cut. */
+struct sim_content *content_after_cut(struct sim_content *c, enum crash_kind kind, uint64_t seed);
+
+struct sim_entry *names_find(const struct sim_names *names, const char *name);
+/* Makes a change, pending until content_sync. */
+void content_rename(struct sim_content *c, const char *from, const char *to, size_t inode);
+
+#endif

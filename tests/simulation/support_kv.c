@@ -1,0 +1,178 @@
+#include "tests/simulation/support_kv.h"
+
+#include "base/compiler.h"
+
+#include <stdlib.h>
+
+struct sim_row {
+    unsigned references;
+    size_t key_size, value_size;
+    uint8_t data[];
+};
+
+struct sim_kv_state {
+    unsigned references;
+    size_t count;
+    struct sim_row *rows[];
+};
+
+static struct bytes row_key(const struct sim_row *row)
+{
+    return bytes_of(row->data, row->key_size);
+}
+
+static struct bytes row_value(const struct sim_row *row)
+{
+    return bytes_of(row->data + row->key_size, row->value_size);
+}
+
+static struct sim_kv_state *state_create(size_t capacity)
+{
+    struct sim_kv_state *state = xmalloc(sizeof *state + capacity * sizeof state->rows[0]);
+    *state = (struct sim_kv_state){.references = 1};
+    return state;
+}
+
+struct sim_kv_state *sim_kv_state_create(void)
+{
+    return state_create(0);
+}
+
+struct sim_kv_state *sim_kv_state_ref(struct sim_kv_state *state)
+{
+    state->references++;
+    return state;
+}
+
+void sim_kv_state_unref(struct sim_kv_state *state)
+{
+    if (--state->references > 0)
+        return;
+    for (size_t i = 0; i < state->count; i++) {
+        if (--state->rows[i]->references == 0)
+            free(state->rows[i]);
+    }
+    free(state);
+}
+
+/* The first row whose key is not below `key`. */
+static size_t lower_bound(const struct sim_kv_state *state, struct bytes key)
+{
+    size_t low = 0, high = state->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (bytes_compare(row_key(state->rows[middle]), key) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static int compare_changes(const void *a, const void *b)
+{
+    const struct kv_change *left = a, *right = b;
+    return bytes_compare(left->key, right->key);
+}
+
+static void add_row(struct sim_kv_state *state, const struct kv_change *change)
+{
+    struct sim_row *row = xmalloc(sizeof *row + change->key.size + change->value.size);
+    *row = (struct sim_row){
+        .references = 1, .key_size = change->key.size, .value_size = change->value.size};
+    memcpy(row->data, change->key.data, change->key.size);
+    if (change->value.size > 0)
+        memcpy(row->data + change->key.size, change->value.data, change->value.size);
+    state->rows[state->count++] = row;
+}
+
+/* Keys in `changes` are distinct. */
+static struct sim_kv_state *merge(const struct sim_kv_state *old, const struct kv_change *changes,
+                                  size_t count)
+{
+    struct kv_change *sorted = xmalloc((count + 1) * sizeof *sorted);
+    memcpy(sorted, changes, count * sizeof *sorted);
+    qsort(sorted, count, sizeof *sorted, compare_changes);
+    struct sim_kv_state *state = state_create(old->count + count);
+    size_t at = 0;
+    for (size_t i = 0; i <= count; i++) {
+        ASSERT(i == 0 || i == count || bytes_compare(sorted[i - 1].key, sorted[i].key) < 0);
+        while (at < old->count &&
+               (i == count || bytes_compare(row_key(old->rows[at]), sorted[i].key) < 0)) {
+            old->rows[at]->references++;
+            state->rows[state->count++] = old->rows[at++];
+        }
+        if (i == count)
+            break;
+        at += at < old->count && bytes_equal(row_key(old->rows[at]), sorted[i].key);
+        if (!bytes_is_null(sorted[i].value))
+            add_row(state, &sorted[i]);
+    }
+    free(sorted);
+    return state;
+}
+
+static enum error kv_open(struct kv_driver *driver, const char *path, struct kv **out,
+                          struct message *message)
+{
+    (void)path, (void)message;
+    *out = &CONTAINER_OF(driver, struct sim_disk, driver)->kv;
+    return ERR_OK;
+}
+
+static void kv_close(struct kv *kv)
+{
+    (void)kv;
+}
+
+static enum error kv_write(struct kv *kv, const struct kv_change *changes, size_t count)
+{
+    struct sim_disk *disk = CONTAINER_OF(kv, struct sim_disk, kv);
+    enum error error = disk->refuse(disk);
+    if (error != ERR_OK)
+        return error;
+    disk->happened(disk);
+    struct sim_kv_state *old = disk->rows;
+    disk->rows = merge(old, changes, count);
+    sim_kv_state_unref(old);
+    disk->happened(disk);
+    return ERR_OK;
+}
+
+static enum error kv_scan(struct kv *kv, struct bytes prefix,
+                          enum error (*each)(void *context, struct bytes key, struct bytes value),
+                          void *context)
+{
+    struct sim_disk *disk = CONTAINER_OF(kv, struct sim_disk, kv);
+    struct sim_kv_state *state = sim_kv_state_ref(disk->rows);
+    enum error error = ERR_OK;
+    for (size_t i = lower_bound(state, prefix); i < state->count && error == ERR_OK; i++) {
+        if (!bytes_starts_with(row_key(state->rows[i]), prefix))
+            break;
+        error = each(context, row_key(state->rows[i]), row_value(state->rows[i]));
+    }
+    sim_kv_state_unref(state);
+    return error;
+}
+
+void sim_kv_init(struct sim_disk *disk, enum error (*refuse)(struct sim_disk *disk),
+                 void (*happened)(struct sim_disk *disk))
+{
+    disk->driver = (struct kv_driver){kv_open, kv_close, kv_write, kv_scan};
+    disk->kv.driver = &disk->driver;
+    disk->refuse = refuse;
+    disk->happened = happened;
+}
+
+struct bytes sim_disk_row(const struct sim_disk *disk, struct bytes key)
+{
+    size_t at = lower_bound(disk->rows, key);
+    if (at == disk->rows->count || !bytes_equal(row_key(disk->rows->rows[at]), key))
+        return BYTES_NULL;
+    return row_value(disk->rows->rows[at]);
+}
+
+size_t sim_disk_row_count(const struct sim_disk *disk)
+{
+    return disk->rows->count;
+}

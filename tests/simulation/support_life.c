@@ -1,0 +1,145 @@
+#include "tests/simulation/support_life.h"
+
+#include <stdlib.h>
+
+/* Small enough that everything rolls, flushes and checkpoints within a few dozen entries. */
+enum {
+    JOURNAL_FILE_BYTES = 16 << 10,
+    CHECKPOINT_BYTES = 40 << 10,
+    GROUP_BYTES = 8 << 10,
+    TAIL_CACHE_BYTES = 2 << 10,
+    UNFLUSHED_BYTES = 5 << 10,
+};
+
+const struct log_config life_log_config = {
+    .segment_bytes = 3000,
+    .segment_ms = INT64_MAX,
+    .segment_index_bytes = 1 << 20,
+    .index_interval_bytes = 500,
+    .retention_ms = -1,
+    .retention_bytes = -1,
+    .delete_enabled = true,
+};
+
+static int64_t monotonic_ns(struct clock *clock)
+{
+    return CONTAINER_OF(clock, struct life, clock)->now_ms * 1000000;
+}
+
+static int64_t wall_ms(struct clock *clock)
+{
+    return CONTAINER_OF(clock, struct life, clock)->now_ms + 1700000000000;
+}
+
+enum error life_recover(struct life *life, struct sim_disk *disk, int shard_count, uint64_t seed)
+{
+    memset(life, 0, sizeof *life);
+    life->disk = disk;
+    life->shard_count = shard_count;
+    life->now_ms = 1000;
+    life->clock = (struct clock){monotonic_ns, wall_ms};
+    random_seeded_init(&life->random, seed);
+    life->env = (struct env){.clock = &life->clock,
+                             .random = &life->random.random,
+                             .io = &disk->io,
+                             .kv = &disk->driver};
+    for (int i = 0; i < 2 * shard_count; i++)
+        sim_executor_init(&life->executors[i]);
+    struct recovery_options options = {.data_directory = "data",
+                                       .shard_count = shard_count,
+                                       .journal_file_bytes = JOURNAL_FILE_BYTES};
+    return recovery_run(&life->env, &options, &life->kv, &life->report, &life->message);
+}
+
+static void on_failed(void *context, enum error error)
+{
+    struct life *life = context;
+    life->failures++;
+    life->failure = error;
+}
+
+enum error life_open(struct life *life)
+{
+    for (int i = 0; i < life->shard_count; i++) {
+        struct store_options options = {
+            .data_directory = "data",
+            .shard = i,
+            .shard_count = life->shard_count,
+            .journal_file_bytes = JOURNAL_FILE_BYTES,
+            .checkpoint_bytes = CHECKPOINT_BYTES,
+            .checkpoint_interval_ms = 20000,
+            .group_bytes = GROUP_BYTES,
+            .tail_cache_bytes = TAIL_CACHE_BYTES,
+            .unflushed_bytes = UNFLUSHED_BYTES,
+            .min_free_bytes = 1000,
+            .journal_worker = &life->executors[2 * i].executor,
+            .background_worker = &life->executors[2 * i + 1].executor,
+            .timers = &life->timers,
+            .kv = life->kv,
+            .failed = on_failed,
+            .context = life,
+        };
+        enum error error = store_open(&life->env, &options, &life->stores[i], &life->message);
+        if (error != ERR_OK) {
+            life->stores[i] = NULL;
+            return error;
+        }
+    }
+    return ERR_OK;
+}
+
+bool life_step(struct life *life)
+{
+    return sim_executors_step(life->executors, 2 * life->shard_count, &life->random.random);
+}
+
+void life_turn(struct life *life, int shard, int64_t advance_ms)
+{
+    life->now_ms += advance_ms;
+    timers_run(&life->timers, life->now_ms);
+    store_turn(life->stores[shard], life->now_ms, wall_ms(&life->clock));
+}
+
+void life_settle(struct life *life)
+{
+    do {
+        for (int i = 0; i < life->shard_count; i++)
+            life_turn(life, i, 0);
+    } while (life_step(life));
+}
+
+static void on_closed(void *context, enum error result)
+{
+    struct life *life = context;
+    life->closed++;
+    if (result != ERR_OK)
+        life->close_result = result;
+}
+
+void life_close(struct life *life)
+{
+    life->closed = 0;
+    for (int i = 0; i < life->shard_count; i++)
+        store_close(life->stores[i], on_closed, life);
+    for (int idle = 0; life->closed < life->shard_count; idle++) {
+        ASSERT(idle < 1000);
+        while (life_step(life))
+            idle = 0;
+        life->now_ms += 100;
+        timers_run(&life->timers, life->now_ms);
+    }
+}
+
+void life_end(struct life *life)
+{
+    for (int i = 0; i < life->shard_count; i++)
+        store_free(life->stores[i]);
+    timers_free(&life->timers);
+    if (life->kv)
+        life->kv->driver->close(life->kv);
+}
+
+struct store *life_store_of(struct life *life, struct uuid topic_id, int32_t partition)
+{
+    return life->stores[shard_of_partition(topic_id.bytes, partition, life->shard_count)];
+}

@@ -1,0 +1,50 @@
+/* One life of the storage side of a broker on a simulated disk: recovery, then a store per shard,
+ * workers and a clock that the test moves. */
+#ifndef TESTS_SIMULATION_SUPPORT_LIFE_H
+#define TESTS_SIMULATION_SUPPORT_LIFE_H
+
+#include "base/env.h"
+#include "storage/recovery.h"
+#include "storage/store.h"
+#include "tests/simulation/support_disk.h"
+#include "tests/simulation/support_executor.h"
+
+enum { LIFE_SHARDS_MAX = 3 };
+
+struct life {
+    struct sim_disk *disk;
+    struct env env;
+    struct clock clock;
+    int64_t now_ms;
+    struct random_seeded random;
+    struct timers timers;
+    int shard_count;
+    struct kv *kv;
+    struct store *stores[LIFE_SHARDS_MAX];
+    struct sim_executor executors[2 * LIFE_SHARDS_MAX];
+    struct recovery_report report;
+    struct message message;
+    int failures;       /* how often a store said that it cannot go on */
+    enum error failure; /* the last one's reason */
+    int closed;
+    enum error close_result; /* the worst */
+};
+
+extern const struct log_config life_log_config;
+
+/* Recovery only. The disk stays the caller's. */
+enum error life_recover(struct life *life, struct sim_disk *disk, int shard_count, uint64_t seed);
+/* Opens the stores; after a recovery that went well. */
+enum error life_open(struct life *life);
+/* One job runs or is delivered; false when there was none. */
+bool life_step(struct life *life);
+void life_turn(struct life *life, int shard, int64_t advance_ms);
+/* Turns and steps until no job is left. */
+void life_settle(struct life *life);
+/* Closes the stores in order; what came out is in close_result. */
+void life_close(struct life *life);
+/* Frees the stores (closed or not; no job may be left) and the key-value store. */
+void life_end(struct life *life);
+struct store *life_store_of(struct life *life, struct uuid topic_id, int32_t partition);
+
+#endif

@@ -1,0 +1,195 @@
+/* Crash at every call of short random histories, recover, compare with what must be there; crash
+ * again inside recovery; sometimes go on working and crash again.
+ *
+ *   simulation_test_crash --states N --seed S */
+#include "tests/harness/harness.h"
+#include "tests/simulation/support_history.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+    DEPTH_MAX = 3,
+    ACTIONS = 120,
+    CONTINUED_ACTIONS = 12,
+};
+
+/* What was met on the way: a campaign that does not meet them proves nothing. */
+struct reached {
+    uint64_t states, histories, kills, inside_recovery, three_deep, continued, torn, redone,
+        changed_shards, clean, starts_moved, checkpoints;
+};
+
+struct campaign {
+    uint64_t target, seed; /* of the present history */
+    struct reached reached;
+    struct random_seeded random; /* which crashes; apart from the history's own */
+};
+
+/* A disk under observation. */
+struct explorer {
+    struct campaign *campaign;
+    const struct model *model;
+    int depth;
+    uint64_t one_in; /* how many calls are crashed at */
+    int kinds;       /* crashes per call */
+};
+
+__attribute__((noreturn)) static void fail(const struct campaign *c, const char *what)
+{
+    printf("after %" PRIu64 " states: %s\n", c->reached.states, what);
+    printf("replay: simulation_test_crash --states 1 --seed %" PRIu64 "\n", c->seed);
+    _exit(1); /* there is nothing to tidy up */
+}
+
+static uint64_t draw(struct campaign *c, uint64_t bound)
+{
+    return random_below(&c->random.random, bound);
+}
+
+static void explore(void *context, struct sim_disk *disk);
+
+/* A life that goes on after a crash, in a copy of the model. */
+static void go_on(struct explorer *e, struct life *life, const uint32_t *k)
+{
+    struct campaign *c = e->campaign;
+    c->reached.continued++;
+    struct model model;
+    model_copy(&model, e->model);
+    model_rebase(&model, k, life->shard_count);
+    struct explorer deeper = {c, &model, e->depth + 1, e->depth + 1 < DEPTH_MAX ? 15 : UINT64_MAX,
+                              1};
+    life->disk->on_call = explore;
+    life->disk->context = &deeper;
+    if (life_open(life) != ERR_OK)
+        fail(c, life->message.text);
+    struct history h;
+    struct random_seeded random;
+    random_seeded_init(&random, random_u64(&c->random.random));
+    history_begin(&h, life, &model, &random.random);
+    const char *wrong = history_check_retries(&h);
+    for (int i = 0; i < CONTINUED_ACTIONS && wrong == NULL; i++)
+        history_act(&h);
+    if (wrong)
+        fail(c, wrong);
+    life_settle(life);
+    life_close(life);
+    if (life->close_result != ERR_OK || life->failures > 0)
+        fail(c, "a life that went on did not close in order");
+    life->disk->on_call = NULL;
+    model_free(&model);
+}
+
+static void recover_and_compare(struct explorer *e, struct sim_disk *disk)
+{
+    struct campaign *c = e->campaign;
+    struct explorer deeper = {c, e->model, e->depth + 1, e->depth == 0 ? 150 : 60, 1};
+    if (e->depth + 1 < DEPTH_MAX) {
+        disk->on_call = explore;
+        disk->context = &deeper;
+    }
+    int shards = e->model->shard_count;
+    if (draw(c, 8) == 0) {
+        shards = 1 + (int)draw(c, LIFE_SHARDS_MAX);
+        c->reached.changed_shards += shards != e->model->shard_count;
+    }
+    struct life life;
+    if (life_recover(&life, disk, shards, random_u64(&c->random.random)) != ERR_OK)
+        fail(c, life.message.text);
+    disk->on_call = NULL;
+    uint32_t k[LIFE_SHARDS_MAX];
+    const char *wrong = model_compare(e->model, disk, k);
+    if (wrong)
+        fail(c, wrong);
+    c->reached.states++;
+    c->reached.torn += life.report.cut_bytes > 0;
+    c->reached.redone += life.report.batches > 0;
+    c->reached.clean += life.report.clean;
+    if (draw(c, 50) == 0 && e->depth + 1 < DEPTH_MAX)
+        go_on(e, &life, k);
+    life_end(&life);
+}
+
+/* Inside a call: what if the crash were now? */
+static void explore(void *context, struct sim_disk *disk)
+{
+    struct explorer *e = context;
+    struct campaign *c = e->campaign;
+    if (e->one_in == UINT64_MAX || draw(c, e->one_in) != 0)
+        return;
+    for (int i = 0; i < e->kinds; i++) {
+        enum crash_kind kind = (enum crash_kind)draw(c, CRASH_KINDS);
+        struct sim_disk *left = sim_disk_crash(disk, kind, random_u64(&c->random.random));
+        c->reached.kills += kind == CRASH_KILL;
+        c->reached.inside_recovery += e->depth > 0;
+        c->reached.three_deep += e->depth == DEPTH_MAX - 1;
+        recover_and_compare(e, left);
+        sim_disk_free(left);
+    }
+}
+
+/* One history: lives with orderly ends, crashed at every call. */
+static void run_history(struct campaign *c)
+{
+    struct sim_disk *disk = sim_disk_create();
+    struct random_seeded random;
+    random_seeded_init(&random, c->seed);
+    random_seeded_init(&c->random, c->seed ^ 0x9e3779b97f4a7c15);
+    disk->refuse_direct = c->seed % 7 == 0;
+    struct model model;
+    model_init(&model, 1 + (int)random_below(&random.random, LIFE_SHARDS_MAX));
+    struct explorer e = {c, &model, 0, 1, 3};
+    disk->on_call = explore;
+    disk->context = &e;
+    for (uint64_t lives = 1 + random_below(&random.random, 3); lives > 0; lives--) {
+        uint32_t k[LIFE_SHARDS_MAX];
+        int shards = 1 + (int)random_below(&random.random, LIFE_SHARDS_MAX);
+        struct life life;
+        if (life_recover(&life, disk, shards, random_u64(&random.random)) != ERR_OK)
+            fail(c, life.message.text);
+        const char *wrong = model_compare(&model, disk, k);
+        if (wrong)
+            fail(c, wrong);
+        model_rebase(&model, k, shards);
+        if (life_open(&life) != ERR_OK)
+            fail(c, life.message.text);
+        struct history h;
+        history_begin(&h, &life, &model, &random.random);
+        for (int i = 0; i < ACTIONS; i++)
+            history_act(&h);
+        life_settle(&life);
+        life_close(&life);
+        if (life.close_result != ERR_OK || life.failures > 0)
+            fail(c, "the stores did not close in order");
+        for (int i = 0; i < shards; i++)
+            c->reached.checkpoints += store_stats(life.stores[i]).checkpoints;
+        life_end(&life);
+    }
+    sim_disk_free(disk);
+    model_free(&model);
+    c->reached.histories++;
+}
+
+static void print_reached(const struct reached *r)
+{
+    printf("%" PRIu64 " states of %" PRIu64 " histories: killed %" PRIu64
+           ", inside recovery %" PRIu64 ", three deep %" PRIu64 ", went on %" PRIu64
+           ", torn groups %" PRIu64 ", batches redone %" PRIu64 ", other shard count %" PRIu64
+           ", clean %" PRIu64 ", checkpoints %" PRIu64 "\n",
+           r->states, r->histories, r->kills, r->inside_recovery, r->three_deep, r->continued,
+           r->torn, r->redone, r->changed_shards, r->clean, r->checkpoints);
+}
+
+TEST(a_crash_at_any_call_loses_nothing_that_was_acknowledged)
+{
+    static struct campaign c;
+    c = (struct campaign){.target = (uint64_t)test_option("states", 100000)};
+    for (c.seed = test_seed(); c.reached.states < c.target; c.seed++)
+        run_history(&c);
+    print_reached(&c.reached);
+    const struct reached *r = &c.reached;
+    EXPECT(c.target < 10000 ||
+           (r->kills && r->inside_recovery && r->three_deep && r->continued && r->torn &&
+            r->redone && r->changed_shards && r->clean && r->checkpoints));
+}
