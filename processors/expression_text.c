@@ -17,11 +17,11 @@ static bool need_text(struct call *c, size_t argument)
 /* The text of the first two arguments, of which a key or header may also be bytes. */
 static bool need_two(struct call *c, struct bytes *text, struct bytes *part)
 {
+    *text = c->arguments[0].bytes;
+    *part = c->arguments[1].bytes;
     for (size_t i = 0; i < 2; i++)
         if (!is_text(&c->arguments[i]))
             return call_fail_type(c, i, "text");
-    *text = c->arguments[0].bytes;
-    *part = c->arguments[1].bytes;
     return run_spend(c->run, c->node, text->size / 64);
 }
 
