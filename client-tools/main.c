@@ -2,5 +2,5 @@
 
 int main(int count, char **values)
 {
-    return tool_main(count, values);
+    return count > 0 ? tool_main(count - 1, values + 1) : EXIT_USAGE;
 }

@@ -1,7 +1,42 @@
-/* The tool's entry: finds the command in the table, runs it, returns the exit code. */
+/* One run of the tool: what a command's function gets. */
 #ifndef CLIENT_TOOLS_TOOL_H
 #define CLIENT_TOOLS_TOOL_H
 
+#include "client-tools/arguments.h"
+#include "client-tools/client.h"
+#include "client-tools/cluster.h"
+#include "client-tools/output.h"
+#include "client-tools/settings.h"
+
+struct tool {
+    const struct command *command;
+    struct arguments arguments;
+    struct client_settings settings;
+    enum output_format format;
+    bool color, quiet, verbose, dry_run;
+    struct document document; /* filled by the command, shown when it returns */
+    struct failure failure;
+    struct arena arena; /* until the end of the run */
+    struct client *client;
+};
+
+/* Runs a command line (without the program's name); returns the exit code. */
 int tool_main(int count, char **values);
+
+/* The connection, made at first use. NULL: the failure is set. */
+struct client *tool_client(struct tool *t);
+
+/* The command's main table, which TSV prints; others are added with document_table. */
+struct table *tool_table(struct tool *t, const char *name);
+
+/* Shows `plan` on stderr and asks. True with --yes. False: the failure is set; without a terminal
+ * --yes is needed. */
+bool tool_confirm(struct tool *t, const struct table *plan, const char *question, ...)
+    PRINTF_LIKE(3, 4);
+
+/* A line for people on stderr, unless --quiet. */
+void tool_say(const struct tool *t, const char *format, ...) PRINTF_LIKE(2, 3);
+/* The same with --verbose only. */
+void tool_detail(const struct tool *t, const char *format, ...) PRINTF_LIKE(2, 3);
 
 #endif

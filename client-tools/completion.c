@@ -1,0 +1,157 @@
+/* Completion for shells, made from the tables. */
+#include "client-tools/files.h"
+#include "client-tools/help.h"
+#include "client-tools/tool.h"
+
+static bool is_first_of_noun(size_t i)
+{
+    return i == 0 || strcmp(commands[i]->noun, commands[i - 1]->noun) != 0;
+}
+
+static void append_flag_words(struct buffer *out, const struct flag *flags)
+{
+    for (; flags && flags->name; flags++) {
+        buffer_printf(out, " --%s", flags->name);
+        if (flags->letter)
+            buffer_printf(out, " -%c", flags->letter);
+    }
+}
+
+static void append_verbs(struct buffer *out, size_t first)
+{
+    for (size_t i = first; commands[i] && strcmp(commands[i]->noun, commands[first]->noun) == 0;
+         i++) {
+        if (commands[i]->verb)
+            buffer_printf(out, "%s%s", i == first ? "" : " ", commands[i]->verb);
+    }
+}
+
+static void append_nouns(struct buffer *out)
+{
+    for (size_t i = 0; commands[i]; i++) {
+        if (is_first_of_noun(i))
+            buffer_printf(out, "%s%s", i ? " " : "", commands[i]->noun);
+    }
+}
+
+static void bash_completion(struct buffer *out)
+{
+    buffer_append_string(out, "# bash completion for tidemill\n"
+                              "_tidemill()\n"
+                              "{\n"
+                              "    local word=${COMP_WORDS[COMP_CWORD]} words=\n"
+                              "    local noun=${COMP_WORDS[1]} verb=${COMP_WORDS[2]}\n"
+                              "    if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
+                              "        words='");
+    append_nouns(out);
+    buffer_append_string(out, "'\n    else\n        case \"$noun $verb\" in\n");
+    for (size_t i = 0; commands[i]; i++) {
+        const struct command *c = commands[i];
+        buffer_printf(out, "        '%s%s%s'%s) words='", c->noun, c->verb ? " " : " ",
+                      c->verb ? c->verb : "", c->verb ? "" : "*");
+        append_flag_words(out, c->flags);
+        append_flag_words(out, global_flags);
+        buffer_append_string(out, "' ;;\n");
+    }
+    buffer_append_string(out, "        esac\n"
+                              "        if [ \"$COMP_CWORD\" -eq 2 ]; then\n"
+                              "            case \"$noun\" in\n");
+    for (size_t i = 0; commands[i]; i++) {
+        if (!is_first_of_noun(i) || commands[i]->verb == NULL)
+            continue;
+        buffer_printf(out, "            %s) words='", commands[i]->noun);
+        append_verbs(out, i);
+        buffer_append_string(out, "' ;;\n");
+    }
+    buffer_append_string(out, "            esac\n"
+                              "        fi\n"
+                              "    fi\n"
+                              "    COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
+                              "}\n"
+                              "complete -o default -F _tidemill tidemill\n");
+}
+
+/* zsh runs the bash function through its own adapter. */
+static void zsh_completion(struct buffer *out)
+{
+    buffer_append_string(out, "#compdef tidemill\n"
+                              "autoload -U +X bashcompinit && bashcompinit\n");
+    bash_completion(out);
+}
+
+static void append_fish_text(struct buffer *out, const char *text)
+{
+    for (; *text; text++)
+        buffer_printf(out, "%s%c", *text == '\'' || *text == '\\' ? "\\" : "", *text);
+}
+
+static void fish_flags(struct buffer *out, const struct flag *flags, const char *condition)
+{
+    for (; flags && flags->name; flags++) {
+        buffer_printf(out, "complete -c tidemill%s -l %s", condition, flags->name);
+        if (flags->letter)
+            buffer_printf(out, " -s %c", flags->letter);
+        if (flags->kind != FLAG_SWITCH)
+            buffer_append_string(out, " -r");
+        buffer_append_string(out, " -d '");
+        append_fish_text(out, flags->sentence);
+        buffer_append_string(out, "'\n");
+    }
+}
+
+static void fish_completion(struct buffer *out)
+{
+    buffer_append_string(out, "# fish completion for tidemill\n");
+    for (size_t i = 0; commands[i]; i++) {
+        const struct command *c = commands[i];
+        char condition[256];
+        if (is_first_of_noun(i))
+            buffer_printf(out, "complete -c tidemill -n __fish_use_subcommand -a %s\n", c->noun);
+        if (c->verb) {
+            buffer_printf(out,
+                          "complete -c tidemill -n '__fish_seen_subcommand_from %s' -a %s -d '",
+                          c->noun, c->verb);
+            append_fish_text(out, c->sentence);
+            buffer_append_string(out, "'\n");
+        }
+        snprintf(condition, sizeof condition, " -n '__fish_seen_subcommand_from %s%s%s'", c->noun,
+                 c->verb ? "; and __fish_seen_subcommand_from " : "", c->verb ? c->verb : "");
+        fish_flags(out, c->flags, condition);
+    }
+    fish_flags(out, global_flags, "");
+}
+
+static bool run(struct tool *t)
+{
+    static const struct {
+        const char *shell;
+        void (*write)(struct buffer *out);
+    } shells[] = {{"bash", bash_completion},
+                  {"zsh", zsh_completion},
+                  {"fish", fish_completion},
+                  {"markdown", help_markdown}};
+    for (size_t i = 0; i < COUNT_OF(shells); i++) {
+        if (!bytes_equal_string(t->arguments.names[0], shells[i].shell))
+            continue;
+        struct buffer out;
+        buffer_init(&out, 1 << 20);
+        shells[i].write(&out);
+        write_stdout(buffer_view(&out));
+        buffer_free(&out);
+        return true;
+    }
+    return fail_usage(&t->failure, "there is no completion for %.*s, only for bash, zsh and fish",
+                      BYTES_PRINTF(t->arguments.names[0]));
+}
+
+const struct command completion_command = {
+    .noun = "completion",
+    .arguments = "bash|zsh|fish",
+    .min = 1,
+    .max = 1,
+    .sentence = "Prints a shell's completion script",
+    .examples = (const char *const[]){"completion bash > ~/.local/share/bash-completion/"
+                                      "completions/tidemill",
+                                      "completion fish | source", NULL},
+    .run = run,
+};

@@ -1,0 +1,40 @@
+#include "client-tools/record_printer.h"
+
+#include "client-tools/files.h"
+
+enum { FLUSH_SIZE = 64 << 10, MAX_HELD = 1 << 30 };
+
+bool record_printer_init(struct record_printer *p, struct bytes format, struct failure *f)
+{
+    struct message why;
+    *p = (struct record_printer){.format = format};
+    buffer_init(&p->out, MAX_HELD);
+    if (bytes_is_null(format) || record_format_check(format, &why))
+        return true;
+    return fail_usage(f, "-f: %s", why.text);
+}
+
+void record_printer_free(struct record_printer *p)
+{
+    buffer_free(&p->out);
+}
+
+bool record_printer_flush(struct record_printer *p)
+{
+    if (!p->reader_gone && !write_stdout(buffer_view(&p->out)))
+        p->reader_gone = true;
+    buffer_clear(&p->out);
+    return !p->reader_gone;
+}
+
+void record_printer_add(struct record_printer *p, const struct record_place *place,
+                        const struct record *record)
+{
+    if (bytes_is_null(p->format))
+        record_json_append(&p->out, place, record);
+    else
+        record_format_append(&p->out, p->format, place, record, p->count);
+    p->count++;
+    if (p->out.size >= FLUSH_SIZE)
+        record_printer_flush(p);
+}
