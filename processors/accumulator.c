@@ -176,8 +176,10 @@ static void avg_result(const void *state, struct buffer *out, bool *wide UNUSED,
     const struct sum *s = state;
     if (s->count == 0)
         buffer_append_string(out, "null");
-    else
+    else if (s->has_double)
         append_result(out, sum_as_double(s) / (double)s->count);
+    else
+        append_result(out, wide_quotient(&s->exact, (int)s->scale, s->count));
 }
 
 static void append_double_bits(struct buffer *out, double v)

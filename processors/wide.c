@@ -145,6 +145,28 @@ double wide_to_double(const struct wide *v, int scale)
     return result;
 }
 
+/* Long division to more digits than a double has; one more digit says that something is left. */
+double wide_quotient(const struct wide *v, int scale, uint64_t divisor)
+{
+    enum { MORE_DIGITS = 36 };
+    struct wide limit = wide_from(power_of_ten(38)), quotient = *v;
+    bool negative = wide_is_negative(v);
+    if (negative)
+        negate(&quotient);
+    int digits = wide_compare(&quotient, &limit) < 0 ? MORE_DIGITS : 0;
+    wide_shift(&quotient, digits);
+    bool is_exact = divide(&quotient, divisor) == 0;
+    struct buffer text;
+    buffer_init(&text, NUMBER_MAX_TEXT);
+    if (negative)
+        buffer_append_u8(&text, '-');
+    wide_append(&text, &quotient, 0);
+    buffer_printf(&text, "%se-%d", is_exact ? "" : "1", scale + digits + !is_exact);
+    double result = number_to_double(buffer_view(&text));
+    buffer_free(&text);
+    return result;
+}
+
 void wide_encode(struct buffer *out, const struct wide *v)
 {
     uint64_t sign = wide_is_negative(v) ? UINT64_MAX : 0;

@@ -25,6 +25,8 @@ bool wide_is_negative(const struct wide *v);
 bool wide_fits_i64(const struct wide *v);
 /* The nearest double of v * 10^-scale. */
 double wide_to_double(const struct wide *v, int scale);
+/* The nearest double of v * 10^-scale / divisor, rounded once. */
+double wide_quotient(const struct wide *v, int scale, uint64_t divisor);
 /* Appends v * 10^-scale as a JSON number without zeros at the end of its fraction. */
 void wide_append(struct buffer *out, const struct wide *v, int scale);
 

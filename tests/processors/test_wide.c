@@ -84,6 +84,23 @@ TEST(the_nearest_double_is_given)
     EXPECT(wide_to_double(&v, 0) == -3.0);
 }
 
+TEST(quotients_are_rounded_once)
+{
+    struct wide v = wide_from(60);
+    EXPECT(wide_quotient(&v, 2, 3) == 0.2);
+    v = wide_from(-1);
+    EXPECT(wide_quotient(&v, 0, 3) == -1.0 / 3.0);
+    EXPECT(wide_quotient(&v, 0, INT64_MAX) == -1.0 / 9223372036854775807.0);
+    v = wide_from(7);
+    EXPECT(wide_quotient(&v, 0, 7) == 1.0);
+    v = wide_from(power_of_ten(38));
+    wide_shift(&v, 18);
+    EXPECT(wide_quotient(&v, 18, 10) == 1e37);
+    /* 2^53 + 1 lies between two doubles; a little more decides. */
+    v = wide_from((int128)9007199254740993 * 1000000 + 1);
+    EXPECT(wide_quotient(&v, 0, 1000000) == 9007199254740994.0);
+}
+
 TEST(the_binary_form_is_short_and_reads_back)
 {
     int128 values[] = {
