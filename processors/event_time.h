@@ -37,10 +37,4 @@ static inline int64_t watermark_after(const struct event_time *t, int64_t waterm
     return candidate > watermark ? candidate : watermark;
 }
 
-/* Whether what closes at `close` (exclusive end plus lateness) is over at this watermark. */
-static inline bool watermark_passed(int64_t watermark, int64_t close)
-{
-    return watermark != WATERMARK_NONE && watermark >= close;
-}
-
 #endif
