@@ -35,6 +35,8 @@ const char *test_log(struct test_broker *b);
 
 /* Runs turns until nothing moves any more. */
 void test_settle(struct test_broker *b);
+/* While held, nothing becomes durable. */
+void test_hold_journal(struct test_broker *b, bool hold);
 /* Moves both clocks, then settles. */
 void test_advance(struct test_broker *b, int64_t ms);
 
