@@ -1,0 +1,361 @@
+#include "tests/broker/support_broker.h"
+
+#include "protocol/record_batch.h"
+
+static struct fetch_response_responses_partitions *only(struct fetch_response *response)
+{
+    EXPECT_INT(response->responses_count, 1);
+    EXPECT_INT(response->responses[0].partitions_count, 1);
+    return &response->responses[0].partitions[0];
+}
+
+/* A request for partitions 0 to count-1 from offset 0. */
+static struct fetch_request *request_for(struct test_client *c, struct test_broker *b,
+                                         const char *topic, int32_t count)
+{
+    struct fetch_request *request = test_fetch_request(c, topic, 0, 0);
+    struct fetch_request_topics_partitions *partitions =
+        schema_array(&fetch_request_topics_partitions_schema, (size_t)count, test_arena(b));
+    for (int32_t p = 0; p < count; p++) {
+        partitions[p].partition = p;
+        partitions[p].partition_max_bytes = 1 << 20;
+    }
+    request->topics[0].partitions = partitions;
+    request->topics[0].partitions_count = count;
+    return request;
+}
+
+static void delete_topic(struct test_client *c, const char *name)
+{
+    struct bytes names[] = {bytes_string(name)};
+    struct delete_topics_request request;
+    schema_defaults(&delete_topics_request_schema, &request);
+    request.topic_names = names;
+    request.topic_names_count = 1;
+    struct delete_topics_response *r = test_call(c, API_DELETE_TOPICS, 5, &request);
+    EXPECT_INT(r->responses[0].error_code, KAFKA_NONE);
+}
+
+TEST(every_version_reads_the_records)
+{
+    FOR_SHARD_COUNTS(shards)
+    {
+        struct test_broker *b = test_broker_start(shards, NULL);
+        struct test_client *c = test_client_open(b, 1);
+        test_create_topic(c, "orders", 1, NULL);
+        test_produce(c, "orders", 0, &(struct test_batch){.count = 10});
+        for (int16_t version = 4; version <= 17; version++) {
+            struct fetch_request *request = test_fetch_request(c, "orders", 0, 4);
+            request->topics[0].topic_id = test_topic_id(b, "orders");
+            struct fetch_response_responses_partitions *p =
+                only(test_call(c, API_FETCH, version, request));
+            EXPECT_INT(p->error_code, KAFKA_NONE);
+            EXPECT_INT(p->high_watermark, 10);
+            EXPECT_INT(p->last_stable_offset, 10);
+            EXPECT_INT(p->aborted_transactions_count, -1);
+            EXPECT_INT(test_count_records(p->records.bytes, 4), 6);
+        }
+        test_broker_free(b);
+    }
+}
+
+TEST(bounds_epochs_and_unknown_partitions_are_answered_at_once)
+{
+    FOR_SHARD_COUNTS(shards)
+    {
+        struct test_broker *b = test_broker_start(shards, NULL);
+        struct test_client *c = test_client_open(b, 0);
+        test_create_topic(c, "orders", 1, NULL);
+        test_produce(c, "orders", 0, &(struct test_batch){.count = 10});
+        struct {
+            const char *topic;
+            int32_t partition, epoch;
+            int64_t offset;
+            int error;
+        } cases[] = {
+            {"orders", 0, -1, 11, KAFKA_OFFSET_OUT_OF_RANGE},
+            {"orders", 0, -1, -1, KAFKA_OFFSET_OUT_OF_RANGE},
+            {"orders", 0, 0, 0, KAFKA_NONE},
+            {"orders", 0, 1, 0, KAFKA_UNKNOWN_LEADER_EPOCH},
+            {"orders", 1, -1, 0, KAFKA_UNKNOWN_TOPIC_OR_PARTITION},
+            {"orders", -1, -1, 0, KAFKA_UNKNOWN_TOPIC_OR_PARTITION},
+            {"nobody", 0, -1, 0, KAFKA_UNKNOWN_TOPIC_OR_PARTITION},
+        };
+        for (size_t i = 0; i < COUNT_OF(cases); i++) {
+            struct fetch_request *request =
+                test_fetch_request(c, cases[i].topic, cases[i].partition, cases[i].offset);
+            request->topics[0].partitions[0].current_leader_epoch = cases[i].epoch;
+            request->max_wait_ms = 10000;
+            struct fetch_response_responses_partitions *p =
+                only(test_call(c, API_FETCH, 11, request));
+            EXPECT_INT(p->error_code, cases[i].error);
+            EXPECT_INT(p->partition_index, cases[i].partition);
+        }
+        test_broker_free(b);
+    }
+}
+
+TEST(an_unknown_topic_id_is_named_so)
+{
+    struct test_broker *b = test_broker_start(2, NULL);
+    struct test_client *c = test_client_open(b, 0);
+    struct fetch_request *request = test_fetch_request(c, "", 0, 0);
+    request->topics[0].topic_id = (struct uuid){{1, 2, 3}};
+    struct fetch_response *r = test_call(c, API_FETCH, 13, request);
+    EXPECT_INT(only(r)->error_code, KAFKA_UNKNOWN_TOPIC_ID);
+    EXPECT_INT(r->responses[0].topic_id.bytes[1], 2);
+    test_broker_free(b);
+}
+
+TEST(a_long_poll_ends_with_the_first_record)
+{
+    FOR_SHARD_COUNTS(shards)
+    {
+        struct test_broker *b = test_broker_start(shards, NULL);
+        struct test_client *reader = test_client_open(b, 0), *writer = test_client_open(b, 1);
+        test_create_topic(writer, "orders", 8, NULL);
+        struct fetch_request *request = request_for(reader, b, "orders", 8);
+        request->max_wait_ms = 5000;
+        test_send(reader, API_FETCH, 12, request);
+        test_advance(b, 100);
+        EXPECT(!test_has_response(reader));
+        test_produce(writer, "orders", 6, &(struct test_batch){.count = 2});
+        EXPECT(test_has_response(reader));
+        struct fetch_response *r = test_receive(reader, API_FETCH, 12);
+        EXPECT_INT(r->responses[0].partitions_count, 8);
+        for (int32_t p = 0; p < 8; p++) {
+            struct fetch_response_responses_partitions *part = &r->responses[0].partitions[p];
+            EXPECT_INT(part->partition_index, p);
+            EXPECT_INT(test_count_records(part->records.bytes, 0), p == 6 ? 2 : 0);
+        }
+        test_broker_free(b);
+    }
+}
+
+TEST(a_long_poll_without_records_ends_in_time_and_empty)
+{
+    FOR_SHARD_COUNTS(shards)
+    {
+        struct test_broker *b = test_broker_start(shards, NULL);
+        struct test_client *c = test_client_open(b, 1);
+        test_create_topic(c, "orders", 4, NULL);
+        struct fetch_request *request = request_for(c, b, "orders", 4);
+        request->max_wait_ms = 500;
+        test_send(c, API_FETCH, 11, request);
+        test_settle(b);
+        test_advance(b, 499);
+        EXPECT(!test_has_response(c));
+        test_advance(b, 1);
+        struct fetch_response *r = test_receive(c, API_FETCH, 11);
+        EXPECT_INT(r->responses[0].partitions_count, 4);
+        EXPECT_INT(r->responses[0].partitions[3].records.bytes.size, 0);
+        EXPECT_INT(r->responses[0].partitions[3].high_watermark, 0);
+        test_broker_free(b);
+    }
+}
+
+TEST(min_bytes_counts_over_all_partitions_and_shards)
+{
+    FOR_SHARD_COUNTS(shards)
+    {
+        struct test_broker *b = test_broker_start(shards, NULL);
+        struct test_client *reader = test_client_open(b, 0), *writer = test_client_open(b, 1);
+        test_create_topic(writer, "orders", 8, NULL);
+        struct test_batch batch = {.count = 1, .value_size = 200};
+        size_t size = test_make_batch(b, &batch).size;
+        struct fetch_request *request = request_for(reader, b, "orders", 8);
+        request->max_wait_ms = 5000;
+        request->min_bytes = (int32_t)(4 * size);
+        test_send(reader, API_FETCH, 12, request);
+        test_settle(b);
+        for (int32_t p = 0; p < 4; p++) {
+            EXPECT(!test_has_response(reader));
+            test_produce(writer, "orders", 2 * p, &batch);
+        }
+        struct fetch_response *r = test_receive(reader, API_FETCH, 12);
+        for (int32_t p = 0; p < 8; p++)
+            EXPECT_INT(test_count_records(r->responses[0].partitions[p].records.bytes, 0),
+                       p % 2 == 0);
+        test_broker_free(b);
+    }
+}
+
+TEST(a_wait_that_gets_too_little_ends_in_time_with_what_came)
+{
+    FOR_SHARD_COUNTS(shards)
+    {
+        struct test_broker *b = test_broker_start(shards, NULL);
+        struct test_client *reader = test_client_open(b, 0), *writer = test_client_open(b, 1);
+        test_create_topic(writer, "orders", 4, NULL);
+        struct fetch_request *request = request_for(reader, b, "orders", 4);
+        request->max_wait_ms = 300;
+        request->min_bytes = 1 << 20;
+        test_send(reader, API_FETCH, 12, request);
+        test_settle(b);
+        test_produce(writer, "orders", 1, &(struct test_batch){.count = 3});
+        test_produce(writer, "orders", 2, &(struct test_batch){.count = 4});
+        EXPECT(!test_has_response(reader));
+        test_advance(b, 300);
+        struct fetch_response *r = test_receive(reader, API_FETCH, 12);
+        EXPECT_INT(test_count_records(r->responses[0].partitions[1].records.bytes, 0), 3);
+        EXPECT_INT(test_count_records(r->responses[0].partitions[2].records.bytes, 0), 4);
+        test_broker_free(b);
+    }
+}
+
+TEST(deleting_the_topic_ends_the_wait)
+{
+    FOR_SHARD_COUNTS(shards)
+    {
+        struct test_broker *b = test_broker_start(shards, NULL);
+        struct test_client *reader = test_client_open(b, 1), *admin = test_client_open(b, 0);
+        test_create_topic(admin, "orders", 4, NULL);
+        test_create_topic(admin, "other", 4, NULL);
+        struct uuid id = test_topic_id(b, "orders");
+        struct fetch_request *by_name = request_for(reader, b, "orders", 4);
+        by_name->max_wait_ms = 5000;
+        struct fetch_request *by_id = request_for(reader, b, "orders", 4);
+        by_id->max_wait_ms = 5000;
+        by_id->topics[0].topic_id = id;
+        struct test_client *second = test_client_open(b, 0);
+        test_send(reader, API_FETCH, 12, by_name);
+        test_send(second, API_FETCH, 13, by_id);
+        test_settle(b);
+        EXPECT(!test_has_response(reader));
+        delete_topic(admin, "orders");
+        struct fetch_response *r = test_receive(reader, API_FETCH, 12);
+        bool told = false;
+        for (int32_t p = 0; p < 4; p++)
+            told |= r->responses[0].partitions[p].error_code == KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+        EXPECT(told);
+        r = test_receive(second, API_FETCH, 13);
+        told = false;
+        for (int32_t p = 0; p < 4; p++)
+            told |= r->responses[0].partitions[p].error_code == KAFKA_UNKNOWN_TOPIC_ID;
+        EXPECT(told);
+        test_broker_free(b);
+    }
+}
+
+TEST(the_first_batch_comes_whole_and_limits_hold_for_the_rest)
+{
+    FOR_SHARD_COUNTS(shards)
+    {
+        struct test_broker *b = test_broker_start(shards, NULL);
+        struct test_client *c = test_client_open(b, 0);
+        test_create_topic(c, "orders", 4, NULL);
+        struct test_batch batch = {.count = 1, .value_size = 1000};
+        int32_t size = (int32_t)test_make_batch(b, &batch).size;
+        for (int32_t p = 0; p < 4; p++) {
+            for (int i = 0; i < 5; i++)
+                test_produce(c, "orders", p, &batch);
+        }
+        struct fetch_request *request = request_for(c, b, "orders", 4);
+        request->max_bytes = 12;
+        for (int32_t p = 0; p < 4; p++)
+            request->topics[0].partitions[p].partition_max_bytes = 12;
+        struct fetch_response *r = test_call(c, API_FETCH, 12, request);
+        EXPECT_INT(r->responses[0].partitions[0].records.bytes.size, size);
+        for (int32_t p = 1; p < 4; p++)
+            EXPECT_INT(r->responses[0].partitions[p].records.bytes.size, 0);
+        request->max_bytes = 1 << 20;
+        for (int32_t p = 0; p < 4; p++)
+            request->topics[0].partitions[p].partition_max_bytes = 2 * size + 10;
+        r = test_call(c, API_FETCH, 12, request);
+        for (int32_t p = 0; p < 4; p++)
+            EXPECT_INT(r->responses[0].partitions[p].records.bytes.size, 2 * size);
+        request->max_bytes = 5 * size;
+        r = test_call(c, API_FETCH, 12, request);
+        size_t total = 0;
+        for (int32_t p = 0; p < 4; p++)
+            total += r->responses[0].partitions[p].records.bytes.size;
+        EXPECT(total <= (size_t)(5 * size));
+        EXPECT(total >= (size_t)(3 * size));
+        test_broker_free(b);
+    }
+}
+
+TEST(read_committed_gets_an_empty_list_of_aborted_transactions)
+{
+    struct test_broker *b = test_broker_start(1, NULL);
+    struct test_client *c = test_client_open(b, 0);
+    test_create_topic(c, "orders", 1, NULL);
+    test_produce(c, "orders", 0, &(struct test_batch){.count = 1});
+    struct fetch_request *request = test_fetch_request(c, "orders", 0, 0);
+    request->isolation_level = 1;
+    EXPECT_INT(only(test_call(c, API_FETCH, 11, request))->aborted_transactions_count, 0);
+    test_broker_free(b);
+}
+
+TEST(zstd_is_not_given_to_clients_below_version_10)
+{
+    struct test_broker *b = test_broker_start(2, NULL);
+    struct test_client *c = test_client_open(b, 0);
+    test_create_topic(c, "orders", 1, NULL);
+    test_produce(c, "orders", 0, &(struct test_batch){.count = 1, .codec = CODEC_ZSTD});
+    struct fetch_request *request = test_fetch_request(c, "orders", 0, 0);
+    request->max_wait_ms = 1000;
+    EXPECT_INT(only(test_call(c, API_FETCH, 9, request))->error_code,
+               KAFKA_UNSUPPORTED_COMPRESSION_TYPE);
+    EXPECT_INT(only(test_call(c, API_FETCH, 10, request))->error_code, KAFKA_NONE);
+    test_broker_free(b);
+}
+
+TEST(what_is_no_longer_in_memory_is_read_from_files)
+{
+    FOR_SHARD_COUNTS(shards)
+    {
+        struct test_broker *b = test_broker_start(shards, "tidemill.tail.cache.bytes=0",
+                                                  "tidemill.unflushed.bytes=64KiB", NULL);
+        struct test_client *c = test_client_open(b, 1);
+        test_create_topic(c, "orders", 4, NULL);
+        for (int i = 0; i < 40; i++)
+            test_produce(c, "orders", i % 4, &(struct test_batch){.count = 10, .value_size = 2000});
+        test_advance(b, 5000);
+        test_advance(b, 5000);
+        test_broker_restart(b);
+        c = test_client_open(b, 0);
+        struct fetch_request *request = request_for(c, b, "orders", 4);
+        struct fetch_response *r = test_call(c, API_FETCH, 12, request);
+        for (int32_t p = 0; p < 4; p++) {
+            EXPECT_INT(r->responses[0].partitions[p].error_code, KAFKA_NONE);
+            EXPECT_INT(test_count_records(r->responses[0].partitions[p].records.bytes, 0), 100);
+        }
+        struct fetch_response_responses_partitions *p = test_fetch(c, "orders", 2, 55);
+        EXPECT_INT(test_count_records(p->records.bytes, 55), 45);
+        test_broker_free(b);
+    }
+}
+
+TEST(a_client_that_goes_while_it_waits_leaves_nothing_behind)
+{
+    FOR_SHARD_COUNTS(shards)
+    {
+        struct test_broker *b = test_broker_start(shards, NULL);
+        struct test_client *reader = test_client_open(b, 1), *writer = test_client_open(b, 0);
+        test_create_topic(writer, "orders", 4, NULL);
+        struct fetch_request *request = request_for(reader, b, "orders", 4);
+        request->max_wait_ms = 60000;
+        test_send(reader, API_FETCH, 12, request);
+        test_settle(b);
+        test_client_close(reader);
+        test_produce(writer, "orders", 3, &(struct test_batch){.count = 1});
+        EXPECT_INT(test_fetch(writer, "orders", 3, 0)->high_watermark, 1);
+        test_broker_free(b);
+    }
+}
+
+TEST(a_broker_that_stops_ends_the_waits)
+{
+    FOR_SHARD_COUNTS(shards)
+    {
+        struct test_broker *b = test_broker_start(shards, NULL);
+        struct test_client *c = test_client_open(b, 1);
+        test_create_topic(c, "orders", 4, NULL);
+        struct fetch_request *request = request_for(c, b, "orders", 4);
+        request->max_wait_ms = 60000;
+        test_send(c, API_FETCH, 12, request);
+        test_settle(b);
+        test_broker_free(b);
+    }
+}
