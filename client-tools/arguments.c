@@ -313,9 +313,9 @@ bool arguments_parse(struct arguments *a, int count, char **values, struct failu
     if (c == NULL || flag_is_set(a, "help"))
         return true;
     if ((int)a->name_count < c->min || (c->max >= 0 && (int)a->name_count > c->max)) {
-        fail_usage(f, "%s argument: %s %s",
-                   (int)a->name_count < c->min ? "missing" : "one too many",
-                   c->verb ? c->verb : c->noun, c->arguments);
+        fail_usage(f, "%s argument: %s%s%s %s",
+                   (int)a->name_count < c->min ? "missing" : "one too many", c->noun,
+                   c->verb ? " " : "", c->verb ? c->verb : "", c->arguments);
         message_set(&f->hint, "tidemill %s%s%s --help", c->noun, c->verb ? " " : "",
                     c->verb ? c->verb : "");
         return false;

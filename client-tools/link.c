@@ -41,6 +41,15 @@ int64_t link_now_ms(void)
     return clock_monotonic_ms(clock_system());
 }
 
+/* "Connection refused" stands in the middle of a sentence. */
+static const char *reason(const char *text, char space[128])
+{
+    snprintf(space, 128, "%.127s", text);
+    if (space[0] >= 'A' && space[0] <= 'Z')
+        space[0] = (char)(space[0] | 0x20);
+    return space;
+}
+
 /* Waits for the socket. False: the time is over or a stop was asked for. */
 static bool wait_for(int fd, short events, int64_t deadline_ms, struct failure *f)
 {
@@ -96,10 +105,11 @@ bool link_open(struct link *l, const char *host, int port, int64_t deadline_ms, 
     *l = (struct link){.fd = -1, .port = port};
     snprintf(l->host, sizeof l->host, "%s", host);
     struct addrinfo *addresses;
+    char space[128];
     int error = resolve(host, port, &addresses);
+    const char *text = error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error);
     if (error != 0)
-        return fail_unreachable(f, "cannot reach %s:%d: %s", host, port,
-                                error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error));
+        return fail_unreachable(f, "cannot reach %s:%d: %s", host, port, reason(text, space));
     bool connected = false;
     struct failure why = {0};
     for (struct addrinfo *a = addresses; a && !connected; a = a->ai_next) {
@@ -111,7 +121,7 @@ bool link_open(struct link *l, const char *host, int port, int64_t deadline_ms, 
     if (!connected && strcmp(why.name, "INTERRUPTED") == 0)
         *f = why;
     else if (!connected)
-        fail_unreachable(f, "cannot reach %s:%d: %s", host, port, why.message.text);
+        fail_unreachable(f, "cannot reach %s:%d: %s", host, port, reason(why.message.text, space));
     return connected;
 }
 
@@ -151,8 +161,9 @@ bool link_leads_to(const struct link *l, const char *host, int port)
 
 static bool fail_closed(const struct link *l, const char *why, struct failure *f)
 {
+    char space[128];
     return fail_unreachable(f, "%s:%d closed the connection%s%s", l->host, l->port, why ? ": " : "",
-                            why ? why : "");
+                            why ? reason(why, space) : "");
 }
 
 bool link_write(struct link *l, struct bytes bytes, int64_t deadline_ms, struct failure *f)

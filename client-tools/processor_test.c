@@ -179,10 +179,9 @@ const struct command processor_test_command = {
     .sentence = "Runs processors over a file of records, without a broker",
     .flags = flags,
     .streaming = true,
-    .examples = (const char *const[]){"processor test -f orders.properties -i orders.jsonl",
-                                      "consume orders -o :end | tidemill processor test "
-                                      "-f o.properties --drain",
-                                      NULL},
+    .examples =
+        (const char *const[]){"processor test -f orders.properties -i orders.jsonl",
+                              "processor test -f orders.properties --drain < o.jsonl", NULL},
     .see_also = "processor apply",
     .run = run,
 };

@@ -1,6 +1,7 @@
 #include "client-tools/producer.h"
 
 #include "base/murmur2.h"
+#include "base/random.h"
 #include "client-tools/link.h"
 #include "protocol/kafka_error.h"
 
@@ -43,6 +44,7 @@ static struct producer_topic *find_topic(struct producer *p, struct bytes name, 
         return NULL;
     struct producer_topic *t = arena_alloc(&p->arena, sizeof *t);
     *t = (struct producer_topic){.next = p->topics,
+                                 .turn = (uint32_t)random_u64(random_system()),
                                  .name = arena_copy(&p->arena, name),
                                  .partition_count = info.partition_count};
     t->partitions = arena_array(&p->arena, (size_t)info.partition_count, sizeof *t->partitions);
