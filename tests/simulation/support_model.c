@@ -252,8 +252,8 @@ static const char *compare_segments(const struct model_partition *p, const struc
     const char *result = NULL;
     for (size_t i = 0; i < list.count && result == NULL; i++) {
         int64_t end = i + 1 < list.count ? list.bases[i + 1] : state->next_offset;
-        if (i + 1 < list.count && end <= state->log_start_offset)
-            continue; /* dead, and not deleted yet */
+        if (end <= state->log_start_offset)
+            continue; /* dead, and not deleted yet or back after a power cut */
         size_t first = batch_with_base(p, count, list.bases[i]);
         size_t last = batch_with_base(p, count, end);
         size_t size = batch_start(p, last) - batch_start(p, first);
