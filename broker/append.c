@@ -193,6 +193,10 @@ void append_batch(struct append_run *run, struct partition *partition,
                   struct append_result *out)
 {
     *out = (struct append_result){.bad_record = -1, .base_offset = -1, .append_time_ms = -1};
+    if (run->shard->stopping) {
+        refuse(out, KAFKA_NOT_LEADER_OR_FOLLOWER, "the broker is stopping", messages);
+        return;
+    }
     if (store_is_full(run->shard->store)) {
         refuse(out, KAFKA_KAFKA_STORAGE_ERROR, "the disk is full", messages);
         return;

@@ -5,6 +5,7 @@
 #include "broker/groups/coordinator.h"
 #include "broker/partition.h"
 #include "broker/runner.h"
+#include "broker/waits.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,8 +26,13 @@ static enum error add_topic(void *context, struct bytes key, struct bytes value)
     return ERR_OK;
 }
 
+/* Shard 0 reads the catalog; the others share it. */
 static enum error load_catalog(struct shard *shard, struct message *message)
 {
+    if (shard->id > 0) {
+        partitions_apply_catalog(shard, catalog_ref(shard->broker->shards[0]->catalog));
+        return ERR_OK;
+    }
     struct catalog *catalog = catalog_create_empty();
     uint8_t prefix = ROW_TOPIC;
     enum error error = store_scan(shard->store, bytes_of(&prefix, 1), add_topic, &catalog);
@@ -130,6 +136,8 @@ enum error shard_open(struct shard *shard, struct kv *kv, const struct shard_wor
     }
     if (error == ERR_OK && shard->id == 0)
         error = open_cluster(shard);
+    if (error == ERR_OK)
+        partitions_remove_orphans(shard);
     return error;
 }
 
@@ -178,6 +186,7 @@ void shard_close(struct shard *shard, void (*done)(void *context, struct shard *
     c->commit.done = answered;
     shard->stopping = true;
     coordinator_stop(shard->coordinator);
+    parked_end_all(shard);
     LIST_FOR_EACH(node, &shard->connections)
     connection_stop_reading(connection_of_node(node));
     store_begin(shard->store);

@@ -8,7 +8,6 @@ enum {
     TENDED_AT_ONCE = 64,      /* partitions in one turn */
     LONGEST_ROUND_MS = 60000, /* through the whole ring */
     SHORTEST_PAUSE_MS = 10,
-    IDLE_FILE_MS = 60000,         /* descriptors unused so long are closed */
     CLOCK_LEAP_MS = 3600 * 1000L, /* the wall clock may gain so much on the monotonic one */
 };
 
@@ -21,66 +20,15 @@ struct upkeep {
     bool leap_said;
 };
 
-/* A log whose start moves: first the journal, then the files. */
-struct trim {
-    struct commit commit;
-    struct job job;
-    struct shard *shard;
-    struct partition *partition; /* held */
-    struct log_delete *files;
-    enum error result;
-};
-
-static void end_trim(struct trim *trim)
-{
-    partition_release(trim->shard, trim->partition);
-    free(trim);
-}
-
-static void delete_files(struct job *job)
-{
-    struct trim *trim = CONTAINER_OF(job, struct trim, job);
-    trim->result = log_delete_run(trim->files);
-}
-
-static void files_deleted(struct job *job)
-{
-    struct trim *trim = CONTAINER_OF(job, struct trim, job);
-    if (trim->result != ERR_OK)
-        trace_log(trim->shard->env->trace, TRACE_WARN, "segment files were not deleted",
-                  F_BYTES("topic", trim->partition->topic->name),
-                  F_INT("partition", trim->partition->index),
-                  F_STRING("error", error_text(trim->result)));
-    log_delete_end(trim->files);
-    end_trim(trim);
-}
-
-static void start_is_durable(struct commit *commit, enum error result)
-{
-    struct trim *trim = CONTAINER_OF(commit, struct trim, commit);
-    trim->files = result == ERR_OK ? log_delete_begin(trim->partition->log) : NULL;
-    if (trim->files == NULL) {
-        end_trim(trim);
-        return;
-    }
-    trim->job.run = delete_files;
-    trim->job.done = files_deleted;
-    trim->shard->background->submit(trim->shard->background, &trim->job);
-}
-
+/* The segments below go when the new start is durable; the store does that. */
 static void move_start(struct shard *shard, struct partition *p, int64_t start)
 {
-    struct trim *trim = xcalloc(1, sizeof *trim);
-    trim->shard = shard;
-    trim->partition = p;
-    trim->commit.done = start_is_durable;
-    partition_hold(p);
     trace_log(shard->env->trace, TRACE_INFO, "log start moved by retention",
               F_BYTES("topic", p->topic->name), F_INT("partition", p->index),
               F_INT("from_offset", log_start_offset(p->log)), F_INT("to_offset", start));
     store_begin(shard->store);
     store_set_log_start(shard->store, p->log, start);
-    store_commit(shard->store, &trim->commit);
+    store_commit(shard->store, NULL);
 }
 
 /* The wall clock, held back to what the monotonic clock allows. */
@@ -105,7 +53,6 @@ static void tend(struct upkeep *u, struct partition *p)
         move_start(shard, p, start);
     producer_states_expire(log_producers(p->log), shard->wall_ms,
                            shard->broker->settings->producer_id_expiration_ms);
-    log_close_idle_files(p->log, shard->now_ms - IDLE_FILE_MS);
 }
 
 static void set_timer(struct upkeep *u, size_t tended)
@@ -124,6 +71,8 @@ static void tend_some(struct timer *timer, int64_t now_ms)
     struct upkeep *u = CONTAINER_OF(timer, struct upkeep, timer);
     size_t some = MIN(u->count, (size_t)TENDED_AT_ONCE);
     (void)now_ms;
+    if (u->shard->stopping)
+        return;
     for (size_t i = 0; i < some; i++) {
         struct list_node *node = list_pop(&u->ring);
         list_append(&u->ring, node);

@@ -1,5 +1,4 @@
-/* What partitions need from time to time: retention, forgetting silent producers, closing idle
- * files.
+/* What partitions need from time to time: retention, forgetting silent producers.
  *
  * All partitions of a shard stand in a ring; a timer tends a few at a time so that the whole ring
  * is through once in log.retention.check.interval.ms (a minute at most) and no turn pays for all.
