@@ -94,7 +94,9 @@ static void write_key(struct pane_writer *w, const struct processor *p, const st
             buffer_append_be64(&w->key, (uint64_t)pane->start);
         return;
     }
-    buffer_printf(&w->key, "{\"e\":%lld,\"key\":", (long long)pane->end);
+    buffer_append_string(&w->key, "{\"e\":");
+    append_int128(&w->key, pane->end, 0);
+    buffer_append_string(&w->key, ",\"key\":");
     if (p->group_is_key) {
         buffer_append_u8(&w->key, '[');
         append_raw_key(&w->key, pane->group, &w->arena);
@@ -102,7 +104,23 @@ static void write_key(struct pane_writer *w, const struct processor *p, const st
     } else {
         buffer_append_bytes(&w->key, pane->group);
     }
-    buffer_printf(&w->key, ",\"s\":%lld}", (long long)pane->start);
+    buffer_append_string(&w->key, ",\"s\":");
+    append_int128(&w->key, pane->start, 0);
+    buffer_append_u8(&w->key, '}');
+}
+
+/* topic/partition:first-last */
+static void write_source(struct buffer *out, const struct chain_step *s,
+                         const struct extent *extent)
+{
+    buffer_clear(out);
+    buffer_append_bytes(out, s->topic);
+    buffer_append_u8(out, '/');
+    append_int128(out, s->partition, 0);
+    buffer_append_u8(out, ':');
+    append_int128(out, extent->first_offset, 0);
+    buffer_append_u8(out, '-');
+    append_int128(out, extent->last_offset, 0);
 }
 
 static int32_t write_headers(struct pane_writer *w, const struct chain_step *s,
@@ -114,9 +132,7 @@ static int32_t write_headers(struct pane_writer *w, const struct chain_step *s,
     record_headers_append(h, BYTES_LITERAL("sp.pane"), BYTES_LITERAL("final"));
     record_headers_append(h, BYTES_LITERAL("sp.pane.index"), BYTES_LITERAL("0"));
     record_headers_append(h, BYTES_LITERAL("sp.final"), BYTES_LITERAL("1"));
-    buffer_clear(&w->text);
-    buffer_printf(&w->text, "%.*s/%d:%lld-%lld", BYTES_PRINTF(s->topic), s->partition,
-                  (long long)pane->extent->first_offset, (long long)pane->extent->last_offset);
+    write_source(&w->text, s, pane->extent);
     record_headers_append(h, BYTES_LITERAL("sp.source"), buffer_view(&w->text));
     if (!wide)
         return 5;
