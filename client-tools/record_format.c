@@ -39,6 +39,21 @@ static bool next_escape(struct bytes format, size_t *at, struct piece *out)
     return true;
 }
 
+/* "{...}" at *at, which may hold such pairs itself: %h{%v{hex}}. */
+static bool next_modifier(struct bytes format, size_t *at, struct bytes *out)
+{
+    size_t start = *at + 1, depth = 0;
+    for (size_t i = *at; i < format.size; i++) {
+        depth += format.data[i] == '{';
+        if (format.data[i] != '}' || --depth > 0)
+            continue;
+        *out = bytes_of(format.data + start, i - start);
+        *at = i + 1;
+        return true;
+    }
+    return false;
+}
+
 /* False at the end, or when the format is not valid (then *at is before the end). */
 static bool next_piece(struct bytes format, size_t *at, struct piece *out)
 {
@@ -59,13 +74,7 @@ static bool next_piece(struct bytes format, size_t *at, struct piece *out)
         }
         out->verb = good ? format.data[(*at)++] : 0;
         if (good && *at < format.size && format.data[*at] == '{') {
-            const uint8_t *from = format.data + *at + 1;
-            const uint8_t *end = memchr(from, '}', format.size - *at - 1);
-            good = end != NULL;
-            if (good) {
-                out->modifier = bytes_of(from, (size_t)(end - from));
-                *at = (size_t)(end + 1 - format.data);
-            }
+            good = next_modifier(format, at, &out->modifier);
         }
     }
     if (!good)
@@ -104,10 +113,10 @@ static bool check(struct bytes format, const char *verbs, struct message *messag
     size_t at = 0, start = 0;
     for (; next_piece(format, &at, &p); start = at) {
         bool good = verb_is_right(&p, verbs);
-        if (good && p.verb == 'h' && !bytes_is_null(p.modifier))
-            good = check(p.modifier, "kv", message);
         if (!good)
             break;
+        if (p.verb == 'h' && !bytes_is_null(p.modifier) && !check(p.modifier, "kv", message))
+            return false;
     }
     if (start == format.size)
         return true;
