@@ -1,0 +1,297 @@
+"""The tidemill command against a real broker: results in text, JSON and TSV, exit codes, records that
+come back unchanged, groups, processors, and what happens without a broker and at Ctrl-C."""
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import pathlib
+
+from broker import Broker, build_directory, wait_until
+
+PIPELINE = """[events/check]
+type = validate
+json = true
+[events/uniq]
+type = dedup
+after = check
+id = value.id
+within = 10m
+duplicates = events.dup
+output = events.once
+"""
+UNREACHABLE = "127.0.0.1:1"
+
+
+class Tool:
+    """Runs commands against one broker."""
+
+    def __init__(self, address):
+        self.address = address
+        self.program = str(build_directory() / "tidemill")
+        self.environment = {**os.environ, "TIDEMILL_BROKERS": address, "HOME": "/nonexistent"}
+        self.environment.pop("XDG_CONFIG_HOME", None)
+
+    def run(self, *words, stdin="", code=0):
+        done = subprocess.run([self.program, *map(str, words)], input=stdin, env=self.environment,
+                              capture_output=True, encoding="utf-8", timeout=60, check=False)
+        assert done.returncode == code, (words, done.returncode, done.stdout, done.stderr)
+        return done
+
+    def text(self, *words, stdin="", code=0):
+        return self.run(*words, stdin=stdin, code=code).stdout
+
+    def json(self, *words, stdin="", code=0):
+        return json.loads(self.text(*words, "-J", stdin=stdin, code=code))
+
+    def start(self, *words):
+        return subprocess.Popen([self.program, *map(str, words)], env=self.environment,
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, encoding="utf-8")
+
+
+def test_topics_are_created_listed_changed_and_deleted():
+    with Broker() as broker:
+        tool = Tool(broker.address)
+        made = tool.json("topic", "create", "orders", "clicks", "-p", 3, "-c", "retention.ms=1d")
+        assert [row["partitions"] for row in made["topics"]] == [3, 3]
+        again = tool.json("topic", "create", "orders", "new", code=1)
+        assert [row["error"] for row in again["topics"]] == ["TOPIC_ALREADY_EXISTS", None]
+        tool.run("topic", "create", "orders", "--if-not-exists")
+        assert tool.text("topic", "list", "--format", "tsv", "-r", "orders|cl.*") == \
+            "clicks\t3\t1\tfalse\t-\t-\norders\t3\t1\tfalse\t-\t-\n"
+        tool.run("topic", "set", "orders", "retention.ms=7d")
+        described = tool.json("topic", "describe", "orders")
+        assert described["configs"] == [{"topic": "orders", "key": "retention.ms",
+                                         "value": "604800000", "source": "topic"}]
+        assert len(described["partitions"]) == 3
+        wrong = tool.json("topic", "set", "orders", "retention.msx=7d", code=1)
+        assert wrong["configs"][0]["error"] == "INVALID_CONFIG"
+        tool.run("topic", "set", "orders", "retention.ms=2d", "--dry-run")
+        tool.run("topic", "unset", "orders", "retention.ms")
+        assert tool.json("topic", "describe", "orders")["configs"] == []
+        tool.run("topic", "add-partitions", "orders", "-p", 2)
+        assert tool.json("topic", "list", "orders")["topics"][0]["partitions"] == 5
+        tool.run("topic", "delete", "orders", code=2)
+        tool.run("topic", "delete", "orders", "--dry-run")
+        gone = tool.json("topic", "delete", "orders", "absent", "--yes", code=1)
+        assert {row["topic"]: row["error"] for row in gone["topics"]} == {
+            "orders": None, "absent": "UNKNOWN_TOPIC_OR_PARTITION"}
+        missing = tool.run("topic", "describe", "click", code=1)
+        assert "did you mean clicks?" in missing.stderr
+
+
+def test_records_come_back_as_they_went_in():
+    with Broker(shards=2) as broker:
+        tool = Tool(broker.address)
+        tool.run("topic", "create", "t", "-p", 2)
+        records = [{"key": "a", "value": {"n": 1.0}, "headers": [{"key": "h", "value": None}]},
+                   {"key": None, "value": "text", "headers": []},
+                   {"key": [1, 2], "value": None, "headers": []},
+                   {"key": "null", "value": "null", "headers": []},
+                   {"key_base64": "/wA=", "value_base64": "AAEC/w==", "headers": []}]
+        lines = "".join(json.dumps(record) + "\n" for record in records)
+        for codec in ("none", "gzip", "snappy", "lz4", "zstd"):
+            tool.run("produce", "t", "--input", "jsonl", "-z", codec, "-p", 1, stdin=lines)
+        first = tool.text("consume", "t", "-o", ":end")
+        read = [json.loads(line) for line in first.splitlines()]
+        assert [row["offset"] for row in read] == list(range(25))
+        for row, record in zip(read, records * 5):
+            assert {key: row[key] for key in record} == record
+        tool.run("topic", "create", "copy", "-p", 2)
+        tool.run("produce", "copy", "--input", "jsonl", stdin=first)
+        second = tool.text("consume", "copy", "-o", ":end")
+        assert second == first.replace('"topic":"t"', '"topic":"copy"')
+
+
+def test_offsets_formats_and_limits_choose_what_is_shown():
+    with Broker() as broker:
+        tool = Tool(broker.address)
+        tool.run("topic", "create", "t")
+        tool.run("produce", "t", "-k", "k", stdin="".join(f"{i}\n" for i in range(100)))
+
+        def values(*words):
+            return [int(line) for line in
+                    tool.text("consume", "t", "-f", "%v\\n", *words).splitlines()]
+        assert values("-o", ":end") == list(range(100))
+        assert values("-o", "-3:end") == [97, 98, 99]
+        assert values("-o", "+97:end") == [97, 98, 99]
+        assert values("-o", "5:8") == [5, 6, 7]
+        assert values("-n", 2) == [0, 1]
+        assert values("-o", "@-1h:end", "-n", 1) == [0]
+        assert tool.text("consume", "t", "-n", 1, "-f", "%t/%p/%o %k %V\\n") == "t/0/0 k 1\n"
+        assert tool.run("consume", "t", "-f", "%z", code=2).stdout == ""
+
+
+def test_a_group_commits_resumes_and_can_be_moved():
+    with Broker() as broker:
+        tool = Tool(broker.address)
+        tool.run("topic", "create", "t", "-p", 2)
+        tool.run("produce", "t", "-K", ":", stdin="".join(f"{i}:{i}\n" for i in range(50)))
+        read = [int(tool.text("consume", "t", "-g", "g", "-n", 1, "-f", "%v\\n"))
+                for _ in range(3)]
+        read += map(int, tool.text("consume", "t", "-g", "g", "-n", 47, "-f", "%v\\n").split())
+        assert sorted(read) == list(range(50))
+        described = tool.json("group", "describe", "g")
+        assert described["groups"][0]["lag_records"] == 0
+        assert sum(row["committed_offset"] for row in described["partitions"]) == 50
+        assert [row["group"] for row in tool.json("group", "list")["groups"]] == ["g"]
+        planned = tool.json("group", "seek", "g", "-o", "-5", "--dry-run")["partitions"]
+        moved = tool.json("group", "seek", "g", "-o", "-5", "--yes")["partitions"]
+        assert planned == moved
+        assert tool.json("group", "describe", "g")["groups"][0]["lag_records"] == 10
+        tool.run("group", "delete", "g", code=2)
+        tool.run("group", "delete", "g", "--yes")
+        assert tool.json("group", "describe", "g", code=1)["groups"][0]["error"] == \
+            "GROUP_ID_NOT_FOUND"
+
+
+def test_members_share_partitions_and_leave_at_ctrl_c():
+    with Broker() as broker:
+        tool = Tool(broker.address)
+        tool.run("topic", "create", "t", "-p", 4)
+        members = [tool.start("consume", "t", "-g", "g", "-f", "%v\\n",
+                              "-X", "heartbeat.interval.ms=200ms") for _ in range(2)]
+
+        def shared():
+            rows = tool.json("group", "describe", "g", code=0)["members"]
+            return sorted(row["partitions"] for row in rows) == [2, 2]
+        tool.run("produce", "t", stdin="first\n")
+        wait_until(lambda: tool.text("group", "list") != "", 20, "the group")
+        wait_until(shared, 20, "two members with two partitions each")
+        tool.run("produce", "t", "-K", ":", stdin="".join(f"{i}:{i}\n" for i in range(40)))
+        wait_until(lambda: tool.json("group", "describe", "g")["groups"][0]["members"] == 2, 10,
+                   "both members")
+
+        def stop(member):
+            member.send_signal(signal.SIGINT)
+            out, err = member.communicate(timeout=20)
+            assert member.returncode == 0, err
+            return out.split()
+        read = stop(members[0])
+        wait_until(lambda: tool.json("group", "describe", "g")["groups"][0]["members"] == 1, 20,
+                   "the first member to leave")
+        wait_until(lambda: [row["partitions"] for row in
+                            tool.json("group", "describe", "g")["members"]] == [4], 20,
+                   "the second member to take over")
+        read += stop(members[1])
+        rest = tool.text("consume", "t", "-o", ":end", "-f", "%v\\n").split()
+        assert set(read) <= set(rest) and len(read) == len(set(read))
+        assert tool.json("group", "describe", "g")["groups"][0]["state"] == "Empty"
+
+
+def test_processors_are_applied_exported_tested_and_deleted():
+    with Broker() as broker, tempfile.TemporaryDirectory() as folder:
+        tool = Tool(broker.address)
+        path = pathlib.Path(folder) / "events.properties"
+        path.write_text(PIPELINE, encoding="utf-8")
+        records = '{"value":{"id":1}}\n{"value":{"id":1}}\n{"value":"no json"}\n{"value":{"id":2}}\n'
+        tried = [json.loads(line)["topic"] for line in
+                 tool.text("processor", "test", "-f", path, stdin=records).splitlines()]
+        assert sorted(tried) == ["dlq.events", "events.dup", "events.once", "events.once"]
+        missing = tool.json("processor", "apply", "-f", path, code=1)["changes"]
+        assert missing[0]["error"] == "UNKNOWN_TOPIC_OR_PARTITION"
+        tool.run("topic", "create", "events")
+        tool.run("processor", "apply", "-f", path, "--dry-run")
+        assert tool.json("processor", "list")["processors"] == []
+        tool.run("processor", "apply", "-f", path)
+        assert tool.json("processor", "apply", "-f", path)["changes"][0]["action"] == "unchanged"
+        listed = tool.json("processor", "list")["processors"]
+        assert [(row["processor"], row["type"]) for row in listed] == [("check", "validate"),
+                                                                       ("uniq", "dedup")]
+        path.write_text(tool.text("processor", "export", "events"), encoding="utf-8")
+        assert tool.json("processor", "apply", "-f", path)["changes"][0]["action"] == "unchanged"
+        tool.run("produce", "events", "--input", "jsonl", stdin=records)
+        tool.run("consume", "events.once", "events.dup", "-n", 3)
+        dead = wait_until(lambda: tool.json("dlq", "list")["topics"], 10, "dead letters")
+        assert dead[0]["topic"] == "dlq.events" and dead[0]["records"] == 1
+        reasons = tool.json("dlq", "inspect", "events")["records"]
+        assert [(row["code"], row["source_offset"]) for row in reasons] == [("MALFORMED_JSON", 2)]
+        assert tool.json("dlq", "inspect", "events", "--code", "LATE")["records"] == []
+        path.write_text("[events/check]\ntype = validate\njson = true\n", encoding="utf-8")
+        tool.run("processor", "apply", "-f", path, "--prune", code=2)
+        tool.run("processor", "apply", "-f", path, "--prune", "--yes")
+        tool.run("processor", "delete", "events/check", "--yes")
+        assert tool.json("processor", "list")["processors"] == []
+        tool.run("processor", "describe", "events/check", code=1)
+
+
+def test_the_cluster_and_the_doctor_agree():
+    with Broker() as broker:
+        tool = Tool(broker.address)
+        cluster = tool.json("cluster", "describe")
+        assert cluster["brokers"][0]["port"] == broker.port
+        checks = tool.json("doctor")["checks"]
+        assert all(row["error"] is None for row in checks) and len(checks) >= 5
+
+
+def test_an_unreachable_advertised_address_is_named():
+    with Broker(settings={"advertised.listeners": "PLAINTEXT://127.0.0.1:1"}) as broker:
+        tool = Tool(broker.address)
+        sick = tool.run("doctor", code=3)
+        assert "advertised.listeners" in sick.stderr and "connect" in sick.stdout
+
+
+def test_without_a_broker_every_command_exits_with_3():
+    tool = Tool(UNREACHABLE)
+    for words in (("topic", "list"), ("topic", "create", "x"), ("topic", "describe", "x"),
+                  ("produce", "x"), ("consume", "x"), ("group", "list"), ("group", "describe", "x"),
+                  ("processor", "list"), ("dlq", "list"), ("cluster", "describe"), ("doctor",)):
+        done = tool.run(*words, "-J", stdin="x\n", code=3)
+        document = json.loads(done.stdout)
+        assert document["error"] == "UNREACHABLE" and document["version"] == 1
+        assert done.stderr.startswith("error: cannot reach 127.0.0.1:1: connection refused\n"
+                                      "  from  TIDEMILL_BROKERS\n  hint  ")
+
+
+def test_usage_errors_exit_with_2_before_anything_is_tried():
+    tool = Tool(UNREACHABLE)
+    for words in (("topc",), ("topic",), ("topic", "create"), ("topic", "list", "--no-such"),
+                  ("consume", "x", "-o", "soon"), ("produce",), ("group", "seek", "g"),
+                  ("processor", "apply"), ("topic", "create", "x", "-p", "0"),
+                  ("topic", "list", "-X", "nope=1")):
+        assert tool.run(*words, code=2).stderr.startswith("error: ")
+
+
+def test_interrupted_commands_exit_with_130_and_streams_with_0():
+    with Broker() as broker:
+        tool = Tool(broker.address)
+        tool.run("topic", "create", "t")
+        stream = tool.start("consume", "t")
+        tool.run("produce", "t", stdin="x\n")
+        stream.stdout.readline()
+        stream.send_signal(signal.SIGINT)
+        assert stream.wait(20) == 0
+        stream.communicate()
+        writer = tool.start("produce", "t")
+        writer.stdin.write("y\n")
+        writer.stdin.flush()
+        wait_until(lambda: tool.json("topic", "describe", "t")["partitions"][0]["end_offset"] == 2,
+                   10, "the line before the end of input")
+        writer.send_signal(signal.SIGINT)
+        out, _ = writer.communicate(timeout=20)
+        assert writer.returncode == 0 and "t" in out
+        broker.process.send_signal(signal.SIGSTOP)
+        try:
+            waiting = tool.start("topic", "list", "--timeout", "20s")
+            try:
+                waiting.communicate(timeout=1)
+            except subprocess.TimeoutExpired:
+                waiting.send_signal(signal.SIGINT)
+            waiting.communicate(timeout=20)
+            assert waiting.returncode == 130
+            slow = tool.run("topic", "list", "--timeout", "300ms", code=3)
+            assert "in time" in slow.stderr
+        finally:
+            broker.process.send_signal(signal.SIGCONT)
+
+
+def test_completion_is_made_for_each_shell():
+    tool = Tool(UNREACHABLE)
+    script = tool.text("completion", "bash")
+    subprocess.run(["bash", "-n"], input=script, encoding="utf-8", check=True)
+    assert "describe" in script
+    assert "complete -c tidemill" in tool.text("completion", "fish")
+    assert tool.text("completion", "zsh").startswith("#compdef tidemill\n")
+    names = [command["name"] for command in json.loads(tool.text("--help-json"))["commands"]]
+    assert "processor apply" in names and len(names) == len(set(names))
