@@ -16,9 +16,10 @@ enum io_flags {
     IO_WRITE = 2,
     IO_CREATE = 4, /* create when absent; the directory must be synced to make the name durable */
     IO_DIRECT = 8, /* O_DIRECT|O_DSYNC: aligned writes that are durable when the call returns */
+    IO_UNCACHED = 16, /* O_DIRECT: aligned writes around the page cache, durable after a sync */
 };
 
-enum { IO_ALIGNMENT = 4096 }; /* of address, position and size with IO_DIRECT */
+enum { IO_ALIGNMENT = 4096 }; /* of address, position and size with IO_DIRECT and IO_UNCACHED */
 
 struct trace;
 struct io_file; /* opaque to everybody but the implementation */

@@ -14,6 +14,7 @@
 
 struct io_file {
     int descriptor;
+    bool direct;
     char path[];
 };
 
@@ -53,16 +54,18 @@ static enum error posix_open(struct io *io, const char *path, int flags, struct 
     how |= (flags & IO_WRITE) == 0 ? O_RDONLY : (flags & IO_READ) ? O_RDWR : O_WRONLY;
     how |= (flags & IO_CREATE) ? O_CREAT : 0;
     how |= (flags & IO_DIRECT) ? O_DIRECT | O_DSYNC : 0;
+    how |= (flags & IO_UNCACHED) ? O_DIRECT : 0;
     int descriptor;
     do {
         descriptor = open(path, how, 0640);
     } while (descriptor < 0 && errno == EINTR);
-    if (descriptor < 0 && errno == EINVAL && (flags & IO_DIRECT))
+    if (descriptor < 0 && errno == EINVAL && (how & O_DIRECT))
         return ERR_UNSUPPORTED;
     if (descriptor < 0)
         return refused(io, "open", path);
     struct io_file *file = xmalloc(sizeof *file + strlen(path) + 1);
     file->descriptor = descriptor;
+    file->direct = how & O_DIRECT;
     strcpy(file->path, path);
     *out = file;
     return ERR_OK;
@@ -130,6 +133,8 @@ static enum error posix_write(struct io *io, struct io_file *file, const struct 
         const struct iovec *at = parts + left;
         ssize_t written = inside > 0 ? write_rest_of_part(file->descriptor, at, inside, position)
                                      : write_once(file->descriptor, at, count - left, position);
+        if (written < 0 && errno == EINVAL && file->direct)
+            return ERR_UNSUPPORTED; /* some file systems take the flag and refuse the write */
         if (written == 0)
             errno = EIO;
         if (written <= 0)

@@ -2,10 +2,13 @@
  * results come back to the shard; see log_internal.h for what it may touch. */
 #include "storage/log_internal.h"
 #include "storage/offset_index.h"
+#include "storage/segment_writer.h"
 #include "storage/time_index.h"
 
 #include <limits.h>
 #include <stdlib.h>
+
+enum { UNCACHED_MIN = 256 << 10 };
 
 struct flush_segment {
     int64_t base_offset, next_offset; /* next_offset: behind what the file holds before */
@@ -166,7 +169,24 @@ static enum error open_file(struct log_flush *flush, struct flush_segment *plan)
     return error == ERR_NOT_FOUND ? ERR_IO : error;
 }
 
-static enum error write_batches(struct log_flush *flush, const struct flush_segment *plan)
+/* Much at once goes around the page cache: filling pages that nobody will read soon costs more than
+ * the disk does. */
+static enum error write_uncached(struct log_flush *flush, const struct flush_segment *plan)
+{
+    struct segment_writer writer;
+    enum error error = segment_writer_open(&writer, plan->file, flush->directory,
+                                           plan->base_offset, plan->position);
+    for (size_t i = 0; i < plan->batch_count && error == ERR_OK; i++) {
+        const struct tail_batch *batch = &flush->batches[plan->first_batch + i];
+        error = segment_writer_add(&writer, bytes_of(batch->at, batch->size));
+    }
+    if (error == ERR_OK)
+        error = segment_writer_end(&writer);
+    segment_writer_close(&writer);
+    return error;
+}
+
+static enum error write_cached(struct log_flush *flush, const struct flush_segment *plan)
 {
     struct iovec parts[MIN(IOV_MAX, 1024)];
     const struct tail_batch *batches = flush->batches + plan->first_batch;
@@ -187,6 +207,11 @@ static enum error write_batches(struct log_flush *flush, const struct flush_segm
         position += size;
     }
     return ERR_OK;
+}
+
+static enum error write_batches(struct log_flush *flush, const struct flush_segment *plan)
+{
+    return plan->size >= UNCACHED_MIN ? write_uncached(flush, plan) : write_cached(flush, plan);
 }
 
 /* A time entry for the largest timestamp so far, unless the last entry says as much. */
