@@ -93,7 +93,7 @@ static void free_partition(struct partition *p)
     free(p);
 }
 
-/* A shard that stops makes no entries any more: the next start finds the orphan. */
+/* A shard that stops makes no entries any more: recovery removes what no topic has. */
 static void remove_log(struct shard *shard, struct partition *p)
 {
     log_set_owner(p->log, NULL);
@@ -157,39 +157,6 @@ void partitions_apply_catalog(struct shard *shard, struct catalog *catalog)
             apply_topic(shard, topic);
     }
     catalog_unref(old);
-}
-
-struct orphans {
-    struct shard *shard;
-    struct buffer found; /* topic id and partition, one after the other */
-};
-
-static void note_orphan(void *context, struct uuid topic_id, int32_t partition)
-{
-    struct orphans *o = context;
-    if (partition_find(o->shard, topic_id, partition))
-        return;
-    buffer_append(&o->found, topic_id.bytes, sizeof topic_id.bytes);
-    buffer_append_be32(&o->found, (uint32_t)partition);
-}
-
-void partitions_remove_orphans(struct shard *shard)
-{
-    struct orphans o = {.shard = shard};
-    buffer_init(&o.found, SIZE_MAX / 2);
-    store_each_log(shard->store, note_orphan, &o);
-    struct reader r = reader_of(buffer_view(&o.found));
-    if (reader_left(&r) == 0)
-        return;
-    store_begin(shard->store);
-    while (reader_left(&r) > 0) {
-        struct uuid topic_id = read_uuid(&r);
-        store_remove_log(shard->store, topic_id, read_i32(&r));
-    }
-    store_commit(shard->store, NULL);
-    trace_log(shard->env->trace, TRACE_INFO, "partitions of deleted topics removed",
-              F_INT("partitions", o.found.size / (sizeof(struct uuid) + 4)));
-    buffer_free(&o.found);
 }
 
 static void log_moved(void *context, struct log *log)

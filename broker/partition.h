@@ -41,10 +41,6 @@ void partition_release(struct shard *shard, struct partition *partition);
  * settings, drops deleted ones. Takes over the reference. */
 void partitions_apply_catalog(struct shard *shard, struct catalog *catalog);
 
-/* At the start, behind the catalog: removes logs whose topic was deleted when the last run ended.
- */
-void partitions_remove_orphans(struct shard *shard);
-
 /* Makes the shard ready to hold partitions: its waits, its upkeep, the store's callback. Store,
  * timers and settings must be there. */
 void partitions_start(struct shard *shard);

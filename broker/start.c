@@ -136,8 +136,6 @@ enum error shard_open(struct shard *shard, struct kv *kv, const struct shard_wor
     }
     if (error == ERR_OK && shard->id == 0)
         error = open_cluster(shard);
-    if (error == ERR_OK)
-        partitions_remove_orphans(shard);
     return error;
 }
 

@@ -8,6 +8,7 @@ enum {
     TENDED_AT_ONCE = 64,      /* partitions in one turn */
     LONGEST_ROUND_MS = 60000, /* through the whole ring */
     SHORTEST_PAUSE_MS = 10,
+    LOADS_AT_ONCE = 8,
     CLOCK_LEAP_MS = 3600 * 1000L, /* the wall clock may gain so much on the monotonic one */
 };
 
@@ -18,6 +19,14 @@ struct upkeep {
     struct timer timer;
     int64_t start_ms, start_wall_ms;
     bool leap_said;
+    int loading; /* jobs under way */
+};
+
+/* A job that acquaints a log with its segments. */
+struct load {
+    struct log_load_job job;
+    struct upkeep *upkeep;
+    struct partition *partition; /* held */
 };
 
 /* The segments below go when the new start is durable; the store does that. */
@@ -45,12 +54,53 @@ static int64_t trusted_wall_ms(struct upkeep *u)
     return MIN(shard->wall_ms, most);
 }
 
+static void apply_retention(struct upkeep *u, struct partition *p)
+{
+    int64_t start = log_retention_start(p->log, trusted_wall_ms(u));
+    if (start > log_start_offset(p->log))
+        move_start(u->shard, p, start);
+}
+
+static void loaded(struct job *job)
+{
+    struct log_load_job *load_job = CONTAINER_OF(job, struct log_load_job, job);
+    struct load *load = CONTAINER_OF(load_job, struct load, job);
+    struct upkeep *u = load->upkeep;
+    u->loading--;
+    if (load->job.result == ERR_OK && !load->partition->deleted && !u->shard->stopping)
+        apply_retention(u, load->partition);
+    partition_release(u->shard, load->partition);
+    free(load);
+}
+
+/* A log that was not used since the start does not know its older segments. A few at a time are
+ * made to look; the others are in turn next time. */
+static void load_log(struct upkeep *u, struct partition *p)
+{
+    if (u->loading == LOADS_AT_ONCE)
+        return;
+    struct load *load = xcalloc(1, sizeof *load);
+    load->upkeep = u;
+    load->partition = p;
+    load->job.log = p->log;
+    load->job.job.done = loaded;
+    u->loading++;
+    partition_hold(p);
+    log_load_submit(u->shard->background, &load->job);
+}
+
+static bool has_limits(const struct topic_settings *s)
+{
+    return topic_log_config(s).delete_enabled && (s->retention_ms >= 0 || s->retention_bytes >= 0);
+}
+
 static void tend(struct upkeep *u, struct partition *p)
 {
     struct shard *shard = u->shard;
-    int64_t start = log_retention_start(p->log, trusted_wall_ms(u));
-    if (start > log_start_offset(p->log))
-        move_start(shard, p, start);
+    if (log_is_loaded(p->log))
+        apply_retention(u, p);
+    else if (has_limits(&p->settings))
+        load_log(u, p);
     producer_states_expire(log_producers(p->log), shard->wall_ms,
                            shard->broker->settings->producer_id_expiration_ms);
 }

@@ -63,11 +63,6 @@ struct log *store_log(struct store *s, struct uuid topic_id, int32_t partition,
  * the caller has open. Slices that are still being sent stay readable. */
 void store_remove_log(struct store *s, struct uuid topic_id, int32_t partition);
 
-/* Every log of this shard, whether it was used yet or not. `each` may not change the store. */
-void store_each_log(const struct store *s,
-                    void (*each)(void *context, struct uuid topic_id, int32_t partition),
-                    void *context);
-
 /* An entry. Only one is open at a time; store_commit ends it. */
 void store_begin(struct store *s);
 /* Appends a batch to the log and puts it into the entry. Returns its base offset. */

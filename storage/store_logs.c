@@ -130,17 +130,6 @@ struct log *store_log(struct store *s, struct uuid topic_id, int32_t partition,
     return l->log;
 }
 
-void store_each_log(const struct store *s,
-                    void (*each)(void *context, struct uuid topic_id, int32_t partition),
-                    void *context)
-{
-    size_t at = 0;
-    for (struct store_log *l; (l = map_next(&s->logs, &at));) {
-        if (!l->removed)
-            each(context, l->topic_id, l->partition);
-    }
-}
-
 struct store_log *store_log_of(struct store *s, struct log *log)
 {
     uint64_t pointer = (uint64_t)(uintptr_t)log;

@@ -319,6 +319,11 @@ void test_hold_journal(struct test_broker *b, bool hold)
     b->journal_held = hold;
 }
 
+void test_leap(struct test_broker *b, int64_t ms)
+{
+    b->clock.wall_ms += ms;
+}
+
 void test_advance(struct test_broker *b, int64_t ms)
 {
     b->clock.monotonic_ms += ms;

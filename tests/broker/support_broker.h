@@ -39,6 +39,8 @@ void test_settle(struct test_broker *b);
 void test_hold_journal(struct test_broker *b, bool hold);
 /* Moves both clocks, then settles. */
 void test_advance(struct test_broker *b, int64_t ms);
+/* The wall clock alone jumps. */
+void test_leap(struct test_broker *b, int64_t ms);
 
 struct test_client *test_client_open(struct test_broker *b, int shard);
 void test_client_close(struct test_client *c);

@@ -1,0 +1,348 @@
+#include "tests/broker/support_broker.h"
+
+#include "broker/configs.h"
+
+static const struct describe_configs_response_results *
+describe(struct test_client *c, int16_t version, int8_t type, const char *name, struct bytes *keys,
+         int32_t key_count)
+{
+    struct describe_configs_request_resources resource = {.resource_type = type,
+                                                          .resource_name = bytes_string(name),
+                                                          .configuration_keys = keys,
+                                                          .configuration_keys_count = key_count};
+    struct describe_configs_request request;
+    schema_defaults(&describe_configs_request_schema, &request);
+    request.resources = &resource;
+    request.resources_count = 1;
+    request.include_synonyms = request.include_documentation = true;
+    struct describe_configs_response *r = test_call(c, API_DESCRIBE_CONFIGS, version, &request);
+    EXPECT_INT(r->results_count, 1);
+    return &r->results[0];
+}
+
+static const struct describe_configs_response_results_configs *
+find(const struct describe_configs_response_results *result, const char *name)
+{
+    for (int32_t i = 0; i < result->configs_count; i++) {
+        if (bytes_equal_string(result->configs[i].name, name))
+            return &result->configs[i];
+    }
+    return NULL;
+}
+
+static const struct describe_configs_response_results_configs *
+topic_config(struct test_client *c, const char *topic, const char *name)
+{
+    return find(describe(c, 4, RESOURCE_TOPIC, topic, NULL, -1), name);
+}
+
+struct edit {
+    const char *name;
+    int operation;
+    const char *value;
+};
+
+static const struct incremental_alter_configs_response_responses *
+alter_resource(struct test_client *c, int8_t type, const char *resource, bool validate_only,
+               const struct edit *edits, int count)
+{
+    struct incremental_alter_configs_request_resources_configs configs[16];
+    for (int i = 0; i < count; i++)
+        configs[i] = (struct incremental_alter_configs_request_resources_configs){
+            bytes_string(edits[i].name), (int8_t)edits[i].operation, bytes_string(edits[i].value)};
+    struct incremental_alter_configs_request_resources r = {.resource_type = type,
+                                                            .resource_name = bytes_string(resource),
+                                                            .configs = configs,
+                                                            .configs_count = count};
+    struct incremental_alter_configs_request request;
+    schema_defaults(&incremental_alter_configs_request_schema, &request);
+    request.resources = &r;
+    request.resources_count = 1;
+    request.validate_only = validate_only;
+    struct incremental_alter_configs_response *response =
+        test_call(c, API_INCREMENTAL_ALTER_CONFIGS, 1, &request);
+    EXPECT_INT(response->responses_count, 1);
+    return &response->responses[0];
+}
+
+static int alter(struct test_client *c, const char *topic, struct edit edit)
+{
+    return alter_resource(c, RESOURCE_TOPIC, topic, false, &edit, 1)->error_code;
+}
+
+enum { SET, DELETE, APPEND, SUBTRACT };
+
+TEST(a_topics_configs_carry_source_type_and_synonyms)
+{
+    struct test_broker *b = test_broker_start(2, "log.retention.hours=24", NULL);
+    struct test_client *c = test_client_open(b, 1);
+    test_create_topic(c, "orders", 1, "retention.ms=5000", "segment.bytes=2097152", NULL);
+    const struct describe_configs_response_results_configs *d =
+        topic_config(c, "orders", "retention.ms");
+    EXPECT_BYTES(d->value, BYTES_LITERAL("5000"));
+    EXPECT_INT(d->config_source, CONFIG_OF_TOPIC);
+    EXPECT_INT(d->config_type, CONFIG_LONG);
+    EXPECT(!d->read_only && !d->is_sensitive);
+    EXPECT(d->documentation.size > 0);
+    EXPECT_INT(d->synonyms_count, 3);
+    EXPECT_INT(d->synonyms[0].source, CONFIG_OF_TOPIC);
+    EXPECT_BYTES(d->synonyms[1].name, BYTES_LITERAL("log.retention.hours"));
+    EXPECT_BYTES(d->synonyms[1].value, BYTES_LITERAL("24"));
+    EXPECT_INT(d->synonyms[1].source, CONFIG_OF_STATIC_BROKER);
+    EXPECT_BYTES(d->synonyms[2].value, BYTES_LITERAL("168"));
+    EXPECT_INT(d->synonyms[2].source, CONFIG_DEFAULT);
+    EXPECT_INT(topic_config(c, "orders", "segment.bytes")->config_type, CONFIG_INT);
+    EXPECT_INT(topic_config(c, "orders", "cleanup.policy")->config_type, CONFIG_LIST);
+    EXPECT_INT(topic_config(c, "orders", "preallocate")->config_type, CONFIG_BOOLEAN);
+    EXPECT_INT(topic_config(c, "orders", "min.cleanable.dirty.ratio")->config_type, CONFIG_DOUBLE);
+    d = topic_config(c, "orders", "max.message.bytes");
+    EXPECT_BYTES(d->value, BYTES_LITERAL("1048588"));
+    EXPECT_INT(d->config_source, CONFIG_DEFAULT);
+    EXPECT_INT(alter(c, "orders", (struct edit){"retention.ms", DELETE, NULL}), KAFKA_NONE);
+    d = topic_config(c, "orders", "retention.ms");
+    EXPECT_BYTES(d->value, BYTES_LITERAL("86400000"));
+    EXPECT_INT(d->config_source, CONFIG_OF_STATIC_BROKER);
+    test_broker_free(b);
+}
+
+TEST(keys_choose_and_every_version_is_answered)
+{
+    struct test_broker *b = test_broker_start(1, NULL);
+    struct test_client *c = test_client_open(b, 0);
+    test_create_topic(c, "orders", 1, NULL);
+    struct bytes keys[] = {BYTES_LITERAL("retention.ms"), BYTES_LITERAL("no.such.key")};
+    for (int16_t version = 0; version <= 4; version++) {
+        EXPECT_INT(describe(c, version, RESOURCE_TOPIC, "orders", keys, 2)->configs_count, 1);
+        EXPECT(describe(c, version, RESOURCE_TOPIC, "orders", keys, 0)->configs_count > 30);
+        EXPECT(describe(c, version, RESOURCE_TOPIC, "orders", NULL, -1)->configs_count > 30);
+    }
+    EXPECT(find(describe(c, 0, RESOURCE_TOPIC, "orders", keys, 1), "retention.ms")->is_default);
+    test_broker_free(b);
+}
+
+TEST(the_brokers_configs_are_described_in_full)
+{
+    struct test_broker *b = test_broker_start(2, "num.partitions=3", NULL);
+    struct test_client *c = test_client_open(b, 1);
+    const struct describe_configs_response_results *r =
+        describe(c, 4, RESOURCE_BROKER, "1", NULL, -1);
+    EXPECT_INT(r->error_code, KAFKA_NONE);
+    for (int32_t i = 0; i < r->configs_count; i++) {
+        EXPECT(r->configs[i].config_type != 0);
+        EXPECT(r->configs[i].config_source > 0);
+        EXPECT(r->configs[i].documentation.size > 0);
+        EXPECT(r->configs[i].synonyms_count > 0);
+    }
+    EXPECT_BYTES(find(r, "num.partitions")->value, BYTES_LITERAL("3"));
+    EXPECT_INT(find(r, "num.partitions")->config_source, CONFIG_OF_STATIC_BROKER);
+    EXPECT_INT(find(r, "message.max.bytes")->config_source, CONFIG_DEFAULT);
+    EXPECT_INT(describe(c, 4, RESOURCE_BROKER, "", NULL, -1)->configs_count, 0);
+    EXPECT_INT(describe(c, 4, RESOURCE_BROKER, "2", NULL, -1)->error_code, KAFKA_INVALID_REQUEST);
+    EXPECT_INT(describe(c, 4, RESOURCE_BROKER, "x", NULL, -1)->error_code, KAFKA_INVALID_REQUEST);
+    EXPECT_INT(describe(c, 4, 77, "x", NULL, -1)->error_code, KAFKA_INVALID_REQUEST);
+    EXPECT_INT(describe(c, 4, RESOURCE_TOPIC, "nobody", NULL, -1)->error_code,
+               KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
+    test_broker_free(b);
+}
+
+TEST(single_keys_are_set_deleted_appended_and_subtracted)
+{
+    FOR_SHARD_COUNTS(shards)
+    {
+        struct test_broker *b = test_broker_start(shards, NULL);
+        struct test_client *c = test_client_open(b, shards - 1);
+        test_create_topic(c, "orders", 1, "retention.bytes=1000", NULL);
+        EXPECT_INT(alter(c, "orders", (struct edit){"retention.ms", SET, "7d"}), KAFKA_NONE);
+        EXPECT_BYTES(topic_config(c, "orders", "retention.ms")->value, BYTES_LITERAL("604800000"));
+        EXPECT_BYTES(topic_config(c, "orders", "retention.bytes")->value, BYTES_LITERAL("1000"));
+        EXPECT_INT(alter(c, "orders", (struct edit){"cleanup.policy", APPEND, "compact"}),
+                   KAFKA_NONE);
+        EXPECT_BYTES(topic_config(c, "orders", "cleanup.policy")->value,
+                     BYTES_LITERAL("delete,compact"));
+        EXPECT_INT(alter(c, "orders", (struct edit){"cleanup.policy", APPEND, "compact"}),
+                   KAFKA_NONE);
+        EXPECT_INT(alter(c, "orders", (struct edit){"cleanup.policy", SUBTRACT, "delete"}),
+                   KAFKA_NONE);
+        EXPECT_BYTES(topic_config(c, "orders", "cleanup.policy")->value, BYTES_LITERAL("compact"));
+        EXPECT_INT(alter(c, "orders", (struct edit){"retention.bytes", DELETE, NULL}), KAFKA_NONE);
+        EXPECT_INT(topic_config(c, "orders", "retention.bytes")->config_source, CONFIG_DEFAULT);
+        test_broker_restart(b);
+        c = test_client_open(b, 0);
+        EXPECT_BYTES(topic_config(c, "orders", "cleanup.policy")->value, BYTES_LITERAL("compact"));
+        test_broker_free(b);
+    }
+}
+
+TEST(what_cannot_be_altered_gets_kafkas_error)
+{
+    struct test_broker *b = test_broker_start(2, NULL);
+    struct test_client *c = test_client_open(b, 0);
+    test_create_topic(c, "orders", 1, "retention.ms=5000", NULL);
+    struct {
+        const char *topic;
+        struct edit edits[2];
+        int count, error;
+        const char *message;
+    } cases[] = {
+        {"nobody",
+         {{"retention.ms", SET, "1"}},
+         1,
+         KAFKA_UNKNOWN_TOPIC_OR_PARTITION,
+         "The topic 'nobody' does not exist."},
+        {"orders", {{"retention.ms", SET, "soon"}}, 1, KAFKA_INVALID_CONFIG, NULL},
+        {"orders",
+         {{"retention.ms", SET, NULL}},
+         1,
+         KAFKA_INVALID_REQUEST,
+         "Null value not supported for : retention.ms"},
+        {"orders",
+         {{"retention.ms", APPEND, "1"}},
+         1,
+         KAFKA_INVALID_CONFIG,
+         "Can't APPEND to key retention.ms because its type is not LIST."},
+        {"orders", {{"retention.ms", 4, "1"}}, 1, KAFKA_INVALID_REQUEST, NULL},
+        {"orders",
+         {{"retention.ms", SET, "1"}, {"retention.ms", SET, "2"}},
+         2,
+         KAFKA_INVALID_REQUEST,
+         "Error due to duplicate config keys"},
+        {"orders",
+         {{"retention.bytes", SET, "1"}, {"nonsense", SET, "2"}},
+         2,
+         KAFKA_INVALID_CONFIG,
+         "Unknown topic config name: nonsense"},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        const struct incremental_alter_configs_response_responses *r = alter_resource(
+            c, RESOURCE_TOPIC, cases[i].topic, false, cases[i].edits, cases[i].count);
+        EXPECT_INT(r->error_code, cases[i].error);
+        if (cases[i].message)
+            EXPECT_BYTES(r->error_message, bytes_string(cases[i].message));
+    }
+    EXPECT_BYTES(topic_config(c, "orders", "retention.ms")->value, BYTES_LITERAL("5000"));
+    EXPECT_INT(topic_config(c, "orders", "retention.bytes")->config_source, CONFIG_DEFAULT);
+    test_broker_free(b);
+}
+
+TEST(validation_alone_changes_nothing)
+{
+    struct test_broker *b = test_broker_start(1, NULL);
+    struct test_client *c = test_client_open(b, 0);
+    test_create_topic(c, "orders", 1, NULL);
+    struct edit edit = {"retention.ms", SET, "77"};
+    EXPECT_INT(alter_resource(c, RESOURCE_TOPIC, "orders", true, &edit, 1)->error_code, KAFKA_NONE);
+    EXPECT_INT(topic_config(c, "orders", "retention.ms")->config_source, CONFIG_DEFAULT);
+    edit.value = "-7";
+    EXPECT_INT(alter_resource(c, RESOURCE_TOPIC, "orders", true, &edit, 1)->error_code,
+               KAFKA_INVALID_CONFIG);
+    test_broker_free(b);
+}
+
+TEST(the_old_alter_replaces_the_whole_set)
+{
+    struct test_broker *b = test_broker_start(2, NULL);
+    struct test_client *c = test_client_open(b, 1);
+    test_create_topic(c, "orders", 1, "retention.ms=5000", "retention.bytes=7", NULL);
+    struct alter_configs_request_resources_configs config = {BYTES_LITERAL("segment.ms"),
+                                                             BYTES_LITERAL("1h")};
+    struct alter_configs_request_resources resources[2] = {
+        {RESOURCE_TOPIC, BYTES_LITERAL("orders"), &config, 1},
+        {RESOURCE_BROKER, BYTES_LITERAL(""), &config, 1}};
+    struct alter_configs_request request;
+    schema_defaults(&alter_configs_request_schema, &request);
+    request.resources = resources;
+    request.resources_count = 2;
+    for (int16_t version = 0; version <= 2; version++) {
+        struct alter_configs_response *r = test_call(c, API_ALTER_CONFIGS, version, &request);
+        EXPECT_INT(r->responses[0].error_code, KAFKA_NONE);
+        EXPECT_INT(r->responses[1].error_code, KAFKA_INVALID_REQUEST);
+    }
+    EXPECT_BYTES(topic_config(c, "orders", "segment.ms")->value, BYTES_LITERAL("3600000"));
+    EXPECT_INT(topic_config(c, "orders", "retention.ms")->config_source, CONFIG_DEFAULT);
+    EXPECT_INT(topic_config(c, "orders", "retention.bytes")->config_source, CONFIG_DEFAULT);
+    test_broker_free(b);
+}
+
+TEST(a_resource_named_twice_is_refused_both_times)
+{
+    struct test_broker *b = test_broker_start(1, NULL);
+    struct test_client *c = test_client_open(b, 0);
+    test_create_topic(c, "orders", 1, NULL);
+    struct alter_configs_request_resources_configs config = {BYTES_LITERAL("segment.ms"),
+                                                             BYTES_LITERAL("1000")};
+    struct alter_configs_request_resources resources[2] = {
+        {RESOURCE_TOPIC, BYTES_LITERAL("orders"), &config, 1},
+        {RESOURCE_TOPIC, BYTES_LITERAL("orders"), &config, 1}};
+    struct alter_configs_request request;
+    schema_defaults(&alter_configs_request_schema, &request);
+    request.resources = resources;
+    request.resources_count = 2;
+    struct alter_configs_response *r = test_call(c, API_ALTER_CONFIGS, 2, &request);
+    EXPECT_INT(r->responses[0].error_code, KAFKA_INVALID_REQUEST);
+    EXPECT_INT(r->responses[1].error_code, KAFKA_INVALID_REQUEST);
+    test_broker_free(b);
+}
+
+TEST(a_changed_limit_holds_for_the_next_batch)
+{
+    FOR_SHARD_COUNTS(shards)
+    {
+        struct test_broker *b = test_broker_start(shards, NULL);
+        struct test_client *c = test_client_open(b, 0);
+        test_create_topic(c, "orders", 4, NULL);
+        struct test_batch batch = {.count = 1, .value_size = 5000};
+        EXPECT_INT(alter(c, "orders", (struct edit){"max.message.bytes", SET, "4000"}), KAFKA_NONE);
+        for (int32_t p = 0; p < 4; p++)
+            EXPECT_INT(test_produce(c, "orders", p, &batch)->error_code, KAFKA_MESSAGE_TOO_LARGE);
+        EXPECT_INT(alter(c, "orders", (struct edit){"max.message.bytes", DELETE, NULL}),
+                   KAFKA_NONE);
+        for (int32_t p = 0; p < 4; p++)
+            EXPECT_INT(test_produce(c, "orders", p, &batch)->error_code, KAFKA_NONE);
+        test_broker_free(b);
+    }
+}
+
+/* --- processors --- */
+
+static const struct edit FILTER[] = {{"processor.big.type", SET, "filter"},
+                                     {"processor.big.where", SET, "value.amount > 10"},
+                                     {"processor.big.output", SET, "orders.big"}};
+
+TEST(processors_are_judged_as_a_whole_and_shown)
+{
+    struct test_broker *b = test_broker_start(2, NULL);
+    struct test_client *c = test_client_open(b, 0);
+    test_create_topic(c, "orders", 2, NULL);
+    EXPECT_INT(alter(c, "orders", FILTER[0]), KAFKA_INVALID_CONFIG);
+    EXPECT(topic_config(c, "orders", "processor.big.type") == NULL);
+    const struct incremental_alter_configs_response_responses *r =
+        alter_resource(c, RESOURCE_TOPIC, "orders", false, FILTER, 3);
+    EXPECT_BYTES(r->error_message, BYTES_NULL);
+    EXPECT_INT(r->error_code, KAFKA_NONE);
+    const struct describe_configs_response_results_configs *d =
+        topic_config(c, "orders", "processor.big.where");
+    EXPECT_BYTES(d->value, BYTES_LITERAL("value.amount > 10"));
+    EXPECT_INT(d->config_source, CONFIG_OF_TOPIC);
+    EXPECT_INT(d->config_type, CONFIG_STRING);
+    EXPECT_INT(alter(c, "orders", (struct edit){"processor.big.tpye", SET, "filter"}),
+               KAFKA_INVALID_CONFIG);
+    test_broker_free(b);
+}
+
+TEST(outputs_may_not_lead_back_to_their_input)
+{
+    struct test_broker *b = test_broker_start(2, NULL);
+    struct test_client *c = test_client_open(b, 0);
+    const char *names[] = {"a", "b", "c"};
+    for (int i = 0; i < 3; i++)
+        test_create_topic(c, names[i], 1, NULL);
+    for (int i = 0; i < 3; i++) {
+        struct edit edits[] = {{"processor.on.type", SET, "filter"},
+                               {"processor.on.where", SET, "true"},
+                               {"processor.on.output", SET, names[(i + 1) % 3]}};
+        const struct incremental_alter_configs_response_responses *r =
+            alter_resource(c, RESOURCE_TOPIC, names[i], false, edits, 3);
+        EXPECT_INT(r->error_code, i < 2 ? KAFKA_NONE : KAFKA_INVALID_CONFIG);
+    }
+    test_broker_free(b);
+}
