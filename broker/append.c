@@ -52,6 +52,20 @@ static enum codec codec_of(enum topic_compression type)
     return codecs[type];
 }
 
+static int level_of(const struct topic_settings *s)
+{
+    switch (s->compression_type) {
+    case COMPRESSION_GZIP:
+        return (int)s->compression_gzip_level;
+    case COMPRESSION_LZ4:
+        return (int)s->compression_lz4_level;
+    case COMPRESSION_ZSTD:
+        return (int)s->compression_zstd_level;
+    default:
+        return -1;
+    }
+}
+
 static bool wants_other_codec(const struct partition *p, const struct batch_header *h)
 {
     enum topic_compression type = (enum topic_compression)p->settings.compression_type;
@@ -73,6 +87,7 @@ static struct shared_buffer *reencode(struct append_run *run, const struct parti
         return NULL;
     buffer_init(&out, max + BATCH_HEADER_SIZE + 4096);
     batch_builder_init(&b, &out, codec_of((enum topic_compression)p->settings.compression_type));
+    b.level = level_of(&p->settings);
     b.producer_id = h->producer_id;
     b.producer_epoch = h->producer_epoch;
     b.base_sequence = h->base_sequence;

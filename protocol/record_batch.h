@@ -123,6 +123,7 @@ struct batch_builder {
     size_t start;
     struct buffer records;
     enum codec codec;
+    int level; /* of the codec; negative: its default */
     int64_t base_timestamp, max_timestamp;
     int32_t count;
     int64_t producer_id;

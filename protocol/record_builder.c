@@ -41,6 +41,7 @@ void batch_builder_init(struct batch_builder *b, struct buffer *out, enum codec 
         .out = out,
         .start = out->size,
         .codec = codec,
+        .level = -1,
         .base_timestamp = -1,
         .max_timestamp = -1,
         .producer_id = -1,
@@ -105,7 +106,7 @@ struct bytes batch_builder_finish(struct batch_builder *b)
     if (b->count == 0 || b->records.overflowed) {
         out->overflowed |= b->records.overflowed;
     } else if (buffer_extend(out, BATCH_HEADER_SIZE) == NULL ||
-               codec_compress(b->codec, -1, buffer_view(&b->records), out) != ERR_OK ||
+               codec_compress(b->codec, b->level, buffer_view(&b->records), out) != ERR_OK ||
                out->size - b->start - BATCH_OVERHEAD > INT32_MAX) {
         out->size = b->start;
         out->overflowed = true;

@@ -418,3 +418,18 @@ TEST(a_transactional_batch_is_refused)
     buffer_free(&out);
     test_broker_free(b);
 }
+
+TEST(a_full_disk_refuses_records_and_nothing_else)
+{
+    struct test_broker *b =
+        test_broker_start(2, "tidemill.min.free.bytes=4611686018427387904", NULL);
+    struct test_client *c = test_client_open(b, 0);
+    test_create_topic(c, "orders", 1, NULL);
+    test_advance(b, 5000);
+    test_advance(b, 5000);
+    EXPECT_INT(test_produce(c, "orders", 0, &(struct test_batch){.count = 1})->error_code,
+               KAFKA_KAFKA_STORAGE_ERROR);
+    EXPECT_INT(test_fetch(c, "orders", 0, 0)->error_code, KAFKA_NONE);
+    test_create_topic(c, "other", 1, NULL);
+    test_broker_free(b);
+}
