@@ -18,7 +18,6 @@ struct create_topics {
 };
 
 enum {
-    DEFAULTS_SINCE_VERSION = 4,
     CONFIGS_SINCE_VERSION = 5,
     PARTITIONS_MAX = 10000, /* of one request, as Kafka has it */
 };
@@ -83,14 +82,6 @@ static struct verdict create(struct create_topics *ct, struct controller *c, int
                                 "Excessively large number of partitions per request."};
     if (ct->repeats[index])
         return (struct verdict){KAFKA_INVALID_REQUEST, "Duplicate topic name."};
-    if (ct->request->header.api_version < DEFAULTS_SINCE_VERSION && spec.assignment_count == 0) {
-        if (spec.partitions == -1)
-            return (struct verdict){KAFKA_INVALID_PARTITIONS, "Number of partitions was set to an "
-                                                              "invalid non-positive value."};
-        if (spec.replication_factor == -1)
-            return (struct verdict){KAFKA_INVALID_REPLICATION_FACTOR,
-                                    "Replication factor was set to an invalid non-positive value."};
-    }
     return topic_change_create(c, &spec, in->validate_only, arena, made);
 }
 
