@@ -9,7 +9,8 @@ CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
 
 
 def create(address, topic, partitions):
-    made = AdminClient({"bootstrap.servers": address}).create_topics([NewTopic(topic, partitions, 1)])
+    admin = AdminClient({"bootstrap.servers": address})  # lives until the answer is here
+    made = admin.create_topics([NewTopic(topic, partitions, 1)])
     made[topic].result(TOPIC_TIMEOUT)
 
 
