@@ -433,3 +433,23 @@ TEST(a_full_disk_refuses_records_and_nothing_else)
     test_create_topic(c, "other", 1, NULL);
     test_broker_free(b);
 }
+
+TEST(acks_all_needs_the_replicas_that_the_topic_asks_for)
+{
+    struct bytes batch;
+    struct test_broker *b = test_broker_start(1, NULL);
+    struct test_client *c = test_client_open(b, 0);
+    test_create_topic(c, "orders", 1, "min.insync.replicas=2", NULL);
+    batch = test_make_batch(b, &(struct test_batch){.count = 1});
+    EXPECT_INT(test_produce_bytes(c, 9, "orders", 0, batch)->error_code, KAFKA_NOT_ENOUGH_REPLICAS);
+    EXPECT_INT(
+        part_of(test_call(c, API_PRODUCE, 9, request_of(b, "orders", 0, batch, 1)))->error_code,
+        KAFKA_NONE);
+    test_broker_free(b);
+    b = test_broker_start(1, "tidemill.clamp.replication.factor=true", NULL);
+    c = test_client_open(b, 0);
+    test_create_topic(c, "orders", 1, "min.insync.replicas=2", NULL);
+    batch = test_make_batch(b, &(struct test_batch){.count = 1});
+    EXPECT_INT(test_produce_bytes(c, 9, "orders", 0, batch)->error_code, KAFKA_NONE);
+    test_broker_free(b);
+}
