@@ -12,7 +12,10 @@
 
 #include <stdlib.h>
 
-enum { SYNC_EACH_MAX = 16 };
+enum {
+    SYNC_EACH_MAX = 16,
+    ROWS_RESERVE_BYTES = 4 << 20, /* what the key-value store may need besides the rows */
+};
 
 struct flush_item {
     struct store_log *log;
@@ -59,7 +62,8 @@ static bool checkpoint_due(struct store *s)
         return last_checkpoint_due(s);
     if (s->now_ms < s->retry_maintenance_ms || s->entries_since_checkpoint == 0)
         return false;
-    return (int64_t)(s->journal.lsn - s->checkpoint_lsn) >= s->options.checkpoint_bytes ||
+    return s->checkpoint_owed ||
+           (int64_t)(s->journal.lsn - s->checkpoint_lsn) >= s->options.checkpoint_bytes ||
            s->now_ms - s->last_checkpoint_ms >= s->options.checkpoint_interval_ms;
 }
 
@@ -250,6 +254,19 @@ static enum error delete_producers(struct maintenance *m)
     return error;
 }
 
+/* A key-value store that met a full disk in the middle of its log cannot be trusted to go on, so it
+ * is not brought there. */
+static enum error rows_have_room(const struct maintenance *m)
+{
+    struct io *io = m->store->env->io;
+    int64_t room;
+    enum error error = io->ops->free_bytes(io, m->store->data_directory, &room);
+    if (error != ERR_OK)
+        return error;
+    int64_t need = ROWS_RESERVE_BYTES + 2 * (int64_t)m->rows.bytes;
+    return room < need ? ERR_NO_SPACE : ERR_OK;
+}
+
 static enum error write_rows(struct maintenance *m)
 {
     enum error error = delete_producers(m);
@@ -263,10 +280,24 @@ static enum error write_rows(struct maintenance *m)
     return error;
 }
 
+/* Errors from here on leave something in doubt: what a failed sync or write left behind cannot be
+ * known, so nothing is tried again. */
+static enum error make_durable(struct maintenance *m)
+{
+    struct io *io = m->store->env->io;
+    enum error error = ERR_OK;
+    if (!m->sync_each)
+        error = io->ops->sync_all(io, m->store->data_directory);
+    if (error == ERR_OK)
+        error = write_rows(m);
+    if (error == ERR_OK)
+        error = journal_recycle(&m->store->journal, &m->dead_files);
+    return error;
+}
+
 static void run_maintenance(struct job *job)
 {
     struct maintenance *m = CONTAINER_OF(job, struct maintenance, job);
-    struct io *io = m->store->env->io;
     for (size_t i = 0; i < m->flush_count; i++) {
         struct flush_item *f = &m->flushes[i];
         f->result = log_flush_run(f->flush, m->checkpoint && m->sync_each);
@@ -275,14 +306,11 @@ static void run_maintenance(struct job *job)
     }
     if (!m->checkpoint || m->result != ERR_OK)
         return;
-    if (!m->sync_each)
-        m->result = io->ops->sync_all(io, m->store->data_directory);
-    if (m->result == ERR_OK)
-        m->result = write_rows(m);
-    if (m->result == ERR_OK) {
-        m->result = journal_recycle(&m->store->journal, &m->dead_files);
-        m->final = m->result != ERR_OK;
-    }
+    m->result = rows_have_room(m);
+    if (m->result != ERR_OK)
+        return;
+    m->result = make_durable(m);
+    m->final = m->result != ERR_OK;
 }
 
 /* Back on the shard */
@@ -309,6 +337,7 @@ static void checkpoint_succeeded(struct store *s)
 {
     struct maintenance *m = &s->maintenance;
     s->checkpoint_lsn = m->mark.lsn;
+    s->checkpoint_owed = false;
     s->last_checkpoint_ms = s->now_ms;
     s->sealed = false; /* the next group tells that the rows are durable up to here */
     s->stats.checkpoints++;
@@ -327,6 +356,7 @@ static void checkpoint_failed(struct store *s)
     buffer_clear(&m->removed);
     s->entries_since_checkpoint += m->entries;
     s->flushed_unsynced = true;
+    s->checkpoint_owed = true;
     for (size_t i = 0; i < m->captured_count; i++) {
         struct store_log *l = m->captured[i];
         if (!list_contains(&l->dying) && !list_contains(&l->dirty))

@@ -201,6 +201,12 @@ bool journal_place(struct journal *j, size_t size, struct journal_place *out)
     return true;
 }
 
+uint64_t journal_next(const struct journal *j)
+{
+    const struct list_node *node = j->spares.head.next;
+    return j->spare_count ? CONTAINER_OF(node, struct journal_file, node)->sequence : 0;
+}
+
 enum error journal_write(const struct journal *j, struct journal_file *file, const uint8_t *data,
                          size_t size, int64_t position)
 {
@@ -214,9 +220,10 @@ enum error journal_write(const struct journal *j, struct journal_file *file, con
         if (error == ERR_OK)
             error = io_write(io, file->file, data, size, position);
     }
-    if (error == ERR_OK && !file->direct)
-        error = io->ops->sync(io, file->file);
-    return error;
+    if (error != ERR_OK || file->direct)
+        return error;
+    /* After a failed sync nobody knows what is on the disk, whatever the reason was. */
+    return io->ops->sync(io, file->file) == ERR_OK ? ERR_OK : ERR_IO;
 }
 
 /* Spares */
@@ -254,13 +261,16 @@ void journal_take_dead(struct journal *j, lsn_t lsn, struct list *out)
     }
 }
 
-static enum error recycle_file(const struct journal *j, const struct journal_file *file)
+static enum error recycle_file(const struct journal *j, struct journal_file *file)
 {
     struct io *io = j->env->io;
     char *from = journal_path(j->directory, file->old_sequence);
     char *to = journal_path(j->directory, file->sequence);
-    enum error error =
-        file->sequence == 0 ? io->ops->unlink(io, from) : io->ops->rename(io, from, to);
+    enum error error = file->sequence == 0 ? ERR_NO_SPACE : io->ops->rename(io, from, to);
+    if (error == ERR_NO_SPACE) { /* too many already, or a full disk has no room for the name */
+        file->sequence = 0;
+        error = io->ops->unlink(io, from);
+    }
     free(from);
     free(to);
     return error;

@@ -51,6 +51,8 @@ struct journal_place {
     lsn_t lsn;
 };
 bool journal_place(struct journal *j, size_t size, struct journal_place *out);
+/* The sequence of the file that will follow the current one, or 0. */
+uint64_t journal_next(const struct journal *j);
 /* Blocks: makes a group durable. */
 MUST_USE enum error journal_write(const struct journal *j, struct journal_file *file,
                                   const uint8_t *data, size_t size, int64_t position);

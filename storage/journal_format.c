@@ -13,7 +13,8 @@ enum {
     AT_SEQUENCE = 32,
     AT_LSN = 40,
     AT_DURABLE = 48,
-    AT_CHECKPOINT = 56, /* 64-79: zeros */
+    AT_CHECKPOINT = 56,
+    AT_NEXT = 64, /* 72-79: zeros */
 };
 
 /* Everything but the field of the checksum itself. */
@@ -39,6 +40,7 @@ void journal_group_seal(uint8_t *data, const struct journal_group *group)
     store_be64(data + AT_LSN, group->lsn);
     store_be64(data + AT_DURABLE, group->durable);
     store_be64(data + AT_CHECKPOINT, group->checkpoint);
+    store_be64(data + AT_NEXT, group->next);
     store_be32(data + AT_CRC, group_crc(data, group->length));
 }
 
@@ -56,6 +58,7 @@ bool journal_group_read(struct bytes b, struct journal_group *out)
         .lsn = load_be64(b.data + AT_LSN),
         .durable = load_be64(b.data + AT_DURABLE),
         .checkpoint = load_be64(b.data + AT_CHECKPOINT),
+        .next = load_be64(b.data + AT_NEXT),
     };
     return out->length >= JOURNAL_HEADER_SIZE && out->length <= JOURNAL_GROUP_MAX;
 }

@@ -36,6 +36,7 @@ struct journal_group {
     lsn_t lsn;         /* where this group starts */
     lsn_t durable;     /* everything below was durable when this was written */
     lsn_t checkpoint;  /* the key-value store was durable up to here */
+    uint64_t next;     /* the file that follows this one; 0: not known yet */
 };
 
 static inline size_t journal_padded(size_t size)

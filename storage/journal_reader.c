@@ -26,7 +26,8 @@ struct journal_reader {
     struct found_file *files, *current;
     size_t file_count, file_capacity;
     int64_t position;
-    bool closed_in_order, mark_missing;
+    bool closed_in_order;
+    uint64_t needed; /* a file that must be there: the mark's, or that after the last group's */
 };
 
 static void note_file(void *context, const char *name)
@@ -110,7 +111,7 @@ enum error journal_reader_open(struct env *env, const char *directory, uint32_t 
     struct journal_reader *r = xcalloc(1, sizeof *r);
     *r = (struct journal_reader){.env = env, .shard = shard, .run = mark->run, .lsn = mark->lsn};
     r->directory = xstrdup(directory);
-    r->mark_missing = mark->sequence != 0;
+    r->needed = mark->sequence;
     enum error error = env->io->ops->list(env->io, directory, note_file, r);
     if (error == ERR_NOT_FOUND)
         error = ERR_OK; /* the run ended before it made its directory */
@@ -120,7 +121,6 @@ enum error journal_reader_open(struct env *env, const char *directory, uint32_t 
         f->consumed = f->starts && f->start < mark->lsn;
         if (f->sequence != mark->sequence)
             continue;
-        r->mark_missing = false;
         r->current = f;
         r->position = mark->position;
     }
@@ -182,6 +182,7 @@ enum error journal_reader_next(struct journal_reader *r, struct journal_group *g
     r->position += (int64_t)journal_padded(group->length);
     r->lsn += journal_padded(group->length);
     r->closed_in_order = group->flags & JOURNAL_CLOSED;
+    r->needed = group->next;
     return ERR_OK;
 }
 
@@ -227,6 +228,15 @@ static enum error later_group_exists(struct journal_reader *r, bool *found)
     return error;
 }
 
+static bool file_exists(const struct journal_reader *r, uint64_t sequence)
+{
+    for (size_t i = 0; i < r->file_count; i++) {
+        if (r->files[i].sequence == sequence)
+            return true;
+    }
+    return false;
+}
+
 enum error journal_reader_judge(struct journal_reader *r, enum journal_end *end,
                                 struct journal_mark *at, int64_t *cut_bytes)
 {
@@ -247,7 +257,7 @@ enum error journal_reader_judge(struct journal_reader *r, enum journal_end *end,
         error = read_header(r, r->current, r->position, &group, &ours);
     if (ours && group.lsn == r->lsn)
         *cut_bytes = group.length;
-    later |= r->mark_missing;
+    later |= r->needed != 0 && !file_exists(r, r->needed);
     *end = later ? JOURNAL_DAMAGED : *cut_bytes > 0 ? JOURNAL_TORN : JOURNAL_ENDED;
     return error;
 }

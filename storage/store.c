@@ -41,6 +41,17 @@ static enum error read_mark(struct store *s, struct message *message)
     return error;
 }
 
+/* Names the file that the run begins with, so that it is missed if it is gone later. */
+static enum error write_mark(struct store *s)
+{
+    struct row_key key = row_key_journal(s->options.shard);
+    struct journal_mark mark = {
+        .start = s->start, .run = s->run, .sequence = s->journal.current->sequence};
+    uint8_t value[JOURNAL_MARK_SIZE];
+    struct kv_change change = {row_key_view(&key), journal_mark_encode(&mark, value)};
+    return s->options.kv->driver->write(s->options.kv, &change, 1);
+}
+
 static void tick(struct timer *timer, int64_t now_ms);
 static void retry(struct timer *timer, int64_t now_ms);
 
@@ -85,15 +96,20 @@ enum error store_open(struct env *env, const struct store_options *options, stru
                   F_STRING("directory", directory));
     free(directory);
     if (error == ERR_OK) {
-        error = store_logs_load(s);
+        error = write_mark(s);
+        if (error == ERR_OK)
+            error = store_logs_load(s);
         if (error != ERR_OK)
-            message_set(message, "cannot read the rows of the logs: %s", error_text(error));
+            message_set(message, "cannot use the key-value store: %s", error_text(error));
     }
     if (error != ERR_OK) {
         store_free(s);
         return error;
     }
     timers_set(options->timers, &s->tick, s->now_ms + TICK_MS);
+    store_enter(s);
+    groups_prepare_spare(s);
+    store_leave(s);
     *out = s;
     return ERR_OK;
 }
@@ -258,6 +274,7 @@ static void retry(struct timer *timer, int64_t now_ms)
     store_enter(s);
     s->now_ms = now_ms;
     groups_hand_over(s);
+    groups_prepare_spare(s);
     store_leave(s);
 }
 

@@ -216,6 +216,12 @@ static void prepare(struct store *s, bool on_demand)
     executor->submit(executor, &p->job);
 }
 
+void groups_prepare_spare(struct store *s)
+{
+    if (s->journal.spare_count == 0 && !s->closing)
+        prepare(s, false);
+}
+
 /* Handing over */
 
 static void start_write(struct store *s, struct store_group *g)
@@ -230,6 +236,7 @@ static void start_write(struct store *s, struct store_group *g)
         .lsn = g->place.lsn,
         .durable = s->durable,
         .checkpoint = s->checkpoint_lsn,
+        .next = journal_next(&s->journal),
     };
     g->job.run = run_write;
     g->job.done = write_done;
@@ -248,8 +255,7 @@ static void write_group(struct store *s)
         return;
     }
     start_write(s, g);
-    if (s->journal.spare_count == 0 && !s->closing)
-        prepare(s, false);
+    groups_prepare_spare(s);
 }
 
 void groups_hand_over(struct store *s)

@@ -119,6 +119,7 @@ struct store {
     int64_t tail_bytes, unflushed_bytes, unflushed_since_ms;
     struct row_changes rows; /* durable, since the last checkpoint began */
     struct buffer removed;   /* the same, keys of removed logs */
+    bool checkpoint_owed;    /* one failed on a full disk */
     bool flushed_unsynced;   /* segments have bytes that nobody synced */
     struct maintenance maintenance;
 
@@ -155,6 +156,8 @@ uint8_t *group_reserve(struct store *s, size_t size);
 struct group_mark *group_mark(struct store *s, struct store_log *log);
 /* Hands the filling group to the journal worker if it has entries and none is under way. */
 void groups_hand_over(struct store *s);
+/* Prepares a spare file if there is none. */
+void groups_prepare_spare(struct store *s);
 /* Writes a group without entries, so that the last one is known to have been durable. */
 void groups_seal(struct store *s, bool closing);
 static inline bool groups_idle(const struct store *s)

@@ -71,10 +71,12 @@ static size_t add_inode(struct sim_disk *disk, bool is_directory)
 /* Calls that change something: first `refuse`, which may fail them, then the change, then
  * `happened`, inside which the crash may be, then what makes it durable. */
 
-static enum error refuse(struct sim_disk *disk)
+static enum error refuse(struct sim_disk *disk, bool grows)
 {
     uint64_t call = disk->calls++;
-    return call >= disk->fail_from && call < disk->fail_to ? disk->fail_error : ERR_OK;
+    if (call < disk->fail_from || call >= disk->fail_to)
+        return ERR_OK;
+    return disk->fail_error == ERR_NO_SPACE && !grows ? ERR_OK : disk->fail_error;
 }
 
 static void happened(struct sim_disk *disk)
@@ -95,7 +97,7 @@ static enum error sim_open(struct io *io, const char *path, int flags, struct io
     if (!find(disk, path, &inode)) {
         if ((flags & IO_CREATE) == 0)
             return ERR_NOT_FOUND;
-        enum error error = refuse(disk);
+        enum error error = refuse(disk, true);
         if (error != ERR_OK)
             return error;
         inode = add_inode(disk, false);
@@ -130,7 +132,7 @@ static enum error sim_write(struct io *io, struct io_file *file, const struct io
                             int count, int64_t position)
 {
     struct sim_disk *disk = disk_of(io);
-    enum error error = refuse(disk);
+    enum error error = refuse(disk, true);
     if (error != ERR_OK)
         return error;
     for (int i = 0; i < count && file->direct; i++)
@@ -145,7 +147,7 @@ static enum error sim_write(struct io *io, struct io_file *file, const struct io
 
 static enum error sync_inode(struct sim_disk *disk, size_t inode)
 {
-    enum error error = refuse(disk);
+    enum error error = refuse(disk, false);
     if (error != ERR_OK)
         return error;
     happened(disk);
@@ -162,7 +164,7 @@ static enum error sim_sync(struct io *io, struct io_file *file)
 static enum error sim_truncate(struct io *io, struct io_file *file, int64_t size)
 {
     struct sim_disk *disk = disk_of(io);
-    enum error error = refuse(disk);
+    enum error error = refuse(disk, (size_t)size > disk->inodes[file->inode]->size);
     if (error != ERR_OK || disk->inodes[file->inode]->size == (size_t)size)
         return error;
     content_truncate(own(disk, file->inode), (size_t)size);
@@ -179,7 +181,7 @@ static enum error sim_size(struct io *io, struct io_file *file, int64_t *out)
 static enum error sim_reserve(struct io *io, struct io_file *file, int64_t size)
 {
     if (disk_of(io)->inodes[file->inode]->size >= (size_t)size)
-        return refuse(disk_of(io));
+        return refuse(disk_of(io), false);
     return sim_truncate(io, file, size);
 }
 
@@ -188,7 +190,7 @@ static enum error sim_rename(struct io *io, const char *from, const char *to)
     struct sim_disk *disk = disk_of(io);
     size_t parent, other, inode;
     char from_name[SIM_NAME_SIZE], to_name[SIM_NAME_SIZE];
-    enum error error = refuse(disk);
+    enum error error = refuse(disk, true);
     if (error != ERR_OK)
         return error;
     if (!find(disk, from, &inode) || !find_parent(disk, from, &parent, from_name) ||
@@ -204,7 +206,7 @@ static enum error remove_name(struct sim_disk *disk, const char *path, bool dire
 {
     size_t parent, inode;
     char name[SIM_NAME_SIZE];
-    enum error error = refuse(disk);
+    enum error error = refuse(disk, false);
     if (error != ERR_OK)
         return error;
     if (!find(disk, path, &inode) || !find_parent(disk, path, &parent, name))
@@ -234,7 +236,7 @@ static enum error sim_make_directory(struct io *io, const char *path)
     struct sim_disk *disk = disk_of(io);
     size_t parent, inode;
     char name[SIM_NAME_SIZE];
-    enum error error = refuse(disk);
+    enum error error = refuse(disk, true);
     if (error != ERR_OK || find(disk, path, &inode))
         return error;
     if (!find_parent(disk, path, &parent, name))
@@ -258,7 +260,7 @@ static enum error sim_sync_all(struct io *io, const char *path)
 {
     (void)path;
     struct sim_disk *disk = disk_of(io);
-    enum error error = refuse(disk);
+    enum error error = refuse(disk, false);
     if (error != ERR_OK)
         return error;
     happened(disk);

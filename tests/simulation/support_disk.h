@@ -40,8 +40,8 @@ struct sim_disk {
     void (*on_call)(void *context, struct sim_disk *disk);
     void *context;
     uint64_t fail_from, fail_to; /* calls [from, to) fail with fail_error and change nothing */
-    enum error fail_error;
-    enum error (*refuse)(struct sim_disk *disk); /* these two: inner workings */
+    enum error fail_error;       /* ERR_NO_SPACE: only calls that need room for something new */
+    enum error (*refuse)(struct sim_disk *disk, bool grows); /* these two: inner workings */
     void (*happened)(struct sim_disk *disk);
     bool refuse_direct;
     int64_t free_bytes;

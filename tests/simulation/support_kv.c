@@ -128,7 +128,7 @@ static void kv_close(struct kv *kv)
 static enum error kv_write(struct kv *kv, const struct kv_change *changes, size_t count)
 {
     struct sim_disk *disk = CONTAINER_OF(kv, struct sim_disk, kv);
-    enum error error = disk->refuse(disk);
+    enum error error = disk->refuse(disk, false);
     if (error != ERR_OK)
         return error;
     disk->happened(disk);
@@ -155,7 +155,7 @@ static enum error kv_scan(struct kv *kv, struct bytes prefix,
     return error;
 }
 
-void sim_kv_init(struct sim_disk *disk, enum error (*refuse)(struct sim_disk *disk),
+void sim_kv_init(struct sim_disk *disk, enum error (*refuse)(struct sim_disk *disk, bool grows),
                  void (*happened)(struct sim_disk *disk))
 {
     disk->driver = (struct kv_driver){kv_open, kv_close, kv_write, kv_scan};

@@ -132,6 +132,8 @@ void life_close(struct life *life)
 
 void life_end(struct life *life)
 {
+    while (life_step(life))
+        ;
     for (int i = 0; i < life->shard_count; i++)
         store_free(life->stores[i]);
     timers_free(&life->timers);

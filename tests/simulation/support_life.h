@@ -43,7 +43,7 @@ void life_turn(struct life *life, int shard, int64_t advance_ms);
 void life_settle(struct life *life);
 /* Closes the stores in order; what came out is in close_result. */
 void life_close(struct life *life);
-/* Frees the stores (closed or not; no job may be left) and the key-value store. */
+/* Frees the stores (closed or not) and the key-value store. */
 void life_end(struct life *life);
 struct store *life_store_of(struct life *life, struct uuid topic_id, int32_t partition);
 

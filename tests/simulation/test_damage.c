@@ -1,0 +1,260 @@
+/* Damage to what is durable: found and named, never taken for data and never silently cut. */
+#include "tests/harness/harness.h"
+#include "tests/simulation/support_history.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { SHARDS = 2, ACTIONS = 80 };
+
+/* A disk after a history whose process was killed while it was idle. */
+struct scene {
+    struct sim_disk *disk, *halfway; /* halfway: the same, some time before */
+    struct model model;
+};
+
+static void rest(struct life *life)
+{
+    for (int i = 0; i < 4; i++) {
+        life_settle(life);
+        life->now_ms += 1000;
+    }
+    life_settle(life);
+}
+
+static void set_scene(struct scene *s, uint64_t seed)
+{
+    struct sim_disk *disk = sim_disk_create();
+    struct random_seeded random;
+    random_seeded_init(&random, seed);
+    model_init(&s->model, SHARDS);
+    struct life life;
+    EXPECT_INT(life_recover(&life, disk, SHARDS, seed), ERR_OK);
+    EXPECT_INT(life_open(&life), ERR_OK);
+    struct history h;
+    history_begin(&h, &life, &s->model, &random.random);
+    s->halfway = sim_disk_crash(disk, CRASH_KEEP_ALL, 0);
+    for (int i = 0; i < ACTIONS; i++)
+        history_act(&h);
+    rest(&life);
+    s->disk = sim_disk_crash(disk, CRASH_LOSE_ALL, 0);
+    life_close(&life);
+    life_end(&life);
+    sim_disk_free(disk);
+}
+
+static void clear_scene(struct scene *s)
+{
+    sim_disk_free(s->disk);
+    sim_disk_free(s->halfway);
+    model_free(&s->model);
+}
+
+struct names {
+    char at[16][64];
+    size_t count;
+};
+
+static void note_name(void *context, const char *name)
+{
+    struct names *names = context;
+    ASSERT(names->count < COUNT_OF(names->at));
+    snprintf(names->at[names->count++], sizeof names->at[0], "%s", name);
+}
+
+static struct names journals(struct sim_disk *disk, int shard)
+{
+    struct names names = {.count = 0};
+    char directory[64];
+    snprintf(directory, sizeof directory, "data/shard-%d", shard);
+    EXPECT_INT(disk->io.ops->list(&disk->io, directory, note_name, &names), ERR_OK);
+    return names;
+}
+
+struct verdict {
+    int same, refused, unnoticed;
+    bool may_be_unnoticed;
+};
+
+/* Everything is as it was, or the error names the file. */
+static void judge(struct scene *s, struct sim_disk *disk, const char *file, size_t at,
+                  struct verdict *v)
+{
+    struct life life;
+    uint32_t k[LIFE_SHARDS_MAX];
+    enum error error = life_recover(&life, disk, SHARDS, 1);
+    if (error == ERR_OK) {
+        const char *wrong = model_compare(&s->model, disk, k);
+        if (wrong && !v->may_be_unnoticed)
+            test_fail(__FILE__, __LINE__, "byte %zu of %s: %s", at, file, wrong);
+        v->unnoticed += wrong != NULL;
+        v->same += wrong == NULL;
+    } else {
+        EXPECT_INT(error, ERR_CORRUPT);
+        if (strstr(life.message.text, "journal-") == NULL)
+            test_fail(__FILE__, __LINE__, "byte %zu of %s: %s", at, file, life.message.text);
+        v->refused++;
+    }
+    life_end(&life);
+}
+
+TEST(a_flipped_bit_in_a_journal_is_found_or_does_not_matter)
+{
+    struct verdict v = {0};
+    for (uint64_t seed = test_seed(); seed < test_seed() + 3; seed++) {
+        struct scene s;
+        set_scene(&s, seed);
+        for (int shard = 0; shard < SHARDS; shard++) {
+            struct names names = journals(s.disk, shard);
+            for (size_t i = 0; i < names.count; i++) {
+                char path[160];
+                snprintf(path, sizeof path, "data/shard-%d/%s", shard, names.at[i]);
+                size_t size = sim_disk_file(s.disk, path).data.size;
+                for (size_t at = 0; at < size; at += at % 4096 < 90 ? 1 : 171) {
+                    struct sim_disk *damaged = sim_disk_crash(s.disk, CRASH_KEEP_ALL, 0);
+                    sim_disk_flip(damaged, path, at, (uint8_t)(1 << at % 8));
+                    judge(&s, damaged, path, at, &v);
+                    sim_disk_free(damaged);
+                }
+            }
+        }
+        clear_scene(&s);
+    }
+    EXPECT(v.refused > 100 && v.same > 100);
+}
+
+/* Not noticed is only the newest file, when no spare was ready at the end of the one before. */
+TEST(a_missing_journal_file_is_found_or_does_not_matter)
+{
+    struct verdict v = {.may_be_unnoticed = true};
+    for (uint64_t seed = test_seed(); seed < test_seed() + 20; seed++) {
+        struct scene s;
+        set_scene(&s, seed);
+        struct names names = journals(s.disk, 0);
+        for (size_t i = 0; i < names.count; i++) {
+            char path[160];
+            snprintf(path, sizeof path, "data/shard-0/%s", names.at[i]);
+            struct sim_disk *damaged = sim_disk_crash(s.disk, CRASH_KEEP_ALL, 0);
+            EXPECT_INT(damaged->io.ops->unlink(&damaged->io, path), ERR_OK);
+            judge(&s, damaged, path, 0, &v);
+            sim_disk_free(damaged);
+        }
+        clear_scene(&s);
+    }
+    EXPECT(v.refused > 10 && v.same > 10 && v.unnoticed * 20 < v.refused + v.same);
+}
+
+static void create_file(struct sim_disk *disk, const char *path)
+{
+    struct io_file *file;
+    EXPECT_INT(disk->io.ops->open(&disk->io, path, IO_WRITE | IO_CREATE, &file), ERR_OK);
+    disk->io.ops->close(&disk->io, file);
+}
+
+/* Damages the journal's first group after the checkpoint that matters; false when none is found. */
+static bool damage(struct scene *s, char path[160])
+{
+    struct names names = journals(s->disk, 0);
+    for (size_t i = 0; i < names.count; i++) {
+        snprintf(path, 160, "data/shard-0/%s", names.at[i]);
+        size_t size = sim_disk_file(s->disk, path).data.size;
+        for (size_t at = 100; at < size; at += 4096) {
+            struct sim_disk *damaged = sim_disk_crash(s->disk, CRASH_KEEP_ALL, 0);
+            sim_disk_flip(damaged, path, at, 1);
+            struct life life;
+            bool refused = life_recover(&life, damaged, SHARDS, 1) != ERR_OK;
+            life_end(&life);
+            sim_disk_free(damaged);
+            if (refused) {
+                sim_disk_flip(s->disk, path, at, 1);
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+TEST(damage_that_is_accepted_leaves_what_was_before_it_and_a_copy)
+{
+    int accepted = 0;
+    for (uint64_t seed = test_seed(); seed < test_seed() + 30; seed++) {
+        struct scene s;
+        set_scene(&s, seed);
+        char path[160], copy[200];
+        if (damage(&s, path)) {
+            accepted++;
+            struct bytes before = bytes_copy(sim_disk_file(s.disk, path).data);
+            create_file(s.disk, "data/accept-damage");
+            struct life life;
+            uint32_t k[LIFE_SHARDS_MAX];
+            EXPECT_INT(life_recover(&life, s.disk, SHARDS, 1), ERR_OK);
+            EXPECT_INT(life.report.damaged, 1);
+            s.model.shards[0].acknowledged = 0; /* some of it is given up */
+            const char *wrong = model_compare(&s.model, s.disk, k);
+            if (wrong)
+                test_fail(__FILE__, __LINE__, "seed %" PRIu64 ": %s", seed, wrong);
+            EXPECT(k[0] < s.model.shards[0].submitted);
+            snprintf(copy, sizeof copy, "%s.damaged", path);
+            EXPECT_BYTES(sim_disk_file(s.disk, copy).data, before);
+            EXPECT(!sim_disk_file(s.disk, "data/accept-damage").exists);
+            free((void *)(uintptr_t)before.data);
+            EXPECT_INT(life_open(&life), ERR_OK);
+            life_close(&life);
+            EXPECT_INT(life.close_result, ERR_OK);
+            life_end(&life);
+        }
+        clear_scene(&s);
+    }
+    EXPECT(accepted > 5);
+}
+
+/* The rows of an older moment under journals of a later one. */
+TEST(a_key_value_store_older_than_the_journals_is_refused)
+{
+    int refused = 0;
+    for (uint64_t seed = test_seed(); seed < test_seed() + 20; seed++) {
+        struct scene s;
+        set_scene(&s, seed);
+        struct sim_kv_state *rows = s.disk->rows;
+        bool differs = sim_disk_row_count(s.disk) != sim_disk_row_count(s.halfway);
+        s.disk->rows = s.halfway->rows;
+        s.halfway->rows = rows;
+        struct life life;
+        uint32_t k[LIFE_SHARDS_MAX];
+        enum error error = life_recover(&life, s.disk, SHARDS, 1);
+        EXPECT(error == ERR_CORRUPT || model_compare(&s.model, s.disk, k) == NULL);
+        EXPECT(error == ERR_CORRUPT || !differs);
+        refused += error == ERR_CORRUPT;
+        life_end(&life);
+        clear_scene(&s);
+    }
+    EXPECT(refused > 5);
+}
+
+TEST(a_lost_key_value_store_is_refused)
+{
+    struct scene s;
+    set_scene(&s, test_seed());
+    struct sim_disk *empty = sim_disk_create();
+    struct sim_kv_state *rows = s.disk->rows;
+    s.disk->rows = empty->rows;
+    empty->rows = rows;
+    struct life life;
+    EXPECT_INT(life_recover(&life, s.disk, SHARDS, 1), ERR_CORRUPT);
+    EXPECT(strstr(life.message.text, "data/kv") != NULL);
+    life_end(&life);
+    sim_disk_free(empty);
+    clear_scene(&s);
+}
+
+TEST(topics_without_the_directorys_own_file_are_not_touched)
+{
+    struct scene s;
+    set_scene(&s, test_seed());
+    EXPECT_INT(s.disk->io.ops->unlink(&s.disk->io, "data/tidemill.meta"), ERR_OK);
+    struct life life;
+    EXPECT_INT(life_recover(&life, s.disk, SHARDS, 1), ERR_CORRUPT);
+    EXPECT(strstr(life.message.text, "tidemill.meta") != NULL);
+    life_end(&life);
+    clear_scene(&s);
+}
