@@ -53,14 +53,26 @@ static void note_bad_record(struct produce_item *item, const struct append_resul
     item->out->record_errors[0].batch_index_error_message = bytes_string(result->message);
 }
 
+/* This broker is the only replica, unless clamping says that it stands for as many as asked for. */
+static enum kafka_error check_replicas(const struct produce *produce, const struct partition *p,
+                                       const struct shard *shard)
+{
+    const struct produce_request *in = produce->request->body;
+    if (in->acks != ACKS_ALL || p->settings.min_insync_replicas <= 1 ||
+        shard->broker->settings->clamp_replication_factor)
+        return KAFKA_NONE;
+    return KAFKA_NOT_ENOUGH_REPLICAS;
+}
+
 static void append_item(struct append_run *run, struct produce *produce, struct scatter_part *part,
                         struct produce_item *item)
 {
     struct partition *p = partition_find(part->shard, item->topic_id, item->in->index);
-    if (p == NULL) {
-        item->out->error_code = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+    enum kafka_error error =
+        p ? check_replicas(produce, p, part->shard) : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+    item->out->error_code = (int16_t)error;
+    if (error != KAFKA_NONE)
         return;
-    }
     const struct append_input input = {
         .buffer = produce->request->frame,
         .records = item->in->records.bytes,
