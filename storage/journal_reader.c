@@ -26,6 +26,8 @@ struct journal_reader {
     struct found_file *files, *current;
     size_t file_count, file_capacity;
     int64_t position;
+    struct shared_buffer *scratch; /* of the last group: used again if nobody else kept it */
+    size_t scratch_capacity;
     bool closed_in_order;
     uint64_t needed; /* a file that must be there: the mark's, or that after the last group's */
 };
@@ -58,6 +60,20 @@ static enum error read_header(struct journal_reader *r, const struct found_file 
     return error;
 }
 
+/* A buffer for a group. Fresh memory costs more than reading into it, so it is used again. */
+static struct shared_buffer *take_buffer(struct journal_reader *r, size_t size)
+{
+    struct shared_buffer *b = r->scratch;
+    if (b && size <= r->scratch_capacity && atomic_load(&b->references) == 1) {
+        b->size = size;
+        return shared_buffer_ref(b);
+    }
+    shared_buffer_unref(b);
+    r->scratch = b = shared_buffer_create(size);
+    r->scratch_capacity = size;
+    return b ? shared_buffer_ref(b) : NULL;
+}
+
 /* The whole group at a position, or NULL. The header may be ours and the group not whole. */
 static enum error read_group(struct journal_reader *r, const struct found_file *f, int64_t position,
                              struct journal_group *group, struct shared_buffer **out)
@@ -67,7 +83,7 @@ static enum error read_group(struct journal_reader *r, const struct found_file *
     enum error error = read_header(r, f, position, group, &ours);
     if (error != ERR_OK || !ours || (int64_t)group->length > f->size - position)
         return error;
-    struct shared_buffer *buffer = shared_buffer_create(group->length);
+    struct shared_buffer *buffer = take_buffer(r, group->length);
     if (buffer == NULL)
         return ERR_NO_MEMORY;
     size_t got;
@@ -140,6 +156,7 @@ void journal_reader_close(struct journal_reader *r)
         if (r->files[i].file)
             r->env->io->ops->close(r->env->io, r->files[i].file);
     }
+    shared_buffer_unref(r->scratch);
     free(r->files);
     free(r->directory);
     free(r);

@@ -155,7 +155,7 @@ bool log_busy(const struct log *log);
 
 /* Recovery, blocking: cuts the files on disk to the state (removes later segments, truncates the
  * active one, drops index entries beyond it), so that appends can go on from there. Missing bytes
- * below the state are ERR_CORRUPT. */
+ * below the state are ERR_CORRUPT. Durable after sync_all: recovery does it once for all logs. */
 MUST_USE enum error log_cut_files(struct env *env, const char *directory,
                                   const struct log_state *state, struct message *message);
 /* Rebuilds missing or damaged index files of a log, blocking. */

@@ -66,11 +66,8 @@ static enum error cut_active(struct io *io, const char *directory, const struct 
     enum error error = io->ops->open(io, path, IO_READ | IO_WRITE, &file);
     if (error == ERR_OK)
         error = io->ops->size(io, file, &size);
-    if (error == ERR_OK && size > state->active_size) {
+    if (error == ERR_OK && size > state->active_size)
         error = io->ops->truncate(io, file, state->active_size);
-        if (error == ERR_OK)
-            error = io->ops->sync(io, file);
-    }
     if (error == ERR_NOT_FOUND || (error == ERR_OK && size < state->active_size)) {
         message_set(message,
                     "%s: the segment has %lld bytes, but %lld were known to be durable: the file "
@@ -106,19 +103,18 @@ static enum error cut_index(struct io *io, const char *directory, const struct l
     struct io_file *file = NULL;
     buffer_init(&entries, INDEX_FILE_MAX);
     enum error error = io_read_file(io, path, &entries);
-    if (error == ERR_TOO_LARGE) { /* not one of ours: made anew */
+    bool foreign = error == ERR_TOO_LARGE;
+    if (foreign) { /* not one of ours: made anew */
         buffer_clear(&entries);
         error = ERR_OK;
     }
     size_t kept = entries.size - entries.size % entry_size;
     while (kept > 0 && !stays(entries.data + kept - entry_size, state))
         kept -= entry_size;
-    if (error == ERR_OK)
+    if (error == ERR_OK && (foreign || kept < entries.size))
         error = io->ops->open(io, path, IO_READ | IO_WRITE, &file);
-    if (error == ERR_OK)
+    if (error == ERR_OK && file)
         error = io->ops->truncate(io, file, (int64_t)kept);
-    if (error == ERR_OK)
-        error = io->ops->sync(io, file);
     if (file)
         io->ops->close(io, file);
     buffer_free(&entries);
