@@ -1,0 +1,302 @@
+/* What the store answers, step by step, on a simulated disk. */
+#include "storage/store_rows.h"
+#include "tests/harness/harness.h"
+#include "tests/simulation/support_history.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* One shard with two topics, and what was told in which order. */
+struct scene {
+    struct sim_disk *disk;
+    struct life life;
+    struct model model;
+    struct history history;
+    struct random_seeded random;
+};
+
+static struct store *begin(struct scene *s)
+{
+    s->disk = sim_disk_create();
+    random_seeded_init(&s->random, 1);
+    model_init(&s->model, 1);
+    EXPECT_INT(life_recover(&s->life, s->disk, 1, 1), ERR_OK);
+    EXPECT_INT(life_open(&s->life), ERR_OK);
+    history_begin(&s->history, &s->life, &s->model, &s->random.random);
+    return s->life.stores[0];
+}
+
+static void finish(struct scene *s)
+{
+    life_close(&s->life);
+    life_end(&s->life);
+    sim_disk_free(s->disk);
+    model_free(&s->model);
+}
+
+static struct log *log_of(struct scene *s, int topic, int partition)
+{
+    return store_log(s->life.stores[0], model_topic_id(topic), partition, &life_log_config, true);
+}
+
+static void run_jobs(struct scene *s)
+{
+    while (life_step(&s->life))
+        ;
+}
+
+static void let_pass(struct scene *s, int64_t ms)
+{
+    for (; ms > 0; ms -= 100) {
+        life_turn(&s->life, 0, 100);
+        run_jobs(s);
+    }
+}
+
+struct note {
+    struct commit commit;
+    char *trace;
+    char name;
+};
+
+static void add_note(struct commit *commit, enum error result)
+{
+    struct note *n = CONTAINER_OF(commit, struct note, commit);
+    char text[2] = {result == ERR_OK ? n->name : '!', 0};
+    strcat(n->trace, text);
+}
+
+static void moved(void *context, struct log *log)
+{
+    (void)log;
+    strcat(context, "~");
+}
+
+static void entry(struct store *store, struct note *note)
+{
+    store_begin(store);
+    store_put(store, BYTES_LITERAL("Orow"), BYTES_LITERAL("value"));
+    store_commit(store, &note->commit);
+}
+
+TEST(commits_are_told_in_order_when_their_group_is_durable)
+{
+    struct scene s;
+    struct store *store = begin(&s);
+    char trace[32] = "";
+    struct note notes[3];
+    for (int i = 0; i < 3; i++)
+        notes[i] = (struct note){{.done = add_note}, trace, (char)('a' + i)};
+    entry(store, &notes[0]);
+    entry(store, &notes[1]);
+    EXPECT_STRING(trace, "");
+    life_turn(&s.life, 0, 1);
+    entry(store, &notes[2]); /* while the first group is being written */
+    EXPECT_STRING(trace, "");
+    uint64_t groups = store_stats(store).groups;
+    run_jobs(&s);
+    EXPECT_STRING(trace, "abc");
+    EXPECT_INT(store_stats(store).groups, groups + 2);
+    finish(&s);
+}
+
+TEST(a_batch_is_visible_when_it_is_durable_and_not_before)
+{
+    struct scene s;
+    struct store *store = begin(&s);
+    char trace[32] = "";
+    store_on_durable(store, moved, trace);
+    history_produce(&s.history, 0, 0);
+    struct log *log = log_of(&s, 0, 0);
+    int64_t next = log_next_offset(log);
+    EXPECT(next > 0);
+    life_turn(&s.life, 0, 1);
+    EXPECT_INT(log_durable_offset(log), 0);
+    EXPECT_STRING(trace, "");
+    run_jobs(&s);
+    EXPECT_INT(log_durable_offset(log), next);
+    EXPECT_STRING(trace, "~");
+    finish(&s);
+}
+
+TEST(entries_are_not_accepted_while_a_large_group_waits_behind_another)
+{
+    struct scene s;
+    struct store *store = begin(&s);
+    history_produce(&s.history, 0, 0);
+    life_turn(&s.life, 0, 1);
+    EXPECT(store_accepts(store));
+    for (int i = 0; i < 40 && store_accepts(store); i++)
+        history_produce(&s.history, 0, i % 2);
+    EXPECT(!store_accepts(store));
+    life_settle(&s.life);
+    EXPECT(store_accepts(store));
+    EXPECT_INT(s.model.shards[0].acknowledged, s.model.shards[0].submitted);
+    finish(&s);
+}
+
+TEST(an_error_of_the_journal_is_final_and_told_once)
+{
+    struct scene s;
+    struct store *store = begin(&s);
+    char trace[32] = "";
+    struct note notes[3];
+    for (int i = 0; i < 3; i++)
+        notes[i] = (struct note){{.done = add_note}, trace, 'x'};
+    s.disk->fail_error = ERR_IO;
+    s.disk->fail_from = s.disk->calls;
+    s.disk->fail_to = s.disk->calls + 1; /* the disk is well again, and is not asked again */
+    entry(store, &notes[0]);
+    life_turn(&s.life, 0, 1);
+    entry(store, &notes[1]);
+    run_jobs(&s);
+    EXPECT_STRING(trace, "!!");
+    EXPECT_INT(s.life.failures, 1);
+    EXPECT(!store_accepts(store));
+    entry(store, &notes[2]);
+    let_pass(&s, 3000);
+    EXPECT_STRING(trace, "!!!");
+    EXPECT_INT(s.life.failures, 1);
+    life_close(&s.life);
+    EXPECT_INT(s.life.close_result, ERR_IO);
+    life_end(&s.life);
+    sim_disk_free(s.disk);
+    model_free(&s.model);
+}
+
+TEST(a_full_disk_makes_the_journal_wait_and_heal)
+{
+    struct scene s;
+    struct store *store = begin(&s);
+    s.disk->fail_error = ERR_NO_SPACE;
+    s.disk->fail_from = s.disk->calls;
+    s.disk->fail_to = UINT64_MAX;
+    history_produce(&s.history, 0, 0);
+    let_pass(&s, 500);
+    EXPECT(store_is_full(store));
+    EXPECT(s.model.shards[0].acknowledged < s.model.shards[0].submitted);
+    s.disk->fail_to = 0;
+    let_pass(&s, 2000);
+    EXPECT(!store_is_full(store));
+    EXPECT_INT(s.model.shards[0].acknowledged, s.model.shards[0].submitted);
+    EXPECT_INT(s.life.failures, 0);
+    finish(&s);
+}
+
+TEST(a_nearly_full_disk_is_full_until_it_has_room_again)
+{
+    struct scene s;
+    struct store *store = begin(&s);
+    s.disk->free_bytes = 999;
+    let_pass(&s, 1500);
+    EXPECT(store_is_full(store));
+    history_produce(&s.history, 0, 0); /* other entries go on */
+    let_pass(&s, 200);
+    EXPECT_INT(s.model.shards[0].acknowledged, s.model.shards[0].submitted);
+    s.disk->free_bytes = INT64_MAX;
+    let_pass(&s, 1500);
+    EXPECT(!store_is_full(store));
+    finish(&s);
+}
+
+TEST(an_entry_larger_than_a_journal_file_is_one_group)
+{
+    struct scene s;
+    struct store *store = begin(&s);
+    uint8_t *large = xcalloc(1, 100000);
+    store_begin(store);
+    store_put(store, BYTES_LITERAL("Olarge"), bytes_of(large, 100000));
+    store_commit(store, NULL);
+    let_pass(&s, 200);
+    struct sim_disk *left = sim_disk_crash(s.disk, CRASH_LOSE_ALL, 1);
+    struct life again;
+    EXPECT_INT(life_recover(&again, left, 1, 1), ERR_OK);
+    EXPECT_BYTES(sim_disk_row(left, BYTES_LITERAL("Olarge")), bytes_of(large, 100000));
+    life_end(&again);
+    sim_disk_free(left);
+    free(large);
+    finish(&s);
+}
+
+static void count_name(void *context, const char *name)
+{
+    (void)name;
+    (*(int *)context)++;
+}
+
+TEST(journal_files_are_used_again_after_checkpoints)
+{
+    struct scene s;
+    struct store *store = begin(&s);
+    for (int i = 0; i < 400; i++) {
+        history_produce(&s.history, 0, i % 2);
+        let_pass(&s, 100);
+    }
+    EXPECT(store_stats(store).checkpoints > 5);
+    int files = 0;
+    EXPECT_INT(s.disk->io.ops->list(&s.disk->io, "data/shard-0", count_name, &files), ERR_OK);
+    EXPECT(files < 10);
+    finish(&s);
+}
+
+TEST(the_tail_keeps_no_more_than_its_budget)
+{
+    struct scene s;
+    struct store *store = begin(&s);
+    for (int i = 0; i < 100; i++) {
+        history_produce(&s.history, i % 2, i % 2);
+        let_pass(&s, 100);
+    }
+    let_pass(&s, 3000);
+    struct store_stats stats = store_stats(store);
+    EXPECT_INT(stats.unflushed_bytes, 0);
+    EXPECT(stats.tail_bytes <= 2048);
+    EXPECT_INT(stats.journal_behind_bytes, 0);
+    finish(&s);
+}
+
+TEST(a_removed_log_takes_its_files_and_rows_along)
+{
+    struct scene s;
+    struct store *store = begin(&s);
+    for (int i = 0; i < 20; i++)
+        history_produce(&s.history, 2, 0);
+    let_pass(&s, 3000);
+    struct uuid id = model_topic_id(2);
+    char *directory = partition_directory("data", id, 0);
+    int files = 0;
+    EXPECT_INT(s.disk->io.ops->list(&s.disk->io, directory, count_name, &files), ERR_OK);
+    EXPECT(files > 0);
+    struct row_key topic = row_key_topic(id), log = row_key_log(id, 0);
+    store_begin(store);
+    store_delete(store, row_key_view(&topic));
+    store_remove_log(store, id, 0);
+    store_commit(store, NULL);
+    EXPECT(store_log(store, id, 0, &life_log_config, false) == NULL);
+    let_pass(&s, 500);
+    EXPECT_INT(s.disk->io.ops->list(&s.disk->io, directory, count_name, &files), ERR_NOT_FOUND);
+    life_close(&s.life);
+    EXPECT(bytes_is_null(sim_disk_row(s.disk, row_key_view(&log))));
+    life_end(&s.life);
+    free(directory);
+    sim_disk_free(s.disk);
+    model_free(&s.model);
+}
+
+TEST(after_an_orderly_end_there_is_nothing_to_redo)
+{
+    struct scene s;
+    (void)begin(&s);
+    for (int i = 0; i < 10; i++)
+        history_produce(&s.history, 0, 0);
+    life_close(&s.life);
+    EXPECT_INT(s.life.close_result, ERR_OK);
+    life_end(&s.life);
+    EXPECT_INT(life_recover(&s.life, s.disk, 1, 1), ERR_OK);
+    EXPECT(s.life.report.clean);
+    EXPECT_INT(s.life.report.batches, 0);
+    EXPECT_INT(s.life.report.logs, 0);
+    life_end(&s.life);
+    sim_disk_free(s.disk);
+    model_free(&s.model);
+}

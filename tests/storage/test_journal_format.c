@@ -1,0 +1,148 @@
+#include "storage/journal_format.h"
+#include "tests/harness/harness.h"
+
+#include <stdlib.h>
+
+static const struct journal_group example = {.shard = 3,
+                                             .entries = 2,
+                                             .flags = JOURNAL_CLOSED,
+                                             .run = 0x1122334455667788,
+                                             .sequence = 9,
+                                             .lsn = 40960,
+                                             .durable = 36864,
+                                             .checkpoint = 4096,
+                                             .next = 10};
+
+/* A sealed group whose content is `size` bytes of 'x'. The caller frees it. */
+static uint8_t *make_group(size_t size, struct journal_group *group)
+{
+    *group = example;
+    group->length = (uint32_t)(JOURNAL_HEADER_SIZE + size);
+    size_t padded = journal_padded(group->length);
+    uint8_t *data = aligned_alloc(IO_ALIGNMENT, padded);
+    memset(data, 'x', padded);
+    journal_group_seal(data, group);
+    return data;
+}
+
+TEST(a_header_is_read_as_it_was_sealed)
+{
+    struct journal_group group, read;
+    uint8_t *data = make_group(5000, &group);
+    EXPECT(journal_group_read(bytes_of(data, JOURNAL_HEADER_SIZE), &read));
+    EXPECT_BYTES(bytes_of(&read, sizeof read), bytes_of(&group, sizeof group));
+    EXPECT(journal_group_is_whole(bytes_of(data, group.length)));
+    EXPECT_INT(data[group.length], 0); /* padding */
+    EXPECT_INT(data[journal_padded(group.length) - 1], 0);
+    free(data);
+}
+
+TEST(zeros_are_no_group)
+{
+    uint8_t zeros[4096] = {0};
+    struct journal_group group;
+    EXPECT(!journal_group_read(bytes_of(zeros, sizeof zeros), &group));
+}
+
+TEST(every_flipped_bit_is_noticed)
+{
+    struct journal_group group, read;
+    uint8_t *data = make_group(300, &group);
+    for (size_t bit = 0; bit < 8 * (size_t)group.length; bit++) {
+        data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        bool accepted = journal_group_read(bytes_of(data, group.length), &read) &&
+                        read.length == group.length &&
+                        journal_group_is_whole(bytes_of(data, group.length));
+        EXPECT(!accepted);
+        data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+    }
+    free(data);
+}
+
+TEST(a_length_that_cannot_be_is_refused)
+{
+    struct journal_group group;
+    uint8_t *data = make_group(100, &group);
+    store_be32(data + 4, JOURNAL_HEADER_SIZE - 1);
+    EXPECT(!journal_group_read(bytes_of(data, 4096), &group));
+    store_be32(data + 4, JOURNAL_GROUP_MAX + 1u);
+    EXPECT(!journal_group_read(bytes_of(data, 4096), &group));
+    EXPECT(!journal_group_read(bytes_of(data, JOURNAL_HEADER_SIZE - 1), &group));
+    free(data);
+}
+
+static const struct journal_part parts[] = {
+    {.kind = JOURNAL_BATCH,
+     .topic_id = {{1, 2, 3}},
+     .partition = 300,
+     .offset = INT64_MAX,
+     .starts_segment = true,
+     .bytes = {(const uint8_t *)"batch", 5}},
+    {.kind = JOURNAL_PUT, .key = {(const uint8_t *)"k", 1}, .bytes = {(const uint8_t *)"", 0}},
+    {.kind = JOURNAL_DELETE, .key = {(const uint8_t *)"key", 3}},
+    {.kind = JOURNAL_LOG_START, .topic_id = {{9}}, .partition = 0, .offset = 77},
+    {.kind = JOURNAL_LOG_REMOVED, .topic_id = {{9}}, .partition = INT32_MAX},
+    {.kind = JOURNAL_ENTRY_END},
+};
+
+static size_t write_parts(uint8_t *out)
+{
+    uint8_t *at = out;
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        uint8_t *end = journal_part_write(at, &parts[i]);
+        EXPECT(end - at <=
+               (ptrdiff_t)(JOURNAL_PART_OVERHEAD + parts[i].key.size + parts[i].bytes.size));
+        at = end;
+    }
+    return (size_t)(at - out);
+}
+
+TEST(parts_are_read_as_they_were_written)
+{
+    uint8_t data[1024];
+    struct reader r = reader_of(bytes_of(data, write_parts(data)));
+    struct journal_part part;
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        EXPECT(journal_part_next(&r, &part));
+        EXPECT_INT(part.kind, parts[i].kind);
+        EXPECT(memcmp(&part.topic_id, &parts[i].topic_id, sizeof part.topic_id) == 0);
+        EXPECT_INT(part.partition, parts[i].partition);
+        EXPECT_INT(part.offset, parts[i].offset);
+        EXPECT_INT(part.starts_segment, parts[i].starts_segment);
+        EXPECT_BYTES(part.key, parts[i].key);
+        EXPECT_BYTES(part.bytes, parts[i].bytes);
+    }
+    EXPECT(!journal_part_next(&r, &part) && !r.failed);
+}
+
+TEST(parts_that_are_cut_short_fail_and_end)
+{
+    uint8_t data[1024];
+    size_t size = write_parts(data);
+    size_t failed = 0;
+    for (size_t cut = 0; cut < size; cut++) {
+        uint8_t *copy = malloc(cut + 1); /* exactly as long, for the sanitizer */
+        memcpy(copy, data, cut);
+        struct reader r = reader_of(bytes_of(copy, cut));
+        struct journal_part part;
+        size_t count = 0;
+        while (journal_part_next(&r, &part))
+            count++;
+        EXPECT(count < COUNT_OF(parts));
+        failed += r.failed;
+        free(copy);
+    }
+    EXPECT_INT(failed, size - COUNT_OF(parts)); /* all but the cuts between two parts */
+}
+
+TEST(unknown_parts_are_refused)
+{
+    for (int kind = 0; kind < 256; kind++) {
+        if (kind > 0 && kind < JOURNAL_PART_KINDS)
+            continue;
+        uint8_t data[32] = {(uint8_t)kind};
+        struct reader r = reader_of(bytes_of(data, sizeof data));
+        struct journal_part part;
+        EXPECT(!journal_part_next(&r, &part) && r.failed);
+    }
+}
