@@ -211,6 +211,12 @@ def test_flights_equal_an_independent_recount_row_for_row():
     check(records, *run(records))
 
 
+def test_flights_are_right_with_four_shards_and_a_crash():
+    # Output topics belong to other shards than the input: results travel between them.
+    records = make_input(seed=3)
+    check(records, *run(records, kills={len(records) // 3}, shards=4))
+
+
 def test_three_crashes_change_no_byte_of_the_results():
     records = make_input(seed=2)
     calm = run(records)
