@@ -12,7 +12,7 @@ struct disk_worker {
     pthread_mutex_t mutex;
     pthread_cond_t work;
     struct list queued, finished; /* under the mutex, as all below */
-    bool stopping, mailed;
+    bool stopping, stopped, mailed;
     struct mail mail; /* on its way while `mailed` */
 };
 
@@ -68,6 +68,11 @@ static void *run(void *context)
 static void submit(struct executor *executor, struct job *job)
 {
     struct disk_worker *w = CONTAINER_OF(executor, struct disk_worker, executor);
+    if (w->stopped) {
+        job->run(job);
+        finish(w, job);
+        return;
+    }
     pthread_mutex_lock(&w->mutex);
     list_append(&w->queued, &job->node);
     pthread_cond_signal(&w->work);
@@ -102,7 +107,12 @@ void disk_worker_stop(struct disk_worker *w)
     pthread_cond_signal(&w->work);
     pthread_mutex_unlock(&w->mutex);
     pthread_join(w->thread, NULL);
-    ASSERT(!w->mailed); /* the shard took its mail before it let the worker go */
+    w->stopped = true;
+}
+
+void disk_worker_free(struct disk_worker *w)
+{
+    ASSERT(w->stopped && !w->mailed);
     pthread_mutex_destroy(&w->mutex);
     pthread_cond_destroy(&w->work);
     free(w);

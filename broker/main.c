@@ -363,7 +363,12 @@ static void dismantle(struct program *p)
     for (int i = 0; i < p->broker.shard_count; i++) {
         disk_worker_stop(p->journal_workers[i]);
         disk_worker_stop(p->background_workers[i]);
+    }
+    shards_drain(&p->broker);
+    for (int i = 0; i < p->broker.shard_count; i++) {
         shard_dismantle(p->shards[i]);
+        disk_worker_free(p->journal_workers[i]);
+        disk_worker_free(p->background_workers[i]);
     }
     for (int i = 0; i < p->broker.shard_count; i++)
         loop_free(p->loops[i]);

@@ -156,6 +156,7 @@ void partitions_apply_catalog(struct shard *shard, struct catalog *catalog)
         if (catalog_by_id(old, topic->id) != topic)
             apply_topic(shard, topic);
     }
+    shard->catalog_version++; /* only now: all its partitions are there */
     catalog_unref(old);
 }
 

@@ -30,7 +30,13 @@ static bool has_file_pieces(const struct log_slice *slice)
     return false;
 }
 
-static void job_ended(struct run *run)
+static void begin_job(struct run *run)
+{
+    run->reading = true;
+    partition_hold(run->partition);
+}
+
+static void end_job(struct run *run)
 {
     run->reading = false;
     partition_release(run->runner->shard, run->partition);
@@ -40,10 +46,36 @@ static void job_ended(struct run *run)
         run_make_ready(run);
 }
 
+/* Damage stays; anything else may pass. */
+static void read_failed(struct run *run, enum error error)
+{
+    if (run->closing)
+        return;
+    if (error == ERR_CORRUPT)
+        run_stop(run, "the input is damaged");
+    else
+        run_try_later(run, "a processor's input cannot be read", error);
+}
+
+/* --- files are read on a disk worker, never here --- */
+
+static enum error check_batches(struct bytes batches)
+{
+    while (batches.size > 0) {
+        size_t size = batch_size(batches);
+        if (size == 0 || size > batches.size || !batch_crc_is_right(bytes_of(batches.data, size)))
+            return ERR_CORRUPT;
+        batches = bytes_from(batches, size);
+    }
+    return ERR_OK;
+}
+
 static void copy_run(struct job *job)
 {
     struct run *run = CONTAINER_OF(job, struct run, copy_job);
     run->copy_result = log_slice_copy(run->runner->shard->env->io, run->slice, run->copy->data);
+    if (run->copy_result == ERR_OK)
+        run->copy_result = check_batches(bytes_of(run->copy->data, run->copy->size));
 }
 
 static void copy_done(struct job *job)
@@ -51,23 +83,21 @@ static void copy_done(struct job *job)
     struct run *run = CONTAINER_OF(job, struct run, copy_job);
     if (run->copy_result) {
         run_drop_input(run);
-        runner_run_fail(run, "the input cannot be read");
+        read_failed(run, run->copy_result);
     }
-    job_ended(run);
+    end_job(run);
 }
 
-/* Files are read on a disk worker, never here. */
 static void start_copy(struct run *run)
 {
     run->copy = shared_buffer_create(run->slice->size);
     if (run->copy == NULL) {
         run_drop_input(run);
+        read_failed(run, ERR_NO_MEMORY);
         return;
     }
-    run->copy_job.run = copy_run;
-    run->copy_job.done = copy_done;
-    run->reading = true;
-    partition_hold(run->partition);
+    run->copy_job = (struct job){.run = copy_run, .done = copy_done};
+    begin_job(run);
     struct executor *executor = run->runner->shard->background;
     executor->submit(executor, &run->copy_job);
 }
@@ -83,17 +113,18 @@ static void take_slice(struct run *run, struct log_slice *slice)
 static void read_done(struct job *job)
 {
     struct run *run = CONTAINER_OF(job, struct run, read.job);
-    if (run->read.result == ERR_OK && !run->closing)
+    bool is_wanted = run->read.result == ERR_OK && !run->closing && !run->runner->shard->stopping;
+    run->reading = false;
+    if (is_wanted)
         take_slice(run, run->read.slice);
     else
         log_slice_unref(run->read.slice);
-    if (run->read.result == ERR_IO || run->read.result == ERR_CORRUPT)
-        runner_run_fail(run, "the input cannot be read");
-    bool copying = run->copy != NULL;
-    if (copying)
-        partition_release(run->runner->shard, run->partition);
+    if (run->read.result != ERR_OK && run->read.result != ERR_OUT_OF_RANGE)
+        read_failed(run, run->read.result); /* out of range: the log's start moved meanwhile */
+    if (run->reading)
+        partition_release(run->runner->shard, run->partition); /* the copy holds it now */
     else
-        job_ended(run);
+        end_job(run);
 }
 
 static void start_read(struct run *run, int64_t offset)
@@ -104,9 +135,41 @@ static void start_read(struct run *run, int64_t offset)
                                       .end_offset = log_durable_offset(run->partition->log),
                                       .max_bytes = SLICE_BYTES,
                                       .at_least_one = true};
-    run->reading = true;
-    partition_hold(run->partition);
+    begin_job(run);
     log_read_submit(run->runner->shard->background, &run->read);
+}
+
+static void seek_done(struct job *job)
+{
+    struct run *run = CONTAINER_OF(job, struct run, seek.job);
+    if (run->seek.result != ERR_OK) {
+        run->seek.log = NULL;
+        read_failed(run, run->seek.result);
+    } else if (!run->closing && !run->runner->shard->stopping) {
+        run_place(run);
+    }
+    end_job(run);
+}
+
+void run_seek(struct run *run, int64_t timestamp)
+{
+    run->seek = (struct log_time_job){.job = {.done = seek_done},
+                                      .log = run->partition->log,
+                                      .timestamp = timestamp,
+                                      .end_offset = log_durable_offset(run->partition->log)};
+    begin_job(run);
+    log_time_submit(run->runner->shard->background, &run->seek);
+}
+
+/* Retention does not wait for processors. */
+static void say_skipped(const struct run *run, int64_t offset)
+{
+    if (task_cursor(run->task) + task_is_pending(run->task) < offset)
+        trace_log(run->runner->shard->env->trace, TRACE_WARN,
+                  "records were deleted before a processor read them",
+                  F_BYTES("topic", run->topic->name), F_INT("partition", run->partition->index),
+                  F_BYTES("processor", chain_name(run->chain)),
+                  F_INT("from_offset", task_cursor(run->task)), F_INT("to_offset", offset));
 }
 
 static void read_more(struct run *run)
@@ -114,13 +177,14 @@ static void read_more(struct run *run)
     struct log *log = run->partition->log;
     struct log_slice *slice = NULL;
     int64_t offset = next_offset(run);
+    say_skipped(run, offset);
     enum error error = log_read(log, offset, log_durable_offset(log), SLICE_BYTES, true, &slice);
     if (error == ERR_BUSY)
         start_read(run, offset);
     else if (error == ERR_OK)
         take_slice(run, slice);
     else
-        runner_run_fail(run, "the input cannot be read");
+        read_failed(run, error);
 }
 
 static struct bytes rest_of_slice(const struct run *run)
@@ -163,13 +227,14 @@ bool run_next_batch(struct run *run, struct bytes *batch)
         size_t size = batch_size(rest);
         struct batch_header header;
         if (size == 0 || size > rest.size || !batch_header_read(rest, &header)) {
-            runner_run_fail(run, "the input is damaged");
+            run_stop(run, "the input is damaged");
             return false;
         }
         if (batch_last_offset(&header) < task_cursor(run->task)) {
             move(run, size);
             continue;
         }
+        run->complained = false;
         *batch = bytes_of(rest.data, size);
         return true;
     }

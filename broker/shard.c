@@ -28,6 +28,7 @@ struct shard *shard_create(struct broker *broker, int id, void (*wake)(void *con
     list_init(&shard->paused_connections);
     arena_init(&shard->scratch, SCRATCH_MAX);
     shard->read_buffer = xmalloc(READ_BUFFER_SIZE);
+    shard->frames = block_pool_create();
     shard->catalog = catalog_create_empty();
     shard->idle_timer.fire = check_idle;
     shard_read_clock(shard);
@@ -45,6 +46,7 @@ void shard_free(struct shard *shard)
     catalog_unref(shard->catalog);
     arena_free(&shard->scratch);
     free(shard->read_buffer);
+    block_pool_release(shard->frames);
     free(shard);
 }
 
@@ -59,15 +61,17 @@ void shard_post(struct shard *to, struct mail *mail)
     mailbox_post(&to->mailbox, mail);
 }
 
-static void deliver_mail(struct shard *shard)
+bool shard_deliver_mail(struct shard *shard)
 {
     struct list mail;
     list_init(&mail);
     mailbox_take(&shard->mailbox, &mail);
+    bool any = !list_is_empty(&mail);
     for (struct list_node *node; (node = list_pop(&mail));) {
         struct mail *m = CONTAINER_OF(node, struct mail, node);
         m->deliver(m, shard);
     }
+    return any;
 }
 
 /* Connections whose input waited for room may look at it again. */
@@ -92,7 +96,7 @@ static void turn_connections(struct shard *shard)
 int64_t shard_turn(struct shard *shard)
 {
     shard->turns++;
-    deliver_mail(shard);
+    shard_deliver_mail(shard);
     timers_run(&shard->timers, shard->now_ms);
     resume_connections(shard);
     turn_connections(shard);

@@ -7,6 +7,7 @@
 #ifndef BROKER_SHARD_H
 #define BROKER_SHARD_H
 
+#include "base/block_pool.h"
 #include "base/env.h"
 #include "base/map.h"
 #include "base/timers.h"
@@ -31,8 +32,9 @@ struct shard {
     struct mailbox mailbox;
     struct timers timers;
     struct store *store;
-    struct catalog *catalog; /* this shard's reference to the newest snapshot it was sent */
-    struct map partitions;   /* of this shard: key topic id + partition (be32) */
+    struct catalog *catalog;  /* this shard's reference to the newest snapshot it was sent */
+    uint64_t catalog_version; /* how many it was sent: every shard is sent the same ones */
+    struct map partitions;    /* of this shard: key topic id + partition (be32) */
     struct coordinator *coordinator;
     struct controller *controller;
     struct runner *runner;
@@ -44,8 +46,9 @@ struct shard {
     struct list ready_connections;  /* with replies to send or input to look at again */
     struct list paused_connections; /* input waits: the store or the bytes in flight are full */
     size_t connection_count;
-    size_t in_flight_bytes; /* of requests, from their first byte until they are freed */
-    uint8_t *read_buffer;   /* READ_BUFFER_SIZE bytes that every read goes through */
+    size_t in_flight_bytes;    /* of requests, from their first byte until they are freed */
+    uint8_t *read_buffer;      /* READ_BUFFER_SIZE bytes that small reads go through */
+    struct block_pool *frames; /* memory of large frames */
     struct timer idle_timer;
     struct arena scratch; /* reset each turn */
     bool stopping;
@@ -63,6 +66,9 @@ void shard_free(struct shard *shard);
 /* One turn, after the loop has delivered what was readable. Returns when the next one is needed at
  * the latest: a time in ms (0: at once, there is work left; INT64_MAX: on the next event). */
 int64_t shard_turn(struct shard *shard);
+
+/* A part of the turn. Whether there was any. */
+bool shard_deliver_mail(struct shard *shard);
 
 /* Reads the clocks into now_ms and wall_ms; the loop calls it when it wakes. */
 void shard_read_clock(struct shard *shard);

@@ -136,6 +136,8 @@ enum error shard_open(struct shard *shard, struct kv *kv, const struct shard_wor
     }
     if (error == ERR_OK && shard->id == 0)
         error = open_cluster(shard);
+    if (error == ERR_OK)
+        runner_start(shard->runner);
     return error;
 }
 
@@ -189,6 +191,16 @@ void shard_close(struct shard *shard, void (*done)(void *context, struct shard *
     connection_stop_reading(connection_of_node(node));
     store_begin(shard->store);
     store_commit(shard->store, &c->commit);
+}
+
+void shards_drain(struct broker *broker)
+{
+    bool any = true;
+    while (any) {
+        any = false;
+        for (int i = 0; i < broker->shard_count; i++)
+            any |= shard_deliver_mail(broker->shards[i]);
+    }
 }
 
 void shard_dismantle(struct shard *shard)

@@ -19,7 +19,11 @@ MUST_USE enum error shard_open(struct shard *shard, struct kv *kv,
 void shard_close(struct shard *shard, void (*done)(void *context, struct shard *shard),
                  void *context);
 
-/* Frees what shard_open made, after shard_close is done and its workers are stopped. */
+/* Delivers what mail is left between the shards; when all are closed, their threads have ended and
+ * their workers are stopped. */
+void shards_drain(struct broker *broker);
+
+/* Frees what shard_open made, after shards_drain. */
 void shard_dismantle(struct shard *shard);
 
 #endif

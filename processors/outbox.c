@@ -7,7 +7,10 @@
 
 /* A step is committed at 1 MiB; one record more may take as much as a record can have. */
 static const size_t MAX_STAGED_BYTES = (size_t)2 << 30;
-enum { RECORD_OVERHEAD = 12 }; /* lengths and deltas of one record in a batch */
+enum {
+    RECORD_OVERHEAD = 12, /* lengths and deltas of one record in a batch, as a rule */
+    RECORD_SIZE_MAX = 48, /* and at most */
+};
 
 struct route route_by_key(int topic, struct bytes key)
 {
@@ -84,25 +87,41 @@ struct batch_slot {
 struct slot_table {
     struct batch_slot *slots;
     size_t count, capacity;
-    int32_t **places; /* per topic: one more than the slot's index, per partition */
+    int32_t **places; /* per topic: one more than the last slot's index, per partition */
     int32_t *partitions;
+    size_t *limits; /* per topic: bytes of a batch */
 };
 
-static struct batch_slot *slot_of(struct slot_table *t, struct outbox *o, int topic,
-                                  int32_t partition)
+static struct batch_slot *add_slot(struct slot_table *t, struct outbox *o, int topic,
+                                   int32_t partition)
 {
-    int32_t *place = &t->places[topic][partition];
-    if (*place == 0) {
-        if (t->count == t->capacity) {
-            t->capacity = t->capacity ? t->capacity * 2 : 8;
-            t->slots = xrealloc(t->slots, t->capacity * sizeof *t->slots);
-        }
-        struct batch_slot *slot = &t->slots[t->count++];
-        *slot = (struct batch_slot){.topic = topic, .partition = partition};
-        batch_builder_init(&slot->builder, &o->batches, CODEC_NONE);
-        *place = (int32_t)t->count;
+    if (t->count == t->capacity) {
+        t->capacity = t->capacity ? t->capacity * 2 : 8;
+        t->slots = xrealloc(t->slots, t->capacity * sizeof *t->slots);
     }
-    return &t->slots[*place - 1];
+    struct batch_slot *slot = &t->slots[t->count++];
+    *slot = (struct batch_slot){.topic = topic, .partition = partition};
+    batch_builder_init(&slot->builder, &o->batches, CODEC_NONE);
+    t->places[topic][partition] = (int32_t)t->count;
+    return slot;
+}
+
+static size_t staged_size(const struct staged_record *r)
+{
+    return r->key_size + r->value_size + r->headers_size + RECORD_SIZE_MAX;
+}
+
+static struct batch_slot *slot_of(struct slot_table *t, struct outbox *o, int32_t partition,
+                                  const struct staged_record *r)
+{
+    int topic = r->route.topic;
+    int32_t place = t->places[topic][partition];
+    if (place == 0)
+        return add_slot(t, o, topic, partition);
+    struct batch_slot *slot = &t->slots[place - 1];
+    if (batch_builder_size(&slot->builder) + staged_size(r) <= t->limits[topic])
+        return slot;
+    return add_slot(t, o, topic, partition);
 }
 
 static int32_t partition_of(struct slot_table *t, const struct route *route, struct bytes topic,
@@ -113,6 +132,8 @@ static int32_t partition_of(struct slot_table *t, const struct route *route, str
         *partitions = commit->partitions(commit, topic);
         ASSERT(*partitions > 0);
         t->places[route->topic] = xcalloc((size_t)*partitions, sizeof(int32_t));
+        t->limits[route->topic] =
+            commit->max_batch_bytes ? commit->max_batch_bytes(commit, topic) : SIZE_MAX;
     }
     uint32_t number = route->by_hash ? route->number & 0x7fffffffu : route->number;
     return (int32_t)(number % (uint32_t)*partitions);
@@ -156,16 +177,18 @@ void outbox_build(struct outbox *o, const struct bytes *topics, size_t topic_cou
     struct slot_table t = {
         .places = xcalloc(topic_count, sizeof *t.places),
         .partitions = xcalloc(topic_count, sizeof *t.partitions),
+        .limits = xcalloc(topic_count, sizeof *t.limits),
     };
     for (size_t i = 0; i < o->count; i++) {
         const struct staged_record *r = &o->records[i];
         int32_t partition = partition_of(&t, &r->route, topics[r->route.topic], commit);
-        add_to_batch(slot_of(&t, o, r->route.topic, partition), o, r);
+        add_to_batch(slot_of(&t, o, partition, r), o, r);
     }
     finish_batches(o, &t, topics);
     for (size_t i = 0; i < topic_count; i++)
         free(t.places[i]);
     free(t.places);
     free(t.partitions);
+    free(t.limits);
     free(t.slots);
 }

@@ -1,8 +1,8 @@
 /* What a step will write, staged until it is committed.
  *
  * Records are copied in as they arise and become batches when the step is built: only then is it
- * asked how many partitions an output topic has. One batch per (topic, partition), records in the
- * order in which they were added. */
+ * asked how many partitions an output topic has. One batch per (topic, partition), or several when
+ * one would be too large; records in the order in which they were added. */
 #ifndef PROCESSORS_OUTBOX_H
 #define PROCESSORS_OUTBOX_H
 

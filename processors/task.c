@@ -11,6 +11,7 @@ enum {
     STEP_CHANGE_BYTES = 8 << 20,
     STEP_RECORDS = 1 << 16,
     MAX_PER_SLICE = 1 << 16, /* records and panes */
+    PANES_PER_LIFT = 1 << 10,
     MAX_UNCOMPRESSED = 256 << 20,
 };
 
@@ -179,7 +180,7 @@ enum error task_batch(struct task *t, struct bytes batch, int64_t wall_ms, size_
 
 void task_lift_watermark(struct task *t, int64_t lift_to, int64_t wall_ms UNUSED)
 {
-    size_t budget = MAX_PER_SLICE;
+    size_t budget = PANES_PER_LIFT;
     if (lift_to > t->run.watermark) {
         chain_run_raise(&t->run, lift_to);
         t->is_dirty = true;

@@ -11,8 +11,8 @@
 #include "processors/topology.h"
 #include "protocol/record_batch.h"
 
-/* One batch for one partition of one output topic. Base offset 0, no producer id: the committer
- * stamps what its way of committing needs. */
+/* One batch for one partition of one output topic; those for one partition come in order. Base
+ * offset 0, no producer id: the committer stamps what its way of committing needs. */
 struct step_output {
     struct bytes topic;
     int32_t partition;
@@ -44,6 +44,9 @@ struct task_commit {
      * created with. Asked when a step is built; the committer creates the topic before it commits.
      */
     int32_t (*partitions)(struct task_commit *commit, struct bytes topic);
+    /* How large a batch for this topic may be: more records make more batches. One record that is
+     * larger than that is a batch of its own. NULL: no limit. */
+    size_t (*max_batch_bytes)(struct task_commit *commit, struct bytes topic);
 };
 
 /* Counters of a task, all monotone unless said otherwise (for metrics and status). They are part of

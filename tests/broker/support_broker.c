@@ -408,6 +408,11 @@ void test_client_close(struct test_client *c)
         connection_close(c->connection);
 }
 
+struct test_broker *test_broker_of(struct test_client *c)
+{
+    return c->broker;
+}
+
 bool test_client_is_closed(const struct test_client *c)
 {
     return c->transport == NULL;

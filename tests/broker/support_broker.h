@@ -44,6 +44,7 @@ void test_leap(struct test_broker *b, int64_t ms);
 
 struct test_client *test_client_open(struct test_broker *b, int shard);
 void test_client_close(struct test_client *c);
+struct test_broker *test_broker_of(struct test_client *c);
 bool test_client_is_closed(const struct test_client *c);
 
 /* Sends a request; does not wait. */
