@@ -62,6 +62,7 @@ static struct store *store_create(struct env *env, const struct store_options *o
     s->options = *options;
     s->data_directory = xstrdup(options->data_directory);
     s->options.data_directory = s->data_directory;
+    s->options.journal_file_bytes = (int64_t)journal_padded((size_t)options->journal_file_bytes);
     s->now_ms = clock_monotonic_ms(env->clock);
     s->last_checkpoint_ms = s->now_ms;
     s->sealed = true;
@@ -80,13 +81,13 @@ static struct store *store_create(struct env *env, const struct store_options *o
 enum error store_open(struct env *env, const struct store_options *options, struct store **out,
                       struct message *message)
 {
-    ASSERT(options->journal_file_bytes % IO_ALIGNMENT == 0 && options->group_bytes > 0);
+    ASSERT(options->journal_file_bytes > 0 && options->group_bytes > 0);
     struct store *s = store_create(env, options);
     enum error error = read_mark(s, message);
     char *directory = journal_directory(options->data_directory, options->shard);
     if (error == ERR_OK) {
         int64_t spares = 2 + 2 * options->checkpoint_bytes / options->journal_file_bytes;
-        error = journal_open(&s->journal, env, directory, options->journal_file_bytes,
+        error = journal_open(&s->journal, env, directory, s->options.journal_file_bytes,
                              (size_t)spares, message);
         s->started = error == ERR_OK;
     }
