@@ -4,14 +4,29 @@
 
 #include <stdlib.h>
 
-struct shared_buffer *shared_buffer_create(size_t size)
+static struct shared_buffer *init(struct shared_buffer *b, size_t size, struct slab *slab)
 {
-    struct shared_buffer *b = malloc(sizeof *b + size);
     if (b == NULL)
         return NULL;
     atomic_init(&b->references, 1);
     b->size = size;
+    b->slab = slab;
     return b;
+}
+
+struct shared_buffer *shared_buffer_create(size_t size)
+{
+    return init(malloc(sizeof(struct shared_buffer) + size), size, NULL);
+}
+
+struct shared_buffer *shared_buffer_create_in(struct block_pool *pool, size_t size)
+{
+    size_t whole = sizeof(struct shared_buffer) + size;
+    if (whole < BLOCK_MIN || whole > BLOCK_MAX)
+        return shared_buffer_create(size);
+    struct slab *slab;
+    struct shared_buffer *b = block_take(pool, whole, &slab);
+    return init(b, size, slab);
 }
 
 struct shared_buffer *shared_buffer_ref(struct shared_buffer *b)
@@ -26,6 +41,10 @@ void shared_buffer_unref(struct shared_buffer *b)
         return;
     int before = atomic_fetch_sub_explicit(&b->references, 1, memory_order_acq_rel);
     ASSERT(before >= 1);
-    if (before == 1)
+    if (before > 1)
+        return;
+    if (b->slab)
+        block_give(b->slab, b);
+    else
         free(b);
 }

@@ -5,6 +5,7 @@
 #ifndef BASE_SHARED_BUFFER_H
 #define BASE_SHARED_BUFFER_H
 
+#include "base/block_pool.h"
 #include "base/bytes.h"
 
 #include <stdatomic.h>
@@ -12,11 +13,15 @@
 struct shared_buffer {
     atomic_int references;
     size_t size;
+    struct slab *slab; /* NULL: memory of its own */
     _Alignas(16) uint8_t data[];
 };
 
-/* One reference, content not initialised. NULL when memory is out (sizes here come from clients). */
+/* One reference, content not initialised. NULL when memory is out (sizes here come from clients).
+ */
 struct shared_buffer *shared_buffer_create(size_t size);
+/* The same, a large one from the pool. */
+struct shared_buffer *shared_buffer_create_in(struct block_pool *pool, size_t size);
 struct shared_buffer *shared_buffer_ref(struct shared_buffer *b);
 void shared_buffer_unref(struct shared_buffer *b); /* NULL is fine */
 

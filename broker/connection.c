@@ -8,7 +8,9 @@
 #include <stdlib.h>
 
 enum {
-    READS_PER_EVENT = 8,          /* so that one busy client does not starve the others */
+    READS_PER_EVENT = 8,    /* so that one busy client does not starve the others */
+    LARGE_FRAME = 64 << 10, /* is read into its own memory */
+    HEAD_READ = 4096,
     FIRST_FRAME_BYTES = 1 << 20,  /* a larger frame gets its memory as its bytes arrive */
     PARTS = 64,                   /* iovecs in one write */
     STALE_FRAME_MS = 10000,       /* an unfinished frame may hold memory so long when it is short */
@@ -35,6 +37,7 @@ struct connection {
     struct shared_buffer *frame; /* being filled; its size is its capacity */
     size_t frame_size, frame_filled;
     struct buffer leftover; /* input behind the point where reading paused */
+    bool large_frames;      /* the last one was */
     bool paused, blocked, ended;
     bool doomed; /* ends when what is before in the queue was sent */
     int64_t last_active_ms, frame_started_ms;
@@ -180,7 +183,8 @@ static bool begin_frame(struct connection *c)
     }
     c->frame_size = (size_t)size;
     c->frame_filled = 0;
-    c->frame = shared_buffer_create(MIN(c->frame_size, (size_t)FIRST_FRAME_BYTES));
+    c->frame =
+        shared_buffer_create_in(c->shard->frames, MIN(c->frame_size, (size_t)FIRST_FRAME_BYTES));
     if (c->frame == NULL)
         return false;
     c->shard->in_flight_bytes += c->frame->size;
@@ -193,7 +197,8 @@ static bool grow_frame(struct connection *c)
 {
     if (c->frame_filled < c->frame->size)
         return true;
-    struct shared_buffer *larger = shared_buffer_create(MIN(c->frame_size, c->frame->size * 2));
+    struct shared_buffer *larger =
+        shared_buffer_create_in(c->shard->frames, MIN(c->frame_size, c->frame->size * 2));
     if (larger == NULL)
         return false;
     memcpy(larger->data, c->frame->data, c->frame_filled);
@@ -209,6 +214,7 @@ static void finish_frame(struct connection *c)
     c->shard->in_flight_bytes -= frame->size;
     c->frame = NULL;
     c->size_filled = 0;
+    c->large_frames = c->frame_size >= LARGE_FRAME;
     dispatch(c->shard, c, frame, c->host);
 }
 
@@ -240,16 +246,18 @@ static ssize_t take_input(struct connection *c, const uint8_t *data, size_t size
     return (ssize_t)(c->doomed ? size : used);
 }
 
-/* Reads once: large frames straight into their own memory, the rest through the shard's buffer. */
-static ssize_t read_once(struct connection *c)
+/* Reads once: large frames straight into their own memory, the rest through the shard's buffer.
+ * *drained: less came than there was room for. */
+static ssize_t read_once(struct connection *c, bool *drained)
 {
     struct transport *t = c->transport;
     if (c->frame && c->frame_filled < c->frame->size &&
-        c->frame_size - c->frame_filled >= READ_BUFFER_SIZE / 4) {
-        ssize_t got =
-            t->ops->read(t, c->frame->data + c->frame_filled, c->frame->size - c->frame_filled);
+        c->frame_size - c->frame_filled >= (c->large_frames ? 1 : LARGE_FRAME)) {
+        size_t room = c->frame->size - c->frame_filled;
+        ssize_t got = t->ops->read(t, c->frame->data + c->frame_filled, room);
         if (got <= 0)
             return got;
+        *drained = (size_t)got < room;
         c->frame_filled += (size_t)got;
         if (c->frame_filled == c->frame_size)
             finish_frame(c);
@@ -257,9 +265,12 @@ static ssize_t read_once(struct connection *c)
             return TRANSPORT_CLOSED;
         return got;
     }
-    ssize_t got = t->ops->read(t, c->shard->read_buffer, READ_BUFFER_SIZE);
+    /* Behind a large frame comes another, most likely: no more than its head is worth a copy. */
+    size_t room = c->large_frames ? (size_t)HEAD_READ : (size_t)READ_BUFFER_SIZE;
+    ssize_t got = t->ops->read(t, c->shard->read_buffer, room);
     if (got <= 0)
         return got;
+    *drained = (size_t)got < room;
     ssize_t used = take_input(c, c->shard->read_buffer, (size_t)got);
     if (used < 0)
         return TRANSPORT_CLOSED;
@@ -271,16 +282,15 @@ static ssize_t read_once(struct connection *c)
 void connection_readable(struct connection *c)
 {
     c->last_active_ms = c->shard->now_ms;
-    for (int i = 0; i < READS_PER_EVENT && !c->paused && !c->doomed; i++) {
-        ssize_t got = read_once(c);
+    bool drained = false;
+    for (int i = 0; i < READS_PER_EVENT && !drained && !c->paused && !c->doomed; i++) {
+        ssize_t got = read_once(c, &drained);
         if (got == TRANSPORT_AGAIN)
             return;
         if (got <= 0) {
             connection_close(c);
             return;
         }
-        if (got < READ_BUFFER_SIZE / 2)
-            return; /* most likely drained; the loop says if not */
     }
 }
 

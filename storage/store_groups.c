@@ -3,6 +3,7 @@
  * Two buffers take turns: one is written by the journal worker, the other collects entries. So
  * there is one write under way at most, and the next group takes all that came in meanwhile. The
  * buffers grow to what is needed and keep their memory, which is faster than fresh pages. */
+#include "base/pages.h"
 #include "storage/store_internal.h"
 
 #include <stdlib.h>
@@ -19,23 +20,43 @@ void groups_init(struct store *s)
     }
 }
 
-void groups_free(struct store *s)
+/* Large ones in large pages: every byte that is stored goes through them. */
+static uint8_t *take_data(size_t capacity)
 {
-    for (int i = 0; i < 2; i++) {
-        free(s->groups[i].data);
-        free(s->groups[i].marks);
-    }
+    if (capacity % LARGE_PAGE == 0)
+        return pages_take(capacity);
+    uint8_t *data = aligned_alloc(IO_ALIGNMENT, capacity);
+    ASSERT(data != NULL);
+    return data;
+}
+
+static void give_data(struct store_group *g)
+{
+    if (g->capacity > 0 && g->capacity % LARGE_PAGE == 0)
+        pages_give(g->data, g->capacity);
+    else
+        free(g->data);
+    g->data = NULL;
 }
 
 static void resize(struct store_group *g, size_t capacity)
 {
-    uint8_t *data = aligned_alloc(IO_ALIGNMENT, capacity);
-    ASSERT(data != NULL);
+    if (capacity > LARGE_PAGE / 2)
+        capacity = (capacity + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
+    uint8_t *data = take_data(capacity);
     if (g->data)
         memcpy(data, g->data, g->size);
-    free(g->data);
+    give_data(g);
     g->data = data;
     g->capacity = capacity;
+}
+
+void groups_free(struct store *s)
+{
+    for (int i = 0; i < 2; i++) {
+        give_data(&s->groups[i]);
+        free(s->groups[i].marks);
+    }
 }
 
 uint8_t *group_reserve(struct store *s, size_t size)
@@ -78,8 +99,7 @@ static void reset(struct store_group *g)
     }
     if (g->capacity > 2 * journal_padded(g->store->options.group_bytes) &&
         g->capacity > GROUP_START_BYTES) {
-        free(g->data);
-        g->data = NULL;
+        give_data(g);
         g->capacity = 0;
     }
 }

@@ -1,0 +1,169 @@
+#include "base/block_pool.h"
+
+#include "base/bytes.h"
+#include "base/list.h"
+#include "base/pages.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(memory, size) ((void)(memory), (void)(size))
+#define ASAN_UNPOISON_MEMORY_REGION(memory, size) ((void)(memory), (void)(size))
+#endif
+
+enum { EMPTY_SLABS_MAX = 4, ROUND = 64 };
+
+/* How many blocks a slab is cut into, by class. */
+static const uint32_t cuts[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32};
+
+struct slab {
+    struct list_node node; /* in pool.partial or pool.empty; nowhere when full */
+    struct block_pool *pool;
+    uint8_t *memory;
+    size_t class, block_size;
+    uint32_t used; /* a bit for each block that is out */
+};
+
+struct block_pool {
+    pthread_mutex_t mutex;
+    struct list partial[COUNT_OF(cuts)], empty;
+    size_t slab_count, empty_count;
+    bool released;
+};
+
+struct block_pool *block_pool_create(void)
+{
+    struct block_pool *pool = xcalloc(1, sizeof *pool);
+    pthread_mutex_init(&pool->mutex, NULL);
+    for (size_t i = 0; i < COUNT_OF(cuts); i++)
+        list_init(&pool->partial[i]);
+    list_init(&pool->empty);
+    return pool;
+}
+
+static struct slab *create_slab(struct block_pool *pool)
+{
+    struct slab *slab = xcalloc(1, sizeof *slab);
+    slab->pool = pool;
+    slab->memory = pages_take(LARGE_PAGE);
+    ASAN_POISON_MEMORY_REGION(slab->memory, LARGE_PAGE);
+    pool->slab_count++;
+    return slab;
+}
+
+static void free_slab(struct slab *slab)
+{
+    slab->pool->slab_count--;
+    ASAN_UNPOISON_MEMORY_REGION(slab->memory, LARGE_PAGE);
+    pages_give(slab->memory, LARGE_PAGE);
+    free(slab);
+}
+
+/* Under the mutex. Keeps some empty slabs, none once the owner is gone. */
+static void drop_empty(struct block_pool *pool)
+{
+    size_t keep = pool->released ? 0 : EMPTY_SLABS_MAX;
+    while (pool->empty_count > keep) {
+        free_slab(CONTAINER_OF(list_pop(&pool->empty), struct slab, node));
+        pool->empty_count--;
+    }
+}
+
+/* Unlocks, and frees a pool that nobody needs any more. */
+static void leave(struct block_pool *pool)
+{
+    bool over = pool->released && pool->slab_count == 0;
+    pthread_mutex_unlock(&pool->mutex);
+    if (!over)
+        return;
+    pthread_mutex_destroy(&pool->mutex);
+    free(pool);
+}
+
+void block_pool_release(struct block_pool *pool)
+{
+    pthread_mutex_lock(&pool->mutex);
+    pool->released = true;
+    drop_empty(pool);
+    leave(pool);
+}
+
+static size_t block_size_of(size_t class)
+{
+    return LARGE_PAGE / cuts[class] / ROUND * ROUND;
+}
+
+/* The class with the smallest blocks that are large enough. */
+static size_t class_of(size_t size)
+{
+    size_t class = COUNT_OF(cuts) - 1;
+    while (block_size_of(class) < size)
+        class --;
+    return class;
+}
+
+static struct slab *usable_slab(struct block_pool *pool, size_t class)
+{
+    struct list_node *node = list_first(&pool->partial[class]);
+    if (node)
+        return CONTAINER_OF(node, struct slab, node);
+    node = list_pop(&pool->empty);
+    pool->empty_count -= node != NULL;
+    struct slab *slab = node ? CONTAINER_OF(node, struct slab, node) : create_slab(pool);
+    slab->class = class;
+    slab->block_size = block_size_of(class);
+    list_prepend(&pool->partial[class], &slab->node);
+    return slab;
+}
+
+static uint32_t all_blocks(const struct slab *slab)
+{
+    return (uint32_t)((UINT64_C(1) << cuts[slab->class]) - 1);
+}
+
+void *block_take(struct block_pool *pool, size_t size, struct slab **out)
+{
+    ASSERT(size >= BLOCK_MIN && size <= BLOCK_MAX);
+    pthread_mutex_lock(&pool->mutex);
+    struct slab *slab = usable_slab(pool, class_of(size));
+    unsigned index = (unsigned)__builtin_ctz(~slab->used);
+    slab->used |= 1u << index;
+    if (slab->used == all_blocks(slab))
+        list_remove(&slab->node);
+    uint8_t *block = slab->memory + index * slab->block_size;
+    pthread_mutex_unlock(&pool->mutex);
+    ASAN_UNPOISON_MEMORY_REGION(block, size);
+    *out = slab;
+    return block;
+}
+
+void block_give(struct slab *slab, void *block)
+{
+    struct block_pool *pool = slab->pool;
+    size_t at = (size_t)((uint8_t *)block - slab->memory);
+    ASAN_POISON_MEMORY_REGION(block, slab->block_size);
+    pthread_mutex_lock(&pool->mutex);
+    uint32_t bit = 1u << at / slab->block_size;
+    ASSERT(at % slab->block_size == 0 && (slab->used & bit));
+    slab->used &= ~bit;
+    list_remove(&slab->node);
+    if (slab->used == 0) {
+        list_prepend(&pool->empty, &slab->node);
+        pool->empty_count++;
+        drop_empty(pool);
+    } else {
+        list_prepend(&pool->partial[slab->class], &slab->node);
+    }
+    leave(pool);
+}
+
+size_t block_pool_bytes(struct block_pool *pool)
+{
+    pthread_mutex_lock(&pool->mutex);
+    size_t bytes = pool->slab_count * LARGE_PAGE;
+    pthread_mutex_unlock(&pool->mutex);
+    return bytes;
+}

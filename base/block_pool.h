@@ -1,0 +1,27 @@
+/* Blocks of memory for large frames, which come and go all the time.
+ *
+ * Blocks are cut from slabs of one large page each; a slab has blocks of one size. Freed blocks are
+ * used again before others, and a few empty slabs are kept, so that a steady stream of frames goes
+ * through the same memory. Blocks may be given back on any thread. */
+#ifndef BASE_BLOCK_POOL_H
+#define BASE_BLOCK_POOL_H
+
+#include <stddef.h>
+
+struct block_pool;
+struct slab;
+
+enum { BLOCK_MIN = 64 << 10, BLOCK_MAX = 2 << 20 };
+
+struct block_pool *block_pool_create(void);
+/* The owner is done with it. It goes with its last block. */
+void block_pool_release(struct block_pool *pool);
+
+/* A block of at least `size` bytes, BLOCK_MIN <= size <= BLOCK_MAX. *slab is what it came from. */
+void *block_take(struct block_pool *pool, size_t size, struct slab **slab);
+void block_give(struct slab *slab, void *block);
+
+/* Bytes of the slabs that the pool holds. */
+size_t block_pool_bytes(struct block_pool *pool);
+
+#endif
