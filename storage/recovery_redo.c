@@ -1,4 +1,4 @@
-#include "storage/recovery_redo.h"
+#include "storage/recovery_internal.h"
 
 #include "storage/journal.h"
 #include "storage/recovery_meta.h"
@@ -6,43 +6,6 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-
-enum { UNFLUSHED_MAX = 64 << 20 }; /* of all logs; more is flushed on the way */
-
-/* A log as redo finds and leaves it. */
-struct redo_log {
-    struct row_key key;
-    struct uuid topic_id;
-    int32_t partition;
-    struct log_state state; /* at the checkpoint */
-    int64_t start;          /* the last one that the journal knows */
-    bool removed;
-    struct log *log; /* once a batch was appended */
-    char *directory;
-};
-
-struct redo_journal {
-    int shard;
-    struct journal_mark mark;
-};
-
-struct redo_topic {
-    struct uuid id;
-};
-
-struct redo {
-    struct env *env;
-    const char *data_directory;
-    struct kv *kv;
-    struct recovery_report *report;
-    struct message *message;
-    struct redo_journal *journals;
-    int journal_count;
-    struct map topics, logs;
-    struct row_changes rows;
-    bool something_removed; /* rows of logs that are gone have to be looked for */
-    int64_t unflushed;
-};
 
 /* Topics */
 
@@ -74,28 +37,6 @@ static void note_topic(struct redo *redo, struct bytes key, bool exists)
     }
 }
 
-/* Logs */
-
-static struct redo_log *find_log(struct redo *redo, struct uuid topic_id, int32_t partition)
-{
-    struct row_key key = row_key_log(topic_id, partition);
-    struct redo_log *l = map_get(&redo->logs, row_key_view(&key));
-    if (l)
-        return l;
-    l = xcalloc(1, sizeof *l);
-    l->key = key;
-    l->topic_id = topic_id;
-    l->partition = partition;
-    l->directory = partition_directory(redo->data_directory, topic_id, partition);
-    map_put(&redo->logs, row_key_view(&l->key), l);
-    return l;
-}
-
-static bool log_exists(const struct redo *redo, const struct redo_log *l)
-{
-    return !l->removed && redo_topic_exists(redo, l->topic_id);
-}
-
 /* What the key-value store knows */
 
 static enum error load_mark(void *context, struct bytes key, struct bytes value)
@@ -125,7 +66,7 @@ static enum error load_log(void *context, struct bytes key, struct bytes value)
     int64_t none;
     if (!row_key_parse(key, &topic_id, &partition, &none))
         return ERR_CORRUPT;
-    struct redo_log *l = find_log(redo, topic_id, partition);
+    struct redo_log *l = redo_find_log(redo, topic_id, partition);
     enum error error = log_state_decode(value, &l->state);
     l->start = l->state.log_start_offset;
     return error;
@@ -169,14 +110,8 @@ void redo_free(struct redo *redo)
     size_t at = 0;
     for (struct redo_topic *t; (t = map_next(&redo->topics, &at));)
         free(t);
-    at = 0;
-    for (struct redo_log *l; (l = map_next(&redo->logs, &at));) {
-        log_close(l->log);
-        free(l->directory);
-        free(l);
-    }
     map_free(&redo->topics);
-    map_free(&redo->logs);
+    redo_free_logs(redo);
     row_changes_free(&redo->rows);
     free(redo->journals);
     free(redo);
@@ -223,12 +158,12 @@ static enum error learn_part(struct redo *redo, const struct journal_part *part,
             note_topic(redo, part->key, part->kind == JOURNAL_PUT);
         break;
     case JOURNAL_LOG_START: {
-        struct redo_log *l = find_log(redo, part->topic_id, part->partition);
+        struct redo_log *l = redo_find_log(redo, part->topic_id, part->partition);
         l->start = MAX(l->start, part->offset);
         break;
     }
     case JOURNAL_LOG_REMOVED:
-        find_log(redo, part->topic_id, part->partition)->removed = true;
+        redo_find_log(redo, part->topic_id, part->partition)->removed = true;
         redo->something_removed = true;
         break;
     case JOURNAL_ENTRY_END:
@@ -240,131 +175,23 @@ static enum error learn_part(struct redo *redo, const struct journal_part *part,
     return ERR_OK;
 }
 
-/* The second pass: batches */
-
-static enum error load_producer(void *context, struct bytes key, struct bytes value)
-{
-    struct redo_log *l = context;
-    struct uuid topic_id;
-    int32_t partition;
-    int64_t producer_id;
-    if (!row_key_parse(key, &topic_id, &partition, &producer_id))
-        return ERR_CORRUPT;
-    return producer_states_load(log_producers(l->log), producer_id, value);
-}
-
-/* Rolls where the journal says, not by itself. */
-static struct log_config redo_config(bool roll)
-{
-    return (struct log_config){.segment_bytes = roll ? 1 : INT32_MAX,
-                               .segment_ms = INT64_MAX,
-                               .segment_index_bytes = INT64_MAX,
-                               .index_interval_bytes = 4096,
-                               .retention_ms = -1,
-                               .retention_bytes = -1};
-}
-
-/* Whether all that the files had at the checkpoint is below the log's start: they may be gone. */
-static bool is_dead(const struct redo_log *l)
-{
-    return l->start > 0 && l->start >= l->state.next_offset;
-}
-
-static enum error clear_files(struct redo *redo, const struct redo_log *l)
-{
-    struct io *io = redo->env->io;
-    enum error error = io_remove_tree(io, l->directory);
-    char *topic = topic_directory(redo->data_directory, l->topic_id);
-    if (error == ERR_OK)
-        error = io->ops->sync_directory(io, topic);
-    free(topic);
-    return error == ERR_NOT_FOUND ? ERR_OK : error;
-}
-
-static enum error open_log(struct redo *redo, struct redo_log *l)
-{
-    enum error error;
-    struct log_state state = l->state;
-    state.log_start_offset = MIN(l->start, state.next_offset);
-    if (is_dead(l)) {
-        state.active_base = state.next_offset;
-        state.active_size = 0;
-        error = clear_files(redo, l);
-    } else {
-        error = log_cut_files(redo->env, l->directory, &state, redo->message);
-    }
-    if (error != ERR_OK)
-        return error;
-    struct log_config config = redo_config(false);
-    l->log = log_open(redo->env, l->directory, &config, &state);
-    redo->report->logs++;
-    struct row_key prefix = row_key_producers(l->topic_id, l->partition);
-    return redo->kv->driver->scan(redo->kv, row_key_view(&prefix), load_producer, l);
-}
-
-static enum error flush_log(struct redo *redo, struct redo_log *l)
-{
-    log_set_durable(l->log, log_next_offset(l->log));
-    struct log_flush *flush = log_flush_begin(l->log);
-    if (flush == NULL)
-        return ERR_OK;
-    enum error error = log_flush_run(flush, false);
-    log_flush_end(flush, error);
-    log_trim_tail(l->log, 0);
-    if (error != ERR_OK)
-        message_set(redo->message, "%s: cannot write the segments: %s", l->directory,
-                    error_text(error));
-    return error;
-}
-
-static enum error flush_logs(struct redo *redo)
-{
-    size_t at = 0;
-    enum error error = ERR_OK;
-    for (struct redo_log *l; error == ERR_OK && (l = map_next(&redo->logs, &at));) {
-        if (l->log)
-            error = flush_log(redo, l);
-    }
-    redo->unflushed = 0;
-    return error;
-}
-
-static enum error append_batch(struct redo *redo, struct redo_log *l,
-                               const struct journal_part *part, struct shared_buffer *group)
-{
-    if (part->starts_segment) {
-        struct log_config roll = redo_config(true);
-        log_configure(l->log, &roll);
-    }
-    enum error error = log_append_recovered(l->log, group, part->bytes.data, part->bytes.size);
-    if (part->starts_segment) {
-        struct log_config config = redo_config(false);
-        log_configure(l->log, &config);
-    }
-    redo->report->batches++;
-    redo->unflushed += (int64_t)part->bytes.size;
-    if (error == ERR_OK && redo->unflushed > UNFLUSHED_MAX)
-        error = flush_logs(redo);
-    return error;
-}
-
 static enum error redo_part(struct redo *redo, const struct journal_part *part,
                             struct shared_buffer *group)
 {
     if (part->kind != JOURNAL_BATCH)
         return ERR_OK;
-    struct redo_log *l = find_log(redo, part->topic_id, part->partition);
+    struct redo_log *l = redo_find_log(redo, part->topic_id, part->partition);
     struct batch_header header;
     if (!batch_header_read(part->bytes, &header) || header.base_offset != part->offset)
         return ERR_CORRUPT;
-    if (!log_exists(redo, l))
+    if (!redo_log_exists(redo, l))
         return ERR_OK;
-    enum error error = l->log ? ERR_OK : open_log(redo, l);
+    enum error error = l->log ? ERR_OK : redo_open_log(redo, l);
     if (error != ERR_OK)
         return error;
     if (part->offset < log_next_offset(l->log))
         return ERR_OK; /* the checkpoint has it */
-    return append_batch(redo, l, part, group);
+    return redo_append_batch(redo, l, part, group);
 }
 
 /* Walking a journal */
@@ -463,57 +290,6 @@ static enum error pass(struct redo *redo, part_function *each, bool judge, bool 
     return error;
 }
 
-/* The rows of the logs */
-
-static void put_producer(void *context, int64_t producer_id, struct bytes row)
-{
-    void **both = context;
-    struct redo *redo = both[0];
-    struct redo_log *l = both[1];
-    struct row_key key = row_key_producer(l->topic_id, l->partition, producer_id);
-    row_changes_put(&redo->rows, row_key_view(&key), row);
-}
-
-static void put_log_row(struct redo *redo, struct redo_log *l)
-{
-    struct log_state state = l->state;
-    if (l->log) {
-        log_set_start(l->log, MIN(l->start, log_next_offset(l->log)));
-        state = log_state(l->log);
-        void *context[] = {redo, l};
-        producer_states_changed(log_producers(l->log), put_producer, context);
-    } else if (is_dead(l)) {
-        state = (struct log_state){
-            .log_start_offset = l->start, .next_offset = l->start, .active_base = l->start};
-    } else {
-        state.log_start_offset = l->start;
-    }
-    uint8_t value[LOG_STATE_SIZE];
-    row_changes_put(&redo->rows, row_key_view(&l->key), log_state_encode(&state, value));
-}
-
-static enum error finish_log(struct redo *redo, struct redo_log *l)
-{
-    if (!log_exists(redo, l)) {
-        redo->something_removed = true;
-        row_changes_put(&redo->rows, row_key_view(&l->key), BYTES_NULL);
-        return clear_files(redo, l);
-    }
-    bool cleared = l->log == NULL && is_dead(l) && l->state.active_base < l->start;
-    if (l->log || cleared || l->start > l->state.log_start_offset)
-        put_log_row(redo, l);
-    return cleared ? clear_files(redo, l) : ERR_OK;
-}
-
-static enum error finish_logs(struct redo *redo)
-{
-    size_t at = 0;
-    enum error error = ERR_OK;
-    for (struct redo_log *l; error == ERR_OK && (l = map_next(&redo->logs, &at));)
-        error = finish_log(redo, l);
-    return error;
-}
-
 /* Deletes rows of producers whose log is gone. */
 static enum error check_producer(void *context, struct bytes key, struct bytes value)
 {
@@ -524,45 +300,9 @@ static enum error check_producer(void *context, struct bytes key, struct bytes v
     int64_t producer_id;
     if (!row_key_parse(key, &topic_id, &partition, &producer_id))
         return ERR_CORRUPT;
-    if (!log_exists(redo, find_log(redo, topic_id, partition)))
+    if (!redo_log_exists(redo, redo_find_log(redo, topic_id, partition)))
         row_changes_put(&redo->rows, key, BYTES_NULL);
     return ERR_OK;
-}
-
-/* When acknowledged groups are left out, segments may hold what the rows do not know. */
-
-struct partition_walk {
-    struct redo *redo;
-    struct uuid topic_id;
-    enum error error;
-};
-
-static void cut_partition(void *context, const char *name)
-{
-    struct partition_walk *w = context;
-    char *end;
-    long partition = strtol(name, &end, 10);
-    if (*end != '\0' || partition < 0 || partition > INT32_MAX || w->error != ERR_OK)
-        return;
-    struct redo_log *l = find_log(w->redo, w->topic_id, (int32_t)partition);
-    if (l->log == NULL && log_exists(w->redo, l) && !is_dead(l))
-        w->error = log_cut_files(w->redo->env, l->directory, &l->state, w->redo->message);
-}
-
-static enum error cut_all(struct redo *redo)
-{
-    struct io *io = redo->env->io;
-    struct partition_walk walk = {.redo = redo};
-    size_t at = 0;
-    for (struct redo_topic *t; walk.error == ERR_OK && (t = map_next(&redo->topics, &at));) {
-        walk.topic_id = t->id;
-        char *directory = topic_directory(redo->data_directory, t->id);
-        enum error error = io->ops->list(io, directory, cut_partition, &walk);
-        free(directory);
-        if (error != ERR_OK && error != ERR_NOT_FOUND)
-            return error;
-    }
-    return walk.error;
 }
 
 enum error redo_run(struct redo *redo, bool accept_damage)
@@ -573,14 +313,14 @@ enum error redo_run(struct redo *redo, bool accept_damage)
     redo->report->clean =
         redo->report->entries == 0 && redo->report->cut_bytes == 0 && redo->report->damaged == 0;
     if (error == ERR_OK && redo->report->damaged > 0)
-        error = cut_all(redo);
+        error = redo_cut_all(redo);
     if (error == ERR_OK)
-        error = flush_logs(redo);
+        error = redo_flush_logs(redo);
     /* Everything: a process that was killed may have left directories that nobody synced. */
     if (error == ERR_OK && redo->report->logs > 0)
         error = redo->env->io->ops->sync_all(redo->env->io, redo->data_directory);
     if (error == ERR_OK)
-        error = finish_logs(redo);
+        error = redo_finish_logs(redo);
     if (error == ERR_OK && redo->something_removed)
         error = scan_kind(redo, ROW_PRODUCER, check_producer);
     return error;

@@ -260,7 +260,7 @@ static void tick(struct timer *timer, int64_t now_ms)
     store_enter(s);
     s->now_ms = now_ms;
     timers_set(s->options.timers, &s->tick, now_ms + TICK_MS);
-    maintenance_check_space(s);
+    store_check_space(s);
     if (!s->sealed && groups_idle(s))
         groups_seal(s, false);
     maintenance_turn(s);

@@ -189,6 +189,8 @@ void maintenance_turn(struct store *s);
 void maintenance_capture(struct store *s);
 /* A group is durable: starts the checkpoint that waited for it. */
 void maintenance_group_durable(struct store *s);
-void maintenance_check_space(struct store *s);
+
+/* store_space.c */
+void store_check_space(struct store *s);
 
 #endif
