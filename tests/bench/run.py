@@ -70,6 +70,10 @@ class System:
         except OSError:
             return False
 
+    def create(self, topic, partitions):
+        subprocess.run([os.path.join(BUILD, 'tidemill'), '-b', self.brokers, 'topic', 'create', topic,
+                        '-p', str(partitions)], check=True, stdout=subprocess.DEVNULL)
+
     def stop(self, number=signal.SIGTERM):
         if self.process:
             self.process.send_signal(number)
@@ -85,10 +89,6 @@ class Tidemill(System):
                      '-X', f'listeners=PLAINTEXT://127.0.0.1:{self.port}',
                      '-X', 'group.initial.rebalance.delay.ms=0', *flags])
         wait_for(self.answers, 60, 'tidemilld')
-
-    def create(self, topic, partitions):
-        subprocess.run([os.path.join(BUILD, 'tidemill'), '-b', self.brokers, 'topic', 'create', topic,
-                        '-p', str(partitions)], check=True, stdout=subprocess.DEVNULL)
 
 
 class Kafka(System):
@@ -125,11 +125,6 @@ class Kafka(System):
                            stderr=subprocess.DEVNULL)
         self.launch(self.java('kafka.Kafka', properties))
         wait_for(self.answers, 120, 'kafka')
-
-    def create(self, topic, partitions):
-        subprocess.run(self.java('org.apache.kafka.tools.TopicCommand', '--bootstrap-server', self.brokers,
-                                 '--create', '--topic', topic, '--partitions', str(partitions)),
-                       check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 class Null(System):
