@@ -169,7 +169,7 @@ bool trial_create(const struct declarations *d, int32_t partitions, trial_output
                   void *context, struct buffer *warnings, struct trial **out, struct failure *f)
 {
     struct trial *t = xcalloc(1, sizeof *t);
-    t->commit = (struct task_commit){take_step, partitions_of};
+    t->commit = (struct task_commit){.commit = take_step, .partitions = partitions_of};
     t->partitions = partitions;
     t->output = output;
     t->context = context;

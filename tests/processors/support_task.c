@@ -168,7 +168,7 @@ const char *world_refusal(struct world *w, int32_t partition_count, const char *
 void world_init(struct world *w, int32_t partition_count, const char *sections)
 {
     *w = (struct world){.output_partitions = 1, .wall_ms = WORLD_WALL_MS};
-    w->commit = (struct task_commit){commit, partitions};
+    w->commit = (struct task_commit){.commit = commit, .partitions = partitions};
     buffer_init(&w->text, 64 << 20);
     read_sections(w, sections);
     w->topic.partitions = partition_count;
