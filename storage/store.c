@@ -78,6 +78,14 @@ static struct store *store_create(struct env *env, const struct store_options *o
     return s;
 }
 
+void store_note_fallback(struct store *s)
+{
+    s->journal.direct = false;
+    trace_log(s->env->trace, TRACE_INFO,
+              "no direct I/O on this file system, the journal is written and synced instead",
+              F_STRING("directory", s->journal.directory));
+}
+
 enum error store_open(struct env *env, const struct store_options *options, struct store **out,
                       struct message *message)
 {
@@ -92,9 +100,7 @@ enum error store_open(struct env *env, const struct store_options *options, stru
         s->started = error == ERR_OK;
     }
     if (error == ERR_OK && !s->journal.direct)
-        trace_log(env->trace, TRACE_INFO,
-                  "no direct I/O on this file system, the journal is written and synced instead",
-                  F_STRING("directory", directory));
+        store_note_fallback(s);
     free(directory);
     if (error == ERR_OK) {
         error = write_mark(s);

@@ -12,7 +12,8 @@
  * changes for the next checkpoint and gives all rows back at start (store_scan).
  *
  * Checkpoint: tail -> segments, sync, one synced batch of rows with the journal's position, then
- * the journal's older files are recycled. Recovery (recovery.h) is redo from the last checkpoint. */
+ * the journal's older files are recycled. Recovery (recovery.h) is redo from the last checkpoint.
+ */
 #ifndef STORAGE_STORE_H
 #define STORAGE_STORE_H
 
@@ -32,13 +33,13 @@ struct commit {
 struct store_options {
     const char *data_directory; /* log.dirs */
     int shard, shard_count;
-    int64_t journal_file_bytes;    /* size of one recycled file; default 64 MiB */
-    int64_t checkpoint_bytes;      /* journal bytes after which a checkpoint starts */
+    int64_t journal_file_bytes; /* size of one recycled file; default 64 MiB */
+    int64_t checkpoint_bytes;   /* journal bytes after which a checkpoint starts */
     int64_t checkpoint_interval_ms;
-    size_t group_bytes;            /* a group is handed over when it is this large */
-    size_t tail_cache_bytes;       /* flushed batches kept in memory, all logs together */
-    size_t unflushed_bytes;        /* tail bytes that start a flush */
-    int64_t min_free_bytes;        /* below this the disk counts as full */
+    size_t group_bytes;      /* a group is handed over when it is this large */
+    size_t tail_cache_bytes; /* flushed batches kept in memory, all logs together */
+    size_t unflushed_bytes;  /* tail bytes that start a flush */
+    int64_t min_free_bytes;  /* below this the disk counts as full */
     struct executor *journal_worker, *background_worker;
     struct timers *timers;
     struct kv *kv; /* opened by recovery, shared by the shards */
@@ -50,8 +51,8 @@ struct store_options {
 /* Opens a shard's store after recovery_run() has brought the data directory in order. */
 MUST_USE enum error store_open(struct env *env, const struct store_options *options,
                                struct store **out, struct message *message);
-/* Starts a last checkpoint and calls done() when everything is on disk and no job runs; then
- * store_free. */
+/* Starts a last checkpoint and calls done() when everything is on disk and no job runs; then (also
+ * inside done) store_free. Logs that are still read have to be left first: store_turn goes on. */
 void store_close(struct store *s, void (*done)(void *context, enum error result), void *context);
 void store_free(struct store *s);
 
@@ -60,7 +61,9 @@ void store_free(struct store *s);
 struct log *store_log(struct store *s, struct uuid topic_id, int32_t partition,
                       const struct log_config *config, bool create);
 /* Forgets a log and removes its files on a disk worker; its rows are deleted with the entry that
- * the caller has open. Slices that are still being sent stay readable. */
+ * the caller has open. Slices that are still being sent stay readable; the log itself may not be used
+ * any more once the entry is durable. When the topic spans shards, its row goes first: only when that
+ * is durable do the others remove their logs. */
 void store_remove_log(struct store *s, struct uuid topic_id, int32_t partition);
 
 /* An entry. Only one is open at a time; store_commit ends it. */
@@ -86,24 +89,25 @@ bool store_accepts(const struct store *s);
 bool store_is_full(const struct store *s);
 
 /* Who is told when a log's durable offset or start moved (fetch waits, tasks). */
-void store_on_durable(struct store *s, void (*moved)(void *context, struct log *log), void *context);
+void store_on_durable(struct store *s, void (*moved)(void *context, struct log *log),
+                      void *context);
 
 /* All rows with a prefix, as of recovery; only before the first entry. */
-MUST_USE enum error store_scan(struct store *s, struct bytes prefix,
-                               enum error (*each)(void *context, struct bytes key, struct bytes value),
-                               void *context);
+MUST_USE enum error
+store_scan(struct store *s, struct bytes prefix,
+           enum error (*each)(void *context, struct bytes key, struct bytes value), void *context);
 
 /* First letters of row keys, so that the kinds do not collide. */
 enum row_kind {
-    ROW_TOPIC = 'T',      /* catalog.h */
-    ROW_BROKER = 'B',     /* cluster id, dynamic broker configs, producer id blocks */
-    ROW_GROUP = 'G',      /* group metadata */
-    ROW_OFFSET = 'O',     /* committed offsets */
-    ROW_LOG = 'L',        /* log_state; written by the store */
-    ROW_PRODUCER = 'P',   /* producer_state; written by the store */
-    ROW_TASK = 'S',       /* processor state */
-    ROW_OUTBOX = 'X',     /* outputs on their way to another shard */
-    ROW_JOURNAL = 'J',    /* checkpoint positions; written by the store */
+    ROW_TOPIC = 'T',    /* catalog.h */
+    ROW_BROKER = 'B',   /* cluster id, dynamic broker configs, producer id blocks */
+    ROW_GROUP = 'G',    /* group metadata */
+    ROW_OFFSET = 'O',   /* committed offsets */
+    ROW_LOG = 'L',      /* log_state; written by the store */
+    ROW_PRODUCER = 'P', /* producer_state; written by the store */
+    ROW_TASK = 'S',     /* processor state */
+    ROW_OUTBOX = 'X',   /* outputs on their way to another shard */
+    ROW_JOURNAL = 'J',  /* checkpoint positions; written by the store */
 };
 
 struct store_stats {

@@ -131,7 +131,8 @@ static void group_durable(struct store *s, struct store_group *g)
 {
     size_t size = journal_padded(g->size);
     s->durable = g->place.lsn + size;
-    s->journal.direct &= g->place.file->direct;
+    if (s->journal.direct && !g->place.file->direct)
+        store_note_fallback(s);
     s->full &= ~(unsigned)FULL_JOURNAL;
     s->stats.groups++;
     s->stats.journal_bytes += size;

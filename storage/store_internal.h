@@ -143,6 +143,8 @@ struct store {
 /* store.c */
 /* The journal or a sync failed: nothing is acknowledged any more. */
 void store_fail(struct store *s, enum error error);
+/* The file system refuses direct I/O: said once, not tried again. */
+void store_note_fallback(struct store *s);
 /* Around everything that is called from outside: when the outermost one is left, who waits is told,
  * and store_close goes on. Nothing may touch the store after store_leave. */
 void store_enter(struct store *s);
