@@ -6,6 +6,7 @@ A program is one of
   integration  tests/integration/test_*.py, real clients against a real broker
   check        tests/checks/*.py and *.sh, tests/check_*.sh; exit code 0 is one test passed
   fuzz         FUZZ_BUILD/tests/fuzz_*, a fixed number of runs
+  interop      tests/interop/test_*.py, instead of all the others with --interop
 
 NAME is a part of a program's name (storage/test_log, fuzz/request) or of a test in one
 (join_completes): then only that test runs. The last line is "N passed, M failed".
@@ -73,9 +74,9 @@ def unit_programs(quick):
         yield Program(f"{folder}/{source.stem}", command, source, r"^TEST\((\w+)\)")
 
 
-def integration_programs():
-    for source in sorted(TESTS.glob("integration/test_*.py")):
-        yield Program(f"integration/{source.stem}", [PYTHON, TESTS / "harness" / "runner.py", source],
+def python_programs(folder):
+    for source in sorted(TESTS.glob(f"{folder}/test_*.py")):
+        yield Program(f"{folder}/{source.stem}", [PYTHON, TESTS / "harness" / "runner.py", source],
                       source, r"^def (test_\w+)\(")
 
 
@@ -97,8 +98,11 @@ def fuzz_programs(quick):
         yield Program(f"fuzz/{name}", command + ([corpus] if corpus.is_dir() else []))
 
 
-def programs(quick):
-    found = [*check_programs(), *unit_programs(quick), *fuzz_programs(quick), *integration_programs()]
+def programs(arguments):
+    if arguments.interop:
+        return list(python_programs("interop"))
+    quick = arguments.quick
+    found = [*check_programs(), *unit_programs(quick), *fuzz_programs(quick), *python_programs("integration")]
     return sorted(found, key=lambda p: not p.name.startswith(FIRST))
 
 
@@ -143,7 +147,7 @@ def report(result):
           f"{result.seconds:6.1f} s {result.note}", flush=True)
     if result.failed:
         print(result.output.rstrip())
-        print(f"  again: {shlex.join(['./test', program.name])}")
+        print(f"  again: {shlex.join(['./interop' if program.name.startswith('interop/') else './test', program.name])}")
         print(f"  by hand: {shlex.join(program.command)}", flush=True)
 
 
@@ -165,10 +169,11 @@ def run_all(chosen, quick):
 def main():
     parser = argparse.ArgumentParser(description="runs the tests that ./test has built")
     parser.add_argument("--quick", action="store_true", help="fewer repetitions; under two minutes")
+    parser.add_argument("--interop", action="store_true", help="the clients that ./interop installs")
     parser.add_argument("--list", action="store_true", help="print what would run")
     parser.add_argument("names", nargs="*", help="parts of the names of programs or tests")
     arguments = parser.parse_args()
-    chosen = [p for p in programs(arguments.quick) if p.narrowed(arguments.names)]
+    chosen = [p for p in programs(arguments) if p.narrowed(arguments.names)]
     if arguments.list:
         for program in chosen:
             print(program.name, *program.tests)

@@ -4,7 +4,7 @@ Create a topic; a group of three members; 20,000 records with each codec the cli
 member leaves in the middle; commit; restart the broker; a new member joins, more records come, and
 the group must go on exactly where it was. Contents and order are compared record for record.
 
-A client is a program in clients/ that speaks lines:
+A client is a program that speaks lines (integration/clients, integration/node, interop):
 
     PROGRAM codecs                                          {"codecs": ["none", ...]}
     PROGRAM create ADDRESS TOPIC PARTITIONS                 {"created": true}
@@ -27,7 +27,7 @@ import threading
 
 from broker import Broker, quick, wait_until
 
-CLIENTS = pathlib.Path(__file__).resolve().parent / "clients"
+INTEGRATION = pathlib.Path(__file__).resolve().parents[1] / "integration"
 PARTITIONS = 4
 RECORDS = 2_000 if quick() else 20_000
 AFTER_RESTART = RECORDS // 10
@@ -236,10 +236,10 @@ def go_on(program, broker, topic, group, codecs, first):
     newcomer.leave()
 
 
-def python_client(name):
-    return ["/usr/bin/python3", str(CLIENTS / name)]
+def python_client(name, python="/usr/bin/python3"):
+    return [str(python), str(INTEGRATION / "clients" / name)]
 
 
 def node_client(name):
-    node = CLIENTS.parent / "node"
+    node = INTEGRATION / "node"
     return [str(node / "node_modules" / ".bin" / "node"), str(node / name)]

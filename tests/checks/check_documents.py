@@ -1,0 +1,38 @@
+#!/usr/bin/python3
+"""The documents name things that exist: links lead to files, the README keeps its two commands, and
+CONTRIBUTING fits a screen."""
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+FIRST_SCREEN = 40
+CONTRIBUTING_LINES = 80
+
+
+def broken_links():
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
+        for target in LINK.findall(path.read_text(encoding="utf-8")):
+            if "://" not in target and not (path.parent / target).exists():
+                yield f"{path.relative_to(ROOT)}: no file {target}"
+
+
+def screens():
+    screen = "\n".join((ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:FIRST_SCREEN])
+    for command in ("./start", "./test"):
+        if command not in screen:
+            yield f"README.md: its first screen does not show {command}"
+    lines = len((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines())
+    if lines > CONTRIBUTING_LINES:
+        yield f"CONTRIBUTING.md: {lines} lines, at most {CONTRIBUTING_LINES}"
+
+
+def main():
+    faults = [*broken_links(), *screens()]
+    print("\n".join(faults))
+    return bool(faults)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
