@@ -152,7 +152,6 @@ def report(result):
 
 
 def run_all(chosen, quick):
-    alone = threading.Lock()
     together = [p for p in chosen if p.name not in ALONE]
     results = []
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
