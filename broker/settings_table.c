@@ -153,7 +153,7 @@ const struct setting broker_setting_table[] = {
          "take a replication factor above 1 as 1 instead of refusing it"),
     SIZE("tidemill.journal.file.bytes", journal_file_bytes, "67108864", 65536, 1LL << 32,
          "size of one recycled journal file"),
-    SIZE("tidemill.checkpoint.bytes", checkpoint_bytes, "134217728", 65536, 1LL << 40,
+    SIZE("tidemill.checkpoint.bytes", checkpoint_bytes, "67108864", 65536, 1LL << 40,
          "journal bytes after which a checkpoint starts"),
     TIME("tidemill.checkpoint.interval.ms", checkpoint_interval_ms, "60000", 100, LARGEST,
          "longest time between checkpoints while something changes"),
