@@ -40,9 +40,10 @@ struct test_broker {
     struct arena arena;
     struct buffer log;
     struct list clients;
+    struct random *order;
     char directory[256];
     const char *flags[FLAGS_MAX + 1];
-    int closed;
+    int closed, held_shard;
     bool journal_held;
 };
 
@@ -159,26 +160,30 @@ static void make_world(struct test_broker *b)
     b->env = (struct env){&b->clock.clock, &b->random.random, &b->trace, &b->io, kv_leveldb()};
 }
 
-struct test_broker *test_broker_start(int shards, ...)
+static struct test_broker *start(const struct test_machine *machine, const char *directory,
+                                 int shards, va_list flags)
 {
-    static int directories;
     struct test_broker *b = xcalloc(1, sizeof *b);
     int count = 0;
-    va_list flags;
     arena_init(&b->arena, BUFFER_MAX);
     buffer_init(&b->log, BUFFER_MAX);
     list_init(&b->clients);
+    b->held_shard = -1;
     make_world(b);
-    snprintf(b->directory, sizeof b->directory, "%s/data-%d", test_directory(), directories++);
+    if (machine) {
+        b->env.io = machine->io;
+        b->env.kv = machine->kv;
+        b->order = machine->order;
+        random_seeded_init(&b->random, machine->seed);
+    }
+    snprintf(b->directory, sizeof b->directory, "%s", directory);
     b->flags[count++] = arena_printf(&b->arena, "log.dirs=%s", b->directory);
     b->flags[count++] = "tidemill.journal.file.bytes=1MiB";
     b->flags[count++] = "tidemill.checkpoint.bytes=4MiB";
     b->flags[count++] = "group.initial.rebalance.delay.ms=0";
     b->flags[count++] = "tidemill.min.free.bytes=0";
-    va_start(flags, shards);
     for (const char *flag; (flag = va_arg(flags, const char *)) && count < FLAGS_MAX;)
         b->flags[count++] = flag;
-    va_end(flags);
     load_settings(b);
     b->broker = (struct broker){.env = &b->env,
                                 .settings = &b->settings,
@@ -189,6 +194,27 @@ struct test_broker *test_broker_start(int shards, ...)
     b->broker.advertised =
         (struct endpoint){(char *)(uintptr_t) "PLAINTEXT", (char *)(uintptr_t) "broker.test", 9092};
     open_shards(b);
+    return b;
+}
+
+struct test_broker *test_broker_start(int shards, ...)
+{
+    static int directories;
+    char directory[256];
+    va_list flags;
+    snprintf(directory, sizeof directory, "%s/data-%d", test_directory(), directories++);
+    va_start(flags, shards);
+    struct test_broker *b = start(NULL, directory, shards, flags);
+    va_end(flags);
+    return b;
+}
+
+struct test_broker *test_broker_start_on(const struct test_machine *machine, int shards, ...)
+{
+    va_list flags;
+    va_start(flags, shards);
+    struct test_broker *b = start(machine, machine->directory, shards, flags);
+    va_end(flags);
     return b;
 }
 
@@ -280,28 +306,51 @@ static bool feed(struct test_client *c)
     return c->input.size != before;
 }
 
+/* Whether something has its turn in this round. */
+static bool is_drawn(struct test_broker *b)
+{
+    return b->order == NULL || random_below(b->order, 4) != 0;
+}
+
+static bool has_jobs(const struct test_broker *b, int shard)
+{
+    return !list_is_empty(&b->backgrounds[shard].jobs) ||
+           (!b->journal_held && !list_is_empty(&b->journals[shard].jobs));
+}
+
+static bool turn_shard(struct test_broker *b, int i)
+{
+    struct shard *shard = b->shards[i];
+    shard_read_clock(shard);
+    bool moved = has_jobs(b, i) || !list_is_empty(&shard->mailbox.mail);
+    if (!b->journal_held && is_drawn(b))
+        run_job(&b->journals[i]);
+    if (is_drawn(b))
+        run_job(&b->backgrounds[i]);
+    if (!is_drawn(b))
+        return true;
+    moved |= !list_is_empty(&shard->mailbox.mail);
+    moved |= shard_turn(shard) <= shard->now_ms;
+    return moved || has_jobs(b, i);
+}
+
 /* One round: input, a job of each worker, a turn of each shard. True when something moved. */
 static bool round_of_turns(struct test_broker *b)
 {
     bool moved = false;
-    LIST_FOR_EACH_SAFE(node, &b->clients)
-    {
+    LIST_FOR_EACH_SAFE (node, &b->clients) {
         struct test_client *c = CONTAINER_OF(node, struct test_client, node);
         shard_read_clock(c->shard);
         moved |= feed(c);
     }
-    for (int i = 0; i < b->broker.shard_count; i++) {
-        struct shard *shard = b->shards[i];
-        shard_read_clock(shard);
-        moved |= !b->journal_held && run_job(&b->journals[i]);
-        moved |= run_job(&b->backgrounds[i]);
-        moved |= !list_is_empty(&shard->mailbox.mail);
-        int64_t next = shard_turn(shard);
-        moved |= next <= shard->now_ms;
-        moved |= !b->journal_held && !list_is_empty(&b->journals[i].jobs);
-        moved |= !list_is_empty(&b->backgrounds[i].jobs);
-    }
+    for (int i = 0; i < b->broker.shard_count; i++)
+        moved |= i != b->held_shard && turn_shard(b, i);
     return moved;
+}
+
+void test_round(struct test_broker *b)
+{
+    (void)round_of_turns(b);
 }
 
 void test_settle(struct test_broker *b)
@@ -322,6 +371,11 @@ void test_hold_journal(struct test_broker *b, bool hold)
 void test_leap(struct test_broker *b, int64_t ms)
 {
     b->clock.wall_ms += ms;
+}
+
+void test_hold_shard(struct test_broker *b, int shard)
+{
+    b->held_shard = shard;
 }
 
 void test_advance(struct test_broker *b, int64_t ms)

@@ -21,6 +21,16 @@ struct test_broker;
 
 /* `flags` are "key=value" as on the command line, ended by NULL. */
 struct test_broker *test_broker_start(int shards, ...);
+
+/* Another machine than the one the test runs on. */
+struct test_machine {
+    struct io *io;
+    struct kv_driver *kv;
+    const char *directory;
+    uint64_t seed; /* of its own randomness: no two runs over one directory may have the same */
+    struct random *order; /* which jobs run and which shards turn; NULL: all, in order */
+};
+struct test_broker *test_broker_start_on(const struct test_machine *machine, int shards, ...);
 /* Stops in order and starts again on the same directory; clients are gone. */
 void test_broker_restart(struct test_broker *b);
 /* The same with another number of shards. */
@@ -35,8 +45,12 @@ const char *test_log(struct test_broker *b);
 
 /* Runs turns until nothing moves any more. */
 void test_settle(struct test_broker *b);
+/* One round of turns and jobs. */
+void test_round(struct test_broker *b);
 /* While held, nothing becomes durable. */
 void test_hold_journal(struct test_broker *b, bool hold);
+/* While held, a shard has no turn: its mail waits. -1: none is held. */
+void test_hold_shard(struct test_broker *b, int shard);
 /* Moves both clocks, then settles. */
 void test_advance(struct test_broker *b, int64_t ms);
 /* The wall clock alone jumps. */
