@@ -88,14 +88,16 @@ def check_programs():
 
 
 def fuzz_programs(quick):
+    seeds = FUZZ_BUILD / "seeds"
+    if FUZZ_BUILD.is_dir():
+        subprocess.run([PYTHON, TESTS / "fuzz" / "seeds.py", seeds], check=True)
     for source in sorted(TESTS.glob("fuzz/fuzz_*.c")):
         name = source.stem.removeprefix("fuzz_")
-        corpus = FUZZ_BUILD / "corpus" / name
         command = [FUZZ_BUILD / "tests" / source.stem, "-seed=1", "-print_final_stats=0", "-verbosity=0",
                    "-max_len=4096", "-timeout=20", "-rss_limit_mb=1024",
                    f"-runs={QUICK_FUZZ_RUNS if quick else FULL_FUZZ_RUNS}",
-                   f"-artifact_prefix={FUZZ_BUILD}/crash-{name}-"]
-        yield Program(f"fuzz/{name}", command + ([corpus] if corpus.is_dir() else []))
+                   f"-artifact_prefix={FUZZ_BUILD}/crash-{name}-", f"-seed_inputs=@{seeds / name}.list"]
+        yield Program(f"fuzz/{name}", command)
 
 
 def programs(arguments):
