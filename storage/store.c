@@ -246,7 +246,8 @@ bool store_accepts(const struct store *s)
     if (s->groups[s->filling].size >= s->options.group_bytes && s->in_flight)
         return false;
     /* The segments are far behind: wait for them, unless they wait for room themselves. */
-    return s->full != 0 || s->unflushed_bytes < 8 * (int64_t)s->options.unflushed_bytes;
+    return s->full != 0 ||
+           s->unflushed_bytes < UNFLUSHED_FACTOR * (int64_t)s->options.unflushed_bytes;
 }
 
 bool store_is_full(const struct store *s)

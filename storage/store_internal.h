@@ -17,6 +17,7 @@ enum {
     RETRY_MS = 100, /* while the disk is full */
     TICK_MS = 1000,
     IDLE_FILES_MS = 30000,
+    UNFLUSHED_FACTOR = 3, /* so many times the bytes that start a flush stop the readers */
 };
 
 /* A log of this shard. */
