@@ -57,6 +57,21 @@ static enum error remove_file(struct io *io, const char *directory, const struct
     return error == ERR_NOT_FOUND ? ERR_OK : error;
 }
 
+/* A file that the next flush would make again anyway. Some file systems are slow to make a file
+ * soon after others were removed, and there may be thousands. */
+static enum error empty_file(struct io *io, const char *directory, const struct found_file *file)
+{
+    char *path = segment_path(directory, file->base_offset, file->part);
+    struct io_file *open;
+    enum error error = io->ops->open(io, path, IO_READ | IO_WRITE, &open);
+    free(path);
+    if (error != ERR_OK)
+        return error == ERR_NOT_FOUND ? ERR_OK : error;
+    error = io->ops->truncate(io, open, 0);
+    io->ops->close(io, open);
+    return error;
+}
+
 static enum error cut_active(struct io *io, const char *directory, const struct log_state *state,
                              struct message *message)
 {
@@ -139,13 +154,13 @@ static enum error check_start(const char *directory, const struct log_state *sta
     return ERR_CORRUPT;
 }
 
-/* Later segments go, and so do indexes whose segment is gone (.log comes first in the order). */
+/* Later segments go, and so do indexes whose segment is gone (.log comes first in the order). Files
+ * of an active segment that is empty are emptied. */
 static enum error remove_beyond(struct io *io, const char *directory, const struct log_state *state,
                                 const struct found_files *found)
 {
     int64_t end = state->active_base + (state->active_size > 0 ? 1 : 0);
     int64_t last_log = -1;
-    bool removed = false;
     enum error error = ERR_OK;
     for (size_t i = 0; i < found->count && error == ERR_OK; i++) {
         const struct found_file *file = &found->at[i];
@@ -153,10 +168,10 @@ static enum error remove_beyond(struct io *io, const char *directory, const stru
             last_log = file->base_offset;
         if (file->base_offset < end && file->base_offset == last_log)
             continue;
-        error = remove_file(io, directory, file);
-        removed = true;
+        bool again = file->base_offset == state->active_base && state->active_size == 0;
+        error = again ? empty_file(io, directory, file) : remove_file(io, directory, file);
     }
-    return error == ERR_OK && removed ? io->ops->sync_directory(io, directory) : error;
+    return error;
 }
 
 enum error log_cut_files(struct env *env, const char *directory, const struct log_state *state,

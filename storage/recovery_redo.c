@@ -317,7 +317,7 @@ enum error redo_run(struct redo *redo, bool accept_damage)
     if (error == ERR_OK)
         error = redo_flush_logs(redo);
     /* Everything: a process that was killed may have left directories that nobody synced. */
-    if (error == ERR_OK && redo->report->logs > 0)
+    if (error == ERR_OK && (redo->report->logs > 0 || redo->report->damaged > 0))
         error = redo->env->io->ops->sync_all(redo->env->io, redo->data_directory);
     if (error == ERR_OK)
         error = redo_finish_logs(redo);

@@ -106,6 +106,18 @@ TEST(cutting_removes_torn_bytes_behind_the_state)
     EXPECT_INT(part_size(&w, 0, SEGMENT_LOG), state.active_size);
 }
 
+TEST(cutting_back_to_nothing_empties_the_first_files_and_removes_the_others)
+{
+    struct log_world w;
+    fill(&w, 25);
+    EXPECT_INT(cut(&w, (struct log_state){0}), ERR_OK);
+    EXPECT_INT(part_size(&w, 0, SEGMENT_LOG), 0);
+    EXPECT_INT(part_size(&w, 0, SEGMENT_INDEX), 0);
+    EXPECT_INT(part_size(&w, 0, SEGMENT_TIME_INDEX), 0);
+    EXPECT_INT(part_size(&w, 20, SEGMENT_LOG), -1);
+    EXPECT_INT(part_size(&w, 20, SEGMENT_INDEX), -1);
+}
+
 TEST(missing_bytes_below_the_state_are_damage)
 {
     struct log_world w;
