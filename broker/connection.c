@@ -11,9 +11,9 @@ enum {
     READS_PER_EVENT = 8,    /* so that one busy client does not starve the others */
     LARGE_FRAME = 64 << 10, /* is read into its own memory */
     HEAD_READ = 4096,
-    FIRST_FRAME_BYTES = 1 << 20,  /* a larger frame gets its memory as its bytes arrive */
-    PARTS = 64,                   /* iovecs in one write */
-    STALE_FRAME_MS = 10000,       /* an unfinished frame may hold memory so long when it is short */
+    FIRST_FRAME_BYTES = 1 << 20, /* a larger frame gets its memory as its bytes arrive */
+    PARTS = 64,                  /* iovecs in one write */
+    STALE_MS = 10000, /* an unfinished frame or answer may hold memory so long when it is short */
     UNREAD_REPLY_BYTES = 64 << 20 /* unsent replies that pause reading */
 };
 
@@ -38,7 +38,7 @@ struct connection {
     size_t frame_size, frame_filled;
     struct buffer leftover; /* input behind the point where reading paused */
     bool large_frames;      /* the last one was */
-    bool paused, blocked, ended;
+    bool paused, blocked;
     bool doomed; /* ends when what is before in the queue was sent */
     int64_t last_active_ms, frame_started_ms;
 };
@@ -98,8 +98,10 @@ static void remove_slot(struct connection *c, struct request *request)
 {
     list_remove(&request->slot);
     c->slot_count--;
-    if (request->done)
+    if (request->done) {
         c->unsent_bytes -= request->reply_bytes;
+        c->shard->unsent_bytes -= request->reply_bytes;
+    }
     c->shard->in_flight_bytes -= request->frame_bytes;
     request_free(request);
 }
@@ -114,8 +116,7 @@ void connection_close(struct connection *c)
     list_remove(&c->node);
     list_remove(&c->turn_node);
     c->shard->connection_count--;
-    LIST_FOR_EACH_SAFE(node, &c->slots)
-    {
+    LIST_FOR_EACH_SAFE (node, &c->slots) {
         struct request *request = CONTAINER_OF(node, struct request, slot);
         if (request->done)
             remove_slot(c, request);
@@ -141,21 +142,31 @@ static void needs_turn(struct connection *c)
 void connection_finished(struct connection *c, struct request *request)
 {
     c->unsent_bytes += request->reply_bytes;
+    c->shard->unsent_bytes += request->reply_bytes;
     if (c->transport == NULL) {
         remove_slot(c, request);
         free_if_unused(c);
         return;
     }
     if (request->closes)
-        c->doomed = true;
+        connection_stop_reading(c);
     needs_turn(c);
 }
 
 /* --- input --- */
 
+/* While answers that clients do not read hold much memory, everybody has one at a time. */
+static bool has_unsent_share(const struct connection *c)
+{
+    const struct shard *shard = c->shard;
+    return shard->unsent_bytes < (size_t)shard->broker->settings->max_in_flight_bytes;
+}
+
 static bool may_read_more(struct connection *c)
 {
     const struct settings *s = c->shard->broker->settings;
+    if (c->unsent_bytes > 0 && !has_unsent_share(c))
+        return false;
     if (c->slot_count >= (size_t)s->max_in_flight_requests ||
         c->unsent_bytes > UNREAD_REPLY_BYTES || (c->blocked && c->slot_count > 0))
         return false;
@@ -372,8 +383,7 @@ static int gather(struct connection *c, struct iovec *parts, struct slice_piece 
     int count = 0;
     struct send_cursor cursor = c->cursor;
     file->file = NULL;
-    LIST_FOR_EACH(node, &c->slots)
-    {
+    LIST_FOR_EACH (node, &c->slots) {
         struct request *request = CONTAINER_OF(node, struct request, slot);
         if (!request->done || request->closes)
             break;
@@ -492,12 +502,12 @@ void connection_check_idle(struct connection *c)
 {
     const struct settings *s = c->shard->broker->settings;
     int64_t idle_ms = c->shard->now_ms - c->last_active_ms;
-    bool idle = s->connections_max_idle_ms >= 0 && c->slot_count == 0 &&
-                idle_ms > s->connections_max_idle_ms;
-    bool unread = c->blocked && idle_ms > MAX(s->connections_max_idle_ms, (int64_t)STALE_FRAME_MS);
+    bool over = s->connections_max_idle_ms >= 0 && idle_ms > s->connections_max_idle_ms;
+    bool idle = over && c->slot_count == 0;
+    bool unread = c->blocked &&
+                  ((over && idle_ms > STALE_MS) || (idle_ms > STALE_MS && !has_unsent_share(c)));
     bool short_of_memory = c->shard->in_flight_bytes >= (size_t)s->max_in_flight_bytes;
-    bool stale =
-        short_of_memory && c->frame && c->shard->now_ms - c->frame_started_ms > STALE_FRAME_MS;
+    bool stale = short_of_memory && c->frame && c->shard->now_ms - c->frame_started_ms > STALE_MS;
     if (idle || unread || stale)
         connection_close(c);
 }

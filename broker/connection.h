@@ -49,8 +49,8 @@ void connection_finished(struct connection *c, struct request *request);
 void connection_stop_reading(struct connection *c);
 /* At the end of the turn: sends what is ready, looks again at input that had to wait. */
 void connection_turn(struct connection *c);
-/* Now and then: closes it if it was idle for too long, or if its unfinished frame holds memory that
- * others wait for. */
+/* Now and then: closes it if it was idle for too long, or if its unfinished frame or the answers it
+ * does not read hold memory that others wait for. */
 void connection_check_idle(struct connection *c);
 
 /* The connection of a node in shard->connections, and in the ready and paused lists. */
