@@ -1,0 +1,63 @@
+"""The clients that Debian and npm do not have, through the same scenario; ./interop builds them."""
+import os
+import pathlib
+import subprocess
+
+from broker import ROOT, Broker
+from scenario import run_scenario
+
+BUILT = pathlib.Path(os.environ.get("TIDEMILL_INTEROP", ROOT / "build" / "interop"))
+HERE = pathlib.Path(__file__).resolve().parent
+JAVA = ["java", "-Xmx512m", "-cp", f"{BUILT}/jars/*:{BUILT}/java"]
+QUIET = ["-Dorg.slf4j.simpleLogger.defaultLogLevel=error"]
+
+
+def test_kafkas_java_client_with_two_shards():
+    run_scenario([*JAVA, *QUIET, "Matrix"], shards=2)
+
+
+def test_franz_go_with_four_shards():
+    run_scenario([str(BUILT / "franz")], shards=4)
+
+
+def test_sarama_with_one_shard():
+    run_scenario([str(BUILT / "sarama")], shards=1)
+
+
+def test_aiokafka_with_two_shards():
+    run_scenario([str(BUILT / "venv" / "bin" / "python"), str(HERE / "aio.py")], shards=2)
+
+
+def tool(name, address, *arguments, given=None):
+    """One of Kafka's console tools; its output."""
+    done = subprocess.run([*JAVA, *QUIET, name, "--bootstrap-server", address, *arguments], input=given, timeout=120,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", check=False)
+    assert done.returncode == 0, f"{name} {arguments}: {done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_kafkas_console_tools():
+    topics, configs = "org.apache.kafka.tools.TopicCommand", "kafka.admin.ConfigCommand"
+    groups = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
+    with Broker(shards=2) as broker:
+        at = broker.address
+        assert "Created topic orders." in tool(topics, at, "--create", "--topic", "orders", "--partitions", "3")
+        assert tool(topics, at, "--list").split() == ["orders"]
+        tool(configs, at, "--alter", "--entity-type", "topics", "--entity-name", "orders", "--add-config",
+             "retention.ms=3600000,processor.keep.type=filter,processor.keep.where=[size(value) > 3],"
+             "processor.keep.output=orders.long")
+        described = tool(topics, at, "--describe", "--topic", "orders")
+        assert "PartitionCount: 3" in described and "retention.ms=3600000" in described, described
+        shown = tool(configs, at, "--describe", "--entity-type", "topics", "--entity-name", "orders")
+        assert "processor.keep.where=size(value) > 3" in shown, shown
+        tool("org.apache.kafka.tools.ConsoleProducer", at, "--topic", "orders", given="one\nthree\nfour\n")
+        read = tool("org.apache.kafka.tools.consumer.ConsoleConsumer", at, "--topic", "orders", "--group", "readers",
+                    "--from-beginning", "--max-messages", "3")
+        assert sorted(read.split()) == ["four", "one", "three"], read
+        kept = tool("org.apache.kafka.tools.consumer.ConsoleConsumer", at, "--topic", "orders.long",
+                    "--from-beginning", "--max-messages", "2")
+        assert sorted(kept.split()) == ["four", "three"], kept
+        listed = tool(groups, at, "--describe", "--group", "readers")
+        assert "orders" in listed and "readers" in listed, listed
+        tool(topics, at, "--delete", "--topic", "orders")
+        assert "orders\n" not in tool(topics, at, "--list")
