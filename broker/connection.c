@@ -141,6 +141,7 @@ static void needs_turn(struct connection *c)
 
 void connection_finished(struct connection *c, struct request *request)
 {
+    request->done = true;
     c->unsent_bytes += request->reply_bytes;
     c->shard->unsent_bytes += request->reply_bytes;
     if (c->transport == NULL) {
@@ -472,7 +473,7 @@ static bool send_replies(struct connection *c)
         update_wants(c);
     }
     struct request *first = first_slot(c);
-    if (first && first->closes) {
+    if (first && first->done && first->closes) {
         connection_close(c);
         return false;
     }

@@ -48,10 +48,11 @@ static void deliver_home(struct mail *mail, struct shard *home)
     connection_finished(request->connection, request);
 }
 
+/* Only when the request is at home again the connection may see that it is done: until then it is on
+ * its way. */
 static void finish(struct request *request)
 {
     ASSERT(!request->done);
-    request->done = true;
     if (request->at == request->home) {
         connection_finished(request->connection, request);
         return;
