@@ -8,7 +8,9 @@
 
 #include <stdlib.h>
 
-enum { MARKS_KEPT = 256 };
+/* How much a group keeps when it is empty: a busy turn overshoots group_bytes, and fresh pages must
+ * be cleared first. */
+enum { MARKS_KEPT = 4096, KEPT_GROUPS = 6 };
 
 void groups_init(struct store *s)
 {
@@ -97,7 +99,7 @@ static void reset(struct store_group *g)
         g->marks = NULL;
         g->mark_capacity = 0;
     }
-    if (g->capacity > 2 * journal_padded(g->store->options.group_bytes) &&
+    if (g->capacity > KEPT_GROUPS * journal_padded(g->store->options.group_bytes) &&
         g->capacity > GROUP_START_BYTES) {
         give_data(g);
         g->capacity = 0;
