@@ -47,6 +47,7 @@ struct program {
     int listener_count;
     struct kv *kv;
     int closed_descriptor; /* counts shards that are closed */
+    struct event *signal_events[4];
     int signals;
     char dev_directory[64];
 };
@@ -340,22 +341,27 @@ static int cannot_run(const char *message)
     return EXIT_CANNOT_RUN;
 }
 
-static void serve(struct program *p)
+/* Before it is said that the broker is ready: who reads that may stop it at once. */
+static void watch_signals(struct program *p)
 {
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
-    struct event *events[COUNT_OF(numbers)];
+    _Static_assert(COUNT_OF(numbers) == COUNT_OF(p->signal_events), "an event for each");
     for (size_t i = 0; i < COUNT_OF(numbers); i++) {
-        events[i] = evsignal_new(p->base, numbers[i], on_signal, p);
-        event_add(events[i], NULL);
+        p->signal_events[i] = evsignal_new(p->base, numbers[i], on_signal, p);
+        event_add(p->signal_events[i], NULL);
     }
+}
+
+static void serve(struct program *p)
+{
     for (int i = 0; i < p->listener_count; i++)
         listener_start(p->listeners[i]);
     event_base_dispatch(p->base);
     for (int i = 0; i < p->listener_count; i++)
         listener_close(p->listeners[i]);
     stop_shards(p);
-    for (size_t i = 0; i < COUNT_OF(numbers); i++)
-        event_free(events[i]);
+    for (size_t i = 0; i < COUNT_OF(p->signal_events); i++)
+        event_free(p->signal_events[i]);
 }
 
 static void dismantle(struct program *p)
@@ -407,6 +413,7 @@ static int run(struct program *p)
         return cannot_run(message.text);
     for (int i = 0; i < p->broker.shard_count; i++)
         loop_start(p->loops[i]);
+    watch_signals(p);
     announce(p, &report, started_ns);
     serve(p);
     dismantle(p);
