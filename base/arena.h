@@ -20,7 +20,8 @@ void arena_init(struct arena *a, size_t max);
 void arena_free(struct arena *a);  /* gives everything back */
 void arena_reset(struct arena *a); /* forgets everything, keeps one block for the next use */
 
-/* Moves everything of `from` to `a`: it lives as long as `a` does now. `from` is empty afterwards. */
+/* Moves everything of `from` to `a`: it lives as long as `a` does now. `from` is empty afterwards.
+ */
 void arena_take(struct arena *a, struct arena *from);
 
 /* `size` zeroed bytes aligned for any type, or NULL over the maximum. Zero bytes give a pointer. */

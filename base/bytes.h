@@ -19,7 +19,8 @@ struct bytes {
 /* The view of a string literal, without its final zero. */
 #define BYTES_LITERAL(text) ((struct bytes){(const uint8_t *)("" text), sizeof(text) - 1})
 /* For printf: "%.*s", BYTES_PRINTF(view). */
-#define BYTES_PRINTF(view) (int)(view).size, (const char *)((view).data ? (view).data : (const uint8_t *)"")
+#define BYTES_PRINTF(view) \
+    (int)(view).size, (const char *)((view).data ? (view).data : (const uint8_t *)"")
 
 static inline struct bytes bytes_of(const void *data, size_t size)
 {
@@ -53,7 +54,8 @@ int bytes_compare(struct bytes a, struct bytes b);
 
 static inline bool bytes_starts_with(struct bytes b, struct bytes prefix)
 {
-    return b.size >= prefix.size && (prefix.size == 0 || memcmp(b.data, prefix.data, prefix.size) == 0);
+    return b.size >= prefix.size &&
+           (prefix.size == 0 || memcmp(b.data, prefix.data, prefix.size) == 0);
 }
 
 /* The part from `start` on; `start` may not exceed the size. */

@@ -16,7 +16,7 @@
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 
 /* Checks one of our own invariants, in release builds too. Never used on input. */
-#define ASSERT(condition)                                                                          \
+#define ASSERT(condition) \
     ((condition) ? (void)0 : assert_failed(#condition, __FILE__, __LINE__, __func__))
 __attribute__((noreturn)) void assert_failed(const char *condition, const char *file, int line,
                                              const char *function);

@@ -5,21 +5,21 @@
 
 #include "base/buffer.h"
 
-#define ERRORS(X)                                                                                  \
-    X(OK, "success")                                                                               \
-    X(CORRUPT, "checksum or format is wrong")                                                      \
-    X(INVALID, "value not allowed")                                                                \
-    X(OUT_OF_RANGE, "outside the range that exists")                                               \
-    X(NOT_FOUND, "does not exist")                                                                 \
-    X(EXISTS, "exists already")                                                                    \
-    X(TOO_LARGE, "larger than its limit")                                                          \
-    X(UNSUPPORTED, "not supported here")                                                           \
-    X(BUSY, "in use or not ready yet")                                                             \
-    X(NO_SPACE, "the disk is full")                                                                \
-    X(IO, "the disk refused")                                                                      \
-    X(NO_MEMORY, "a memory limit is reached")                                                      \
-    X(NETWORK, "the connection failed")                                                            \
-    X(TIMED_OUT, "took too long")                                                                  \
+#define ERRORS(X)                                    \
+    X(OK, "success")                                 \
+    X(CORRUPT, "checksum or format is wrong")        \
+    X(INVALID, "value not allowed")                  \
+    X(OUT_OF_RANGE, "outside the range that exists") \
+    X(NOT_FOUND, "does not exist")                   \
+    X(EXISTS, "exists already")                      \
+    X(TOO_LARGE, "larger than its limit")            \
+    X(UNSUPPORTED, "not supported here")             \
+    X(BUSY, "in use or not ready yet")               \
+    X(NO_SPACE, "the disk is full")                  \
+    X(IO, "the disk refused")                        \
+    X(NO_MEMORY, "a memory limit is reached")        \
+    X(NETWORK, "the connection failed")              \
+    X(TIMED_OUT, "took too long")                    \
     X(CLOSED, "closed or stopping")
 
 enum error {

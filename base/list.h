@@ -71,11 +71,11 @@ static inline void list_take_all(struct list *to, struct list *from)
         list_append(to, node);
 }
 
-#define LIST_FOR_EACH(node, list)                                                                  \
+#define LIST_FOR_EACH(node, list) \
     for (struct list_node *node = (list)->head.next; node != &(list)->head; node = node->next)
 /* The body may remove `node`. */
-#define LIST_FOR_EACH_SAFE(node, list)                                                             \
-    for (struct list_node *node = (list)->head.next, *node##_next = node->next;                    \
+#define LIST_FOR_EACH_SAFE(node, list)                                          \
+    for (struct list_node *node = (list)->head.next, *node##_next = node->next; \
          node != &(list)->head; node = node##_next, node##_next = node->next)
 
 #endif

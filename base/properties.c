@@ -133,7 +133,8 @@ static struct bytes unescape(struct bytes b, struct arena *arena)
 
 static bool fault(struct message *message, int line, const char *why, struct bytes text)
 {
-    message_set(message, "line %d: %s: %.*s", line, why, (int)MIN(text.size, (size_t)80), text.data);
+    message_set(message, "line %d: %s: %.*s", line, why, (int)MIN(text.size, (size_t)80),
+                text.data);
     return false;
 }
 

@@ -3,8 +3,8 @@
 #include "base/suggest.h"
 #include "base/units.h"
 
-#include <stdio.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 const struct setting *setting_find(const struct setting *table, struct bytes key)
@@ -73,8 +73,8 @@ static bool parse_number(const struct setting *row, struct bytes text, int64_t *
 static enum error refuse(const struct setting *row, struct bytes text, struct message *message,
                          const char *allowed)
 {
-    message_set(message, "Invalid value %.*s for configuration %s: %s", BYTES_PRINTF(text), row->key,
-                allowed);
+    message_set(message, "Invalid value %.*s for configuration %s: %s", BYTES_PRINTF(text),
+                row->key, allowed);
     return ERR_INVALID;
 }
 

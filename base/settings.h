@@ -1,8 +1,8 @@
 /* Settings are a table, and the table is the documentation.
  *
- * A setting is one row: key, type, where its value lies in a structure, default, range, one sentence.
- * Parsing, range checks, reports and the reference page all walk the rows. Values are given as text;
- * numbers may carry units where the type says so (plain numbers always work). */
+ * A setting is one row: key, type, where its value lies in a structure, default, range, one
+ * sentence. Parsing, range checks, reports and the reference page all walk the rows. Values are
+ * given as text; numbers may carry units where the type says so (plain numbers always work). */
 #ifndef BASE_SETTINGS_H
 #define BASE_SETTINGS_H
 
@@ -25,12 +25,12 @@ struct setting {
     enum setting_type type;
     size_t field; /* offsetof in the structure */
     int64_t minimum, maximum;
-    const char *initial;         /* the default, as text */
-    const char *const *choices;  /* NULL-terminated */
-    bool dynamic;                /* may change while running */
+    const char *initial;        /* the default, as text */
+    const char *const *choices; /* NULL-terminated */
+    bool dynamic;               /* may change while running */
     bool secret;
     const char *sentence;
-    const char *broker_key; /* topic settings: the broker key that gives the default */
+    const char *broker_key;    /* topic settings: the broker key that gives the default */
     const char *kafka_default; /* when ours differs */
 };
 

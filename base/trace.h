@@ -32,20 +32,28 @@ struct trace_field {
     struct bytes bytes;
 };
 
-#define F_INT(field_name, v) ((struct trace_field){.name = (field_name), .type = FIELD_INT, .integer = (int64_t)(v)})
-#define F_BYTES(field_name, v) ((struct trace_field){.name = (field_name), .type = FIELD_BYTES, .bytes = (v)})
+#define F_INT(field_name, v) \
+    ((struct trace_field){.name = (field_name), .type = FIELD_INT, .integer = (int64_t)(v)})
+#define F_BYTES(field_name, v) \
+    ((struct trace_field){.name = (field_name), .type = FIELD_BYTES, .bytes = (v)})
 #define F_STRING(field_name, v) \
     ((struct trace_field){.name = (field_name), .type = FIELD_STRING, .bytes = bytes_string(v)})
 
 /* trace_log(trace, TRACE_INFO, "segment rolled", F_BYTES("topic", name), F_INT("partition", 3)).
  * A NULL trace logs nothing. */
-#define trace_log(sink, severity, ...)                                                             \
-    do {                                                                                           \
-        if ((sink) != NULL && (int)(severity) <= (int)(sink)->level)                               \
-            trace_write((sink), (severity), TRACE_FIELDS(__VA_ARGS__));                            \
+#define trace_log(sink, severity, ...)                                  \
+    do {                                                                \
+        if ((sink) != NULL && (int)(severity) <= (int)(sink)->level)    \
+            trace_write((sink), (severity), TRACE_FIELDS(__VA_ARGS__)); \
     } while (0)
-#define TRACE_FIELDS(event, ...) \
-    (event), (const struct trace_field[]){__VA_ARGS__ __VA_OPT__(, ) {.type = FIELD_END}}
+#define TRACE_FIELDS(event, ...)          \
+    (event), (const struct trace_field[]) \
+    {                                     \
+        __VA_ARGS__ __VA_OPT__(, )        \
+        {                                 \
+            .type = FIELD_END             \
+        }                                 \
+    }
 
 void trace_write(struct trace *trace, enum trace_level level, const char *event,
                  const struct trace_field *fields);

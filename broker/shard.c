@@ -10,8 +10,8 @@ enum { IDLE_CHECK_MS = 5000, SCRATCH_MAX = 256 << 20 };
 static void check_idle(struct timer *timer, int64_t now_ms)
 {
     struct shard *shard = CONTAINER_OF(timer, struct shard, idle_timer);
-    LIST_FOR_EACH_SAFE(node, &shard->connections)
-    connection_check_idle(connection_of_node(node));
+    LIST_FOR_EACH_SAFE (node, &shard->connections)
+        connection_check_idle(connection_of_node(node));
     timers_set(&shard->timers, timer, now_ms + IDLE_CHECK_MS);
 }
 

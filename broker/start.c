@@ -163,8 +163,8 @@ static void store_closed(void *context, enum error result)
 static void close_connections(struct mail *mail, struct shard *shard)
 {
     struct closing *c = CONTAINER_OF(mail, struct closing, mail);
-    LIST_FOR_EACH_SAFE(node, &shard->connections)
-    connection_close(connection_of_node(node));
+    LIST_FOR_EACH_SAFE (node, &shard->connections)
+        connection_close(connection_of_node(node));
     store_close(shard->store, store_closed, c);
 }
 
@@ -187,8 +187,8 @@ void shard_close(struct shard *shard, void (*done)(void *context, struct shard *
     shard->stopping = true;
     coordinator_stop(shard->coordinator);
     parked_end_all(shard);
-    LIST_FOR_EACH(node, &shard->connections)
-    connection_stop_reading(connection_of_node(node));
+    LIST_FOR_EACH (node, &shard->connections)
+        connection_stop_reading(connection_of_node(node));
     store_begin(shard->store);
     store_commit(shard->store, &c->commit);
 }

@@ -75,8 +75,7 @@ static void run_due(struct timer *timer, int64_t now_ms)
 
 void waits_moved(struct shard *shard, struct partition *partition)
 {
-    LIST_FOR_EACH_SAFE(node, &partition->waits)
-    {
+    LIST_FOR_EACH_SAFE (node, &partition->waits) {
         struct partition_wait *wait = CONTAINER_OF(node, struct partition_wait, node);
         wait->wake(wait, shard, false);
     }

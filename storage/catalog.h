@@ -3,8 +3,8 @@
 #ifndef STORAGE_CATALOG_H
 #define STORAGE_CATALOG_H
 
-#include "base/error.h"
 #include "base/buffer.h"
+#include "base/error.h"
 #include "protocol/reader.h"
 
 #include <stdatomic.h>
@@ -25,8 +25,9 @@ struct topic {
 };
 
 /* Copies everything. Configs need not be sorted. */
-struct topic *topic_create(struct bytes name, struct uuid id, int32_t partitions, int64_t created_ms,
-                           const struct topic_config *configs, size_t config_count);
+struct topic *topic_create(struct bytes name, struct uuid id, int32_t partitions,
+                           int64_t created_ms, const struct topic_config *configs,
+                           size_t config_count);
 struct topic *topic_ref(struct topic *t);
 void topic_unref(struct topic *t);
 /* The value of an override, or null. */

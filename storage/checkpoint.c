@@ -105,8 +105,8 @@ static void capture(struct store *s)
 {
     struct maintenance *m = &s->maintenance;
     size_t count = 0;
-    LIST_FOR_EACH(node, &s->dirty)
-    count++;
+    LIST_FOR_EACH (node, &s->dirty)
+        count++;
     m->captured = xmalloc((count + 1) * sizeof(struct store_log *));
     m->captured_count = 0;
     struct list_node *node;
@@ -135,12 +135,11 @@ static void begin_flushes(struct store *s)
 {
     struct maintenance *m = &s->maintenance;
     size_t count = 0;
-    LIST_FOR_EACH(node, &s->unflushed)
-    count++;
+    LIST_FOR_EACH (node, &s->unflushed)
+        count++;
     m->flushes = xmalloc((count + 1) * sizeof *m->flushes);
     m->flush_count = 0;
-    LIST_FOR_EACH(node, &s->unflushed)
-    {
+    LIST_FOR_EACH (node, &s->unflushed) {
         struct store_log *l = CONTAINER_OF(node, struct store_log, unflushed);
         struct log_flush *flush = list_contains(&l->dying) ? NULL : log_flush_begin(l->log);
         if (flush)

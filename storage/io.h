@@ -3,7 +3,8 @@
  * One implementation talks to the kernel (io_posix.c), one is a simulated disk that tears, loses,
  * fills and fails (tests/simulation). Calls block; they are made on disk workers, at start-up, or
  * where the caller says why not. Errors: ERR_NO_SPACE, ERR_NOT_FOUND, ERR_EXISTS, ERR_IO (any other
- * refusal; the implementation has logged it), ERR_UNSUPPORTED (no direct I/O on this file system). */
+ * refusal; the implementation has logged it), ERR_UNSUPPORTED (no direct I/O on this file system).
+ */
 #ifndef STORAGE_IO_H
 #define STORAGE_IO_H
 
@@ -41,15 +42,15 @@ struct io_ops {
      * grows to `size`, with zeros. */
     enum error (*reserve)(struct io *io, struct io_file *file, int64_t size);
     enum error (*rename)(struct io *io, const char *from, const char *to);
-    enum error (*unlink)(struct io *io, const char *path); /* a directory: ERR_INVALID */
-    enum error (*make_directory)(struct io *io, const char *path); /* ERR_OK when it exists */
+    enum error (*unlink)(struct io *io, const char *path);           /* a directory: ERR_INVALID */
+    enum error (*make_directory)(struct io *io, const char *path);   /* ERR_OK when it exists */
     enum error (*remove_directory)(struct io *io, const char *path); /* must be empty */
     enum error (*sync_directory)(struct io *io, const char *path);
     /* Makes everything of the file system that holds `path` durable (syncfs). */
     enum error (*sync_all)(struct io *io, const char *path);
     /* Calls `each` for every name but . and .. */
-    enum error (*list)(struct io *io, const char *path, void (*each)(void *context, const char *name),
-                       void *context);
+    enum error (*list)(struct io *io, const char *path,
+                       void (*each)(void *context, const char *name), void *context);
     /* Takes an exclusive lock that ends with the process; ERR_BUSY when another holds it. */
     enum error (*lock)(struct io *io, const char *path);
     enum error (*free_bytes)(struct io *io, const char *path, int64_t *out);

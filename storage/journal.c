@@ -110,8 +110,7 @@ static enum error adopt_files(struct journal *j, struct list *files)
         list_append(&adopted, &file->node);
     }
     enum error error = journal_recycle(j, &adopted);
-    LIST_FOR_EACH(at, &adopted)
-    {
+    LIST_FOR_EACH (at, &adopted) {
         struct journal_file *file = CONTAINER_OF(at, struct journal_file, node);
         file->direct = j->direct;
         if (error == ERR_OK && file->sequence != 0)
@@ -249,8 +248,7 @@ void journal_add_spare(struct journal *j, struct journal_file *file)
 void journal_take_dead(struct journal *j, lsn_t lsn, struct list *out)
 {
     size_t spares = j->spare_count;
-    LIST_FOR_EACH_SAFE(node, &j->full)
-    {
+    LIST_FOR_EACH_SAFE (node, &j->full) {
         struct journal_file *file = CONTAINER_OF(node, struct journal_file, node);
         if (file->end > lsn)
             break;
@@ -279,8 +277,7 @@ static enum error recycle_file(const struct journal *j, struct journal_file *fil
 enum error journal_recycle(const struct journal *j, struct list *files)
 {
     enum error error = ERR_OK;
-    LIST_FOR_EACH(node, files)
-    {
+    LIST_FOR_EACH (node, files) {
         if (error == ERR_OK)
             error = recycle_file(j, CONTAINER_OF(node, struct journal_file, node));
     }

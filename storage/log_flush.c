@@ -174,8 +174,8 @@ static enum error open_file(struct log_flush *flush, struct flush_segment *plan)
 static enum error write_uncached(struct log_flush *flush, const struct flush_segment *plan)
 {
     struct segment_writer writer;
-    enum error error = segment_writer_open(&writer, plan->file, flush->directory,
-                                           plan->base_offset, plan->position);
+    enum error error = segment_writer_open(&writer, plan->file, flush->directory, plan->base_offset,
+                                           plan->position);
     for (size_t i = 0; i < plan->batch_count && error == ERR_OK; i++) {
         const struct tail_batch *batch = &flush->batches[plan->first_batch + i];
         error = segment_writer_add(&writer, bytes_of(batch->at, batch->size));

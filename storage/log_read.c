@@ -63,8 +63,8 @@ static enum error collect(struct log_read_job *job, struct segment_scan *scan,
     enum error error = ERR_OK;
     do {
         bool fits = scan->batch_size <= job->max_bytes && size <= job->max_bytes - scan->batch_size;
-        bool wanted = scan->next_offset <= job->end_offset &&
-                      (fits || (size == 0 && job->at_least_one));
+        bool wanted =
+            scan->next_offset <= job->end_offset && (fits || (size == 0 && job->at_least_one));
         if (wanted || size == 0) /* the first one's header is not believed unchecked */
             error = segment_scan_check(scan);
         if (error != ERR_OK || !wanted)

@@ -23,10 +23,12 @@ struct producer_states *producer_states_create(void);
 void producer_states_free(struct producer_states *p);
 
 /* Judges a batch (header with producer_id >= 0). */
-enum producer_check producer_check(const struct producer_states *p, const struct batch_header *batch,
-                                   int64_t *original_offset, int64_t *original_timestamp);
+enum producer_check producer_check(const struct producer_states *p,
+                                   const struct batch_header *batch, int64_t *original_offset,
+                                   int64_t *original_timestamp);
 /* Takes note of an appended batch whose base_offset is stamped. */
-void producer_appended(struct producer_states *p, const struct batch_header *batch, int64_t wall_ms);
+void producer_appended(struct producer_states *p, const struct batch_header *batch,
+                       int64_t wall_ms);
 
 /* Rows for checkpoints: one per producer changed since the last call; encoded value null: expired.
  * `each` copies what it keeps. */

@@ -61,9 +61,9 @@ void store_free(struct store *s);
 struct log *store_log(struct store *s, struct uuid topic_id, int32_t partition,
                       const struct log_config *config, bool create);
 /* Forgets a log and removes its files on a disk worker; its rows are deleted with the entry that
- * the caller has open. Slices that are still being sent stay readable; the log itself may not be used
- * any more once the entry is durable. When the topic spans shards, its row goes first: only when that
- * is durable do the others remove their logs. */
+ * the caller has open. Slices that are still being sent stay readable; the log itself may not be
+ * used any more once the entry is durable. When the topic spans shards, its row goes first: only
+ * when that is durable do the others remove their logs. */
 void store_remove_log(struct store *s, struct uuid topic_id, int32_t partition);
 
 /* An entry. Only one is open at a time; store_commit ends it. */

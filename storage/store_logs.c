@@ -206,8 +206,7 @@ void store_log_apply(struct store *s, const struct group_mark *mark)
 void store_logs_trim(struct store *s)
 {
     int64_t budget = (int64_t)s->options.tail_cache_bytes;
-    LIST_FOR_EACH_SAFE(node, &s->by_age)
-    {
+    LIST_FOR_EACH_SAFE (node, &s->by_age) {
         int64_t excess = s->tail_bytes - s->unflushed_bytes - budget;
         if (excess <= 0)
             break;
@@ -313,8 +312,7 @@ void store_logs_reap(struct store *s)
 {
     if (s->maintenance.phase != MAINTENANCE_IDLE)
         return; /* it may hold a flush of the log */
-    LIST_FOR_EACH_SAFE(node, &s->dying)
-    {
+    LIST_FOR_EACH_SAFE (node, &s->dying) {
         struct store_log *l = CONTAINER_OF(node, struct store_log, dying);
         if ((l->log && log_busy(l->log)) || l->marks[0] != 0 || l->marks[1] != 0)
             continue;

@@ -2,8 +2,9 @@
  *
  * An entry is 12 bytes, big-endian: int64 timestamp, int32 offset - base offset. It says: no record
  * before the batch that ends with this offset has this timestamp or a larger one, and that batch's
- * largest is this one. Timestamps rise strictly, offsets with them. Entries come together with those
- * of the offset index; the last one, with the segment's largest timestamp, when it is closed. */
+ * largest is this one. Timestamps rise strictly, offsets with them. Entries come together with
+ * those of the offset index; the last one, with the segment's largest timestamp, when it is closed.
+ */
 #ifndef STORAGE_TIME_INDEX_H
 #define STORAGE_TIME_INDEX_H
 

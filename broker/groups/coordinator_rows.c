@@ -52,11 +52,10 @@ void group_row_value(const struct group *g, struct buffer *value)
     write_compact(&w, g->protocol_name);
     write_compact(&w, g->leader && !g->leader->is_new ? g->leader->id : BYTES_NULL);
     uint32_t count = 0;
-    LIST_FOR_EACH(node, &g->members)
-    count += !member_at(node)->is_new;
+    LIST_FOR_EACH (node, &g->members)
+        count += !member_at(node)->is_new;
     write_uvarint(&w, count);
-    LIST_FOR_EACH(node, &g->members)
-    {
+    LIST_FOR_EACH (node, &g->members) {
         if (!member_at(node)->is_new)
             write_member(&w, member_at(node));
     }

@@ -200,8 +200,7 @@ static bool is_over(const struct group *g, const struct group_member *m, int64_t
 static void find_next_deadline(struct group *g)
 {
     g->wake_ms = MIN(g->join_deadline_ms, g->sync_deadline_ms);
-    LIST_FOR_EACH(node, &g->members)
-    {
+    LIST_FOR_EACH (node, &g->members) {
         struct group_member *m = CONTAINER_OF(node, struct group_member, node);
         if (!group_member_waits(m))
             group_wake_at(g, m->session_deadline_ms);
@@ -227,8 +226,7 @@ static void time_step(struct group *g, const struct group_event *event,
     int64_t now_ms = event->now_ms;
     size_t members = g->member_count;
     size_t pending = map_remove_if(&g->pending, pending_is_over, &now_ms);
-    LIST_FOR_EACH_SAFE(node, &g->members)
-    {
+    LIST_FOR_EACH_SAFE (node, &g->members) {
         struct group_member *m = CONTAINER_OF(node, struct group_member, node);
         if (is_over(g, m, now_ms))
             group_member_remove(g, m, KAFKA_UNKNOWN_MEMBER_ID, actions);
@@ -274,8 +272,8 @@ void group_step(struct group *g, const struct group_event *event, struct group_a
 
 void group_release(struct group *g, enum kafka_error error, struct group_actions *actions)
 {
-    LIST_FOR_EACH(node, &g->members)
-    group_member_release(g, CONTAINER_OF(node, struct group_member, node), error, actions);
+    LIST_FOR_EACH (node, &g->members)
+        group_member_release(g, CONTAINER_OF(node, struct group_member, node), error, actions);
 }
 
 void group_resume(struct group *g, int64_t now_ms)
@@ -287,8 +285,7 @@ void group_resume(struct group *g, int64_t now_ms)
     else if (g->state == GROUP_EMPTY)
         g->state = GROUP_PREPARING_REBALANCE;
     int64_t rebalance_end_ms = now_ms + group_rebalance_timeout_ms(g);
-    LIST_FOR_EACH(node, &g->members)
-    {
+    LIST_FOR_EACH (node, &g->members) {
         struct group_member *m = CONTAINER_OF(node, struct group_member, node);
         m->session_deadline_ms = now_ms + m->session_timeout_ms;
         m->must_sync = g->state == GROUP_COMPLETING_REBALANCE;

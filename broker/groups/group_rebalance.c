@@ -6,8 +6,7 @@
 int64_t group_rebalance_timeout_ms(const struct group *g)
 {
     int64_t longest_ms = 0;
-    LIST_FOR_EACH(node, &g->members)
-    {
+    LIST_FOR_EACH (node, &g->members) {
         struct group_member *m = CONTAINER_OF(node, struct group_member, node);
         longest_ms = MAX(longest_ms, (int64_t)m->rebalance_timeout_ms);
     }
@@ -26,8 +25,7 @@ static bool member_knows(const struct group_member *m, struct bytes protocol_nam
 static bool all_know(const struct group *g, const struct group_member *except,
                      struct bytes protocol_name)
 {
-    LIST_FOR_EACH(node, &g->members)
-    {
+    LIST_FOR_EACH (node, &g->members) {
         struct group_member *m = CONTAINER_OF(node, struct group_member, node);
         if (m != except && !member_knows(m, protocol_name))
             return false;
@@ -55,8 +53,7 @@ static size_t votes_for(const struct group *g, struct bytes name, const bool *is
                         const struct group_member *ballot)
 {
     size_t votes = 0;
-    LIST_FOR_EACH(node, &g->members)
-    {
+    LIST_FOR_EACH (node, &g->members) {
         struct group_member *m = CONTAINER_OF(node, struct group_member, node);
         for (size_t i = 0; i < m->protocol_count; i++) {
             size_t at = 0;
@@ -120,8 +117,7 @@ static void reply_assignment(const struct group *g, const struct group_member *m
 static void drop_assignments(struct group *g, const struct group_event *event,
                              struct group_actions *actions)
 {
-    LIST_FOR_EACH(node, &g->members)
-    {
+    LIST_FOR_EACH (node, &g->members) {
         struct group_member *m = CONTAINER_OF(node, struct group_member, node);
         if (m->sync_token) {
             group_member_wait_sync(m, NULL, actions);
@@ -136,8 +132,8 @@ void group_rebalance(struct group *g, const struct group_event *event,
 {
     if (g->state == GROUP_COMPLETING_REBALANCE)
         drop_assignments(g, event, actions);
-    LIST_FOR_EACH(node, &g->members)
-    CONTAINER_OF(node, struct group_member, node)->must_sync = false;
+    LIST_FOR_EACH (node, &g->members)
+        CONTAINER_OF(node, struct group_member, node)->must_sync = false;
     g->sync_deadline_ms = GROUP_NEVER;
     g->initial = g->state == GROUP_EMPTY && g->limits->initial_delay_ms > 0;
     g->grew = false;
@@ -164,8 +160,7 @@ void group_maybe_complete_join(struct group *g, const struct group_event *event,
  * ends. */
 static void remove_absent(struct group *g, struct group_actions *actions)
 {
-    LIST_FOR_EACH_SAFE(node, &g->members)
-    {
+    LIST_FOR_EACH_SAFE (node, &g->members) {
         struct group_member *m = CONTAINER_OF(node, struct group_member, node);
         if (m->join_token == NULL && bytes_is_null(m->instance_id))
             group_member_remove(g, m, KAFKA_UNKNOWN_MEMBER_ID, actions);
@@ -177,8 +172,7 @@ static bool find_leader(struct group *g)
 {
     if (g->leader->join_token)
         return true;
-    LIST_FOR_EACH(node, &g->members)
-    {
+    LIST_FOR_EACH (node, &g->members) {
         struct group_member *m = CONTAINER_OF(node, struct group_member, node);
         if (m->join_token) {
             g->leader = m;
@@ -195,8 +189,7 @@ static void start_generation(struct group *g, const struct group_event *event,
     struct bytes chosen = group_vote(g);
     ASSERT(!bytes_is_null(chosen)); /* who joined shares a protocol with all the others */
     g->protocol_name = bytes_copy(chosen);
-    LIST_FOR_EACH(node, &g->members)
-    {
+    LIST_FOR_EACH (node, &g->members) {
         struct group_member *m = CONTAINER_OF(node, struct group_member, node);
         m->is_new = false;
         m->must_sync = true;
@@ -272,8 +265,8 @@ static enum kafka_error check_sync(const struct group *g, const struct group_eve
 /* Members that the leader left out get nothing. */
 static void take_assignment(struct group *g, const struct group_sync *sync)
 {
-    LIST_FOR_EACH(node, &g->members)
-    group_member_assign(g, CONTAINER_OF(node, struct group_member, node), BYTES_LITERAL(""));
+    LIST_FOR_EACH (node, &g->members)
+        group_member_assign(g, CONTAINER_OF(node, struct group_member, node), BYTES_LITERAL(""));
     for (size_t i = 0; i < sync->count; i++) {
         struct group_member *m = group_member_of(g, sync->assignments[i].member_id);
         if (m)
@@ -287,8 +280,7 @@ static void finish_sync(struct group *g, const struct group_event *event,
     take_assignment(g, &event->sync);
     group_enter(g, GROUP_STABLE);
     actions->save = true;
-    LIST_FOR_EACH(node, &g->members)
-    {
+    LIST_FOR_EACH (node, &g->members) {
         struct group_member *m = CONTAINER_OF(node, struct group_member, node);
         if (m->sync_token == NULL)
             continue;

@@ -25,8 +25,7 @@ bool group_subscribes(const struct group *g, struct bytes topic)
     bool found = false;
     struct arena arena;
     arena_init(&arena, GROUP_BYTES_MAX);
-    LIST_FOR_EACH(node, &g->members)
-    {
+    LIST_FOR_EACH (node, &g->members) {
         const struct group_member *m = CONTAINER_OF(node, struct group_member, node);
         for (size_t i = 0; i < m->protocol_count && !found; i++)
             found = metadata_names(m->protocols[i].metadata, topic, &arena);

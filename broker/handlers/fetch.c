@@ -86,8 +86,7 @@ static void items_of_request(struct fetch *fetch, const struct fetch_request *in
 static void items_of_session(struct fetch *fetch, struct fetch_session *session)
 {
     fetch->items = request_alloc(fetch->request, session->partitions.count, sizeof *fetch->items);
-    LIST_FOR_EACH(node, &session->order)
-    {
+    LIST_FOR_EACH (node, &session->order) {
         struct fetch_session_partition *p =
             CONTAINER_OF(node, struct fetch_session_partition, node);
         struct fetch_item *item = &fetch->items[fetch->count++];

@@ -19,8 +19,7 @@ static void take_members(struct request *request, const struct group *group,
                          struct bytes protocol_name, struct join_group_response *out)
 {
     out->members = request_alloc(request, group->member_count, sizeof *out->members);
-    LIST_FOR_EACH(node, &group->members)
-    {
+    LIST_FOR_EACH (node, &group->members) {
         const struct group_member *m = CONTAINER_OF(node, struct group_member, node);
         out->members[out->members_count++] = (struct join_group_response_members){
             .member_id = arena_copy(&request->arena, m->id),

@@ -51,8 +51,7 @@ static void note_reply(struct group_world *w, const struct group_reply *reply)
                       BYTES_PRINTF(reply->leader), BYTES_PRINTF(reply->protocol_name));
         if (reply->with_members) {
             buffer_append_string(&w->trace, ", members");
-            LIST_FOR_EACH(node, &g->members)
-            {
+            LIST_FOR_EACH (node, &g->members) {
                 struct group_member *m = CONTAINER_OF(node, struct group_member, node);
                 struct bytes metadata = group_member_metadata(m, reply->protocol_name);
                 buffer_printf(&w->trace, " %.*s=%.*s", BYTES_PRINTF(m->id), BYTES_PRINTF(metadata));

@@ -29,30 +29,30 @@ int64_t test_option(const char *name, int64_t otherwise);
 /* A fresh directory below TMPDIR, removed when the program ends. */
 const char *test_directory(void);
 
-#define TEST(test_name)                                                                            \
-    static void test_name(void);                                                                   \
-    static struct test test_##test_name = {#test_name, test_name, NULL};                           \
-    __attribute__((constructor)) static void register_##test_name(void)                            \
-    {                                                                                              \
-        test_register(&test_##test_name);                                                          \
-    }                                                                                              \
+#define TEST(test_name)                                                  \
+    static void test_name(void);                                         \
+    static struct test test_##test_name = {#test_name, test_name, NULL}; \
+    __attribute__((constructor)) static void register_##test_name(void)  \
+    {                                                                    \
+        test_register(&test_##test_name);                                \
+    }                                                                    \
     static void test_name(void)
 
-#define EXPECT(condition)                                                                          \
-    do {                                                                                           \
-        if (!(condition))                                                                          \
-            test_fail(__FILE__, __LINE__, "expected: %s", #condition);                             \
+#define EXPECT(condition)                                              \
+    do {                                                               \
+        if (!(condition))                                              \
+            test_fail(__FILE__, __LINE__, "expected: %s", #condition); \
     } while (0)
-#define EXPECT_INT(actual, expected)                                                               \
-    do {                                                                                           \
-        int64_t actual_ = (int64_t)(actual), expected_ = (int64_t)(expected);                      \
-        if (actual_ != expected_)                                                                  \
-            test_fail(__FILE__, __LINE__, "%s is %" PRId64 ", expected %" PRId64, #actual, actual_,  \
-                      expected_);                                                                  \
+#define EXPECT_INT(actual, expected)                                                       \
+    do {                                                                                   \
+        int64_t actual_ = (int64_t)(actual), expected_ = (int64_t)(expected);              \
+        if (actual_ != expected_)                                                          \
+            test_fail(__FILE__, __LINE__, "%s is %" PRId64 ", expected %" PRId64, #actual, \
+                      actual_, expected_);                                                 \
     } while (0)
-#define EXPECT_STRING(actual, expected)                                                            \
+#define EXPECT_STRING(actual, expected) \
     test_expect_bytes(__FILE__, __LINE__, #actual, bytes_string(actual), bytes_string(expected))
-#define EXPECT_BYTES(actual, expected)                                                             \
+#define EXPECT_BYTES(actual, expected) \
     test_expect_bytes(__FILE__, __LINE__, #actual, (actual), (expected))
 
 void test_expect_bytes(const char *file, int line, const char *what, struct bytes actual,
