@@ -272,6 +272,7 @@ MUST_USE bool function_call(struct run *r, const struct node *n, struct value *o
 MUST_USE bool text_of(struct call *c, const struct value *v, struct bytes *out);
 bool call_fail_type(struct call *c, size_t argument, const char *expected);
 
+/* clang-format off */
 #define FUNCTION_BODIES(X)                                                                         \
     X(header)                                                                                      \
     X(size)                                                                                        \
@@ -280,6 +281,7 @@ bool call_fail_type(struct call *c, size_t argument, const char *expected);
     X(to_string) X(to_bool) X(to_timestamp) X(to_duration) X(starts_with) X(ends_with) X(contains) \
         X(matches) X(lower) X(upper) X(trim) X(split) X(join) X(substr) X(replace) X(year)         \
             X(month) X(day) X(hour) X(geo_distance) X(to_decimal) X(hash) X(mask)
+/* clang-format on */
 #define X(name) bool function_##name(struct call *c, struct value *out);
 FUNCTION_BODIES(X)
 #undef X
