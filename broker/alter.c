@@ -1,5 +1,6 @@
 #include "broker/alter.h"
 
+#include "base/map.h"
 #include "base/units.h"
 #include "broker/broker.h"
 #include "broker/configs.h"
@@ -93,26 +94,22 @@ static struct bytes list_now(struct shard *shard, const struct topic *topic,
     return copy;
 }
 
-static bool list_has(struct bytes list, struct bytes wanted)
-{
-    size_t at = 0;
-    for (struct bytes item; !bytes_is_null(item = setting_list_next(list, &at));) {
-        if (bytes_equal(item, wanted))
-            return true;
-    }
-    return false;
-}
-
+/* Both lists may be long: a map instead of comparing each with each. */
 static void add_items(struct buffer *out, struct bytes from, struct bytes except)
 {
+    struct map excepted = MAP_EMPTY;
     size_t at = 0;
+    for (struct bytes item; !bytes_is_null(item = setting_list_next(except, &at));)
+        map_put(&excepted, item, (void *)(uintptr_t)item.data);
+    at = 0;
     for (struct bytes item; !bytes_is_null(item = setting_list_next(from, &at));) {
-        if (list_has(except, item))
+        if (map_get(&excepted, item))
             continue;
         if (out->size > 0)
             buffer_append_string(out, ",");
         buffer_append_bytes(out, item);
     }
+    map_free(&excepted);
 }
 
 static struct verdict change_list(struct shard *shard, const struct topic *topic,

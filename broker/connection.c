@@ -102,7 +102,7 @@ static void remove_slot(struct connection *c, struct request *request)
         c->unsent_bytes -= request->reply_bytes;
         c->shard->unsent_bytes -= request->reply_bytes;
     }
-    c->shard->in_flight_bytes -= request->frame_bytes;
+    c->shard->in_flight_bytes -= request->counted_bytes;
     request_free(request);
 }
 
@@ -128,7 +128,7 @@ void connection_expect(struct connection *c, struct request *request)
 {
     list_append(&c->slots, &request->slot);
     c->slot_count++;
-    c->shard->in_flight_bytes += request->frame_bytes;
+    c->shard->in_flight_bytes += request->counted_bytes;
 }
 
 static void needs_turn(struct connection *c)

@@ -34,9 +34,10 @@ static const struct handler handlers[] = {
     {API_DESCRIBE_CLUSTER, ON_ARRIVAL, NULL, describe_cluster_handle},
 };
 
-/* Decoded structures of one request may take this many times the frame's own bytes, and at least
- * the floor: small elements (an empty string is one byte) have larger structures. */
-enum { ARENA_FLOOR = 1 << 20, ARENA_FACTOR = 96 };
+/* Decoded structures of one request may take this much: elements are larger than on the wire (an
+ * empty string is one byte there). Records and strings are views of the frame and do not count. It
+ * is enough for a million names of topics. */
+enum { DECODED_MAX = 32 << 20 };
 
 const struct handler *handler_find(int16_t api_key)
 {
@@ -103,9 +104,9 @@ void dispatch(struct shard *shard, struct connection *connection, struct shared_
               const char *client_host)
 {
     struct request *request = request_create(shard, connection, frame, client_host);
-    size_t decoded = frame->size > SIZE_MAX / ARENA_FACTOR ? SIZE_MAX : frame->size * ARENA_FACTOR;
-    arena_init(&request->arena, MAX(decoded, (size_t)ARENA_FLOOR));
+    arena_init(&request->arena, DECODED_MAX);
     const char *fault = parse(request);
+    request_count(request, request->arena.used);
     if (fault)
         request_fail(request, fault);
     else

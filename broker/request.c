@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 /* A response without its records: the largest are metadata of many topics. */
-enum { REPLY_MAX = 512 << 20 };
+enum { REPLY_MAX = 256 << 20 };
 
 struct request *request_create(struct shard *shard, struct connection *connection,
                                struct shared_buffer *frame, const char *client_host)
@@ -15,12 +15,18 @@ struct request *request_create(struct shard *shard, struct connection *connectio
     request->home = request->at = shard;
     request->connection = connection;
     request->frame = frame;
-    request->frame_bytes = frame->size;
+    request->counted_bytes = frame->size;
     request->received_ms = shard->now_ms;
     request->client_host = client_host;
     buffer_init(&request->reply, REPLY_MAX);
     connection_expect(connection, request);
     return request;
+}
+
+void request_count(struct request *request, size_t bytes)
+{
+    request->counted_bytes += bytes;
+    request->home->in_flight_bytes += bytes;
 }
 
 static void free_splices(struct request *request)
@@ -48,8 +54,8 @@ static void deliver_home(struct mail *mail, struct shard *home)
     connection_finished(request->connection, request);
 }
 
-/* Only when the request is at home again the connection may see that it is done: until then it is on
- * its way. */
+/* Only when the request is at home again the connection may see that it is done: until then it is
+ * on its way. */
 static void finish(struct request *request)
 {
     ASSERT(!request->done);
@@ -96,6 +102,14 @@ void request_fail(struct request *request, const char *reason)
     request->reply_bytes = 0;
     request->closes = true;
     finish(request);
+}
+
+struct bytes reply_text(const char *message)
+{
+    enum { LONGEST = 2000 };
+    struct bytes text = bytes_string(message);
+    text.size = MIN(text.size, (size_t)LONGEST);
+    return text;
 }
 
 void *request_alloc(struct request *request, size_t count, size_t size)

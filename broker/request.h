@@ -27,8 +27,8 @@ struct request {
     struct request_header header;
     struct arena arena;
     struct shared_buffer *frame;
-    void *body; /* the decoded request, a generated structure */
-    size_t frame_bytes;
+    void *body;           /* the decoded request, a generated structure */
+    size_t counted_bytes; /* in flight: the frame and what was decoded */
     int64_t received_ms;
     const char *client_host; /* "/127.0.0.1", for DescribeGroups; lives as long as the request */
     /* The finished reply: size prefix, header and body, with splices (struct log_slice references).
@@ -44,6 +44,9 @@ struct request {
  * is the caller's to initialise. */
 struct request *request_create(struct shard *shard, struct connection *connection,
                                struct shared_buffer *frame, const char *client_host);
+/* Counts memory that it holds besides the frame as bytes in flight of its shard, from now until it
+ * is freed. */
+void request_count(struct request *request, size_t bytes);
 /* Frees a request whose reply was sent or is not wanted any more; on its home shard. */
 void request_free(struct request *request);
 
@@ -59,6 +62,11 @@ void request_fail(struct request *request, const char *reason);
 /* Memory for the response that lives as long as the request. Never NULL: sizes come from what the
  * request holds already. */
 void *request_alloc(struct request *request, size_t count, size_t size);
+
+/* An error message as it goes into a response. It may name what the client sent, which can be as
+ * long as a string on the wire can be: then it is cut, so that it can be sent at all. NULL stays
+ * null. */
+struct bytes reply_text(const char *message);
 
 enum route {
     ON_ARRIVAL,    /* on the connection's shard; spreads the work itself where needed */

@@ -1,6 +1,7 @@
 #include "broker/groups/answer.h"
 
 #include "broker/broker.h"
+#include "broker/repeats.h"
 
 static const char journal_failed[] = "the journal failed";
 
@@ -56,7 +57,7 @@ static void visit_part(struct scatter_part *part)
 {
     struct group_visits *visits = CONTAINER_OF(part->scatter, struct group_visits, scatter);
     struct part_wait *wait = &visits->waits[part - part->scatter->parts];
-    part->arena.max = SIZE_MAX; /* answers are in proportion to what the groups hold */
+    part->arena.max = SIZE_MAX; /* what visits heed is GROUP_ANSWER_MAX */
     for (uint32_t i = 0; i < part->count; i++)
         visits->visit(visits, part->shard, part->items[i], &part->arena);
     wait->part = part;
@@ -86,12 +87,19 @@ static void run(struct group_visits *visits, struct shard *home, const int *owne
     scatter_run(&visits->scatter, visit_part);
 }
 
+bool group_visit_is_excessive(const struct group_visits *visits, uint32_t item,
+                              const struct arena *arena)
+{
+    return (visits->repeats && visits->repeats[item]) || arena->used > GROUP_ANSWER_MAX;
+}
+
 void group_visits_run(struct group_visits *visits, struct shard *home, const struct bytes *names,
                       size_t count)
 {
     int *owners = request_alloc(visits->request, count, sizeof *owners);
     for (size_t i = 0; i < count; i++)
         owners[i] = shard_for_group(home, names[i])->id;
+    visits->repeats = repeats_find(&visits->request->arena, names, count);
     run(visits, home, owners, count);
 }
 

@@ -23,17 +23,25 @@ struct group_answer *group_answer_of(struct group_waiter *waiter);
 /* Sends it at once, for what no group needs to be asked about. */
 void group_answer_now(struct group_answer *answer);
 
+enum { GROUP_ANSWER_MAX = 128 << 20 }; /* what one shard adds to an answer about many groups */
+
 /* Work for several groups of a request: `visit` is called for each item on the shard of its group,
  * on several shards at the same time; then `finish` at home, when everything seen is durable. */
 struct group_visits {
     struct request *request;
     struct scatter scatter;
     struct part_wait *waits; /* one for each part */
+    const bool *repeats;     /* items whose group is that of another item, too */
     /* Writes only what belongs to the item, with memory of `arena`. */
     void (*visit)(struct group_visits *visits, struct shard *shard, uint32_t item,
                   struct arena *arena);
     void (*finish)(struct group_visits *visits); /* answers the request */
 };
+
+/* Whether the item is not to be answered: its group is named more than once, or the answer is as
+ * large as it may be. That is an INVALID_REQUEST. */
+bool group_visit_is_excessive(const struct group_visits *visits, uint32_t item,
+                              const struct arena *arena);
 
 /* names[i] is the group of item i. Everything lives in memory of the request. */
 void group_visits_run(struct group_visits *visits, struct shard *home, const struct bytes *names,

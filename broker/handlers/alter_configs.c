@@ -15,7 +15,7 @@ static void answer(struct alter *alter)
         response.responses[i].resource_type = r->type;
         response.responses[i].resource_name = r->name;
         response.responses[i].error_code = (int16_t)r->verdict.error;
-        response.responses[i].error_message = bytes_string(r->verdict.message);
+        response.responses[i].error_message = reply_text(r->verdict.message);
     }
     request_reply(alter->request, &response);
 }

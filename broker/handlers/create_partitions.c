@@ -42,7 +42,7 @@ static void apply(struct change *change, struct controller *c)
         struct verdict verdict = grow(cp, c, i);
         cp->response.results[i].name = in->topics[i].name;
         cp->response.results[i].error_code = (int16_t)verdict.error;
-        cp->response.results[i].error_message = bytes_string(verdict.message);
+        cp->response.results[i].error_message = reply_text(verdict.message);
     }
 }
 

@@ -95,7 +95,7 @@ static void apply(struct change *change, struct controller *c)
         struct verdict verdict = create(ct, c, i, &made);
         out->name = in->topics[i].name;
         out->error_code = (int16_t)verdict.error;
-        out->error_message = bytes_string(verdict.message);
+        out->error_message = reply_text(verdict.message);
         if (made)
             describe(ct, made, out);
         topic_unref(made);
@@ -118,7 +118,7 @@ static void look_over(struct create_topics *ct)
     for (int32_t i = 0; i < in->topics_count; i++) {
         const struct create_topics_request_topics *t = &in->topics[i];
         names[i] = t->name;
-        partitions += t->num_partitions == -1 ? MAX(t->assignments_count, 1) : t->num_partitions;
+        partitions += MAX(t->num_partitions, MAX(t->assignments_count, 1));
     }
     ct->repeats = repeats_find(&ct->request->arena, names, (size_t)in->topics_count);
     ct->excessive = partitions > PARTITIONS_MAX;

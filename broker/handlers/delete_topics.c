@@ -24,7 +24,7 @@ static void fail(struct delete_topics_response_responses *out, enum kafka_error 
                  const char *message)
 {
     out->error_code = (int16_t)error;
-    out->error_message = bytes_string(message);
+    out->error_message = reply_text(message);
 }
 
 static void remove_topic(struct delete_topics *dt, struct controller *c, struct topic *topic,

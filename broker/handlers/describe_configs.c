@@ -4,12 +4,12 @@
 #include "broker/broker.h"
 #include "broker/configs.h"
 #include "broker/handlers/handlers.h"
+#include "broker/repeats.h"
 #include "broker/request.h"
 #include "protocol/kafka_error.h"
 #include "protocol/messages.h"
 
-/* A request may name a topic often; its answer does not grow without end. */
-enum { ANSWER_BYTES_MAX = 256 << 20 };
+enum { ANSWER_BYTES_MAX = 128 << 20 }; /* thousands of topics with all their settings */
 
 struct description {
     struct shard *shard;
@@ -21,7 +21,7 @@ static void fail(struct describe_configs_response_results *out, enum kafka_error
                  const char *message)
 {
     out->error_code = (int16_t)error;
-    out->error_message = bytes_string(message);
+    out->error_message = reply_text(message);
 }
 
 /* No keys, or none named: all. */
@@ -116,11 +116,15 @@ static void describe_broker(struct description *d,
 }
 
 static void describe(struct description *d,
-                     const struct describe_configs_request_resources *resource,
+                     const struct describe_configs_request_resources *resource, bool is_repeated,
                      struct describe_configs_response_results *out)
 {
     out->resource_type = resource->resource_type;
     out->resource_name = resource->resource_name;
+    if (is_repeated) {
+        fail(out, KAFKA_INVALID_REQUEST, "the resource is named more than once");
+        return;
+    }
     if (d->arena->used > ANSWER_BYTES_MAX) {
         fail(out, KAFKA_INVALID_REQUEST, "too many resources in one request");
         return;
@@ -139,18 +143,32 @@ static void describe(struct description *d,
     }
 }
 
+/* The same resource once more, which only makes the answer longer. */
+static const bool *find_repeats(struct request *request, const struct describe_configs_request *in)
+{
+    struct bytes *names = request_alloc(request, (size_t)in->resources_count, sizeof *names);
+    for (int32_t i = 0; i < in->resources_count; i++) {
+        const struct describe_configs_request_resources *r = &in->resources[i];
+        uint8_t *name = request_alloc(request, r->resource_name.size + 1, 1);
+        name[0] = (uint8_t)r->resource_type;
+        if (r->resource_name.size > 0)
+            memcpy(name + 1, r->resource_name.data, r->resource_name.size);
+        names[i] = bytes_of(name, r->resource_name.size + 1);
+    }
+    return repeats_find(&request->arena, names, (size_t)in->resources_count);
+}
+
 void describe_configs_handle(struct shard *shard, struct request *request)
 {
     const struct describe_configs_request *in = request->body;
     struct describe_configs_response response;
+    const bool *repeats = find_repeats(request, in);
     struct description d = {shard, &request->arena, in};
     schema_defaults(&describe_configs_response_schema, &response);
-    /* Lifts the arena's limit: the answer is larger than the question. */
-    (void)request_alloc(request, 0, 1);
     response.results = schema_array(&describe_configs_response_results_schema,
                                     (size_t)in->resources_count, &request->arena);
     response.results_count = in->resources_count;
     for (int32_t i = 0; i < in->resources_count; i++)
-        describe(&d, &in->resources[i], &response.results[i]);
+        describe(&d, &in->resources[i], repeats[i], &response.results[i]);
     request_reply(request, &response);
 }

@@ -25,8 +25,7 @@ static void describe_members(const struct group *g, struct describe_groups_respo
 {
     bool is_stable = g->state == GROUP_STABLE;
     out->members = arena_array(arena, g->member_count, sizeof *out->members);
-    LIST_FOR_EACH(node, &g->members)
-    {
+    LIST_FOR_EACH (node, &g->members) {
         const struct group_member *m = CONTAINER_OF(node, struct group_member, node);
         struct bytes metadata = is_stable ? group_member_metadata(m, g->protocol_name) : BYTES_NULL;
         struct bytes assignment = is_stable ? m->assignment : BYTES_NULL;
@@ -49,7 +48,7 @@ static void describe_missing(const struct request *request, struct bytes name,
         return;
     out->error_code = KAFKA_GROUP_ID_NOT_FOUND;
     out->error_message =
-        bytes_string(arena_printf(arena, "Group %.*s not found.", BYTES_PRINTF(name)));
+        reply_text(arena_printf(arena, "Group %.*s not found.", BYTES_PRINTF(name)));
 }
 
 static void visit(struct group_visits *visits, struct shard *shard, uint32_t item,
@@ -64,6 +63,10 @@ static void visit(struct group_visits *visits, struct shard *shard, uint32_t ite
     out->authorized_operations = in->include_authorized_operations ? ALL_OPERATIONS : NOT_ASKED;
     if (g == NULL) {
         describe_missing(visits->request, in->groups[item], out, arena);
+        return;
+    }
+    if (group_visit_is_excessive(visits, item, arena)) {
+        out->error_code = KAFKA_INVALID_REQUEST;
         return;
     }
     out->group_state = bytes_string(group_state_name(g->state));

@@ -75,6 +75,10 @@ static void visit(struct group_visits *visits, struct shard *shard, uint32_t ite
     struct offset_fetch_response_groups *out = &v->results[item];
     const struct offsets *offsets = coordinator_offsets(shard->coordinator, in->group_id);
     out->group_id = in->group_id;
+    if (group_visit_is_excessive(visits, item, arena)) {
+        out->error_code = KAFKA_INVALID_REQUEST;
+        return;
+    }
     if (in->topics_count < 0) {
         show_all(offsets, out, arena);
         return;
