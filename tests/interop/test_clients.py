@@ -61,3 +61,23 @@ def test_kafkas_console_tools():
         assert "orders" in listed and "readers" in listed, listed
         tool(topics, at, "--delete", "--topic", "orders")
         assert "orders\n" not in tool(topics, at, "--list")
+
+
+def test_kafkas_dump_tool_reads_the_segments_and_their_indexes():
+    records = 3000
+    with Broker(settings={"log.segment.bytes": 1 << 20, "log.index.interval.bytes": 256}) as broker:
+        for codec in ("none", "lz4"):
+            said = subprocess.run([*JAVA, *QUIET, "Matrix", "produce", broker.address, "dumped", "1", codec,
+                                   str(records if codec == "lz4" else 0), str(records)],
+                                  stdout=subprocess.PIPE, encoding="utf-8", timeout=120, check=True).stdout
+            assert f'"produced":{records}' in said.replace(" ", ""), said
+        broker.stop()
+        logs = sorted(broker.directory.glob("data/topics/*/0/*.log"))
+        files = ",".join(str(log.with_suffix(end)) for log in logs for end in (".log", ".index", ".timeindex"))
+        dumped = subprocess.run([*JAVA, *QUIET, "org.apache.kafka.tools.DumpLogSegments", "--deep-iteration",
+                                 "--index-sanity-check", "--files", files], stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, encoding="utf-8", timeout=120, check=True).stdout
+        broker.start()
+    assert dumped.count("| offset: ") == 2 * records, dumped[-2000:]
+    assert dumped.count("passed sanity check.") == 2 * len(logs), dumped[-2000:]
+    assert "isvalid: false" not in dumped and "mismatch" not in dumped.lower(), dumped[-2000:]
