@@ -1,8 +1,9 @@
 """What Fetch and ListOffsets must do that one would not guess: limits, sessions, waiting, timestamps."""
+import subprocess
+import threading
 import time
 
 import confluent_kafka
-from confluent_kafka.admin import AdminClient
 
 from broker import Broker
 from wire import EARLIEST, LATEST, MAX_TIMESTAMP, NO_UUID, Wire, make_batch, records_of
@@ -268,22 +269,24 @@ def test_a_clients_seek_by_time_lands_inside_a_compressed_batch():
 
 
 def test_a_consumer_is_told_when_its_topic_goes():
-    with Broker(shards=4) as broker:
-        with Wire(broker.port) as wire:
-            wire.create("t")
-            wire.produce("t", make_batch([b"a"]))
-        consumer = confluent_kafka.Consumer({
-            "bootstrap.servers": broker.address, "group.id": "g", "auto.offset.reset": "earliest",
-            "allow.auto.create.topics": False, "topic.metadata.refresh.interval.ms": 500})
-        consumer.subscribe(["t"])
-        assert consumer.poll(20).value() == b"a"
-        admin = AdminClient({"bootstrap.servers": broker.address})
-        admin.delete_topics(["t"])["t"].result(20)
-        message = consumer.poll(20)
-        assert message.error().code() == confluent_kafka.KafkaError.UNKNOWN_TOPIC_OR_PART
-        consumer.close()
-        with Wire(broker.port) as wire:
-            assert wire.metadata("t").topics[0].error_code == UNKNOWN_TOPIC
+    with Broker(shards=4) as broker, Wire(broker.port) as wire:
+        wire.create("t")
+        wire.produce("t", make_batch([b"hello"]))
+        kcat = subprocess.Popen(
+            ["kcat", "-b", broker.address, "-G", "g", "-X", "auto.offset.reset=earliest", "-X",
+             "allow.auto.create.topics=false", "-X", "topic.metadata.refresh.interval.ms=200", "-u", "t"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            assert kcat.stdout.readline() == "hello\n"
+            wire.ask("DeleteTopics", 5, topic_names=["t"], timeout_ms=5000)
+            ended = threading.Timer(20, kcat.kill)
+            ended.start()
+            assert any("Unknown topic or partition" in line for line in kcat.stderr), "not told"
+            ended.cancel()
+        finally:
+            kcat.kill()
+            kcat.communicate()
+        assert wire.metadata("t").topics[0].error_code == UNKNOWN_TOPIC
 
 
 def test_a_client_that_goes_away_while_it_waits_disturbs_nobody():
