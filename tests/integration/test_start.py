@@ -13,7 +13,7 @@ import tempfile
 import termios
 import time
 
-from broker import ROOT, build_directory
+from broker import ROOT, build_directory, wait_until
 
 SECONDS = 60
 ENDED_SECONDS = 20
@@ -67,10 +67,14 @@ class Start:
         self.read_until(lambda text: False)
         code = self.process.wait(ENDED_SECONDS)
         os.close(self.output)
-        left = subprocess.run(["ps", "-o", "pid=,args=", "-g", str(self.process.pid)], check=False,
-                              capture_output=True, text=True).stdout
-        assert not left.strip(), f"left behind:\n{left}"
+        # Ended ones may wait a moment for init to take note of them.
+        wait_until(lambda: not self.session(), ENDED_SECONDS, f"its session to be empty: {self.session()}")
         return code
+
+    def session(self):
+        listed = subprocess.run(["ps", "-o", "pid=,stat=,args=", "-g", str(self.process.pid)], check=False,
+                                capture_output=True, text=True).stdout
+        return [line for line in listed.splitlines() if line.split()[1][0] != "Z"]
 
     def end(self):
         if self.process.poll() is None:
