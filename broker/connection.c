@@ -11,8 +11,13 @@ enum {
     READS_PER_EVENT = 8,    /* so that one busy client does not starve the others */
     LARGE_FRAME = 64 << 10, /* is read into its own memory */
     HEAD_READ = 4096,
-    FIRST_FRAME_BYTES = 1 << 20, /* a larger frame gets its memory as its bytes arrive */
-    PARTS = 64,                  /* iovecs in one write */
+    /* A frame gets its memory as its bytes arrive, after this much. Who has sent a large one whole
+     * is trusted with more. */
+    FIRST_FRAME_BYTES = 32 << 10,
+    TRUSTED_FRAME_BYTES = 1 << 20,
+    SMALL_FRAME = 16 << 10, /* finds room when larger ones have to wait */
+    REQUESTS_PER_TURN = 64, /* of one connection; then it is the others' turn */
+    PARTS = 64,             /* iovecs in one write */
     STALE_MS = 10000, /* an unfinished frame or answer may hold memory so long when it is short */
     UNREAD_REPLY_BYTES = 64 << 20 /* unsent replies that pause reading */
 };
@@ -41,6 +46,8 @@ struct connection {
     bool paused, blocked;
     bool doomed; /* ends when what is before in the queue was sent */
     int64_t last_active_ms, frame_started_ms;
+    uint64_t turn; /* the shard's, in which turn_requests were taken */
+    int turn_requests;
 };
 
 struct connection *connection_of_node(struct list_node *node)
@@ -78,10 +85,25 @@ struct connection *connection_create(struct shard *shard, struct transport *tran
 static void drop_frame(struct connection *c)
 {
     if (c->frame)
-        c->shard->in_flight_bytes -= c->frame->size;
+        c->shard->unfinished_bytes -= c->frame->size;
     shared_buffer_unref(c->frame);
     c->frame = NULL;
     c->size_filled = c->frame_filled = 0;
+}
+
+/* Input behind the point where reading paused. */
+static void keep_leftover(struct connection *c, const uint8_t *data, size_t size)
+{
+    c->shard->unfinished_bytes += size;
+    buffer_append(&c->leftover, data, size);
+}
+
+static void drop_leftover(struct connection *c, size_t size)
+{
+    c->shard->unfinished_bytes -= size;
+    buffer_consume(&c->leftover, size);
+    if (c->leftover.size == 0)
+        buffer_free(&c->leftover);
 }
 
 /* Frees the connection once it is closed and no request refers to it. */
@@ -90,7 +112,6 @@ static void free_if_unused(struct connection *c)
     if (c->transport || c->slot_count > 0)
         return;
     list_remove(&c->turn_node);
-    buffer_free(&c->leftover);
     free(c);
 }
 
@@ -113,6 +134,7 @@ void connection_close(struct connection *c)
     c->transport->ops->close(c->transport);
     c->transport = NULL;
     drop_frame(c);
+    drop_leftover(c, c->leftover.size);
     list_remove(&c->node);
     list_remove(&c->turn_node);
     c->shard->connection_count--;
@@ -139,9 +161,18 @@ static void needs_turn(struct connection *c)
     list_append(&c->shard->ready_connections, &c->turn_node);
 }
 
+/* What was asked is not needed any more, however long the answer waits for its client. */
+static void release_input(struct connection *c, struct request *request)
+{
+    c->shard->in_flight_bytes -= request->counted_bytes;
+    request->counted_bytes = 0;
+    request_release_input(request);
+}
+
 void connection_finished(struct connection *c, struct request *request)
 {
     request->done = true;
+    release_input(c, request);
     c->unsent_bytes += request->reply_bytes;
     c->shard->unsent_bytes += request->reply_bytes;
     if (c->transport == NULL) {
@@ -163,9 +194,16 @@ static bool has_unsent_share(const struct connection *c)
     return shard->unsent_bytes < (size_t)shard->broker->settings->max_in_flight_bytes;
 }
 
-static bool may_read_more(struct connection *c)
+static bool had_its_turn(const struct connection *c)
+{
+    return c->turn == c->shard->turns && c->turn_requests >= REQUESTS_PER_TURN;
+}
+
+static bool may_read_more(const struct connection *c)
 {
     const struct settings *s = c->shard->broker->settings;
+    if (had_its_turn(c))
+        return false;
     if (c->unsent_bytes > 0 && !has_unsent_share(c))
         return false;
     if (c->slot_count >= (size_t)s->max_in_flight_requests ||
@@ -175,17 +213,69 @@ static bool may_read_more(struct connection *c)
            store_accepts(c->shard->store);
 }
 
-/* Input stops here. Who waits for its own replies is looked at again when they leave; who waits for
- * room on the shard is on the shard's list. */
+/* Who waits for its own replies is looked at again when they leave; who waits for room on the shard
+ * is on the shard's list; who only had enough goes on in the next turn. */
+static void wait_for_turn(struct connection *c)
+{
+    if (list_contains(&c->turn_node))
+        return;
+    list_append(had_its_turn(c) ? &c->shard->ready_connections : &c->shard->paused_connections,
+                &c->turn_node);
+}
+
+/* Input stops here. */
 static void pause_reading(struct connection *c)
 {
     c->paused = true;
-    if (!list_contains(&c->turn_node))
-        list_append(&c->shard->paused_connections, &c->turn_node);
+    wait_for_turn(c);
     update_wants(c);
 }
 
-static bool begin_frame(struct connection *c)
+/* Frames that are not whole yet share what memory there is for them, so that whoever does not
+ * finish his stops nobody but others with large ones. Half of it is for frames to begin with, half
+ * for them to grow. One that holds most of it may always grow, or none would; that may take what
+ * two of the largest requests need, beyond which small frames still find room. */
+static size_t unfinished_limit(const struct connection *c)
+{
+    return (size_t)c->shard->broker->settings->max_in_flight_bytes;
+}
+
+static bool may_begin(const struct connection *c)
+{
+    size_t largest = (size_t)c->shard->broker->settings->max_request_bytes;
+    size_t limit =
+        c->frame_size <= SMALL_FRAME ? unfinished_limit(c) + 2 * largest : unfinished_limit(c) / 2;
+    return c->shard->unfinished_bytes < limit;
+}
+
+static size_t grown_size(const struct connection *c)
+{
+    return MIN(c->frame_size, c->frame->size * 2);
+}
+
+static bool may_grow(const struct connection *c)
+{
+    size_t unfinished = c->shard->unfinished_bytes;
+    return unfinished + grown_size(c) - c->frame->size <= unfinished_limit(c) ||
+           c->frame->size >= unfinished / 2;
+}
+
+static bool frame_is_full(const struct connection *c)
+{
+    return c->frame && c->frame_filled == c->frame->size;
+}
+
+/* Whether the next byte has a place. */
+static bool may_go_on(const struct connection *c)
+{
+    if (c->frame)
+        return !frame_is_full(c) || may_grow(c);
+    if (c->size_filled == sizeof c->size_bytes)
+        return may_begin(c);
+    return c->size_filled > 0 || may_read_more(c);
+}
+
+static bool read_size(struct connection *c)
 {
     int32_t size = (int32_t)load_be32(c->size_bytes);
     if (size < 8 || size > c->shard->broker->settings->max_request_bytes) {
@@ -194,27 +284,28 @@ static bool begin_frame(struct connection *c)
         return false;
     }
     c->frame_size = (size_t)size;
+    return true;
+}
+
+static bool begin_frame(struct connection *c)
+{
+    size_t first = c->large_frames ? TRUSTED_FRAME_BYTES : FIRST_FRAME_BYTES;
     c->frame_filled = 0;
-    c->frame =
-        shared_buffer_create_in(c->shard->frames, MIN(c->frame_size, (size_t)FIRST_FRAME_BYTES));
+    c->frame = shared_buffer_create_in(c->shard->frames, MIN(c->frame_size, first));
     if (c->frame == NULL)
         return false;
-    c->shard->in_flight_bytes += c->frame->size;
+    c->shard->unfinished_bytes += c->frame->size;
     c->frame_started_ms = c->shard->now_ms;
     return true;
 }
 
-/* Room for more of a large frame: doubles up to the frame's size. */
 static bool grow_frame(struct connection *c)
 {
-    if (c->frame_filled < c->frame->size)
-        return true;
-    struct shared_buffer *larger =
-        shared_buffer_create_in(c->shard->frames, MIN(c->frame_size, c->frame->size * 2));
+    struct shared_buffer *larger = shared_buffer_create_in(c->shard->frames, grown_size(c));
     if (larger == NULL)
         return false;
     memcpy(larger->data, c->frame->data, c->frame_filled);
-    c->shard->in_flight_bytes += larger->size - c->frame->size;
+    c->shard->unfinished_bytes += larger->size - c->frame->size;
     shared_buffer_unref(c->frame);
     c->frame = larger;
     return true;
@@ -223,11 +314,23 @@ static bool grow_frame(struct connection *c)
 static void finish_frame(struct connection *c)
 {
     struct shared_buffer *frame = c->frame;
-    c->shard->in_flight_bytes -= frame->size;
+    c->shard->unfinished_bytes -= frame->size;
     c->frame = NULL;
     c->size_filled = 0;
     c->large_frames = c->frame_size >= LARGE_FRAME;
+    if (c->turn != c->shard->turns)
+        c->turn_requests = 0;
+    c->turn = c->shard->turns;
+    c->turn_requests++;
     dispatch(c->shard, c, frame, c->host);
+}
+
+/* Memory for the next bytes of the frame, which may_go_on allowed. */
+static bool make_room(struct connection *c)
+{
+    if (c->frame == NULL)
+        return begin_frame(c);
+    return !frame_is_full(c) || grow_frame(c);
 }
 
 /* Takes bytes of input; returns how many it used (less than size only when reading pauses), or -1
@@ -236,17 +339,17 @@ static ssize_t take_input(struct connection *c, const uint8_t *data, size_t size
 {
     size_t used = 0;
     while (used < size && !c->doomed) {
-        if (c->frame == NULL) {
-            if (c->size_filled == 0 && !may_read_more(c)) {
-                pause_reading(c);
-                break;
-            }
+        if (!may_go_on(c)) {
+            pause_reading(c);
+            break;
+        }
+        if (c->size_filled < sizeof c->size_bytes) {
             c->size_bytes[c->size_filled++] = data[used++];
-            if (c->size_filled == 4 && !begin_frame(c))
+            if (c->size_filled == sizeof c->size_bytes && !read_size(c))
                 return -1;
             continue;
         }
-        if (!grow_frame(c))
+        if (!make_room(c))
             return -1;
         size_t part = MIN(size - used, c->frame->size - c->frame_filled);
         memcpy(c->frame->data + c->frame_filled, data + used, part);
@@ -258,28 +361,37 @@ static ssize_t take_input(struct connection *c, const uint8_t *data, size_t size
     return (ssize_t)(c->doomed ? size : used);
 }
 
+/* The rest of a large frame, straight into its own memory. */
+static ssize_t read_into_frame(struct connection *c, bool *drained)
+{
+    if (frame_is_full(c) && !may_grow(c)) {
+        pause_reading(c);
+        return TRANSPORT_AGAIN;
+    }
+    if (!make_room(c))
+        return TRANSPORT_CLOSED;
+    size_t room = c->frame->size - c->frame_filled;
+    ssize_t got = c->transport->ops->read(c->transport, c->frame->data + c->frame_filled, room);
+    if (got <= 0)
+        return got;
+    *drained = (size_t)got < room;
+    c->frame_filled += (size_t)got;
+    if (c->frame_filled == c->frame_size)
+        finish_frame(c);
+    return got;
+}
+
 /* Reads once: large frames straight into their own memory, the rest through the shard's buffer.
  * *drained: less came than there was room for. */
 static ssize_t read_once(struct connection *c, bool *drained)
 {
-    struct transport *t = c->transport;
-    if (c->frame && c->frame_filled < c->frame->size &&
-        c->frame_size - c->frame_filled >= (c->large_frames ? 1 : LARGE_FRAME)) {
-        size_t room = c->frame->size - c->frame_filled;
-        ssize_t got = t->ops->read(t, c->frame->data + c->frame_filled, room);
-        if (got <= 0)
-            return got;
-        *drained = (size_t)got < room;
-        c->frame_filled += (size_t)got;
-        if (c->frame_filled == c->frame_size)
-            finish_frame(c);
-        else if (!grow_frame(c))
-            return TRANSPORT_CLOSED;
-        return got;
-    }
-    /* Behind a large frame comes another, most likely: no more than its head is worth a copy. */
-    size_t room = c->large_frames ? (size_t)HEAD_READ : (size_t)READ_BUFFER_SIZE;
-    ssize_t got = t->ops->read(t, c->shard->read_buffer, room);
+    if (c->frame && c->frame_size - c->frame_filled >= (c->large_frames ? 1 : LARGE_FRAME))
+        return read_into_frame(c, drained);
+    /* Behind a large frame comes another, most likely: no more than its head is worth a copy. And
+     * while there is no room for frames, no more should be left over than must. */
+    bool only_head = c->large_frames || c->shard->unfinished_bytes >= unfinished_limit(c) / 2;
+    size_t room = only_head ? (size_t)HEAD_READ : (size_t)READ_BUFFER_SIZE;
+    ssize_t got = c->transport->ops->read(c->transport, c->shard->read_buffer, room);
     if (got <= 0)
         return got;
     *drained = (size_t)got < room;
@@ -287,7 +399,7 @@ static ssize_t read_once(struct connection *c, bool *drained)
     if (used < 0)
         return TRANSPORT_CLOSED;
     if (used < got)
-        buffer_append(&c->leftover, c->shard->read_buffer + used, (size_t)(got - used));
+        keep_leftover(c, c->shard->read_buffer + used, (size_t)(got - used));
     return got;
 }
 
@@ -309,7 +421,7 @@ void connection_readable(struct connection *c)
 /* Goes on with input that had to wait. False: the connection is closed. */
 static bool resume_input(struct connection *c)
 {
-    if (!c->paused || !may_read_more(c))
+    if (!c->paused || !may_go_on(c))
         return true;
     c->paused = false;
     ssize_t used = take_input(c, c->leftover.data, c->leftover.size);
@@ -317,9 +429,7 @@ static bool resume_input(struct connection *c)
         connection_close(c);
         return false;
     }
-    buffer_consume(&c->leftover, (size_t)used);
-    if (c->leftover.size == 0)
-        buffer_free(&c->leftover);
+    drop_leftover(c, (size_t)used);
     update_wants(c);
     return true;
 }
@@ -489,8 +599,8 @@ void connection_turn(struct connection *c)
 {
     if (!send_replies(c) || !resume_input(c))
         return;
-    if (c->paused && !list_contains(&c->turn_node))
-        list_append(&c->shard->paused_connections, &c->turn_node);
+    if (c->paused)
+        wait_for_turn(c);
 }
 
 void connection_stop_reading(struct connection *c)
@@ -507,8 +617,9 @@ void connection_check_idle(struct connection *c)
     bool idle = over && c->slot_count == 0;
     bool unread = c->blocked &&
                   ((over && idle_ms > STALE_MS) || (idle_ms > STALE_MS && !has_unsent_share(c)));
-    bool short_of_memory = c->shard->in_flight_bytes >= (size_t)s->max_in_flight_bytes;
-    bool stale = short_of_memory && c->frame && c->shard->now_ms - c->frame_started_ms > STALE_MS;
-    if (idle || unread || stale)
+    bool is_short = c->shard->unfinished_bytes >= unfinished_limit(c) / 2;
+    bool unfinished = (c->frame && c->shard->now_ms - c->frame_started_ms > STALE_MS) ||
+                      (c->leftover.size > 0 && c->blocked && idle_ms > STALE_MS);
+    if (idle || unread || (is_short && unfinished))
         connection_close(c);
 }

@@ -2,7 +2,8 @@
  *
  * Limits: a frame larger than socket.request.max.bytes closes the connection; reading pauses while
  * more than a named number of requests or bytes are in flight, while the client does not read its
- * replies, or while the store does not accept more. */
+ * replies, while frames that are not whole hold too much memory, or while the store does not accept
+ * more. When memory is short, who holds it without getting on is closed. */
 #ifndef BROKER_CONNECTION_H
 #define BROKER_CONNECTION_H
 

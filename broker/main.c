@@ -305,12 +305,15 @@ static int choose_shards(const struct settings *s)
     return (int)MAX(1, MIN(cores / 2, 4));
 }
 
-static void raise_limits(void)
+/* A quarter of the descriptors is for files: clients may not take them all. */
+static void raise_limits(struct settings *s)
 {
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
+        if (files.rlim_cur != RLIM_INFINITY)
+            s->max_connections = MIN(s->max_connections, (int64_t)(files.rlim_cur / 4 * 3));
     }
     /* Frames of up to some megabytes come and go: keep their memory instead of giving it back to
      * the system and faulting it in again. */
@@ -438,6 +441,6 @@ int main(int count, char **values)
         return EXIT_OK;
     }
     signal(SIGPIPE, SIG_IGN);
-    raise_limits();
+    raise_limits(&program.settings);
     return run(&program);
 }

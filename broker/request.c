@@ -38,12 +38,20 @@ static void free_splices(struct request *request)
     request->splice_count = 0;
 }
 
-void request_free(struct request *request)
+void request_release_input(struct request *request)
 {
-    free_splices(request);
-    buffer_free(&request->reply);
     arena_free(&request->arena);
     shared_buffer_unref(request->frame);
+    request->frame = NULL;
+    request->body = NULL;
+    request->header.client_id = BYTES_NULL;
+}
+
+void request_free(struct request *request)
+{
+    request_release_input(request);
+    free_splices(request);
+    buffer_free(&request->reply);
     free(request);
 }
 

@@ -47,6 +47,8 @@ struct request *request_create(struct shard *shard, struct connection *connectio
 /* Counts memory that it holds besides the frame as bytes in flight of its shard, from now until it
  * is freed. */
 void request_count(struct request *request, size_t bytes);
+/* Gives back what was read and decoded: the answer is ready and holds its own. */
+void request_release_input(struct request *request);
 /* Frees a request whose reply was sent or is not wanted any more; on its home shard. */
 void request_free(struct request *request);
 

@@ -169,7 +169,8 @@ const struct setting broker_setting_table[] = {
     INT("tidemill.max.in.flight.requests", max_in_flight_requests, "1000", 1, 1000000,
         "requests of one connection that wait for their answers; then reading pauses"),
     SIZE("tidemill.max.in.flight.bytes", max_in_flight_bytes, "134217728", 1024, 1LL << 40,
-         "request bytes in flight, all connections of a shard together; then reading pauses"),
+         "memory of requests in flight, all connections of a shard together; then reading pauses. "
+         "The same again for requests that have not come whole, and for answers not taken yet"),
     SIZE("tidemill.max.uncompressed.bytes", max_uncompressed_bytes, "134217728", 1024, INT32_MAX,
          "largest record batch once it is decompressed"),
     TEXT("tidemill.admin.listeners", admin_listeners, "", 0,

@@ -47,7 +47,8 @@ struct shard {
     struct list paused_connections; /* input waits: the store or the bytes in flight are full */
     size_t connection_count;
     size_t unsent_bytes;       /* of answers that their clients have not taken yet */
-    size_t in_flight_bytes;    /* of requests, from their first byte until they are freed */
+    size_t in_flight_bytes;    /* of requests, from their last byte until they are freed */
+    size_t unfinished_bytes;   /* of input that is no request yet */
     uint8_t *read_buffer;      /* READ_BUFFER_SIZE bytes that small reads go through */
     struct block_pool *frames; /* memory of large frames */
     struct timer idle_timer;

@@ -33,7 +33,7 @@ FULL_SECONDS, QUICK_SECONDS = 1500, 300
 FULL_FUZZ_RUNS, QUICK_FUZZ_RUNS = 50_000, 5_000
 QUICK_STATES = 2_000
 # These measure memory or time, or open ten thousand sockets: nothing runs beside them.
-ALONE = {"integration/test_bad_input", "integration/test_kill9"}
+ALONE = {"integration/test_bad_clients", "integration/test_bad_input", "integration/test_kill9"}
 # Long ones start first, so that nothing waits for them at the end.
 FIRST = ("simulation/", "integration/")
 

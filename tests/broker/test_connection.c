@@ -302,8 +302,13 @@ TEST(a_frame_gets_its_memory_as_its_bytes_come)
     buffer_append_be32(&s->in, 0);
     pump(s);
     EXPECT(s->connection != NULL);
-    EXPECT(s->shard->in_flight_bytes <= 1 << 20);
+    EXPECT(s->shard->unfinished_bytes > 0 && s->shard->unfinished_bytes <= 64 << 10);
+    for (int i = 0; i < 1 << 20; i += 4)
+        buffer_append_be32(&s->in, 0);
+    pump(s);
+    EXPECT(s->shard->unfinished_bytes >= 1 << 20 && s->shard->unfinished_bytes <= 2 << 20);
     connection_close(s->connection);
+    EXPECT_INT(s->shard->unfinished_bytes, 0);
     EXPECT_INT(s->shard->in_flight_bytes, 0);
     socket_free(s);
     test_broker_free(b);
@@ -431,24 +436,63 @@ TEST(requests_in_flight_are_limited)
     test_broker_free(b);
 }
 
-/* Unfinished frames hold what memory there is; the others wait, and the stale ones are ended. */
-TEST(bytes_in_flight_are_limited_for_all_together)
+/* Frames that are not whole hold what memory there is for them: no other large one begins, small
+ * ones pass, and stale ones are ended until there is room. */
+TEST(unfinished_frames_share_what_memory_there_is)
 {
     struct test_broker *b = test_broker_start(1, "tidemill.max.in.flight.bytes=1000000", NULL);
-    struct socket *slow = socket_open(b), *s = socket_open(b);
-    buffer_append_be32(&slow->in, 10 << 20);
-    buffer_append_be32(&slow->in, 0);
-    pump(slow);
-    ask_versions(s);
+    struct socket *slow[4], *large = socket_open(b), *small = socket_open(b);
+    for (size_t i = 0; i < COUNT_OF(slow); i++) {
+        slow[i] = socket_open(b);
+        buffer_append_be32(&slow[i]->in, 50 << 20);
+        for (int j = 0; j < 2000000; j += 4)
+            buffer_append_be32(&slow[i]->in, 0);
+        pump(slow[i]);
+    }
+    EXPECT(small->shard->unfinished_bytes >= 500000 && small->shard->unfinished_bytes <= 5 << 20);
+    buffer_append_be32(&large->in, 100000);
+    buffer_append_be32(&large->in, 0);
+    pump(large);
+    EXPECT(!large->wants_read);
+    ask_versions(small);
+    pump(small);
+    EXPECT_STRING(answers(small), "1");
+    for (int i = 0; i < 10 && !large->wants_read; i++)
+        test_advance(b, 5000);
+    EXPECT(slow[0]->connection == NULL);
+    EXPECT(large->wants_read);
+    connection_close(large->connection);
+    for (size_t i = 0; i < COUNT_OF(slow); i++) {
+        if (slow[i]->connection)
+            connection_close(slow[i]->connection);
+        socket_free(slow[i]);
+    }
+    EXPECT_INT(small->shard->unfinished_bytes, 0);
+    socket_free(large);
+    socket_free(small);
+    test_broker_free(b);
+}
+
+/* A frame larger than all that unfinished ones may hold comes whole when nobody else needs room. */
+TEST(a_single_frame_may_be_as_large_as_a_request)
+{
+    struct test_broker *b = test_broker_start(1, "tidemill.max.in.flight.bytes=100000", NULL);
+    struct socket *s = socket_open(b);
+    create_topic(b, "t");
+    struct buffer body;
+    buffer_init(&body, 4 << 20);
+    buffer_append_be16(&body, API_API_VERSIONS);
+    buffer_append_be16(&body, 0);
+    buffer_append_be32(&body, 1);
+    buffer_append_be16(&body, UINT16_MAX);
+    while (body.size < 3 << 20)
+        buffer_append_be64(&body, 0);
+    buffer_append_be32(&s->in, (uint32_t)body.size);
+    buffer_append_bytes(&s->in, buffer_view(&body));
     pump(s);
-    EXPECT(!s->wants_read);
-    EXPECT_STRING(answers(s), "");
-    test_advance(b, 16000);
-    EXPECT(slow->connection == NULL);
     EXPECT_STRING(answers(s), "1");
-    EXPECT(s->wants_read);
-    EXPECT_INT(s->shard->in_flight_bytes, 0);
-    socket_free(slow);
+    EXPECT_INT(s->shard->unfinished_bytes, 0);
+    buffer_free(&body);
     socket_free(s);
     test_broker_free(b);
 }

@@ -13,7 +13,6 @@ import contextlib
 import os
 import pathlib
 import re
-import resource
 import time
 
 import raw_wire as wire
@@ -76,12 +75,13 @@ class Attacked(Broker):
         self.descriptor_limit = descriptors
         self.bystander = None
 
+    def arguments(self):
+        limit = ["prlimit", f"--nofile={self.descriptor_limit}:{self.descriptor_limit}"] if self.descriptor_limit else []
+        return limit + super().arguments()
+
     def start(self):
         before = os.environ.get("ASAN_OPTIONS")
-        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
         os.environ["ASAN_OPTIONS"] = SANITIZER
-        if self.descriptor_limit:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (min(self.descriptor_limit, limits[1]), limits[1]))
         try:
             super().start()
         finally:
