@@ -127,10 +127,7 @@ static bool check_type(struct validator *v, const struct schema *s, unsigned typ
 
 static bool equals_one(struct bytes text, const struct bytes *allowed, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        if (bytes_equal(text, allowed[i]))
-            return true;
-    return false;
+    return bsearch(&text, allowed, count, sizeof *allowed, schema_order) != NULL;
 }
 
 /* A string without escapes is its own canonical text, and so are the words. */

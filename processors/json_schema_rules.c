@@ -3,6 +3,8 @@
 #include "processors/json_schema_tree.h"
 #include "processors/number.h"
 
+#include <stdlib.h>
+
 void *schema_member(struct schema *s, const struct schema_keyword *k)
 {
     return (char *)s + k->member;
@@ -70,6 +72,11 @@ static bool canonical(struct schema_compiler *c, struct bytes text, struct bytes
     return out->data || schema_refuse(c, "too large");
 }
 
+int schema_order(const void *a, const void *b)
+{
+    return bytes_compare(*(const struct bytes *)a, *(const struct bytes *)b);
+}
+
 bool schema_compile_enum(struct schema_compiler *c, struct schema *s,
                          const struct schema_keyword *k, struct bytes text)
 {
@@ -84,6 +91,7 @@ bool schema_compile_enum(struct schema_compiler *c, struct schema *s,
     for (size_t at = 0; json_next(text, &at, &name, &item);)
         if (!canonical(c, item, &s->allowed[s->allowed_count++]))
             return false;
+    qsort(s->allowed, s->allowed_count, sizeof *s->allowed, schema_order);
     return true;
 }
 

@@ -35,7 +35,7 @@ struct schema_list {
 struct schema {
     bool never;            /* the schema `false` */
     unsigned types;        /* 0: any */
-    struct bytes *allowed; /* enum, as canonical JSON */
+    struct bytes *allowed; /* enum, as canonical JSON, in the order of schema_order */
     size_t allowed_count;
     bool has_allowed;
     struct bytes constant; /* const, as canonical JSON; null: any */
@@ -55,6 +55,9 @@ struct json_schema {
     struct arena arena; /* owns everything */
     const struct schema *root;
 };
+
+/* For qsort and bsearch of struct bytes, by content. */
+int schema_order(const void *a, const void *b);
 
 /* Compilation. */
 
