@@ -2,14 +2,9 @@
 #ifndef BROKER_BROKER_H
 #define BROKER_BROKER_H
 
+#include "broker/endpoint.h"
 #include "broker/settings.h"
 #include "broker/shard.h"
-
-struct endpoint {
-    char *listener; /* "PLAINTEXT" */
-    char *host;
-    int32_t port;
-};
 
 struct broker {
     struct env *env;

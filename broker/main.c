@@ -23,7 +23,7 @@
 extern char **environ;
 
 enum { EXIT_OK = 0, EXIT_CANNOT_RUN = 1, EXIT_BAD_CONFIG = 2, EXIT_STORAGE = 4 };
-enum { FLAGS_MAX = 256, LISTENERS_MAX = 16, SHARDS_MAX = 64 };
+enum { FLAGS_MAX = 256, SHARDS_MAX = 64 };
 
 struct arguments {
     const char *file;
@@ -257,25 +257,17 @@ static bool open_listeners(struct program *p, struct message *message)
                                        .loop_count = p->broker.shard_count,
                                        .congestion = p->settings.socket_congestion,
                                        .trace = &p->trace};
-    size_t at = 0;
-    struct bytes list = bytes_string(p->settings.listeners);
-    for (struct bytes item; !bytes_is_null(item = setting_list_next(list, &at));) {
-        struct endpoint *e = &p->endpoints[p->listener_count];
-        if (p->listener_count == LISTENERS_MAX) {
-            message_set(message, "more than %d listeners", LISTENERS_MAX);
+    if (endpoints_parse(bytes_string(p->settings.listeners), p->endpoints, &p->listener_count,
+                        message))
+        return false;
+    for (int i = 0; i < p->listener_count; i++) {
+        if (listener_open(&options, &p->endpoints[i], &p->listeners[i], message))
             return false;
-        }
-        if (endpoint_parse(item, e, message) ||
-            listener_open(&options, e, &p->listeners[p->listener_count], message))
-            return false;
-        p->listener_count++;
     }
-    p->broker.advertised = p->endpoints[0];
-    if (p->settings.advertised_listeners[0] == '\0')
-        return true;
-    at = 0;
-    list = bytes_string(p->settings.advertised_listeners);
-    return endpoint_parse(setting_list_next(list, &at), &p->broker.advertised, message) == ERR_OK;
+    p->broker.advertised = p->endpoints[0]; /* by now port 0 is the port that was chosen */
+    return p->settings.advertised_listeners[0] == '\0' ||
+           endpoint_parse(bytes_string(p->settings.advertised_listeners), &p->broker.advertised,
+                          message) == ERR_OK;
 }
 
 static bool open_shards(struct program *p, struct message *message)

@@ -1,6 +1,7 @@
 #include "broker/settings.h"
 
 #include "base/properties.h"
+#include "broker/endpoint.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -9,7 +10,7 @@
 /* One load under way. */
 struct loading {
     struct settings *out;
-    struct settings_source *sources;
+    struct settings_source sources[BROKER_SETTINGS_MAX];
     struct buffer *faults, *ignored;
     struct arena arena;
     const struct settings_load *load;
@@ -42,8 +43,7 @@ static void apply(struct loading *l, const char *from, struct bytes key, struct 
     }
     size_t at = (size_t)(row - broker_setting_table);
     l->out->explicit_rows[at / 64] |= (uint64_t)1 << at % 64;
-    if (l->sources)
-        snprintf(l->sources[at].from, sizeof l->sources[at].from, "%s", from);
+    snprintf(l->sources[at].from, sizeof l->sources[at].from, "%s", from);
 }
 
 static const char *environment_value(const struct settings_load *load, struct bytes name)
@@ -201,33 +201,77 @@ bool settings_is_explicit(const struct settings *s, const char *key)
     return row && (s->explicit_rows[at / 64] >> at % 64 & 1);
 }
 
+/* --- what no single row can say --- */
+
+/* A value that parsed but cannot be used, with where it came from. */
+static void refuse_value(struct loading *l, const char *key, const char *why)
+{
+    struct message message = {""};
+    const struct setting *row = setting_find(broker_setting_table, bytes_string(key));
+    struct buffer value;
+    buffer_init(&value, 1 << 20);
+    setting_format(row, l->out, &value);
+    message_set(&message, "Invalid value %.200s for configuration %s: %s", buffer_c_string(&value),
+                key, why);
+    add_fault(l, l->sources[row - broker_setting_table].from, message.text);
+    buffer_free(&value);
+}
+
+static const char TELL[] = "clients cannot connect to that: set advertised.listeners to an address "
+                           "and port that they can";
+
+static void check_listeners(struct loading *l)
+{
+    struct endpoint listeners[LISTENERS_MAX], advertised;
+    struct message message = {""};
+    int count = 0;
+    const char *told = l->out->advertised_listeners;
+    if (endpoints_parse(bytes_string(l->out->listeners), listeners, &count, &message))
+        refuse_value(l, "listeners", message.text);
+    if (count > 0 && told[0] == '\0' && !endpoint_is_address(&listeners[0]))
+        refuse_value(l, "listeners", TELL);
+    while (count > 0)
+        endpoint_free(&listeners[--count]);
+    if (told[0] == '\0')
+        return;
+    if (endpoint_parse(bytes_string(told), &advertised, &message)) {
+        refuse_value(l, "advertised.listeners", message.text);
+        return;
+    }
+    if (!endpoint_is_address(&advertised) || advertised.port == 0)
+        refuse_value(l, "advertised.listeners", TELL);
+    endpoint_free(&advertised);
+}
+
 static void check_together(struct loading *l)
 {
     const struct settings *s = l->out;
     if (strchr(s->log_dirs, ','))
-        add_fault(l, "log.dirs", "one directory only; several are not supported");
+        refuse_value(l, "log.dirs", "one directory only; several are not supported");
+    check_listeners(l);
     if (s->admin_listeners[0])
-        add_fault(l, "tidemill.admin.listeners",
-                  "the HTTP listener is not built yet: leave it empty");
+        refuse_value(l, "tidemill.admin.listeners", "HTTP is not built yet, so it must be empty");
     if (s->group_min_session_ms > s->group_max_session_ms)
-        add_fault(l, "group.min.session.timeout.ms", "is above group.max.session.timeout.ms");
+        refuse_value(l, "group.min.session.timeout.ms", "is above group.max.session.timeout.ms");
 }
 
 enum error settings_load(const struct settings_load *load, struct settings *out,
                          struct settings_source *sources, struct buffer *faults,
                          struct buffer *ignored)
 {
-    struct loading l = {out, sources, faults, ignored, {0}, load};
+    struct loading l = {.out = out, .faults = faults, .ignored = ignored, .load = load};
     arena_init(&l.arena, 64 << 20);
     memset(out, 0, sizeof *out);
     settings_defaults(broker_setting_table, out);
-    for (size_t i = 0; sources && broker_setting_table[i].key; i++)
-        snprintf(sources[i].from, sizeof sources[i].from, "default");
+    for (size_t i = 0; broker_setting_table[i].key; i++)
+        snprintf(l.sources[i].from, sizeof l.sources[i].from, "default");
     if (load->file)
         load_file(&l, load->file, 0);
     load_environment(&l);
     load_flags(&l);
     check_together(&l);
+    if (sources)
+        memcpy(sources, l.sources, sizeof l.sources);
     arena_free(&l.arena);
     return faults->size ? ERR_INVALID : ERR_OK;
 }

@@ -47,7 +47,8 @@ extern const struct setting broker_setting_table[];
 
 enum { BROKER_SETTINGS_MAX = 256 };
 
-/* Where each value came from, for --print-config and DescribeConfigs: one per row of the table. */
+/* Where each value came from, for --print-config: one per row of the table, in an array of
+ * BROKER_SETTINGS_MAX. */
 struct settings_source {
     char from[128]; /* "default", "broker.properties:12", "-X", "env KAFKA_LOG_DIRS" */
 };
@@ -59,7 +60,7 @@ struct settings_load {
 };
 
 /* Loads everything; all faults are listed in `faults` ("file:line: key: why" lines, suggestion
- * below). ERR_INVALID when there is any. `sources` (as many as rows) may be NULL. `ignored` gets
+ * below). ERR_INVALID when there is any. `sources` may be NULL. `ignored` gets
  * the names of accepted keys without meaning, comma separated. */
 MUST_USE enum error settings_load(const struct settings_load *load, struct settings *out,
                                   struct settings_source *sources, struct buffer *faults,

@@ -52,9 +52,10 @@ static const char *const formats[] = {"text", "json", "systemd", NULL};
 const struct setting broker_setting_table[] = {
     INT("node.id", node_id, "1", 0, INT32_MAX, "the broker's id in answers to clients"),
     TEXT("listeners", listeners, "PLAINTEXT://127.0.0.1:9092", 1,
-         "where clients connect: NAME://host:port, comma separated; port 0 picks a free one"),
+         "where clients connect: PLAINTEXT://host:port, comma separated; port 0 picks a free one"),
     TEXT("advertised.listeners", advertised_listeners, "", 0,
-         "what clients are told to connect to; empty: the first listener"),
+         "the one address that clients are told to connect to: PLAINTEXT://host:port; empty: the "
+         "first listener, which then must name an address"),
     TEXT("log.dirs", log_dirs, "/var/lib/tidemill", 1, "the data directory (one)"),
     INT("num.partitions", num_partitions, "1", 1, 100000,
         "partitions of a topic that does not say how many"),

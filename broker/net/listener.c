@@ -1,6 +1,5 @@
 #include "broker/net/listener.h"
 
-#include "base/units.h"
 #include "broker/net/loop.h"
 
 #include <arpa/inet.h>
@@ -23,39 +22,6 @@ struct listener {
     struct event *accept_event, *retry_event;
     int next_loop;
 };
-
-enum error endpoint_parse(struct bytes text, struct endpoint *out, struct message *message)
-{
-    const uint8_t *scheme = memmem(text.data, text.size, "://", 3);
-    if (scheme) {
-        struct bytes rest = bytes_from(text, (size_t)(scheme - text.data) + 3);
-        const uint8_t *colon = memrchr(rest.data, ':', rest.size);
-        int64_t port;
-        if (colon && parse_i64(bytes_from(rest, (size_t)(colon + 1 - rest.data)), &port) &&
-            port >= 0 && port <= 65535) {
-            struct bytes host = bytes_of(rest.data, (size_t)(colon - rest.data));
-            if (host.size >= 2 && host.data[0] == '[' && host.data[host.size - 1] == ']')
-                host = bytes_of(host.data + 1, host.size - 2);
-            *out =
-                (struct endpoint){xstrndup((const char *)text.data, (size_t)(scheme - text.data)),
-                                  xstrndup((const char *)host.data, host.size), (int32_t)port};
-            if (strcmp(out->listener, "PLAINTEXT") == 0)
-                return ERR_OK;
-            message_set(message, "listener %s: only PLAINTEXT is built", out->listener);
-            endpoint_free(out);
-            return ERR_INVALID;
-        }
-    }
-    message_set(message, "%.*s: expected PLAINTEXT://host:port", BYTES_PRINTF(text));
-    return ERR_INVALID;
-}
-
-void endpoint_free(struct endpoint *e)
-{
-    free(e->listener);
-    free(e->host);
-    *e = (struct endpoint){0};
-}
 
 /* Loopback is local: pacing (BBR) only slows it, so cubic unless told otherwise. */
 static void tune(const struct listener *l, int descriptor, const struct sockaddr *address)

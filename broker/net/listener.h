@@ -18,11 +18,6 @@ struct listener_options {
     struct trace *trace;
 };
 
-/* Splits "NAME://host:port" ("[::1]" for IPv6). The strings are the caller's to free. */
-MUST_USE enum error endpoint_parse(struct bytes text, struct endpoint *out,
-                                   struct message *message);
-void endpoint_free(struct endpoint *e);
-
 /* Binds and listens; endpoint->port 0 becomes the port chosen. Accepts nothing before
  * listener_start. */
 MUST_USE enum error listener_open(const struct listener_options *options, struct endpoint *endpoint,

@@ -1,10 +1,14 @@
 """Configs as tools see them: sources, synonyms, types, what an answer promises, refusals that change nothing."""
+import pathlib
+import subprocess
+import tempfile
+
 import confluent_kafka
 from confluent_kafka.admin import AdminClient, ConfigResource
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource as OldResource, ConfigResourceType
 
-from broker import Broker
+from broker import Broker, build_directory
 from wire import Wire
 
 NONE, UNKNOWN_TOPIC, INVALID_CONFIG, INVALID_REQUEST = 0, 3, 40, 42
@@ -182,3 +186,24 @@ def test_clients_of_both_libraries_change_and_read_configs():
         answers = old.describe_configs([OldResource(ConfigResourceType.TOPIC, "t")])
         assert ("retention.ms", "4321") in [(c[0], c[1]) for r in answers[0].resources for c in r[4]]
         old.close()
+
+
+def test_a_configuration_that_cannot_be_used_ends_with_2_whether_checked_or_started():
+    bad = {"listeners": "PLAINTEXT://localhost", "advertised.listeners": "kafka-1:9092",
+           "tidemill.admin.listeners": "http://127.0.0.1:9644"}
+    flags = [part for key, value in bad.items() for part in ("-X", f"{key}={value}")]
+    with tempfile.TemporaryDirectory() as directory:
+        file = pathlib.Path(directory, "broker.properties")
+        file.write_text("# mine\nlisteners=SSL://localhost:9093\n", encoding="ascii")
+        program = [str(build_directory() / "tidemilld"), "-X", f"log.dirs={directory}/data"]
+        for check in ([], ["-t"]):
+            ended = subprocess.run([*program, *check, *flags], capture_output=True, text=True, timeout=20, check=False)
+            assert ended.returncode == 2, ended
+            for key, value in bad.items():
+                assert f"-X: Invalid value {value} for configuration {key}: " in ended.stderr, (key, ended.stderr)
+            ended = subprocess.run([*program, *check, "-c", str(file)], capture_output=True, text=True, timeout=20,
+                                   check=False)
+            assert ended.returncode == 2 and f"{file}:2: Invalid value SSL://localhost:9093" in ended.stderr, ended
+        assert not pathlib.Path(directory, "data").exists()
+        fine = subprocess.run([*program, "-t"], capture_output=True, text=True, timeout=20, check=False)
+        assert (fine.returncode, fine.stdout, fine.stderr) == (0, "", ""), fine

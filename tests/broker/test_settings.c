@@ -1,0 +1,87 @@
+#include "tests/harness/harness.h"
+
+#include "broker/settings.h"
+
+#include <stdio.h>
+
+/* The faults of a configuration with this one flag; "" when it is fine. */
+static const char *faults_of(const char *flag)
+{
+    static char text[4096];
+    const char *flags[] = {flag, NULL};
+    struct settings_load load = {.flags = flags};
+    struct settings settings;
+    struct buffer faults, ignored;
+    buffer_init(&faults, sizeof text - 1);
+    buffer_init(&ignored, 1 << 16);
+    enum error error = settings_load(&load, &settings, NULL, &faults, &ignored);
+    EXPECT_INT(error, faults.size ? ERR_INVALID : ERR_OK);
+    memcpy(text, buffer_c_string(&faults), faults.size + 1);
+    settings_unload(&settings);
+    buffer_free(&faults);
+    buffer_free(&ignored);
+    return text;
+}
+
+#define EXPECTED "expected PLAINTEXT://host:port with a port from 0 to 65535\n"
+
+TEST(a_listener_that_cannot_be_is_a_fault_that_says_which_and_what_is_allowed)
+{
+    static const struct {
+        const char *value, *why;
+    } cases[] = {
+        {"localhost:9092", "'localhost:9092': " EXPECTED},
+        {"PLAINTEXT://localhost", "'PLAINTEXT://localhost': " EXPECTED},
+        {"PLAINTEXT://localhost:", "'PLAINTEXT://localhost:': " EXPECTED},
+        {"PLAINTEXT://h:65536", "'PLAINTEXT://h:65536': " EXPECTED},
+        {"PLAINTEXT://h:-1", "'PLAINTEXT://h:-1': " EXPECTED},
+        {"PLAINTEXT://h:http", "'PLAINTEXT://h:http': " EXPECTED},
+        {"PLAINTEXT://::1:9092", "'PLAINTEXT://::1:9092': " EXPECTED},
+        {"PLAINTEXT://[]:9092", "'PLAINTEXT://[]:9092': " EXPECTED},
+        {"PLAINTEXT://a b:9092", "'PLAINTEXT://a b:9092': " EXPECTED},
+        {",", "',': " EXPECTED},
+        {"PLAINTEXT://a:1,SSL://a:2", "'SSL://a:2': only PLAINTEXT listeners are built\n"},
+        {"PLAINTEXT://a:1,PLAINTEXT://a:1", "'PLAINTEXT://a:1': is there twice\n"},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        char flag[256], fault[512];
+        snprintf(flag, sizeof flag, "listeners=%s", cases[i].value);
+        snprintf(fault, sizeof fault, "-X: Invalid value %s for configuration listeners: %s",
+                 cases[i].value, cases[i].why);
+        EXPECT_STRING(faults_of(flag), fault);
+    }
+    EXPECT_STRING(faults_of("listeners=PLAINTEXT://[::1]:9092,PLAINTEXT://localhost:0, "
+                            "PLAINTEXT://localhost:0"),
+                  "");
+}
+
+TEST(more_listeners_than_possible_are_a_fault)
+{
+    char flag[1024] = "listeners=";
+    for (int i = 0; i < 16; i++)
+        snprintf(flag + strlen(flag), sizeof flag - strlen(flag), "PLAINTEXT://h:%d,", 9000 + i);
+    EXPECT_STRING(faults_of(flag), "");
+    strcat(flag, "PLAINTEXT://h:1");
+    EXPECT(strstr(faults_of(flag), "'PLAINTEXT://h:1': is one more than the 16") != NULL);
+}
+
+TEST(clients_are_not_told_what_is_no_address)
+{
+    static const char *const untold[] = {
+        "listeners=PLAINTEXT://0.0.0.0:9092", "listeners=PLAINTEXT://[::]:9092",
+        "listeners=PLAINTEXT://:9092", "advertised.listeners=PLAINTEXT://0.0.0.0:9092",
+        "advertised.listeners=PLAINTEXT://kafka-1:0"};
+    for (size_t i = 0; i < COUNT_OF(untold); i++)
+        EXPECT(strstr(faults_of(untold[i]), ": clients cannot connect to that: set ") != NULL);
+    EXPECT(strstr(faults_of("advertised.listeners=kafka-1:9092"),
+                  "configuration advertised.listeners: 'kafka-1:9092': " EXPECTED) != NULL);
+    EXPECT_STRING(faults_of("advertised.listeners=PLAINTEXT://kafka-1:9092"), "");
+}
+
+TEST(what_is_not_built_may_not_be_configured)
+{
+    EXPECT_STRING(faults_of("tidemill.admin.listeners=http://127.0.0.1:9644"),
+                  "-X: Invalid value http://127.0.0.1:9644 for configuration "
+                  "tidemill.admin.listeners: HTTP is not built yet, so it must be empty\n");
+    EXPECT(strstr(faults_of("log.dirs=/a,/b"), "one directory only") != NULL);
+}
