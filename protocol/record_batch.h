@@ -12,6 +12,7 @@
 enum {
     BATCH_HEADER_SIZE = 61,
     BATCH_OVERHEAD = 12, /* base offset and length: what batch_length does not count */
+    BATCH_CRC_FROM = 21, /* what the checksum covers, to the end */
     BATCH_MAGIC = 2,
 };
 

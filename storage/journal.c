@@ -206,18 +206,18 @@ uint64_t journal_next(const struct journal *j)
     return j->spare_count ? CONTAINER_OF(node, struct journal_file, node)->sequence : 0;
 }
 
-enum error journal_write(const struct journal *j, struct journal_file *file, const uint8_t *data,
-                         size_t size, int64_t position)
+enum error journal_write(const struct journal *j, struct journal_file *file,
+                         const struct iovec *parts, int count, int64_t position)
 {
     struct io *io = j->env->io;
-    enum error error = io_write(io, file->file, data, size, position);
+    enum error error = io->ops->write(io, file->file, parts, count, position);
     if (error == ERR_UNSUPPORTED && file->direct) {
         /* Some file systems accept the flag and refuse the write. */
         io->ops->close(io, file->file);
         file->direct = false;
         error = open_file(j, file);
         if (error == ERR_OK)
-            error = io_write(io, file->file, data, size, position);
+            error = io->ops->write(io, file->file, parts, count, position);
     }
     if (error != ERR_OK || file->direct)
         return error;

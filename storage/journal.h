@@ -53,9 +53,9 @@ struct journal_place {
 bool journal_place(struct journal *j, size_t size, struct journal_place *out);
 /* The sequence of the file that will follow the current one, or 0. */
 uint64_t journal_next(const struct journal *j);
-/* Blocks: makes a group durable. */
+/* Blocks: makes a group durable. Every part is of whole, aligned blocks. */
 MUST_USE enum error journal_write(const struct journal *j, struct journal_file *file,
-                                  const uint8_t *data, size_t size, int64_t position);
+                                  const struct iovec *parts, int count, int64_t position);
 
 /* A new file, not on disk yet; then journal_prepare (blocks) and, when that went well,
  * journal_add_spare; else journal_file_free. */

@@ -1,6 +1,7 @@
 #include "storage/journal_format.h"
 
 #include "base/crc32c.h"
+#include "protocol/record_batch.h"
 
 enum {
     AT_MAGIC = 0,
@@ -14,7 +15,8 @@ enum {
     AT_LSN = 40,
     AT_DURABLE = 48,
     AT_CHECKPOINT = 56,
-    AT_NEXT = 64, /* 72-79: zeros */
+    AT_NEXT = 64,
+    AT_BLOCKS = 72, /* 76-79: zeros */
 };
 
 /* Everything but the field of the checksum itself. */
@@ -26,7 +28,7 @@ static uint32_t group_crc(const uint8_t *data, size_t length)
 
 void journal_group_seal(uint8_t *data, const struct journal_group *group)
 {
-    ASSERT(group->length >= JOURNAL_HEADER_SIZE && group->length <= JOURNAL_GROUP_MAX);
+    ASSERT(group->length >= JOURNAL_HEADER_SIZE && journal_group_size(group) <= JOURNAL_GROUP_MAX);
     ASSERT(group->durable <= group->lsn && group->checkpoint <= group->durable);
     memset(data, 0, JOURNAL_HEADER_SIZE);
     memset(data + group->length, 0, journal_padded(group->length) - group->length);
@@ -41,6 +43,7 @@ void journal_group_seal(uint8_t *data, const struct journal_group *group)
     store_be64(data + AT_DURABLE, group->durable);
     store_be64(data + AT_CHECKPOINT, group->checkpoint);
     store_be64(data + AT_NEXT, group->next);
+    store_be32(data + AT_BLOCKS, group->blocks);
     store_be32(data + AT_CRC, group_crc(data, group->length));
 }
 
@@ -59,27 +62,85 @@ bool journal_group_read(struct bytes b, struct journal_group *out)
         .durable = load_be64(b.data + AT_DURABLE),
         .checkpoint = load_be64(b.data + AT_CHECKPOINT),
         .next = load_be64(b.data + AT_NEXT),
+        .blocks = load_be32(b.data + AT_BLOCKS),
     };
-    return out->length >= JOURNAL_HEADER_SIZE && out->length <= JOURNAL_GROUP_MAX;
+    return out->length >= JOURNAL_HEADER_SIZE && out->length <= JOURNAL_GROUP_MAX &&
+           journal_group_size(out) <= JOURNAL_GROUP_MAX;
+}
+
+struct reader journal_group_parts(struct bytes group)
+{
+    size_t length = load_be32(group.data + AT_LENGTH);
+    return reader_of(bytes_of(group.data + JOURNAL_HEADER_SIZE, length - JOURNAL_HEADER_SIZE));
+}
+
+static struct bytes blocks_of(struct bytes group, const struct journal_part *part)
+{
+    size_t at = journal_padded(load_be32(group.data + AT_LENGTH)) +
+                (size_t)part->first_block * IO_ALIGNMENT;
+    size_t size = (size_t)part->blocks * IO_ALIGNMENT;
+    ASSERT(at <= group.size && size <= group.size - at);
+    return bytes_of(group.data + at, size);
+}
+
+static bool batch_is_whole(struct bytes group, uint32_t blocks, const struct journal_part *part)
+{
+    if (part->first_block > blocks || part->blocks > blocks - part->first_block)
+        return false;
+    struct bytes inside = blocks_of(group, part);
+    struct batch_header header;
+    if (!batch_header_read(part->bytes, &header))
+        return false;
+    uint32_t crc = crc32c(0, part->bytes.data + BATCH_CRC_FROM, part->bytes.size - BATCH_CRC_FROM);
+    crc = crc32c(crc, inside.data, inside.size);
+    return header.crc == crc32c(crc, part->tail.data, part->tail.size);
 }
 
 bool journal_group_is_whole(struct bytes group)
 {
-    return group.size >= JOURNAL_HEADER_SIZE &&
-           load_be32(group.data + AT_CRC) == group_crc(group.data, group.size);
+    struct journal_group header;
+    if (!journal_group_read(group, &header) || group.size < journal_group_size(&header) ||
+        load_be32(group.data + AT_CRC) != group_crc(group.data, header.length))
+        return false;
+    struct reader r = journal_group_parts(group);
+    struct journal_part part;
+    while (header.blocks > 0 && journal_part_next(&r, &part))
+        if (part.blocks > 0 && !batch_is_whole(group, header.blocks, &part))
+            return false;
+    return !r.failed;
+}
+
+struct shared_buffer *journal_batch_join(struct bytes group, const struct journal_part *part)
+{
+    struct bytes inside = blocks_of(group, part);
+    struct shared_buffer *batch =
+        shared_buffer_create(part->bytes.size + inside.size + part->tail.size);
+    if (batch == NULL)
+        return NULL;
+    uint8_t *at = batch->data;
+    memcpy(at, part->bytes.data, part->bytes.size);
+    memcpy(at + part->bytes.size, inside.data, inside.size);
+    memcpy(at + part->bytes.size + inside.size, part->tail.data, part->tail.size);
+    return batch;
 }
 
 /* What follows the kind, in this order. */
 enum part_field {
-    PART_LOG = 1,    /* topic id (16 bytes), partition (uvarint) */
-    PART_OFFSET = 2, /* zig-zag varlong */
-    PART_FLAGS = 4,  /* uvarint: 1 = starts a segment */
-    PART_KEY = 8,    /* size (uvarint), bytes */
-    PART_BYTES = 16, /* size (uvarint), bytes */
+    PART_LOG = 1,     /* topic id (16 bytes), partition (uvarint) */
+    PART_OFFSET = 2,  /* zig-zag varlong */
+    PART_FLAGS = 4,   /* uvarint, see part_flags */
+    PART_KEY = 8,     /* size (uvarint), bytes */
+    PART_BYTES = 16,  /* size (uvarint), bytes */
+    PART_BLOCKS = 32, /* with HAS_BLOCKS: first block, blocks (uvarint), size of the tail, tail */
+};
+
+enum part_flags {
+    STARTS_SEGMENT = 1,
+    HAS_BLOCKS = 2,
 };
 
 static const uint8_t part_fields[JOURNAL_PART_KINDS] = {
-    [JOURNAL_BATCH] = PART_LOG | PART_OFFSET | PART_FLAGS | PART_BYTES,
+    [JOURNAL_BATCH] = PART_LOG | PART_OFFSET | PART_FLAGS | PART_BYTES | PART_BLOCKS,
     [JOURNAL_PUT] = PART_KEY | PART_BYTES,
     [JOURNAL_DELETE] = PART_KEY,
     [JOURNAL_LOG_START] = PART_LOG | PART_OFFSET,
@@ -121,11 +182,17 @@ uint8_t *journal_part_write(uint8_t *at, const struct journal_part *part)
     if (fields & PART_OFFSET)
         at = write_leb128(at, (uint64_t)part->offset << 1 ^ (uint64_t)(part->offset >> 63));
     if (fields & PART_FLAGS)
-        at = write_leb128(at, part->starts_segment ? 1 : 0);
+        at = write_leb128(at, (part->starts_segment ? STARTS_SEGMENT : 0) |
+                                  (part->blocks > 0 ? HAS_BLOCKS : 0));
     if (fields & PART_KEY)
         at = write_view(at, part->key);
     if (fields & PART_BYTES)
         at = write_view(at, part->bytes);
+    if ((fields & PART_BLOCKS) && part->blocks > 0) {
+        at = write_leb128(at, part->first_block);
+        at = write_leb128(at, part->blocks);
+        at = write_view(at, part->tail);
+    }
     return at;
 }
 
@@ -139,6 +206,7 @@ bool journal_part_next(struct reader *r, struct journal_part *out)
         return false;
     }
     uint8_t fields = part_fields[kind];
+    uint32_t flags = 0;
     *out = (struct journal_part){.kind = kind};
     if (fields & PART_LOG) {
         out->topic_id = read_uuid(r);
@@ -148,10 +216,16 @@ bool journal_part_next(struct reader *r, struct journal_part *out)
     if (fields & PART_OFFSET)
         out->offset = read_varlong(r);
     if (fields & PART_FLAGS)
-        out->starts_segment = read_uvarint(r) & 1;
+        flags = read_uvarint(r);
+    out->starts_segment = flags & STARTS_SEGMENT;
     if (fields & PART_KEY)
         out->key = read_view(r);
     if (fields & PART_BYTES)
         out->bytes = read_view(r);
+    if ((fields & PART_BLOCKS) && (flags & HAS_BLOCKS)) {
+        out->first_block = read_uvarint(r);
+        out->blocks = read_uvarint(r);
+        out->tail = read_view(r);
+    }
     return !r->failed;
 }

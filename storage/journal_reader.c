@@ -81,9 +81,9 @@ static enum error read_group(struct journal_reader *r, const struct found_file *
     *out = NULL;
     bool ours;
     enum error error = read_header(r, f, position, group, &ours);
-    if (error != ERR_OK || !ours || (int64_t)group->length > f->size - position)
+    if (error != ERR_OK || !ours || (int64_t)journal_group_size(group) > f->size - position)
         return error;
-    struct shared_buffer *buffer = take_buffer(r, group->length);
+    struct shared_buffer *buffer = take_buffer(r, journal_group_size(group));
     if (buffer == NULL)
         return ERR_NO_MEMORY;
     size_t got;
@@ -196,8 +196,8 @@ enum error journal_reader_next(struct journal_reader *r, struct journal_group *g
     }
     if (error != ERR_OK || *bytes == NULL)
         return error;
-    r->position += (int64_t)journal_padded(group->length);
-    r->lsn += journal_padded(group->length);
+    r->position += (int64_t)journal_group_size(group);
+    r->lsn += journal_group_size(group);
     r->closed_in_order = group->flags & JOURNAL_CLOSED;
     r->needed = group->next;
     return ERR_OK;
@@ -273,7 +273,7 @@ enum error journal_reader_judge(struct journal_reader *r, enum journal_end *end,
     if (r->current)
         error = read_header(r, r->current, r->position, &group, &ours);
     if (ours && group.lsn == r->lsn)
-        *cut_bytes = group.length;
+        *cut_bytes = (int64_t)journal_group_size(&group);
     later |= r->needed != 0 && !file_exists(r, r->needed);
     *end = later ? JOURNAL_DAMAGED : *cut_bytes > 0 ? JOURNAL_TORN : JOURNAL_ENDED;
     return error;

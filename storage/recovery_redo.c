@@ -191,7 +191,16 @@ static enum error redo_part(struct redo *redo, const struct journal_part *part,
         return error;
     if (part->offset < log_next_offset(l->log))
         return ERR_OK; /* the checkpoint has it */
-    return redo_append_batch(redo, l, part, group);
+    if (part->blocks == 0)
+        return redo_append_batch(redo, l, part, group);
+    struct shared_buffer *whole = journal_batch_join(bytes_of(group->data, group->size), part);
+    if (whole == NULL)
+        return ERR_NO_MEMORY;
+    struct journal_part joined = *part;
+    joined.bytes = bytes_of(whole->data, whole->size);
+    error = redo_append_batch(redo, l, &joined, whole);
+    shared_buffer_unref(whole);
+    return error;
 }
 
 /* Walking a journal */
@@ -201,8 +210,7 @@ typedef enum error part_function(struct redo *redo, const struct journal_part *p
 
 static enum error walk_group(struct redo *redo, struct shared_buffer *group, part_function *each)
 {
-    struct reader r =
-        reader_of(bytes_of(group->data + JOURNAL_HEADER_SIZE, group->size - JOURNAL_HEADER_SIZE));
+    struct reader r = journal_group_parts(bytes_of(group->data, group->size));
     struct journal_part part;
     enum error error = ERR_OK;
     while (error == ERR_OK && journal_part_next(&r, &part))
@@ -219,7 +227,7 @@ static enum error walk_journal(struct redo *redo, const struct redo_journal *jou
         enum error error = journal_reader_next(reader, &group, &bytes);
         if (error != ERR_OK || bytes == NULL)
             return error;
-        *size += group.length;
+        *size += (int64_t)journal_group_size(&group);
         if (group.checkpoint > journal->mark.lsn) {
             message_set(redo->message,
                         "%s/kv: the key-value store is older than the journal of shard %d: it was "

@@ -149,7 +149,7 @@ void store_begin(struct store *s)
 static void add_part(struct store *s, const struct journal_part *part)
 {
     ASSERT(s->entry_open);
-    size_t room = JOURNAL_PART_OVERHEAD + part->key.size + part->bytes.size;
+    size_t room = JOURNAL_PART_OVERHEAD + part->key.size + part->bytes.size + part->tail.size;
     uint8_t *at = group_reserve(s, room);
     struct store_group *g = &s->groups[s->filling];
     g->size += (size_t)(journal_part_write(at, part) - at);
@@ -162,12 +162,14 @@ int64_t store_append(struct store *s, struct log *log, struct shared_buffer *buf
     struct store_log *l = store_log_of(s, log);
     ASSERT(s->entry_open && !l->removed);
     int64_t base = log_append(log, buffer, batch, size, 0, wall_ms);
-    add_part(s, &(struct journal_part){.kind = JOURNAL_BATCH,
-                                       .topic_id = l->topic_id,
-                                       .partition = l->partition,
-                                       .offset = base,
-                                       .starts_segment = log_state(log).active_base == base,
-                                       .bytes = bytes_of(batch, size)});
+    struct journal_part part = {.kind = JOURNAL_BATCH,
+                                .topic_id = l->topic_id,
+                                .partition = l->partition,
+                                .offset = base,
+                                .starts_segment = log_state(log).active_base == base,
+                                .bytes = bytes_of(batch, size)};
+    group_take_blocks(s, buffer, &part);
+    add_part(s, &part);
     group_mark(s, l)->next_offset = log_next_offset(log);
     store_log_appended(s, l);
     return base;
@@ -243,7 +245,7 @@ bool store_accepts(const struct store *s)
 {
     if (s->has_failed || s->closing)
         return false;
-    if (s->groups[s->filling].size >= s->options.group_bytes && s->in_flight)
+    if (group_bytes(&s->groups[s->filling]) >= s->options.group_bytes && s->in_flight)
         return false;
     /* The segments are far behind: wait for them, unless they wait for room themselves. */
     return s->full != 0 ||
@@ -403,6 +405,6 @@ struct store_stats store_stats(const struct store *s)
     stats.tail_bytes = s->tail_bytes;
     stats.unflushed_bytes = s->unflushed_bytes;
     stats.journal_behind_bytes = (int64_t)(s->journal.lsn - s->durable) +
-                                 (int64_t)s->groups[s->filling].size - JOURNAL_HEADER_SIZE;
+                                 (int64_t)group_bytes(&s->groups[s->filling]) - JOURNAL_HEADER_SIZE;
     return stats;
 }

@@ -12,6 +12,9 @@
  * be cleared first. */
 enum { MARKS_KEPT = 4096, KEPT_GROUPS = 6 };
 
+/* Below this a copy costs less than blocks of its own; and one write takes so many pieces. */
+enum { RUN_BLOCKS_MIN = 4, RUNS_MAX = 1000 };
+
 void groups_init(struct store *s)
 {
     for (int i = 0; i < 2; i++) {
@@ -53,11 +56,22 @@ static void resize(struct store_group *g, size_t capacity)
     g->capacity = capacity;
 }
 
+static void drop_runs(struct store_group *g)
+{
+    for (int i = 0; i < g->run_count; i++)
+        shared_buffer_unref(g->runs[i].buffer);
+    g->run_count = 0;
+    g->block_count = 0;
+}
+
 void groups_free(struct store *s)
 {
     for (int i = 0; i < 2; i++) {
-        give_data(&s->groups[i]);
-        free(s->groups[i].marks);
+        struct store_group *g = &s->groups[i];
+        drop_runs(g);
+        give_data(g);
+        free(g->runs);
+        free(g->marks);
     }
 }
 
@@ -71,6 +85,34 @@ uint8_t *group_reserve(struct store *s, size_t size)
         resize(g, MAX(capacity, need));
     }
     return g->data + g->size;
+}
+
+static void add_run(struct store_group *g, struct shared_buffer *buffer, const uint8_t *at,
+                    uint32_t count)
+{
+    if (g->run_count == g->run_capacity) {
+        g->run_capacity = g->run_capacity ? g->run_capacity * 2 : 16;
+        g->runs = xrealloc(g->runs, (size_t)g->run_capacity * sizeof *g->runs);
+    }
+    g->runs[g->run_count++] = (struct group_blocks){shared_buffer_ref(buffer), at, count};
+    g->block_count += count;
+}
+
+void group_take_blocks(struct store *s, struct shared_buffer *buffer, struct journal_part *part)
+{
+    struct store_group *g = &s->groups[s->filling];
+    struct bytes batch = part->bytes;
+    uintptr_t header_end = (uintptr_t)batch.data + BATCH_HEADER_SIZE;
+    size_t head = journal_padded(header_end) - (uintptr_t)batch.data;
+    if (batch.size < head + RUN_BLOCKS_MIN * IO_ALIGNMENT || g->run_count == RUNS_MAX)
+        return;
+    uint32_t count = (uint32_t)((batch.size - head) / IO_ALIGNMENT);
+    size_t inside = (size_t)count * IO_ALIGNMENT;
+    part->bytes = bytes_of(batch.data, head);
+    part->first_block = g->block_count;
+    part->blocks = count;
+    part->tail = bytes_of(batch.data + head + inside, batch.size - head - inside);
+    add_run(g, buffer, batch.data + head, count);
 }
 
 struct group_mark *group_mark(struct store *s, struct store_log *log)
@@ -90,6 +132,7 @@ struct group_mark *group_mark(struct store *s, struct store_log *log)
 /* The group is done: empty again, memory of an unusually large one given back. */
 static void reset(struct store_group *g)
 {
+    drop_runs(g);
     g->size = JOURNAL_HEADER_SIZE;
     g->entries = 0;
     g->has_rows = g->closing = false;
@@ -111,8 +154,13 @@ static void reset(struct store_group *g)
 static void run_write(struct job *job)
 {
     struct store_group *g = CONTAINER_OF(job, struct store_group, job);
+    struct iovec parts[1 + RUNS_MAX];
     journal_group_seal(g->data, &g->header);
-    g->result = journal_write(&g->store->journal, g->place.file, g->data, journal_padded(g->size),
+    parts[0] = (struct iovec){g->data, journal_padded(g->size)};
+    for (int i = 0; i < g->run_count; i++)
+        parts[1 + i] = (struct iovec){(void *)(uintptr_t)g->runs[i].at,
+                                      (size_t)g->runs[i].count * IO_ALIGNMENT};
+    g->result = journal_write(&g->store->journal, g->place.file, parts, 1 + g->run_count,
                               g->place.position);
 }
 
@@ -131,7 +179,7 @@ static void collect_rows(struct store *s, const struct store_group *g)
 
 static void group_durable(struct store *s, struct store_group *g)
 {
-    size_t size = journal_padded(g->size);
+    size_t size = journal_padded(group_bytes(g));
     s->durable = g->place.lsn + size;
     if (s->journal.direct && !g->place.file->direct)
         store_note_fallback(s);
@@ -251,6 +299,7 @@ static void start_write(struct store *s, struct store_group *g)
 {
     g->header = (struct journal_group){
         .length = (uint32_t)g->size,
+        .blocks = g->block_count,
         .shard = (uint32_t)s->options.shard,
         .entries = g->entries,
         .flags = g->closing ? JOURNAL_CLOSED : 0,
@@ -273,7 +322,7 @@ static void write_group(struct store *s)
 {
     struct store_group *g = &s->groups[s->filling];
     group_reserve(s, 0);
-    if (!journal_place(&s->journal, journal_padded(g->size), &g->place)) {
+    if (!journal_place(&s->journal, journal_padded(group_bytes(g)), &g->place)) {
         prepare(s, true);
         return;
     }

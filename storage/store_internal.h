@@ -49,11 +49,21 @@ struct group_mark {
     bool removed;
 };
 
+/* Blocks inside a batch, written from where they are. */
+struct group_blocks {
+    struct shared_buffer *buffer; /* a reference: they must stay until they are written */
+    const uint8_t *at;
+    uint32_t count;
+};
+
 struct store_group {
     struct job job;
     struct store *store;
     uint8_t *data; /* aligned; the header's place, then parts */
     size_t size, capacity;
+    struct group_blocks *runs; /* of blocks, in their order behind the parts */
+    int run_count, run_capacity;
+    uint32_t block_count; /* of all runs */
     uint32_t entries;
     bool has_rows, closing;
     struct list commits;
@@ -156,6 +166,14 @@ void groups_init(struct store *s);
 void groups_free(struct store *s);
 /* Room for `size` more bytes in the filling group. */
 uint8_t *group_reserve(struct store *s, size_t size);
+/* Bytes of a group without the padding. */
+static inline size_t group_bytes(const struct store_group *g)
+{
+    return g->size + (size_t)g->block_count * IO_ALIGNMENT;
+}
+/* A batch that is large enough: its inner blocks become a run of the filling group, and the part
+ * says which. Else the part's bytes are the whole batch, to be copied. */
+void group_take_blocks(struct store *s, struct shared_buffer *buffer, struct journal_part *part);
 struct group_mark *group_mark(struct store *s, struct store_log *log);
 /* Hands the filling group to the journal worker if it has entries and none is under way. */
 void groups_hand_over(struct store *s);

@@ -142,13 +142,21 @@ static void write_batch(uint8_t *at, size_t size, int producer, int32_t sequence
     store_be32(at + 17, crc32c(0, at + 21, size - 21));
 }
 
+/* Mostly small; some of several blocks; a few so large that blocks are written from where they are.
+ */
+static size_t random_batch_size(struct history *h)
+{
+    static const int64_t spans[] = {600, 600, 600, 600, 600, 600, 5000, 40000};
+    return 80 + (size_t)below(h, spans[below(h, COUNT_OF(spans))]);
+}
+
 static void append(struct history *h, struct model_partition *p, uint32_t entry)
 {
     struct store *store = h->life->stores[shard_of(h, p)];
     struct log *log = store_log(store, p->topic_id, p->number, &life_log_config, true);
     ASSERT(log != NULL);
     int producer = (int)below(h, MODEL_PRODUCERS + 1) - 1;
-    size_t size = 80 + (size_t)below(h, below(h, 8) == 0 ? 5000 : 600);
+    size_t size = random_batch_size(h);
     struct shared_buffer *buffer = shared_buffer_create(size);
     write_batch(buffer->data, size, producer, model_next_sequence(p, producer),
                 1 + (int32_t)below(h, 5), random_u64(h->random));
