@@ -43,19 +43,21 @@ void state_delta_clear(struct state_delta *d)
     d->count = d->bytes = 0;
 }
 
+/* A key is seldom changed twice within a step: so it is looked up by putting it in. */
 static struct step_change *change_of(struct state_delta *d, struct bytes key)
 {
-    struct place *place = map_get(&d->places, key);
-    if (place)
+    struct place *place = arena_alloc(&d->arena, sizeof *place);
+    ASSERT(place != NULL);
+    *place = (struct place){d->count, arena_copy(&d->arena, key)};
+    struct place *before = map_put(&d->places, place->key, place);
+    if (before) {
+        place->index = before->index;
         return &d->changes[place->index];
+    }
     if (d->count == d->capacity) {
         d->capacity = d->capacity ? d->capacity * 2 : 64;
         d->changes = xrealloc(d->changes, d->capacity * sizeof *d->changes);
     }
-    place = arena_alloc(&d->arena, sizeof *place);
-    ASSERT(place != NULL);
-    *place = (struct place){d->count, arena_copy(&d->arena, key)};
-    map_put(&d->places, place->key, place);
     d->changes[d->count] = (struct step_change){.key = place->key};
     d->bytes += key.size + sizeof *place + sizeof *d->changes;
     return &d->changes[d->count++];

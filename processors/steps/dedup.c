@@ -7,6 +7,7 @@
 
 #include "base/compiler.h"
 #include "base/crypto.h"
+#include "processors/civil_time.h"
 #include "processors/outbox.h"
 #include "processors/step.h"
 
@@ -18,6 +19,7 @@ enum {
     DIGEST_SIZE = 16,
     ID_VERBATIM = 0,
     ID_DIGEST = 1,
+    ID_STRING = 2, /* a JSON string without its quotes */
     ID_SCRATCH_MAX = 64 << 20,
 };
 
@@ -70,11 +72,15 @@ static struct bytes id_of(const struct dedup *d)
     return bytes_of(d->id, d->id_size);
 }
 
-/* Short ids verbatim, longer ones as a digest; the first byte keeps the two apart. */
+/* Short ids verbatim, longer ones as a digest; the first byte keeps them apart. */
 static void set_id(struct dedup *d, struct bytes text)
 {
     uint8_t digest[SHA256_SIZE];
     d->id[0] = ID_VERBATIM;
+    if (!d->form.raw_key && text.size > 0 && text.data[0] == '"') {
+        text = bytes_of(text.data + 1, text.size - 2);
+        d->id[0] = ID_STRING;
+    }
     if (text.size > DEDUP_ID_MAX) {
         sha256(text, digest);
         text = bytes_of(digest, DIGEST_SIZE);
@@ -317,7 +323,7 @@ static enum error restore(struct chain_step *s, enum state_kind kind, struct byt
     struct dedup *d = dedup_of(s);
     int64_t anchor;
     if (kind != STATE_ANCHOR || !state_key_take_time(&rest, &anchor) || rest.size == 0 ||
-        rest.size > DEDUP_KEY_MAX)
+        rest.size > DEDUP_KEY_MAX || anchor < -TIME_MAX_MS || anchor > TIME_MAX_MS)
         return ERR_CORRUPT;
     dedup_table_add(d->table, rest, anchor);
     return ERR_OK;

@@ -1,15 +1,16 @@
 #include "processors/steps/dedup_table.h"
 
 #include "base/compiler.h"
+#include "processors/steps/dedup_slots.h"
 #include "processors/window.h"
 
 #include <stdlib.h>
 
-/* A slot is 0 when free, else: 24 bits of the hash, 8 bits slice number, 32 bits place in it.
+/* A slot (dedup_slots.h) holds besides the tag: 8 bits slice number, 32 bits place in it.
  *
  * A slice is a list of chunks. An anchor never lies across two of them:
  *
- *   time since the slice's start (8 bytes), size of the id (1 byte), id
+ *   size of the id (1 byte), time since the slice's start (zigzag varint), id
  *
  * The size's highest bit says that the anchor was removed; a size of 0, that the chunk ends. */
 enum {
@@ -17,9 +18,8 @@ enum {
     PARTS = 1 << PART_BITS,
     CHUNK_BITS = 12,
     CHUNK_SIZE = 1 << CHUNK_BITS,
-    HEADER_SIZE = 9,
+    MAX_TIME_SIZE = 10,
     MAX_SLICES = 255,
-    SMALLEST_PART = 8,
     REMOVED = 0x80,
 };
 
@@ -34,17 +34,12 @@ struct slice {
     size_t live;              /* anchors */
 };
 
-struct part {
-    uint64_t *slots;
-    uint32_t count, capacity;
-};
-
 struct dedup_table {
     int64_t slice_ms;
     struct slice *slices[MAX_SLICES]; /* by start */
     size_t slice_count;
     struct slice *by_number[MAX_SLICES + 1];
-    struct part parts[PARTS];
+    struct dedup_slots parts[PARTS];
     size_t count, chunk_count, slot_count;
     uint8_t taken[DEDUP_KEY_MAX]; /* the id that dedup_table_expire gave */
 };
@@ -72,18 +67,25 @@ void dedup_table_free(struct dedup_table *t)
     for (size_t i = 0; i < t->slice_count; i++)
         free_slice(t->slices[i]);
     for (size_t i = 0; i < PARTS; i++)
-        free(t->parts[i].slots);
+        dedup_slots_free(&t->parts[i]);
     free(t);
 }
 
-static uint64_t slot_make(uint64_t hash, const struct slice *s, size_t place)
+static struct dedup_slots *part_of(const struct dedup_table *t, uint64_t hash)
 {
-    return (hash & 0xffffff) << 40 | (uint64_t)s->number << 32 | (uint64_t)place;
+    return (struct dedup_slots *)&t->parts[hash >> (64 - PART_BITS)];
 }
 
-static uint8_t *slice_at(const struct slice *s, size_t place)
+static uint32_t tag_of(uint64_t hash)
 {
-    return s->chunks[place >> CHUNK_BITS] + (place & (CHUNK_SIZE - 1));
+    return hash >> (64 - PART_BITS - SLOT_TAG_BITS) & ((1u << SLOT_TAG_BITS) - 1);
+}
+
+/* Slots. */
+
+static uint64_t slot_make(uint64_t hash, const struct slice *s, size_t place)
+{
+    return (uint64_t)tag_of(hash) << SLOT_REST_BITS | (uint64_t)s->number << 32 | (uint64_t)place;
 }
 
 static struct slice *slot_slice(const struct dedup_table *t, uint64_t slot)
@@ -91,89 +93,70 @@ static struct slice *slot_slice(const struct dedup_table *t, uint64_t slot)
     return t->by_number[slot >> 32 & 0xff];
 }
 
-static uint8_t *slot_anchor(const struct dedup_table *t, uint64_t slot)
+/* Anchors. */
+
+/* An anchor, taken apart. */
+struct anchor {
+    uint8_t *at;
+    bool is_removed;
+    int64_t time;
+    size_t time_size;
+    struct bytes id;
+};
+
+static uint8_t *slice_at(const struct slice *s, size_t place)
 {
-    return slice_at(slot_slice(t, slot), (uint32_t)slot);
+    return s->chunks[place >> CHUNK_BITS] + (place & (CHUNK_SIZE - 1));
 }
 
-static struct bytes anchor_id(const uint8_t *at)
+static size_t encode_time(uint8_t out[MAX_TIME_SIZE], const struct slice *s, int64_t time)
 {
-    return bytes_of(at + HEADER_SIZE, at[HEADER_SIZE - 1] & ~REMOVED);
+    int64_t since = time - s->start;
+    uint64_t left = (uint64_t)since << 1 ^ (uint64_t)(since >> 63);
+    size_t size = 0;
+    for (; left >= 0x80; left >>= 7)
+        out[size++] = (uint8_t)(left | 0x80);
+    out[size++] = (uint8_t)left;
+    return size;
 }
 
-static struct part *part_of(const struct dedup_table *t, uint64_t hash)
+static struct anchor anchor_at(const struct slice *s, size_t place)
 {
-    return (struct part *)&t->parts[hash >> (64 - PART_BITS)];
+    struct anchor a = {.at = slice_at(s, place)};
+    uint64_t since = 0;
+    do {
+        since |= (uint64_t)(a.at[1 + a.time_size] & 0x7f) << (7 * a.time_size);
+    } while (a.at[1 + a.time_size++] & 0x80);
+    a.is_removed = a.at[0] & REMOVED;
+    a.time = s->start + (int64_t)(since >> 1 ^ -(since & 1));
+    a.id = bytes_of(a.at + 1 + a.time_size, a.at[0] & ~REMOVED);
+    return a;
 }
 
-/* Where the search for a hash begins; the tag's bits are not used, so that they tell more. */
-static size_t home_of(const struct part *p, uint64_t hash)
+static size_t anchor_size(const struct anchor *a)
 {
-    return hash >> 24 & (p->capacity - 1);
+    return 1 + a->time_size + a->id.size;
 }
 
-static void insert_slot(struct part *p, uint64_t hash, uint64_t slot)
+static struct anchor slot_anchor(const struct dedup_table *t, uint64_t slot)
 {
-    size_t i = home_of(p, hash);
-    while (p->slots[i])
-        i = (i + 1) & (p->capacity - 1);
-    p->slots[i] = slot;
-}
-
-static void grow_part(struct dedup_table *t, struct part *p)
-{
-    struct part bigger = {.count = p->count,
-                          .capacity = p->capacity ? p->capacity * 2 : SMALLEST_PART};
-    bigger.slots = xcalloc(bigger.capacity, sizeof *bigger.slots);
-    for (size_t i = 0; i < p->capacity; i++) {
-        if (p->slots[i])
-            insert_slot(&bigger, bytes_hash(anchor_id(slot_anchor(t, p->slots[i])), SEED),
-                        p->slots[i]);
-    }
-    t->slot_count += bigger.capacity - p->capacity;
-    free(p->slots);
-    *p = bigger;
-}
-
-/* Takes slot i out and moves later ones of its run back. */
-static void close_gap(struct dedup_table *t, struct part *p, size_t gap)
-{
-    size_t mask = p->capacity - 1;
-    for (size_t i = (gap + 1) & mask; p->slots[i]; i = (i + 1) & mask) {
-        uint64_t hash = bytes_hash(anchor_id(slot_anchor(t, p->slots[i])), SEED);
-        size_t home = home_of(p, hash);
-        if (((i - home) & mask) >= ((i - gap) & mask)) {
-            p->slots[gap] = p->slots[i];
-            gap = i;
-        }
-    }
-    p->slots[gap] = 0;
-    p->count--;
-    t->count--;
-}
-
-static int64_t anchor_time(const struct slice *s, const uint8_t *at)
-{
-    return s->start + (int64_t)load_be64(at);
+    return anchor_at(slot_slice(t, slot), (uint32_t)slot);
 }
 
 bool dedup_table_visit(const struct dedup_table *t, struct bytes id,
                        bool (*visit)(void *context, int64_t anchor), void *context)
 {
-    uint64_t hash = bytes_hash(id, SEED);
-    const struct part *p = part_of(t, hash);
-    if (p->count == 0)
-        return true;
-    for (size_t i = home_of(p, hash); p->slots[i]; i = (i + 1) & (p->capacity - 1)) {
-        if (p->slots[i] >> 40 != (hash & 0xffffff))
-            continue;
-        const uint8_t *at = slot_anchor(t, p->slots[i]);
-        if (bytes_equal(anchor_id(at), id) &&
-            !visit(context, anchor_time(slot_slice(t, p->slots[i]), at)))
+    uint64_t hash = bytes_hash(id, SEED), slot;
+    struct slot_search search = dedup_slots_search(part_of(t, hash), tag_of(hash));
+    while ((slot = slot_search_next(&search))) {
+        struct anchor a = slot_anchor(t, slot);
+        if (bytes_equal(a.id, id) && !visit(context, a.time))
             return false;
     }
     return true;
 }
+
+/* Slices. */
 
 static uint8_t free_number(const struct dedup_table *t)
 {
@@ -222,9 +205,8 @@ static size_t slice_extend(struct dedup_table *t, struct slice *s, size_t size)
     return place;
 }
 
-static void set_time(struct slice *s, uint8_t *at, int64_t anchor)
+static void note_time(struct slice *s, int64_t anchor)
 {
-    store_be64(at, (uint64_t)(anchor - s->start));
     if (s->live == 0 || anchor > s->last)
         s->last = anchor;
 }
@@ -233,55 +215,54 @@ void dedup_table_add(struct dedup_table *t, struct bytes id, int64_t anchor)
 {
     ASSERT(id.size > 0 && id.size <= DEDUP_KEY_MAX);
     uint64_t hash = bytes_hash(id, SEED);
-    struct part *p = part_of(t, hash);
-    if ((p->count + 1) * 8 > p->capacity * 7)
-        grow_part(t, p);
     struct slice *s = slice_for(t, anchor);
-    size_t place = slice_extend(t, s, HEADER_SIZE + id.size);
+    uint8_t time[MAX_TIME_SIZE];
+    size_t time_size = encode_time(time, s, anchor);
+    size_t place = slice_extend(t, s, 1 + time_size + id.size);
     uint8_t *at = slice_at(s, place);
-    set_time(s, at, anchor);
-    at[HEADER_SIZE - 1] = (uint8_t)id.size;
-    memcpy(at + HEADER_SIZE, id.data, id.size);
-    insert_slot(p, hash, slot_make(hash, s, place));
+    at[0] = (uint8_t)id.size;
+    memcpy(at + 1, time, time_size);
+    memcpy(at + 1 + time_size, id.data, id.size);
+    t->slot_count += dedup_slots_add(part_of(t, hash), slot_make(hash, s, place));
+    note_time(s, anchor);
     s->live++;
-    p->count++;
     t->count++;
 }
 
-/* The slot of a pair, or NULL. */
-static uint64_t *find(const struct dedup_table *t, struct bytes id, int64_t anchor)
+/* The slot of a pair that is there. */
+static uint64_t find(const struct dedup_table *t, struct bytes id, int64_t anchor)
 {
-    uint64_t hash = bytes_hash(id, SEED);
-    const struct part *p = part_of(t, hash);
-    if (p->count == 0)
-        return NULL;
-    for (size_t i = home_of(p, hash); p->slots[i]; i = (i + 1) & (p->capacity - 1)) {
-        const uint8_t *at = slot_anchor(t, p->slots[i]);
-        if (bytes_equal(anchor_id(at), id) && anchor_time(slot_slice(t, p->slots[i]), at) == anchor)
-            return &p->slots[i];
+    uint64_t hash = bytes_hash(id, SEED), slot;
+    struct slot_search search = dedup_slots_search(part_of(t, hash), tag_of(hash));
+    while ((slot = slot_search_next(&search))) {
+        struct anchor a = slot_anchor(t, slot);
+        if (a.time == anchor && bytes_equal(a.id, id))
+            break;
     }
-    return NULL;
+    ASSERT(slot != 0);
+    return slot;
 }
 
-static void remove_slot(struct dedup_table *t, struct bytes id, uint64_t *slot)
+static void remove_anchor(struct dedup_table *t, const struct anchor *a, uint64_t slot)
 {
-    struct part *p = part_of(t, bytes_hash(id, SEED));
-    struct slice *s = slot_slice(t, *slot);
-    slot_anchor(t, *slot)[HEADER_SIZE - 1] |= REMOVED;
-    close_gap(t, p, (size_t)(slot - p->slots));
-    s->live--;
+    dedup_slots_remove(part_of(t, bytes_hash(a->id, SEED)), slot);
+    t->count--;
+    a->at[0] |= REMOVED;
+    slot_slice(t, slot)->live--;
 }
 
 void dedup_table_move(struct dedup_table *t, struct bytes id, int64_t from, int64_t to)
 {
-    uint64_t *slot = find(t, id, from);
-    ASSERT(slot != NULL);
-    struct slice *s = slot_slice(t, *slot);
-    if (floor_to(to, t->slice_ms) == s->start) {
-        set_time(s, slot_anchor(t, *slot), to);
+    uint64_t slot = find(t, id, from);
+    struct slice *s = slot_slice(t, slot);
+    struct anchor a = slot_anchor(t, slot);
+    uint8_t time[MAX_TIME_SIZE];
+    if (floor_to(to, t->slice_ms) == s->start && encode_time(time, s, to) == a.time_size) {
+        memcpy(a.at + 1, time, a.time_size);
+        note_time(s, to);
         return;
     }
-    remove_slot(t, id, slot);
+    remove_anchor(t, &a, slot);
     dedup_table_add(t, id, to);
 }
 
@@ -295,21 +276,20 @@ static void drop_oldest(struct dedup_table *t)
     free_slice(s);
 }
 
-/* The next anchor that is still there, or NULL. */
-static uint8_t *next_live(struct slice *s)
+/* Moves s->expired to the next anchor that is still there; there is one. */
+static struct anchor next_live(struct slice *s)
 {
-    while (s->expired < s->used) {
-        size_t left = CHUNK_SIZE - (s->expired & (CHUNK_SIZE - 1));
-        uint8_t *at = slice_at(s, s->expired);
-        if (left < HEADER_SIZE || at[HEADER_SIZE - 1] == 0) {
-            s->expired += left;
+    for (;;) {
+        ASSERT(s->expired < s->used);
+        if (*slice_at(s, s->expired) == 0) {
+            s->expired += CHUNK_SIZE - (s->expired & (CHUNK_SIZE - 1));
             continue;
         }
-        if (!(at[HEADER_SIZE - 1] & REMOVED))
-            return at;
-        s->expired += HEADER_SIZE + anchor_id(at).size;
+        struct anchor a = anchor_at(s, s->expired);
+        if (!a.is_removed)
+            return a;
+        s->expired += anchor_size(&a);
     }
-    return NULL;
 }
 
 bool dedup_table_expire(struct dedup_table *t, int64_t until, struct bytes *id, int64_t *anchor)
@@ -322,14 +302,12 @@ bool dedup_table_expire(struct dedup_table *t, int64_t until, struct bytes *id, 
         }
         if (s->last >= until)
             return false;
-        uint8_t *at = next_live(s);
-        ASSERT(at != NULL);
-        struct bytes found = anchor_id(at);
-        memcpy(t->taken, found.data, found.size);
-        *id = bytes_of(t->taken, found.size);
-        *anchor = anchor_time(s, at);
-        s->expired += HEADER_SIZE + found.size;
-        remove_slot(t, *id, find(t, *id, *anchor));
+        struct anchor a = next_live(s);
+        memcpy(t->taken, a.id.data, a.id.size);
+        *id = bytes_of(t->taken, a.id.size);
+        *anchor = a.time;
+        remove_anchor(t, &a, slot_make(bytes_hash(a.id, SEED), s, s->expired));
+        s->expired += anchor_size(&a);
         return true;
     }
     return false;
@@ -351,8 +329,8 @@ void dedup_table_each(const struct dedup_table *t,
             uint64_t slot = t->parts[i].slots[j];
             if (slot == 0)
                 continue;
-            const uint8_t *at = slot_anchor(t, slot);
-            visit(context, anchor_id(at), anchor_time(slot_slice(t, slot), at));
+            struct anchor a = slot_anchor(t, slot);
+            visit(context, a.id, a.time);
         }
     }
 }

@@ -3,7 +3,7 @@
  * Anchors lie in slices of time, packed one behind the other; a table of 64-bit slots (open
  * addressing, in parts that grow apart from each other) finds them by id. An id may have several.
  * A whole slice is forgotten together, a few anchors at a time, so that no single record pays for
- * it. About 9 to 18 bytes of table and 10 of header per anchor, besides the id itself. */
+ * it. About 12 bytes of table and 4 of header per anchor, besides the id itself. */
 #ifndef PROCESSORS_STEPS_DEDUP_TABLE_H
 #define PROCESSORS_STEPS_DEDUP_TABLE_H
 

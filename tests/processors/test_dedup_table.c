@@ -83,7 +83,7 @@ TEST(a_hundred_thousand_ids_come_and_go)
         dedup_table_add(t, bytes_string(text), i / 2);
     }
     EXPECT_INT(dedup_table_count(t), COUNT);
-    EXPECT(dedup_table_memory(t) < (size_t)COUNT * 60);
+    EXPECT(dedup_table_memory(t) < (size_t)COUNT * 54);
     for (int i = 0; i < COUNT; i += 7) {
         snprintf(text, sizeof text, "%08d-1234-1234-1234-%0*d", i, 1 + i % 12, 1);
         struct found f = find(t, text);
