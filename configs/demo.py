@@ -8,6 +8,7 @@ show  reads what `tidemill consume` prints of the results, and prints a line for
 import json
 import os
 import random
+import shutil
 import sys
 import time
 
@@ -72,7 +73,7 @@ def end_of(text, size):
 def revenue_line(record):
     v = record["value"]
     return "window", (f"{clock(v['window_start'])} to {clock(v['window_end'])}  {v['country']:<8}"
-                      f"{v['orders']:4d} orders  {v['revenue']:9.2f} in all  {v['largest']:7.2f} the largest")
+                      f"{v['orders']:4d} orders  {v['revenue']:8.2f} in all  {v['largest']:6.2f} at most")
 
 
 def pages_line(record):
@@ -94,11 +95,12 @@ def dead_letter_line(record):
     reason = headers["__dlq.errors.path"] + " " + headers["__dlq.errors.message"]
     if code == "LATE":
         reason = f"{(int(headers['sp.watermark']) - record['value']['ts']) / 1000:.0f} s behind the watermark"
-    return "dead letter", f"{code}: {reason.strip()}   {end_of(value, 40)}"
+    return "dead letter", f"{code}: {reason.strip()}   {end_of(value, 30)}"
 
 
 LINES = {"shop.revenue": revenue_line, "shop.pages": pages_line, "shop.duplicates": duplicate_line,
          "dlq.shop": dead_letter_line}
+LABEL_SIZE = 13
 COLOURS = {"window": "32", "duplicate": "33", "dead letter": "31"}
 
 
@@ -107,7 +109,9 @@ def show():
     for text in sys.stdin:
         record = json.loads(text)
         label, line = LINES[record["topic"]](record)
-        label = f"{label:<13}"
+        if sys.stdout.isatty():
+            line = line[:shutil.get_terminal_size().columns - LABEL_SIZE]
+        label = f"{label:<{LABEL_SIZE}}"
         if coloured:
             label = f"\033[{COLOURS[label.strip()]}m{label}\033[0m"
         print(label + line, flush=True)

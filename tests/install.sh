@@ -18,11 +18,31 @@ done
 if [ ${#missing[@]} -eq 0 ]; then
     exit 0
 fi
-echo "installing: ${missing[*]}" >&2
-sudo=()
+# What this system lacks to install them: nothing is tried then.
+cannot() {
+    echo "error: these packages are missing: ${missing[*]}" >&2
+    echo "hint: $1" >&2
+    exit 1
+}
+command -v apt-get >/dev/null ||
+    cannot "the names are Debian's; install what your system calls them"
+as_root=()
 if [ "$(id -u)" -ne 0 ]; then
-    sudo=(sudo)
+    command -v sudo >/dev/null ||
+        cannot "without sudo, as root: apt-get install --no-install-recommends ${missing[*]}"
+    as_root=(sudo)
 fi
-"${sudo[@]}" apt-get update -qq >&2
-"${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+
+# Says what apt had to say only when it failed.
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+apt() {
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get -o DPkg::Lock::Timeout=120 "$@" >"$log" 2>&1 </dev/null && return
+    cat "$log" >&2
+    echo "error: apt-get $1 did not work" >&2
+    exit 1
+}
+echo "installing: ${missing[*]}" >&2
+apt update
+apt install -y --no-install-recommends "${missing[@]}"
