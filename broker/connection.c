@@ -18,7 +18,7 @@ enum {
     SMALL_FRAME = 16 << 10, /* finds room when larger ones have to wait */
     REQUESTS_PER_TURN = 64, /* of one connection; then it is the others' turn */
     PARTS = 64,             /* iovecs in one write */
-    STALE_MS = 10000, /* an unfinished frame or answer may hold memory so long when it is short */
+    STALE_MS = 10000, /* what does not get on may hold memory so long when others wait for it */
     UNREAD_REPLY_BYTES = 64 << 20 /* unsent replies that pause reading */
 };
 
@@ -45,7 +45,7 @@ struct connection {
     bool large_frames;      /* the last one was */
     bool paused, blocked;
     bool doomed; /* ends when what is before in the queue was sent */
-    int64_t last_active_ms, frame_started_ms;
+    int64_t last_active_ms, frame_grown_ms, leftover_since_ms;
     uint64_t turn; /* the shard's, in which turn_requests were taken */
     int turn_requests;
 };
@@ -95,6 +95,7 @@ static void drop_frame(struct connection *c)
 static void keep_leftover(struct connection *c, const uint8_t *data, size_t size)
 {
     c->shard->unfinished_bytes += size;
+    c->leftover_since_ms = c->shard->now_ms;
     buffer_append(&c->leftover, data, size);
 }
 
@@ -117,13 +118,11 @@ static void free_if_unused(struct connection *c)
 
 static void remove_slot(struct connection *c, struct request *request)
 {
+    ASSERT(request->done);
     list_remove(&request->slot);
     c->slot_count--;
-    if (request->done) {
-        c->unsent_bytes -= request->reply_bytes;
-        c->shard->unsent_bytes -= request->reply_bytes;
-    }
-    c->shard->in_flight_bytes -= request->counted_bytes;
+    c->unsent_bytes -= request->reply_bytes;
+    c->shard->unsent_bytes -= request->reply_bytes;
     request_free(request);
 }
 
@@ -199,25 +198,27 @@ static bool had_its_turn(const struct connection *c)
     return c->turn == c->shard->turns && c->turn_requests >= REQUESTS_PER_TURN;
 }
 
-static bool may_read_more(const struct connection *c)
+/* Of its own requests and answers: more when some have left. */
+static bool has_enough(const struct connection *c)
 {
-    const struct settings *s = c->shard->broker->settings;
-    if (had_its_turn(c))
-        return false;
-    if (c->unsent_bytes > 0 && !has_unsent_share(c))
-        return false;
-    if (c->slot_count >= (size_t)s->max_in_flight_requests ||
-        c->unsent_bytes > UNREAD_REPLY_BYTES || (c->blocked && c->slot_count > 0))
-        return false;
-    return c->shard->in_flight_bytes < (size_t)s->max_in_flight_bytes &&
-           store_accepts(c->shard->store);
+    return c->blocked || c->unsent_bytes > UNREAD_REPLY_BYTES ||
+           c->slot_count >= (size_t)c->shard->broker->settings->max_in_flight_requests ||
+           (c->unsent_bytes > 0 && !has_unsent_share(c));
 }
 
-/* Who waits for its own replies is looked at again when they leave; who waits for room on the shard
- * is on the shard's list; who only had enough goes on in the next turn. */
+static bool may_read_more(const struct connection *c)
+{
+    const struct shard *shard = c->shard;
+    return !had_its_turn(c) && !has_enough(c) &&
+           shard->in_flight_bytes < (size_t)shard->broker->settings->max_in_flight_bytes &&
+           store_accepts(shard->store);
+}
+
+/* Who has enough is looked at again when its replies leave; who had its turn, in the next one; who
+ * waits for room is on the shard's list. */
 static void wait_for_turn(struct connection *c)
 {
-    if (list_contains(&c->turn_node))
+    if (list_contains(&c->turn_node) || has_enough(c))
         return;
     list_append(had_its_turn(c) ? &c->shard->ready_connections : &c->shard->paused_connections,
                 &c->turn_node);
@@ -231,13 +232,24 @@ static void pause_reading(struct connection *c)
     update_wants(c);
 }
 
-/* Frames that are not whole yet share what memory there is for them, so that whoever does not
- * finish his stops nobody but others with large ones. Half of it is for frames to begin with, half
- * for them to grow. One that holds most of it may always grow, or none would; that may take what
- * two of the largest requests need, beyond which small frames still find room. */
+/* Frames that are not whole yet share a limited memory of their own, so that unfinished ones stop
+ * nothing but other large ones. Half of it is for frames to begin with, half for them to grow. One
+ * that holds most of what is taken may always grow, or none would: that takes no more than two of
+ * the largest requests, and small frames have room beyond it. */
 static size_t unfinished_limit(const struct connection *c)
 {
     return (size_t)c->shard->broker->settings->max_in_flight_bytes;
+}
+
+static bool is_crowded(const struct connection *c)
+{
+    return c->shard->unfinished_bytes >= unfinished_limit(c) / 2;
+}
+
+/* Without what it has left over itself: that only moves. */
+static size_t unfinished_bytes(const struct connection *c)
+{
+    return c->shard->unfinished_bytes - c->leftover.size;
 }
 
 static bool may_begin(const struct connection *c)
@@ -245,7 +257,7 @@ static bool may_begin(const struct connection *c)
     size_t largest = (size_t)c->shard->broker->settings->max_request_bytes;
     size_t limit =
         c->frame_size <= SMALL_FRAME ? unfinished_limit(c) + 2 * largest : unfinished_limit(c) / 2;
-    return c->shard->unfinished_bytes < limit;
+    return unfinished_bytes(c) < limit;
 }
 
 static size_t grown_size(const struct connection *c)
@@ -255,7 +267,7 @@ static size_t grown_size(const struct connection *c)
 
 static bool may_grow(const struct connection *c)
 {
-    size_t unfinished = c->shard->unfinished_bytes;
+    size_t unfinished = unfinished_bytes(c);
     return unfinished + grown_size(c) - c->frame->size <= unfinished_limit(c) ||
            c->frame->size >= unfinished / 2;
 }
@@ -295,7 +307,7 @@ static bool begin_frame(struct connection *c)
     if (c->frame == NULL)
         return false;
     c->shard->unfinished_bytes += c->frame->size;
-    c->frame_started_ms = c->shard->now_ms;
+    c->frame_grown_ms = c->shard->now_ms;
     return true;
 }
 
@@ -306,6 +318,7 @@ static bool grow_frame(struct connection *c)
         return false;
     memcpy(larger->data, c->frame->data, c->frame_filled);
     c->shard->unfinished_bytes += larger->size - c->frame->size;
+    c->frame_grown_ms = c->shard->now_ms;
     shared_buffer_unref(c->frame);
     c->frame = larger;
     return true;
@@ -364,10 +377,6 @@ static ssize_t take_input(struct connection *c, const uint8_t *data, size_t size
 /* The rest of a large frame, straight into its own memory. */
 static ssize_t read_into_frame(struct connection *c, bool *drained)
 {
-    if (frame_is_full(c) && !may_grow(c)) {
-        pause_reading(c);
-        return TRANSPORT_AGAIN;
-    }
     if (!make_room(c))
         return TRANSPORT_CLOSED;
     size_t room = c->frame->size - c->frame_filled;
@@ -381,6 +390,13 @@ static ssize_t read_into_frame(struct connection *c, bool *drained)
     return got;
 }
 
+static size_t rest_of_frame(const struct connection *c)
+{
+    if (c->size_filled < sizeof c->size_bytes)
+        return sizeof c->size_bytes - c->size_filled;
+    return c->frame_size - (c->frame ? c->frame_filled : 0);
+}
+
 /* Reads once: large frames straight into their own memory, the rest through the shard's buffer.
  * *drained: less came than there was room for. */
 static ssize_t read_once(struct connection *c, bool *drained)
@@ -388,9 +404,10 @@ static ssize_t read_once(struct connection *c, bool *drained)
     if (c->frame && c->frame_size - c->frame_filled >= (c->large_frames ? 1 : LARGE_FRAME))
         return read_into_frame(c, drained);
     /* Behind a large frame comes another, most likely: no more than its head is worth a copy. And
-     * while there is no room for frames, no more should be left over than must. */
-    bool only_head = c->large_frames || c->shard->unfinished_bytes >= unfinished_limit(c) / 2;
-    size_t room = only_head ? (size_t)HEAD_READ : (size_t)READ_BUFFER_SIZE;
+     * while there is no room for frames, nothing should be left over. */
+    size_t room = c->large_frames ? (size_t)HEAD_READ : (size_t)READ_BUFFER_SIZE;
+    if (is_crowded(c))
+        room = MIN(room, rest_of_frame(c));
     ssize_t got = c->transport->ops->read(c->transport, c->shard->read_buffer, room);
     if (got <= 0)
         return got;
@@ -408,6 +425,10 @@ void connection_readable(struct connection *c)
     c->last_active_ms = c->shard->now_ms;
     bool drained = false;
     for (int i = 0; i < READS_PER_EVENT && !drained && !c->paused && !c->doomed; i++) {
+        if (!may_go_on(c)) {
+            pause_reading(c); /* what is not read yet costs nothing */
+            return;
+        }
         ssize_t got = read_once(c, &drained);
         if (got == TRANSPORT_AGAIN)
             return;
@@ -609,17 +630,25 @@ void connection_stop_reading(struct connection *c)
     update_wants(c);
 }
 
+/* It holds input that does not get on, through its own fault, and others wait for the memory. Whose
+ * frame at least doubles in the time gets on. */
+static bool is_stuck(const struct connection *c)
+{
+    const struct shard *shard = c->shard;
+    if (list_is_empty(&shard->paused_connections) || !is_crowded(c))
+        return false;
+    return (c->frame && shard->now_ms - c->frame_grown_ms > STALE_MS) ||
+           (c->leftover.size > 0 && has_enough(c) &&
+            shard->now_ms - c->leftover_since_ms > STALE_MS);
+}
+
 void connection_check_idle(struct connection *c)
 {
     const struct settings *s = c->shard->broker->settings;
     int64_t idle_ms = c->shard->now_ms - c->last_active_ms;
     bool over = s->connections_max_idle_ms >= 0 && idle_ms > s->connections_max_idle_ms;
     bool idle = over && c->slot_count == 0;
-    bool unread = c->blocked &&
-                  ((over && idle_ms > STALE_MS) || (idle_ms > STALE_MS && !has_unsent_share(c)));
-    bool is_short = c->shard->unfinished_bytes >= unfinished_limit(c) / 2;
-    bool unfinished = (c->frame && c->shard->now_ms - c->frame_started_ms > STALE_MS) ||
-                      (c->leftover.size > 0 && c->blocked && idle_ms > STALE_MS);
-    if (idle || unread || (is_short && unfinished))
+    bool unread = c->blocked && idle_ms > STALE_MS && (over || !has_unsent_share(c));
+    if (idle || unread || is_stuck(c))
         connection_close(c);
 }

@@ -45,7 +45,7 @@ struct request {
 struct request *request_create(struct shard *shard, struct connection *connection,
                                struct shared_buffer *frame, const char *client_host);
 /* Counts memory that it holds besides the frame as bytes in flight of its shard, from now until it
- * is freed. */
+ * is answered. */
 void request_count(struct request *request, size_t bytes);
 /* Gives back what was read and decoded: the answer is ready and holds its own. */
 void request_release_input(struct request *request);

@@ -74,13 +74,26 @@ bool shard_deliver_mail(struct shard *shard)
     return any;
 }
 
+static size_t bytes_of_connections(const struct shard *shard)
+{
+    return shard->in_flight_bytes + shard->unfinished_bytes + shard->unsent_bytes;
+}
+
 /* Connections whose input waited for room may look at it again. */
 static void resume_connections(struct shard *shard)
 {
+    shard->bytes_at_resume = bytes_of_connections(shard);
     if (list_is_empty(&shard->paused_connections) || !store_accepts(shard->store) ||
         shard->in_flight_bytes >= (size_t)shard->broker->settings->max_in_flight_bytes)
         return;
     list_take_all(&shard->ready_connections, &shard->paused_connections);
+}
+
+/* Whether there is room that paused connections have not seen, which no event would tell them. */
+static bool room_was_made(const struct shard *shard)
+{
+    return !list_is_empty(&shard->paused_connections) &&
+           bytes_of_connections(shard) < shard->bytes_at_resume;
 }
 
 /* Only those that are on the list now: one that goes back waits for the next round. */
@@ -104,7 +117,7 @@ int64_t shard_turn(struct shard *shard)
     store_turn(shard->store, shard->now_ms, shard->wall_ms);
     turn_connections(shard);
     arena_reset(&shard->scratch);
-    if (more || !list_is_empty(&shard->ready_connections))
+    if (more || !list_is_empty(&shard->ready_connections) || room_was_made(shard))
         return 0;
     return timers_next_ms(&shard->timers);
 }

@@ -44,11 +44,12 @@ struct shard {
     int64_t now_ms, wall_ms;     /* of this turn */
     struct list connections;
     struct list ready_connections;  /* with replies to send or input to look at again */
-    struct list paused_connections; /* input waits: the store or the bytes in flight are full */
+    struct list paused_connections; /* input waits for room that others hold */
     size_t connection_count;
     size_t unsent_bytes;       /* of answers that their clients have not taken yet */
-    size_t in_flight_bytes;    /* of requests, from their last byte until they are freed */
+    size_t in_flight_bytes;    /* of requests, from their last byte to their answer */
     size_t unfinished_bytes;   /* of input that is no request yet */
+    size_t bytes_at_resume;    /* of all three, when paused connections were last looked at */
     uint8_t *read_buffer;      /* READ_BUFFER_SIZE bytes that small reads go through */
     struct block_pool *frames; /* memory of large frames */
     struct timer idle_timer;

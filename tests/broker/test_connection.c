@@ -14,10 +14,12 @@ struct socket {
     struct shard *shard;
     struct connection *connection; /* NULL once the broker closed it */
     struct buffer in, out;
+    size_t taken;                 /* of what came in */
     size_t read_most, write_most; /* in one call */
     size_t room;                  /* that the client has for what it is sent */
     bool wants_read, wants_write;
-    int correlation, file_writes;
+    bool breaks; /* without room for more */
+    int correlation, writes, file_writes;
 };
 
 static struct socket *socket_of(struct transport *t)
@@ -25,14 +27,23 @@ static struct socket *socket_of(struct transport *t)
     return CONTAINER_OF(t, struct socket, transport);
 }
 
+static size_t untaken(const struct socket *s)
+{
+    return s->in.size - s->taken;
+}
+
 static ssize_t socket_read(struct transport *t, void *data, size_t size)
 {
     struct socket *s = socket_of(t);
-    size_t part = MIN(MIN(size, s->in.size), s->read_most);
+    size_t part = MIN(MIN(size, untaken(s)), s->read_most);
     if (part == 0)
         return TRANSPORT_AGAIN;
-    memcpy(data, s->in.data, part);
-    buffer_consume(&s->in, part);
+    memcpy(data, s->in.data + s->taken, part);
+    s->taken += part;
+    if (untaken(s) == 0) {
+        buffer_clear(&s->in);
+        s->taken = 0;
+    }
     return (ssize_t)part;
 }
 
@@ -52,7 +63,10 @@ static ssize_t socket_write(struct transport *t, const struct iovec *parts, int 
         done += part;
     }
     s->room -= done;
-    return done ? (ssize_t)done : TRANSPORT_AGAIN;
+    s->writes++;
+    if (done == 0)
+        return s->breaks ? TRANSPORT_CLOSED : TRANSPORT_AGAIN;
+    return (ssize_t)done;
 }
 
 static ssize_t socket_send_file(struct transport *t, int descriptor, int64_t position, size_t size)
@@ -111,14 +125,14 @@ static void pump(struct socket *s)
 {
     bool moved = true;
     while (moved && s->connection) {
-        size_t in = s->in.size, out = s->out.size;
+        size_t in = untaken(s), out = s->out.size;
         shard_read_clock(s->shard);
-        if (s->wants_read && s->in.size > 0)
+        if (s->wants_read && in > 0)
             connection_readable(s->connection);
         if (s->connection && s->wants_write && s->room > 0)
             connection_writable(s->connection);
         test_settle(s->broker);
-        moved = s->in.size != in || s->out.size != out;
+        moved = untaken(s) != in || s->out.size != out;
     }
 }
 
@@ -166,9 +180,9 @@ static void ask_fetch(struct socket *s, const char *topic, int64_t offset, int32
     append_frame(s, API_FETCH, 11, &request);
 }
 
-static void ask_produce(struct socket *s, const char *topic, int16_t acks)
+static void ask_produce_of(struct socket *s, const char *topic, int16_t acks, size_t value_size)
 {
-    struct test_batch batch = {.count = 1};
+    struct test_batch batch = {.count = 1, .value_size = value_size};
     struct produce_request_topic_data_partition_data data = {
         .records.bytes = test_make_batch(s->broker, &batch)};
     struct produce_request_topic_data topics = {
@@ -179,6 +193,11 @@ static void ask_produce(struct socket *s, const char *topic, int16_t acks)
     request.topic_data = &topics;
     request.topic_data_count = 1;
     append_frame(s, API_PRODUCE, 7, &request);
+}
+
+static void ask_produce(struct socket *s, const char *topic, int16_t acks)
+{
+    ask_produce_of(s, topic, acks, 0);
 }
 
 /* The correlation ids of the whole answers that have come, in order: "1 2 3". */
@@ -402,14 +421,14 @@ TEST(a_client_that_does_not_read_is_not_read)
     pump(s);
     for (int i = 0; i < 5000; i++)
         ask_versions(s);
-    size_t sent = s->in.size;
+    size_t sent = untaken(s);
     pump(s);
     EXPECT(!s->wants_read);
-    EXPECT(sent - s->in.size <= READ_BUFFER_SIZE);
+    EXPECT_INT(untaken(s), sent);
     EXPECT_INT(s->out.size, 10);
     s->room = ALL;
     pump(s);
-    EXPECT_INT(s->in.size, 0);
+    EXPECT_INT(untaken(s), 0);
     EXPECT(strstr(answers(s), " 5000 5001"));
     EXPECT(s->wants_read);
     socket_free(s);
@@ -494,6 +513,134 @@ TEST(a_single_frame_may_be_as_large_as_a_request)
     EXPECT_INT(s->shard->unfinished_bytes, 0);
     buffer_free(&body);
     socket_free(s);
+    test_broker_free(b);
+}
+
+/* The head of a frame of 100,000 bytes, and some of them. */
+static void begin_large_frame(struct socket *s, size_t bytes)
+{
+    buffer_append_be32(&s->in, 100000);
+    memset(buffer_extend(&s->in, bytes), 0, bytes);
+    pump(s);
+}
+
+/* Nobody is closed for being slow while nobody waits, nor whoever sends as much again as it holds.
+ */
+TEST(a_frame_that_gets_on_may_take_its_time)
+{
+    struct test_broker *b = test_broker_start(1, "tidemill.max.in.flight.bytes=150000", NULL);
+    struct socket *slow = socket_open(b), *steady = socket_open(b), *waiting = socket_open(b);
+    begin_large_frame(slow, 40000);
+    begin_large_frame(steady, 1000);
+    test_advance(b, 60000);
+    EXPECT(slow->connection != NULL);
+    begin_large_frame(waiting, 1000);
+    EXPECT(!waiting->wants_read);
+    memset(buffer_extend(&steady->in, 40000), 0, 40000);
+    pump(steady);
+    test_advance(b, 6000);
+    EXPECT(slow->connection == NULL);
+    EXPECT(steady->connection != NULL);
+    EXPECT(waiting->wants_read);
+    socket_free(slow);
+    socket_free(steady);
+    socket_free(waiting);
+    test_broker_free(b);
+}
+
+/* However many wait with large requests, they hold nothing, and all are served in the end. */
+TEST(what_has_no_room_is_not_read)
+{
+    struct test_broker *b = test_broker_start(1, "tidemill.max.in.flight.bytes=100000", NULL);
+    struct socket *sockets[20];
+    create_topic(b, "t");
+    test_hold_journal(b, true);
+    for (size_t i = 0; i < COUNT_OF(sockets); i++) {
+        sockets[i] = socket_open(b);
+        for (int j = 0; j < 5; j++)
+            ask_produce_of(sockets[i], "t", -1, 40000);
+        pump(sockets[i]);
+    }
+    EXPECT(test_shard(b, 0)->unfinished_bytes + test_shard(b, 0)->in_flight_bytes < 500000);
+    test_hold_journal(b, false);
+    for (int round = 0; round < 100; round++) {
+        for (size_t i = 0; i < COUNT_OF(sockets); i++)
+            pump(sockets[i]);
+    }
+    for (size_t i = 0; i < COUNT_OF(sockets); i++) {
+        EXPECT_STRING(answers(sockets[i]), "1 2 3 4 5");
+        socket_free(sockets[i]);
+    }
+    test_broker_free(b);
+}
+
+/* Thousands of requests from one client do not come before the one of another. */
+TEST(requests_take_turns)
+{
+    struct test_broker *b = test_broker_start(1, NULL);
+    struct socket *many = socket_open(b), *one = socket_open(b);
+    for (int i = 0; i < 5000; i++)
+        ask_versions(many);
+    ask_versions(one);
+    connection_readable(many->connection);
+    connection_readable(one->connection);
+    EXPECT_INT(shard_turn(one->shard), 0);
+    EXPECT_STRING(answers(one), "1");
+    EXPECT(strstr(answers(many), "100 101") && !strstr(answers(many), " 200"));
+    pump(many);
+    EXPECT(strstr(answers(many), " 4999 5000"));
+    socket_free(many);
+    socket_free(one);
+    test_broker_free(b);
+}
+
+TEST(who_does_not_read_costs_nothing_until_it_does)
+{
+    struct test_broker *b = test_broker_start(1, NULL);
+    struct socket *deaf = socket_open(b), *s = socket_open(b);
+    deaf->room = 10;
+    for (int i = 0; i < 200; i++)
+        ask_versions(deaf);
+    pump(deaf);
+    int writes = deaf->writes;
+    for (int i = 0; i < 50; i++) {
+        ask_versions(s);
+        pump(s);
+    }
+    EXPECT_INT(deaf->writes, writes);
+    deaf->room = ALL;
+    pump(deaf);
+    EXPECT(strstr(answers(deaf), " 199 200"));
+    socket_free(deaf);
+    socket_free(s);
+    test_broker_free(b);
+}
+
+/* The room is made by a connection that ends behind the turn of the one that waits: no event will
+ * come, so there must be another turn at once. */
+TEST(room_that_is_made_late_in_a_turn_is_noticed)
+{
+    struct test_broker *b = test_broker_start(1, "tidemill.max.in.flight.bytes=100000", NULL);
+    struct socket *broken = socket_open(b), *waiting = socket_open(b);
+    ask_versions(broken);
+    pump(broken);
+    broken->room = 64 * broken->out.size; /* the answers of its first turn */
+    broken->breaks = true;
+    for (int i = 0; i < 70; i++)
+        ask_versions(broken);
+    buffer_append_be32(&broken->in, 100000);
+    memset(buffer_extend(&broken->in, 60000), 0, 60000);
+    connection_readable(broken->connection);
+    buffer_append_be32(&waiting->in, 100000);
+    buffer_append_be32(&waiting->in, 0);
+    connection_readable(waiting->connection);
+    EXPECT(!waiting->wants_read);
+    EXPECT_INT(shard_turn(waiting->shard), 0);
+    EXPECT(broken->connection == NULL);
+    shard_turn(waiting->shard);
+    EXPECT(waiting->wants_read);
+    socket_free(broken);
+    socket_free(waiting);
     test_broker_free(b);
 }
 
