@@ -2,7 +2,7 @@
 """Runs the tests that ./test has built: run.py [--quick] [--list] [NAME...]
 
 A program is one of
-  unit         BUILD/tests/<folder>_test_<file>, the C tests; `simulation` ones take --states
+  unit         BUILD/tests/<folder>_test_<file>, the C tests
   integration  tests/integration/test_*.py, real clients against a real broker
   check        tests/checks/*.py and *.sh, tests/check_*.sh; exit code 0 is one test passed
   fuzz         FUZZ_BUILD/tests/fuzz_*, a fixed number of runs
@@ -31,7 +31,6 @@ PYTHON = "/usr/bin/python3"  # Debian's, which has Debian's Kafka clients
 AT_ONCE = 2
 FULL_SECONDS, QUICK_SECONDS = 1500, 300
 FULL_FUZZ_RUNS, QUICK_FUZZ_RUNS = 50_000, 5_000
-QUICK_STATES = 2_000
 # These measure memory or time, or open ten thousand sockets: nothing runs beside them.
 ALONE = {"integration/test_bad_clients", "integration/test_bad_input", "integration/test_kill9"}
 # Long ones start first, so that nothing waits for them at the end.
@@ -65,12 +64,10 @@ class Result:
         self.seconds, self.output, self.note = seconds, output, note
 
 
-def unit_programs(quick):
+def unit_programs():
     for source in sorted(TESTS.glob("*/test_*.c")):
         folder = source.parent.name
         command = [BUILD / "tests" / f"{folder}_{source.stem}"]
-        if quick:
-            command += ["--states", QUICK_STATES]
         yield Program(f"{folder}/{source.stem}", command, source, r"^TEST\((\w+)\)")
 
 
@@ -104,7 +101,7 @@ def programs(arguments):
     if arguments.interop:
         return list(python_programs("interop"))
     quick = arguments.quick
-    found = [*check_programs(), *unit_programs(quick), *fuzz_programs(quick), *python_programs("integration")]
+    found = [*check_programs(), *unit_programs(), *fuzz_programs(quick), *python_programs("integration")]
     return sorted(found, key=lambda p: not p.name.startswith(FIRST))
 
 

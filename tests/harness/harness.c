@@ -44,6 +44,13 @@ uint64_t test_seed(void)
     return (uint64_t)test_option("seed", 1);
 }
 
+uint64_t test_states(uint64_t full, uint64_t quick)
+{
+    const char *wish = getenv("TIDEMILL_QUICK");
+    bool is_quick = wish && strcmp(wish, "1") == 0;
+    return (uint64_t)test_option("states", (int64_t)(is_quick ? quick : full));
+}
+
 static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *walk)
 {
     (void)info, (void)type, (void)walk;

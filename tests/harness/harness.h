@@ -24,8 +24,11 @@ __attribute__((noreturn)) void test_fail(const char *file, int line, const char 
     PRINTF_LIKE(3, 4);
 /* The seed given with --seed, or a fixed one. */
 uint64_t test_seed(void);
-/* --states N and the like: the number given for a name on the command line, or the default. */
+/* --shards N and the like: the number given for a name on the command line, or the default. */
 int64_t test_option(const char *name, int64_t otherwise);
+/* How many states a simulation has to see: --states N, else `full`, or `quick` for ./test --quick,
+ * which sets TIDEMILL_QUICK=1. */
+uint64_t test_states(uint64_t full, uint64_t quick);
 /* A fresh directory below TMPDIR, removed when the program ends. */
 const char *test_directory(void);
 

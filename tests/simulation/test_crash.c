@@ -192,7 +192,7 @@ static void print_reached(const struct reached *r)
 TEST(a_crash_at_any_call_loses_nothing_that_was_acknowledged)
 {
     static struct campaign c;
-    c = (struct campaign){.target = (uint64_t)test_option("states", 100000)};
+    c = (struct campaign){.target = test_states(100000, 2000)};
     for (c.seed = test_seed(); c.reached.states < c.target; c.seed++)
         run_history(&c);
     print_reached(&c.reached);

@@ -209,7 +209,7 @@ static void run_history(struct campaign *c)
 static void run_campaign(int shards, int partitions)
 {
     struct campaign c = {
-        .target = (uint64_t)test_option("states", 60), .shards = shards, .partitions = partitions};
+        .target = test_states(400, 60), .shards = shards, .partitions = partitions};
     for (c.seed = test_seed(); c.states < c.target; c.seed++)
         run_history(&c);
     printf("%d shards, %d partitions: %" PRIu64 " states, twice crashed %" PRIu64

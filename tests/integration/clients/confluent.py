@@ -33,7 +33,7 @@ def produce(address, topic, partitions, codec, first, count):
 
 def consume(address, topic, group):
     consumer = Consumer({"bootstrap.servers": address, "group.id": group, "enable.auto.commit": False,
-                         "auto.offset.reset": "earliest", "session.timeout.ms": 10000})
+                         "auto.offset.reset": "earliest", "session.timeout.ms": 10000, "heartbeat.interval.ms": 200})
     next_offsets = {}
 
     def commit():

@@ -48,7 +48,7 @@ def assignment(line):
 def consume(address, topic, group):
     # -E: goes on when the broker is away for a while.
     command = ["kcat", "-E", "-b", address, "-G", group, "-u", "-f", FORMAT, "-X", "auto.offset.reset=earliest",
-               "-X", "session.timeout.ms=10000", "-X", "auto.commit.interval.ms=100", topic]
+               "-X", "session.timeout.ms=10000", "-X", "heartbeat.interval.ms=200", "-X", "auto.commit.interval.ms=100", topic]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8")
 
     def read_errors():
