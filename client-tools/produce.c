@@ -145,13 +145,11 @@ static bool parse_line(struct input *in, struct bytes line, struct record_place 
 }
 
 /* What flags say about every record is laid over what the line says. */
-static void complete(struct input *in, struct record_place *place, struct record *record)
+static void complete(struct input *in, struct record *record)
 {
     struct clock *clock = clock_system();
     if (!bytes_is_null(in->key))
         record->key = in->key;
-    if (in->partition >= 0)
-        place->partition = in->partition;
     if (record->timestamp < 0)
         record->timestamp = clock->wall_ms(clock);
     if (in->tombstones && record->value.size == 0)
@@ -177,7 +175,7 @@ static bool send_line(struct input *in, struct producer *p, struct bytes line)
     if (!parse_line(in, line, &place, &record, &why))
         return fail_usage(&t->failure, "%s, line %" PRId64 ": %s", in->lines.name, in->lines.line,
                           why.text);
-    complete(in, &place, &record);
+    complete(in, &record);
     return producer_add(p, &place, &record, &t->failure);
 }
 
@@ -210,6 +208,16 @@ static bool send_lines(struct input *in, struct producer *p)
     }
 }
 
+/* Ctrl-C in the middle of a request: what was read is still written. Without numbered batches
+ * nobody could say whether they are there already. */
+static bool finish_interrupted(struct tool *t, struct producer *p)
+{
+    if (strcmp(t->failure.name, "INTERRUPTED") != 0 || p->id < 0)
+        return false;
+    stop_acknowledge();
+    return producer_flush(p, &t->failure);
+}
+
 static void show_result(struct tool *t, const struct producer *p)
 {
     struct table *table = tool_table(t, "partitions");
@@ -231,7 +239,21 @@ static void show_result(struct tool *t, const struct producer *p)
     }
 }
 
-static bool prepare_producer(struct tool *t, struct producer *p)
+/* Kafka's rule: on by default, where acks allow it; asked for against acks it is a mistake. */
+static bool read_idempotence(struct tool *t, struct producer *p)
+{
+    const struct client_setting *s = &t->settings.values[KEY_ENABLE_IDEMPOTENCE];
+    bool on = bytes_equal_string(s->value, "true"), off = bytes_equal_string(s->value, "false");
+    p->idempotent = p->acks == -1 && !off;
+    if ((bytes_is_null(s->value) || on || off) && (!on || p->idempotent))
+        return true;
+    fail_usage(&t->failure, "enable.idempotence %.*s: %s", BYTES_PRINTF(s->value),
+               on ? "only with acks=all" : "neither true nor false");
+    message_set(&t->failure.from, "%s", s->from);
+    return false;
+}
+
+static bool prepare_producer(struct tool *t, int32_t partition, struct producer *p)
 {
     int64_t batch_bytes;
     const struct client_setting *codec = &t->settings.values[KEY_COMPRESSION_TYPE];
@@ -249,7 +271,9 @@ static bool prepare_producer(struct tool *t, struct producer *p)
     p->acks = bytes_equal_string(acks, "0") ? 0 : bytes_equal_string(acks, "1") ? 1 : -1;
     p->codec = (enum codec)number;
     p->batch_bytes = (size_t)batch_bytes;
-    return true;
+    p->partition = partition;
+    p->quiet = t->quiet;
+    return read_idempotence(t, p);
 }
 
 static bool run(struct tool *t)
@@ -260,7 +284,8 @@ static bool run(struct tool *t)
         return false;
     arena_init(&in.arena, 512 << 20);
     producer_init(&p, t->client);
-    bool good = prepare_producer(t, &p) && send_lines(&in, &p);
+    bool good =
+        prepare_producer(t, in.partition, &p) && (send_lines(&in, &p) || finish_interrupted(t, &p));
     show_result(t, &p);
     producer_free(&p);
     line_reader_close(&in.lines);

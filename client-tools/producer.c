@@ -5,6 +5,7 @@
 #include "client-tools/link.h"
 #include "protocol/kafka_error.h"
 
+#include <stdio.h>
 #include <time.h>
 
 enum {
@@ -17,7 +18,8 @@ enum {
 
 void producer_init(struct producer *p, struct client *client)
 {
-    *p = (struct producer){.client = client, .acks = -1, .batch_bytes = 256 << 10};
+    *p = (struct producer){
+        .client = client, .acks = -1, .batch_bytes = 256 << 10, .partition = -1, .id = -1};
     arena_init(&p->arena, MAX_ARENA);
 }
 
@@ -59,10 +61,12 @@ static struct producer_topic *find_topic(struct producer *p, struct bytes name, 
     return t;
 }
 
-static struct producer_partition *choose(const struct producer_topic *t, int32_t wanted,
-                                         struct bytes key)
+static struct producer_partition *choose(const struct producer *p, const struct producer_topic *t,
+                                         int32_t wanted, struct bytes key)
 {
     uint32_t count = (uint32_t)t->partition_count;
+    if (p->partition >= 0)
+        wanted = p->partition;
     if (wanted >= 0 && wanted < t->partition_count)
         return &t->partitions[wanted];
     return &t->partitions[bytes_is_null(key) ? (int32_t)(t->turn % count)
@@ -78,7 +82,11 @@ bool producer_add(struct producer *p, const struct record_place *place, const st
     if (t->partition_count == 0)
         return fail_kafka(f, KAFKA_LEADER_NOT_AVAILABLE, BYTES_NULL, "topic %.*s",
                           BYTES_PRINTF(t->name));
-    struct producer_partition *to = choose(t, place->partition, record->key);
+    if (p->partition >= t->partition_count)
+        return fail(f, "UNKNOWN_TOPIC_OR_PARTITION",
+                    "topic %.*s has no partition %d: it has %d, counted from 0",
+                    BYTES_PRINTF(t->name), p->partition, t->partition_count);
+    struct producer_partition *to = choose(p, t, place->partition, record->key);
     enum { RECORD_OVERHEAD = 16 };
     size_t size = record->key.size + record->value.size + record->headers.size + RECORD_OVERHEAD;
     if (to->pending > 0 && batch_builder_size(&to->builder) + size > p->batch_bytes &&
@@ -95,13 +103,48 @@ bool producer_add(struct producer *p, const struct record_place *place, const st
     return p->pending_bytes < MAX_PENDING_BYTES || producer_flush(p, f);
 }
 
+/* Asks for the id that batches are numbered under. */
+static bool prepare_id(struct producer *p, struct failure *f)
+{
+    if (!p->idempotent || p->id >= 0)
+        return true;
+    if (client_version(p->client, ANY_NODE, API_INIT_PRODUCER_ID) < 0) {
+        p->idempotent = false;
+        return true;
+    }
+    struct init_producer_id_request request;
+    struct init_producer_id_response response;
+    schema_defaults(&init_producer_id_request_schema, &request);
+    request.transactional_id = BYTES_NULL;
+    if (!client_call(p->client, ANY_NODE, API_INIT_PRODUCER_ID, &request, &p->arena, &response, f))
+        return false;
+    if (response.error_code != 0)
+        return fail_kafka(f, response.error_code, BYTES_NULL, "a producer's id");
+    p->id = response.producer_id;
+    p->epoch = response.producer_epoch;
+    return true;
+}
+
+static void number_batch(const struct producer *p, struct producer_partition *to)
+{
+    if (p->id < 0)
+        return;
+    to->builder.producer_id = p->id;
+    to->builder.producer_epoch = p->epoch;
+    to->builder.base_sequence = to->sequence;
+    to->sequence = (int32_t)(((uint32_t)to->sequence + (uint32_t)to->pending) & INT32_MAX);
+}
+
 /* Closes the builders: from here on `bytes` holds each partition's batch. */
 static bool build_batches(struct producer *p, struct failure *f)
 {
     for (struct producer_topic *t = p->topics; t; t = t->next) {
         for (int32_t i = 0; i < t->partition_count; i++) {
             struct producer_partition *to = &t->partitions[i];
-            if (to->pending > 0 && batch_builder_finish(&to->builder).size == 0)
+            if (to->pending == 0 || to->bytes.size > 0) /* nothing, or built by an earlier try */
+                continue;
+            number_batch(p, to);
+            if (batch_builder_finish(&to->builder).size == 0)
                 return fail(f, "MESSAGE_TOO_LARGE", "%.*s/%d: a batch of more than 100 MiB",
                             BYTES_PRINTF(t->name), to->index);
         }
@@ -154,7 +197,11 @@ static void settle(struct producer *p, struct producer_partition *to, int16_t co
                    int64_t base_offset, struct bytes message, bool last_try)
 {
     if (code != 0 && may_try_again(code) && !last_try)
-        return; /* the batch stays where it is */
+        return;                                    /* the batch stays where it is */
+    if (code == KAFKA_DUPLICATE_SEQUENCE_NUMBER) { /* it has it, and forgot where */
+        code = 0;
+        base_offset = -1;
+    }
     if (code == 0) {
         to->records += to->pending;
         if (base_offset >= 0) {
@@ -224,6 +271,18 @@ static bool send_to(struct producer *p, int32_t leader, bool last_try, struct fa
     return good;
 }
 
+/* Without numbers nobody could say whether the batch is there already. */
+static bool survive(struct producer *p, bool last_try, struct failure *f)
+{
+    if (p->id < 0 || last_try || f->exit != EXIT_UNREACHABLE)
+        return false;
+    if (p->lost_since_ms == 0 && !p->quiet)
+        fprintf(stderr, "%s; trying again\n", f->message.text);
+    if (p->lost_since_ms == 0)
+        p->lost_since_ms = link_now_ms();
+    return true;
+}
+
 static void update_leaders(struct producer *p)
 {
     for (struct producer_topic *t = p->topics; t; t = t->next) {
@@ -253,13 +312,14 @@ static int32_t next_leader(const struct producer *p, int32_t after)
 
 bool producer_flush(struct producer *p, struct failure *f)
 {
-    if (!build_batches(p, f))
+    if (!prepare_id(p, f) || !build_batches(p, f))
         return false;
+    p->lost_since_ms = 0;
     int64_t give_up_ms = link_now_ms() + p->timeout_ms;
     while (next_leader(p, -2) != -2) {
         bool last_try = link_now_ms() >= give_up_ms;
         for (int32_t leader = next_leader(p, -2); leader != -2; leader = next_leader(p, leader)) {
-            if (leader >= 0 && !send_to(p, leader, last_try, f))
+            if (leader >= 0 && !send_to(p, leader, last_try, f) && !survive(p, last_try, f))
                 return false;
         }
         if (next_leader(p, -2) == -2)

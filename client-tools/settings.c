@@ -16,6 +16,7 @@ static const struct {
     [KEY_ACKS] = {"acks", "all", "acks", NULL},
     [KEY_BATCH_SIZE] = {"batch.size", "256KiB", NULL, NULL},
     [KEY_COMPRESSION_TYPE] = {"compression.type", "none", "compression", NULL},
+    [KEY_ENABLE_IDEMPOTENCE] = {"enable.idempotence", NULL, NULL, NULL},
     [KEY_GROUP_INSTANCE_ID] = {"group.instance.id", NULL, NULL, NULL},
     [KEY_HEARTBEAT_INTERVAL_MS] = {"heartbeat.interval.ms", "3s", NULL, NULL},
     [KEY_ISOLATION_LEVEL] = {"isolation.level", "read_uncommitted", NULL, NULL},
@@ -26,11 +27,25 @@ static const struct {
 
 /* Kafka's client properties that mean nothing here; a shared file may hold them. */
 static const char *const accepted[] = {
-    "request.timeout.ms", "default.api.timeout.ms", "retries",           "retry.backoff.ms",
-    "max.poll.records",   "fetch.max.bytes",        "fetch.min.bytes",   "auto.offset.reset",
-    "enable.auto.commit", "enable.idempotence",     "max.request.size",  "metadata.max.age.ms",
-    "key.serializer",     "value.serializer",       "key.deserializer",  "value.deserializer",
-    "group.id",           "partitioner.class",      "client.dns.lookup", NULL,
+    "request.timeout.ms",
+    "default.api.timeout.ms",
+    "retries",
+    "retry.backoff.ms",
+    "max.poll.records",
+    "fetch.max.bytes",
+    "fetch.min.bytes",
+    "auto.offset.reset",
+    "enable.auto.commit",
+    "max.request.size",
+    "metadata.max.age.ms",
+    "key.serializer",
+    "value.serializer",
+    "key.deserializer",
+    "value.deserializer",
+    "group.id",
+    "partitioner.class",
+    "client.dns.lookup",
+    NULL,
 };
 
 const char *client_key_name(enum client_key key)

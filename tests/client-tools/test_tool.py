@@ -3,8 +3,10 @@ come back unchanged, groups, processors, and what happens without a broker and a
 import json
 import os
 import signal
+import socket
 import subprocess
 import tempfile
+import threading
 import pathlib
 
 from broker import Broker, build_directory, wait_until
@@ -295,3 +297,94 @@ def test_completion_is_made_for_each_shell():
     assert tool.text("completion", "zsh").startswith("#compdef tidemill\n")
     names = [command["name"] for command in json.loads(tool.text("--help-json"))["commands"]]
     assert "processor apply" in names and len(names) == len(set(names))
+
+
+class LossyProxy:
+    """Passes bytes on to a broker; the first answer to a Produce request is thrown away with its
+    connection, so that the client cannot know whether the records were written."""
+
+    PRODUCE = b"\0\0"
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.broker_port = 0
+        self.lost = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        try:
+            while True:
+                client, _ = self.listener.accept()
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+        except OSError:
+            pass  # closed
+
+    @staticmethod
+    def _frame(connection):
+        size = connection.recv(4, socket.MSG_WAITALL)
+        return size + connection.recv(int.from_bytes(size, "big"), socket.MSG_WAITALL) if size else b""
+
+    def _serve(self, client):
+        with client, socket.create_connection(("127.0.0.1", self.broker_port)) as broker:
+            while request := self._frame(client):
+                broker.sendall(request)
+                answer = self._frame(broker)
+                if request[4:6] == self.PRODUCE and not self.lost:
+                    self.lost += 1
+                    return
+                client.sendall(answer)
+
+    def close(self):
+        self.listener.close()
+
+
+def test_a_lost_answer_writes_no_record_twice():
+    proxy = LossyProxy()
+    with Broker(settings={"advertised.listeners": f"PLAINTEXT://127.0.0.1:{proxy.port}"}) as broker:
+        proxy.broker_port = broker.port
+        try:
+            tool = Tool(f"127.0.0.1:{proxy.port}")
+            tool.run("topic", "create", "t", "-p", 2)
+            lines = "".join(f"{i}:{i}\n" for i in range(1000))
+            done = tool.run("produce", "t", "-K", ":", "-X", "batch.size=2KiB", stdin=lines)
+            assert proxy.lost == 1 and "closed the connection; trying again" in done.stderr
+            read = tool.text("consume", "t", "-o", ":end", "-f", "%v\\n").split()
+            assert sorted(map(int, read)) == list(range(1000))
+            proxy.lost = 0
+            failed = tool.run("produce", "t", "-X", "enable.idempotence=false", stdin="x\n", code=3)
+            assert "closed the connection" in failed.stderr
+            tool.run("produce", "t", "--acks", 1, "-X", "enable.idempotence=true", stdin="x\n", code=2)
+        finally:
+            proxy.close()
+
+
+def test_produce_goes_on_when_the_broker_comes_back():
+    with Broker() as broker:
+        tool = Tool(broker.address)
+        tool.run("topic", "create", "t")
+        writer = tool.start("produce", "t", "--timeout", "60s")
+
+        def write(text, count):
+            writer.stdin.write(text)
+            writer.stdin.flush()
+            wait_until(lambda: tool.json("topic", "describe", "t")["partitions"][0]["end_offset"] == count,
+                       30, f"{count} records")
+        write("before\n", 1)
+        broker.restart(kill=True)
+        write("after\n", 2)
+        broker.restart()
+        write("end\n", 3)
+        out, err = writer.communicate(timeout=30)
+        assert writer.returncode == 0, err
+        assert tool.text("consume", "t", "-o", ":end", "-f", "%v\\n") == "before\nafter\nend\n"
+        assert out.split()[-6:] == ["t", "0", "3", "0", "2", "OK"]
+
+
+def test_a_partition_that_is_not_there_is_no_other_one():
+    with Broker() as broker:
+        tool = Tool(broker.address)
+        tool.run("topic", "create", "t", "-p", 2)
+        refused = tool.run("produce", "t", "-p", 2, stdin="x\n", code=1)
+        assert "topic t has no partition 2" in refused.stderr
+        assert tool.text("consume", "t", "-o", ":end") == ""
