@@ -38,4 +38,7 @@ struct alter {
 /* On shard 0. */
 void alter_submit(struct shard *shard, struct alter *alter);
 
+/* The broker's part of it (alter_broker.c), within the change. */
+struct verdict alter_broker(struct alter *a, struct controller *c, const struct alter_resource *r);
+
 #endif

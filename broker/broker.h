@@ -8,7 +8,7 @@
 
 struct broker {
     struct env *env;
-    const struct settings *settings; /* as started; dynamic ones: see live below */
+    const struct settings *settings; /* as started; what may change is in shard->live */
     struct shard **shards;
     int shard_count;
     int32_t node_id;

@@ -67,12 +67,6 @@ struct verdict config_check_value(struct bytes name, struct bytes value, struct 
     return verdict;
 }
 
-bool config_is_list(struct bytes name)
-{
-    const struct setting *row = setting_find(topic_setting_table, name);
-    return row && row->type == SETTING_LIST;
-}
-
 /* --- processors --- */
 
 static enum error parse(const struct topic *topic, struct topology **out, struct message *message,

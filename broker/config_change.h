@@ -28,7 +28,4 @@ struct verdict config_check_topic(struct env *env, const struct catalog_draft *c
                                   const struct topic *candidate, const struct topic *before,
                                   struct arena *arena);
 
-/* Whether a value of this name is a list, which alone APPEND and SUBTRACT can change. */
-bool config_is_list(struct bytes name);
-
 #endif

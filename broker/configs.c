@@ -1,6 +1,6 @@
 #include "broker/configs.h"
 
-#include "broker/settings.h"
+#include "broker/live_settings.h"
 #include "broker/topic_settings.h"
 #include "processors/topology.h"
 
@@ -45,14 +45,42 @@ static void add_synonym(struct config_entry *e, const char *name, struct bytes v
     e->synonyms[e->synonym_count++] = (struct config_synonym){bytes_string(name), value, source};
 }
 
-/* What the broker says for a row: its own setting if one was given, then the built-in default. */
-static void add_broker_synonyms(struct config_entry *e, const struct setting *row,
-                                const struct settings *broker, struct arena *arena)
+/* Where the broker's value of a row can come from, from the strongest to the default. */
+static const int8_t broker_sources[] = {CONFIG_OF_NODE, CONFIG_OF_CLUSTER, CONFIG_OF_STATIC_BROKER,
+                                        CONFIG_DEFAULT};
+
+/* What one of them says, or null. */
+static struct bytes value_from(int8_t source, const struct setting *row,
+                               const struct live_settings *broker, struct arena *arena)
 {
-    struct bytes initial = row->secret ? BYTES_NULL : bytes_string(row->initial);
-    if (settings_is_explicit(broker, row->key))
-        add_synonym(e, row->key, format(row, broker, arena), CONFIG_OF_STATIC_BROKER);
-    add_synonym(e, row->key, initial, CONFIG_DEFAULT);
+    struct bytes name = bytes_string(row->key);
+    switch (source) {
+    case CONFIG_OF_NODE:
+        return live_settings_override(broker, LAYER_NODE, name);
+    case CONFIG_OF_CLUSTER:
+        return live_settings_override(broker, LAYER_CLUSTER, name);
+    case CONFIG_OF_STATIC_BROKER:
+        if (!settings_is_explicit(broker->fixed, row->key))
+            return BYTES_NULL;
+        return row->secret ? BYTES_LITERAL("***") : format(row, broker->fixed, arena);
+    default:
+        return bytes_string(row->initial);
+    }
+}
+
+/* What the broker says for a config that these rows give, the first of them that says something. A
+ * value that leaves it to the next row says nothing. */
+static void add_broker_synonyms(struct config_entry *e, const struct setting *const *rows,
+                                int count, const struct live_settings *broker, struct arena *arena)
+{
+    for (size_t s = 0; s < COUNT_OF(broker_sources); s++) {
+        for (int i = 0; i < count; i++) {
+            struct bytes value = value_from(broker_sources[s], rows[i], broker, arena);
+            if (bytes_is_null(value) || (i + 1 < count && topic_setting_leaves_it(rows[i], value)))
+                continue;
+            add_synonym(e, rows[i]->key, rows[i]->secret ? BYTES_NULL : value, broker_sources[s]);
+        }
+    }
 }
 
 static struct config_entry entry_of(const struct setting *row)
@@ -66,17 +94,18 @@ static struct config_entry entry_of(const struct setting *row)
     };
 }
 
-static void describe_topic_row(const struct setting *row, const struct settings *broker,
+static void describe_topic_row(const struct setting *row, const struct live_settings *broker,
                                const struct topic *topic, const struct topic_settings *effective,
                                struct arena *arena, struct config_entry *e)
 {
-    const struct setting *from = topic_setting_broker_row(row, broker);
+    const struct setting *rows[BROKER_ROWS_MAX];
+    int count = topic_setting_broker_rows(row, rows);
     struct bytes own = topic_config_get(topic, bytes_string(row->key));
     *e = entry_of(row);
     if (!bytes_is_null(own))
         add_synonym(e, row->key, own, CONFIG_OF_TOPIC);
-    if (from)
-        add_broker_synonyms(e, from, broker, arena);
+    if (count > 0)
+        add_broker_synonyms(e, rows, count, broker, arena);
     else
         add_synonym(e, row->key, bytes_string(row->initial), CONFIG_DEFAULT);
     e->value = format(row, effective, arena);
@@ -105,13 +134,13 @@ static size_t count_rows(const struct setting *table)
     return count;
 }
 
-size_t topic_config_entries(const struct settings *broker, const struct topic *topic,
+size_t topic_config_entries(const struct live_settings *broker, const struct topic *topic,
                             struct arena *arena, struct config_entry **out)
 {
     struct topic_settings effective;
     size_t count = 0, rows = count_rows(topic_setting_table);
     struct config_entry *entries = arena_array(arena, rows + topic->config_count, sizeof *entries);
-    topic_settings_load(&effective, broker, topic);
+    topic_settings_load(&effective, &broker->now, topic);
     for (const struct setting *row = topic_setting_table; row->key; row++)
         describe_topic_row(row, broker, topic, &effective, arena, &entries[count++]);
     topic_settings_free(&effective);
@@ -123,7 +152,7 @@ size_t topic_config_entries(const struct settings *broker, const struct topic *t
     return count;
 }
 
-size_t broker_config_entries(const struct settings *broker, struct arena *arena,
+size_t broker_config_entries(const struct live_settings *broker, struct arena *arena,
                              struct config_entry **out)
 {
     size_t count = 0;
@@ -134,9 +163,29 @@ size_t broker_config_entries(const struct settings *broker, struct arena *arena,
             continue;
         struct config_entry *e = &entries[count++];
         *e = entry_of(row);
-        add_broker_synonyms(e, row, broker, arena);
-        e->value = format(row, broker, arena);
+        add_broker_synonyms(e, &row, 1, broker, arena);
+        e->value = format(row, &broker->now, arena);
         e->source = e->synonyms[0].source;
+    }
+    *out = entries;
+    return count;
+}
+
+size_t cluster_config_entries(const struct live_settings *broker, struct arena *arena,
+                              struct config_entry **out)
+{
+    const struct override_list *layer = &broker->layers[LAYER_CLUSTER];
+    struct config_entry *entries = arena_array(arena, layer->count, sizeof *entries);
+    size_t count = 0;
+    for (size_t i = 0; i < layer->count; i++) {
+        const struct setting *row = setting_find(broker_setting_table, layer->configs[i].name);
+        if (row == NULL)
+            continue; /* of another release */
+        struct config_entry *e = &entries[count++];
+        *e = entry_of(row);
+        e->value = layer->configs[i].value;
+        e->source = CONFIG_OF_CLUSTER;
+        add_synonym(e, row->key, e->value, CONFIG_OF_CLUSTER);
     }
     *out = entries;
     return count;

@@ -8,7 +8,7 @@
 #include "base/settings.h"
 #include "storage/catalog.h"
 
-struct settings;
+struct live_settings;
 
 /* Kafka's codes. */
 enum resource_type {
@@ -20,6 +20,8 @@ enum resource_type {
 };
 enum config_source {
     CONFIG_OF_TOPIC = 1,         /* DYNAMIC_TOPIC_CONFIG */
+    CONFIG_OF_NODE = 2,          /* DYNAMIC_BROKER_CONFIG */
+    CONFIG_OF_CLUSTER = 3,       /* DYNAMIC_DEFAULT_BROKER_CONFIG */
     CONFIG_OF_STATIC_BROKER = 4, /* STATIC_BROKER_CONFIG: file, flag or environment */
     CONFIG_DEFAULT = 5,          /* DEFAULT_CONFIG */
 };
@@ -38,7 +40,7 @@ struct config_synonym {
     int8_t source;
 };
 
-enum { CONFIG_SYNONYMS_MAX = 3 };
+enum { CONFIG_SYNONYMS_MAX = 8 };
 
 /* One config and its value now; synonyms from the strongest to the default, the first in effect. */
 struct config_entry {
@@ -50,10 +52,13 @@ struct config_entry {
 };
 
 /* All configs of a topic: every row of the table, then its processor keys. Returns how many. */
-size_t topic_config_entries(const struct settings *broker, const struct topic *topic,
+size_t topic_config_entries(const struct live_settings *broker, const struct topic *topic,
                             struct arena *arena, struct config_entry **out);
 /* All configs of the broker that mean something. */
-size_t broker_config_entries(const struct settings *broker, struct arena *arena,
+size_t broker_config_entries(const struct live_settings *broker, struct arena *arena,
                              struct config_entry **out);
+/* Those that were set for the cluster while running. */
+size_t cluster_config_entries(const struct live_settings *broker, struct arena *arena,
+                              struct config_entry **out);
 
 #endif

@@ -14,9 +14,10 @@ struct controller {
     struct list queue;  /* the first one is under way when busy */
     bool busy, running; /* running: inside run_changes */
     bool entry_open;
-    struct catalog_draft draft; /* of the change under way */
-    struct catalog *next;       /* what the draft became, on its way to the shards */
-    int64_t next_producer_id;   /* below reserved_producer_ids: free to give out */
+    struct catalog_draft draft;          /* of the change under way */
+    struct catalog *next;                /* what the draft became, on its way to the shards */
+    struct live_settings *next_settings; /* of the change under way, or NULL: as they were */
+    int64_t next_producer_id;            /* below reserved_producer_ids: free to give out */
     int64_t reserved_producer_ids;
     int64_t reserving; /* what the change under way makes of it, or 0 */
 };
@@ -54,6 +55,7 @@ void controller_free(struct controller *controller)
     if (controller->busy)
         catalog_draft_free(&controller->draft);
     catalog_unref(controller->next);
+    live_settings_unref(controller->next_settings);
     free(controller);
 }
 
@@ -77,6 +79,8 @@ static void finish(struct controller *c, enum error result)
     catalog_draft_free(&c->draft);
     catalog_unref(c->next);
     c->next = NULL;
+    live_settings_unref(c->next_settings);
+    c->next_settings = NULL;
     c->busy = false;
     if (c->reserving && result == ERR_OK)
         c->reserved_producer_ids = c->reserving;
@@ -85,10 +89,13 @@ static void finish(struct controller *c, enum error result)
     run_changes(c);
 }
 
-static void take_snapshot(void *context, struct shard *shard)
+static void take_snapshots(void *context, struct shard *shard)
 {
     struct controller *c = context;
-    partitions_apply_catalog(shard, catalog_ref(c->next));
+    if (c->next_settings)
+        partitions_apply_settings(shard, live_settings_ref(c->next_settings));
+    if (c->next)
+        partitions_apply_catalog(shard, catalog_ref(c->next));
 }
 
 static void everybody_knows(void *context, struct shard *home)
@@ -101,12 +108,14 @@ static void entry_durable(struct commit *commit, enum error result)
 {
     struct change *change = CONTAINER_OF(commit, struct change, commit);
     struct controller *c = change->controller;
-    if (result != ERR_OK || !catalog_draft_is_changed(&c->draft)) {
+    bool topics_changed = catalog_draft_is_changed(&c->draft);
+    if (result != ERR_OK || (!topics_changed && c->next_settings == NULL)) {
         finish(c, result);
         return;
     }
-    c->next = catalog_draft_finish(&c->draft);
-    shard_broadcast(c->shard, take_snapshot, everybody_knows, c);
+    if (topics_changed)
+        c->next = catalog_draft_finish(&c->draft);
+    shard_broadcast(c->shard, take_snapshots, everybody_knows, c);
 }
 
 static void start_first(struct controller *c)
@@ -186,6 +195,23 @@ void controller_remove_topic(struct controller *controller, struct topic *topic)
     buffer_free(&key);
     buffer_free(&value);
     catalog_draft_remove(&controller->draft, topic);
+}
+
+/* --- settings --- */
+
+const struct live_settings *controller_settings(const struct controller *controller)
+{
+    return controller->next_settings ? controller->next_settings : controller->shard->live;
+}
+
+void controller_put_settings(struct controller *controller, struct live_settings *next)
+{
+    struct shard *shard = controller->shard;
+    open_entry(controller);
+    live_settings_store(shard->store, shard->broker->node_id, controller_settings(controller),
+                        next);
+    live_settings_unref(controller->next_settings);
+    controller->next_settings = next;
 }
 
 bool topic_name_is_internal(struct bytes name)

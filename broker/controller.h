@@ -2,7 +2,7 @@
  *
  * The controller lives on shard 0 and makes one change after the other. A change looks at the
  * newest catalog, puts its rows into one entry of the journal and leaves the next catalog. When the
- * entry is durable every shard gets the new snapshot and opens or drops partitions; only then is
+ * entry is durable every shard gets the new snapshots and opens or drops partitions; only then is
  * the change done. So whoever answers in done() answers when the partitions can be written. */
 #ifndef BROKER_CONTROLLER_H
 #define BROKER_CONTROLLER_H
@@ -44,6 +44,10 @@ const struct catalog_draft *controller_draft(const struct controller *controller
 /* Adds or replaces a topic: row and snapshot. */
 void controller_put_topic(struct controller *controller, struct topic *topic);
 void controller_remove_topic(struct controller *controller, struct topic *topic);
+/* The newest settings with what this change has done so far; valid until the next put. */
+const struct live_settings *controller_settings(const struct controller *controller);
+/* Replaces them: rows and snapshot. Takes over the reference. */
+void controller_put_settings(struct controller *controller, struct live_settings *next);
 
 /* --- producer ids (KIP-98) --- */
 

@@ -59,15 +59,21 @@ static void open_partition(struct shard *shard, struct topic *topic, int32_t ind
         runner_partition_opened(shard, p);
 }
 
+static void configure(struct shard *shard, struct partition *p,
+                      const struct topic_settings *settings)
+{
+    topic_settings_free(&p->settings);
+    topic_settings_copy(&p->settings, settings);
+    struct log_config config = config_of(shard, settings);
+    log_configure(p->log, &config);
+}
+
 static void change_partition(struct shard *shard, struct partition *p, struct topic *topic,
                              const struct topic_settings *settings)
 {
     topic_unref(p->topic);
     p->topic = topic_ref(topic);
-    topic_settings_free(&p->settings);
-    topic_settings_copy(&p->settings, settings);
-    struct log_config config = config_of(shard, settings);
-    log_configure(p->log, &config);
+    configure(shard, p, settings);
     if (shard->runner)
         runner_partition_changed(shard, p);
 }
@@ -75,7 +81,7 @@ static void change_partition(struct shard *shard, struct partition *p, struct to
 static void apply_topic(struct shard *shard, struct topic *topic)
 {
     struct topic_settings settings;
-    topic_settings_load(&settings, shard->broker->settings, topic);
+    topic_settings_load(&settings, &shard->live->now, topic);
     for (int32_t i = 0; i < topic->partitions; i++) {
         struct partition *p = partition_find(shard, topic->id, i);
         if (p)
@@ -158,6 +164,27 @@ void partitions_apply_catalog(struct shard *shard, struct catalog *catalog)
     }
     shard->catalog_version++; /* only now: all its partitions are there */
     catalog_unref(old);
+}
+
+static void configure_topic(struct shard *shard, struct topic *topic)
+{
+    struct topic_settings settings;
+    topic_settings_load(&settings, &shard->live->now, topic);
+    for (int32_t i = 0; i < topic->partitions; i++) {
+        struct partition *p = partition_find(shard, topic->id, i);
+        if (p)
+            configure(shard, p, &settings);
+    }
+    topic_settings_free(&settings);
+}
+
+void partitions_apply_settings(struct shard *shard, struct live_settings *live)
+{
+    struct live_settings *old = shard->live;
+    shard->live = live;
+    for (size_t i = 0; i < catalog_count(shard->catalog); i++)
+        configure_topic(shard, catalog_at(shard->catalog, i));
+    live_settings_unref(old);
 }
 
 static void log_moved(void *context, struct log *log)

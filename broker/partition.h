@@ -40,6 +40,8 @@ void partition_release(struct shard *shard, struct partition *partition);
 /* Brings this shard's partitions in line with a new catalog snapshot: opens new ones, applies new
  * settings, drops deleted ones. Takes over the reference. */
 void partitions_apply_catalog(struct shard *shard, struct catalog *catalog);
+/* The same with a new snapshot of the broker's settings, which give the topics' defaults. */
+void partitions_apply_settings(struct shard *shard, struct live_settings *live);
 
 /* Makes the shard ready to hold partitions: its waits, its upkeep, the store's callback. Store,
  * timers and settings must be there. */

@@ -19,7 +19,14 @@ static const char introduction[] =
     "listed, and nothing starts. `tidemilld -t` only checks; `--print-config` shows every key, its "
     "value and\n"
     "where it came from. Sizes take `KiB MiB GiB`, durations `ms s m h d`; plain numbers always "
-    "work.\n";
+    "work.\n"
+    "\n"
+    "Rows marked *live* can be changed while the broker runs, by any Kafka admin client: resource "
+    "type `BROKER`\n"
+    "with an empty name for the cluster, or with the node's id, which goes before. Both go before "
+    "file and flags,\n"
+    "hold at once for what is running, and outlive a restart until they are deleted the same "
+    "way.\n";
 
 static const char *type_name(enum setting_type type)
 {
@@ -45,14 +52,14 @@ static void write_allowed(struct buffer *out, const struct setting *row)
         buffer_append_string(out, " or more");
 }
 
-static void write_row(struct buffer *out, const struct setting *row)
+static void write_row(struct buffer *out, const struct setting *row, const char *live)
 {
     buffer_printf(out, "| `%s` | %s | ", row->key, type_name(row->type));
     if (row->initial[0])
         buffer_printf(out, "`%s`", row->initial);
     buffer_append_string(out, " | ");
     write_allowed(out, row);
-    buffer_printf(out, " | %s", row->sentence);
+    buffer_printf(out, " | %s%s", row->sentence, row->dynamic ? live : "");
     if (row->broker_key)
         buffer_printf(out, " (`%s`)", row->broker_key);
     if (row->kafka_default)
@@ -60,13 +67,14 @@ static void write_row(struct buffer *out, const struct setting *row)
     buffer_append_string(out, " |\n");
 }
 
-static void write_table(struct buffer *out, const struct setting *table)
+/* `live` stands behind the sentence of what may change while the broker runs. */
+static void write_table(struct buffer *out, const struct setting *table, const char *live)
 {
     buffer_append_string(
         out, "\n| key | type | default | allowed | meaning |\n| --- | --- | --- | --- | --- |\n");
     for (; table->key; table++) {
         if (table->type != SETTING_IGNORED)
-            write_row(out, table);
+            write_row(out, table, live);
     }
 }
 
@@ -74,7 +82,7 @@ void reference_write(struct buffer *out)
 {
     buffer_append_string(out, introduction);
     buffer_append_string(out, "\n## Broker\n");
-    write_table(out, broker_setting_table);
+    write_table(out, broker_setting_table, "; *live*");
     buffer_append_string(out, "\nAccepted because Kafka's files have them, without meaning here:");
     for (const struct setting *row = broker_setting_table; row->key; row++) {
         if (row->type == SETTING_IGNORED)
@@ -85,5 +93,5 @@ void reference_write(struct buffer *out)
         ".\n\n## Topics\n\nSet when a topic is created or with any admin client; the broker's key "
         "in brackets gives the default.\nProcessors are topic configs too: "
         "[processors.md](processors.md).\n");
-    write_table(out, topic_setting_table);
+    write_table(out, topic_setting_table, "");
 }

@@ -243,9 +243,9 @@ static size_t max_batch_bytes(struct task_commit *commit_interface, struct bytes
     struct topic *found = catalog_by_name(shard->catalog, topic);
     struct bytes text =
         found ? topic_config_get(found, BYTES_LITERAL("max.message.bytes")) : BYTES_NULL;
-    int64_t bytes = shard->broker->settings->message_max_bytes;
+    int64_t bytes = shard->live->now.message_max_bytes;
     if (!bytes_is_null(text) && !parse_i64(text, &bytes))
-        bytes = shard->broker->settings->message_max_bytes;
+        bytes = shard->live->now.message_max_bytes;
     return (size_t)bytes;
 }
 

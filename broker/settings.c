@@ -37,12 +37,11 @@ static void apply(struct loading *l, const char *from, struct bytes key, struct 
         buffer_printf(l->ignored, "%s%s", l->ignored->size ? "," : "", row->key);
         return;
     }
-    if (setting_set(row, l->out, value, &message) != ERR_OK) {
+    if (settings_set(l->out, row, value, &message) != ERR_OK) {
         add_fault(l, from, message.text);
         return;
     }
     size_t at = (size_t)(row - broker_setting_table);
-    l->out->explicit_rows[at / 64] |= (uint64_t)1 << at % 64;
     snprintf(l->sources[at].from, sizeof l->sources[at].from, "%s", from);
 }
 
@@ -279,4 +278,25 @@ enum error settings_load(const struct settings_load *load, struct settings *out,
 void settings_unload(struct settings *s)
 {
     settings_free(broker_setting_table, s);
+}
+
+void settings_copy(struct settings *out, const struct settings *from)
+{
+    *out = *from;
+    for (const struct setting *row = broker_setting_table; row->key; row++) {
+        if (row->type != SETTING_STRING && row->type != SETTING_LIST)
+            continue;
+        char **text = (char **)(void *)((char *)out + row->field);
+        *text = xstrdup(*text);
+    }
+}
+
+enum error settings_set(struct settings *s, const struct setting *row, struct bytes value,
+                        struct message *message)
+{
+    size_t at = (size_t)(row - broker_setting_table);
+    enum error error = setting_set(row, s, value, message);
+    if (error == ERR_OK)
+        s->explicit_rows[at / 64] |= (uint64_t)1 << at % 64;
+    return error;
 }

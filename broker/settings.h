@@ -65,8 +65,13 @@ struct settings_load {
 MUST_USE enum error settings_load(const struct settings_load *load, struct settings *out,
                                   struct settings_source *sources, struct buffer *faults,
                                   struct buffer *ignored);
-/* Frees the text that settings_load allocated. */
+/* Frees the text that settings_load or settings_copy allocated. */
 void settings_unload(struct settings *s);
+/* A copy with text of its own. */
+void settings_copy(struct settings *out, const struct settings *from);
+/* Sets one row, which then counts as explicit. On ERR_INVALID nothing changed. */
+MUST_USE enum error settings_set(struct settings *s, const struct setting *row, struct bytes value,
+                                 struct message *message);
 /* Whether a row was set explicitly (not by default). */
 bool settings_is_explicit(const struct settings *s, const char *key);
 

@@ -1,41 +1,36 @@
 #include "broker/settings.h"
 
 #define LARGEST INT64_MAX
-#define INT(key, member, initial, low, high, sentence)                                        \
-    {                                                                                         \
-        key, SETTING_INT, offsetof(struct settings, member), low, high, initial, NULL, false, \
-            false, sentence, NULL, NULL                                                       \
-    }
-#define SIZE(key, member, initial, low, high, sentence)                                        \
-    {                                                                                          \
-        key, SETTING_SIZE, offsetof(struct settings, member), low, high, initial, NULL, false, \
-            false, sentence, NULL, NULL                                                        \
-    }
-#define TIME(key, member, initial, low, high, sentence)                                            \
-    {                                                                                              \
-        key, SETTING_DURATION, offsetof(struct settings, member), low, high, initial, NULL, false, \
-            false, sentence, NULL, NULL                                                            \
-    }
-#define BOOL(key, member, initial, sentence)                                                     \
-    {                                                                                            \
-        key, SETTING_BOOL, offsetof(struct settings, member), 0, 0, initial, NULL, false, false, \
-            sentence, NULL, NULL                                                                 \
-    }
-#define TEXT(key, member, initial, least, sentence)                                             \
+/* Rows that begin with LIVE_ can be changed while the broker runs (live_settings.h). */
+#define ROW(key, type, member, initial, low, high, choices, live, sentence)                     \
     {                                                                                           \
-        key, SETTING_STRING, offsetof(struct settings, member), least, 0, initial, NULL, false, \
-            false, sentence, NULL, NULL                                                         \
+        key, type, offsetof(struct settings, member), low, high, initial, choices, live, false, \
+            sentence, NULL, NULL                                                                \
     }
-#define CHOICE(key, type, member, initial, choices, sentence)                               \
-    {                                                                                       \
-        key, type, offsetof(struct settings, member), 0, 0, initial, choices, false, false, \
-            sentence, NULL, NULL                                                            \
-    }
-#define REAL(key, member, initial, low, high, sentence)                                          \
-    {                                                                                            \
-        key, SETTING_DOUBLE, offsetof(struct settings, member), low, high, initial, NULL, false, \
-            false, sentence, NULL, NULL                                                          \
-    }
+#define INT(key, member, initial, low, high, sentence) \
+    ROW(key, SETTING_INT, member, initial, low, high, NULL, false, sentence)
+#define LIVE_INT(key, member, initial, low, high, sentence) \
+    ROW(key, SETTING_INT, member, initial, low, high, NULL, true, sentence)
+#define SIZE(key, member, initial, low, high, sentence) \
+    ROW(key, SETTING_SIZE, member, initial, low, high, NULL, false, sentence)
+#define LIVE_SIZE(key, member, initial, low, high, sentence) \
+    ROW(key, SETTING_SIZE, member, initial, low, high, NULL, true, sentence)
+#define TIME(key, member, initial, low, high, sentence) \
+    ROW(key, SETTING_DURATION, member, initial, low, high, NULL, false, sentence)
+#define LIVE_TIME(key, member, initial, low, high, sentence) \
+    ROW(key, SETTING_DURATION, member, initial, low, high, NULL, true, sentence)
+#define BOOL(key, member, initial, sentence) \
+    ROW(key, SETTING_BOOL, member, initial, 0, 0, NULL, false, sentence)
+#define LIVE_BOOL(key, member, initial, sentence) \
+    ROW(key, SETTING_BOOL, member, initial, 0, 0, NULL, true, sentence)
+#define TEXT(key, member, initial, least, sentence) \
+    ROW(key, SETTING_STRING, member, initial, least, 0, NULL, false, sentence)
+#define CHOICE(key, type, member, initial, choices, sentence) \
+    ROW(key, type, member, initial, 0, 0, choices, false, sentence)
+#define LIVE_CHOICE(key, type, member, initial, choices, sentence) \
+    ROW(key, type, member, initial, 0, 0, choices, true, sentence)
+#define LIVE_REAL(key, member, initial, low, high, sentence) \
+    ROW(key, SETTING_DOUBLE, member, initial, low, high, NULL, true, sentence)
 #define IGNORED(key)                                                     \
     {                                                                    \
         key, SETTING_IGNORED, 0, 0, 0, "", NULL, false, false,           \
@@ -84,70 +79,71 @@ const struct setting broker_setting_table[] = {
          "how long committed offsets outlive their group's last member"),
     INT("offset.metadata.max.bytes", offset_metadata_max_bytes, "4096", 0, INT32_MAX,
         "longest metadata of an offset commit"),
-    TIME("producer.id.expiration.ms", producer_id_expiration_ms, "86400000", 1, LARGEST,
-         "how long a partition remembers an idempotent producer that is silent"),
+    LIVE_TIME("producer.id.expiration.ms", producer_id_expiration_ms, "86400000", 1, LARGEST,
+              "how long a partition remembers an idempotent producer that is silent"),
     TIME("log.retention.check.interval.ms", retention_check_interval_ms, "300000", 1, LARGEST,
          "how often retention looks for segments to delete"),
-    CHOICE("log.cleanup.policy", SETTING_LIST, log_cleanup_policy, "delete", policies,
-           "what happens to old records, unless the topic says cleanup.policy"),
+    LIVE_CHOICE("log.cleanup.policy", SETTING_LIST, log_cleanup_policy, "delete", policies,
+                "what happens to old records, unless the topic says cleanup.policy"),
     TIME("log.retention.hours", log_retention_hours, "168", -1, INT32_MAX,
          "keep records so long; log.retention.minutes and .ms go before it"),
     TIME("log.retention.minutes", log_retention_minutes, "-2", -2, INT32_MAX,
          "keep records so long; -2: log.retention.hours says"),
-    TIME("log.retention.ms", log_retention_ms, "-2", -2, LARGEST,
-         "keep records so long; -1: for ever; -2: log.retention.minutes says"),
-    SIZE("log.retention.bytes", log_retention_bytes, "-1", -1, LARGEST,
-         "keep so many bytes of a partition; -1: all"),
-    SIZE("log.segment.bytes", log_segment_bytes, "1073741824", 1048576, INT32_MAX,
-         "roll to a new segment at this size"),
+    LIVE_TIME("log.retention.ms", log_retention_ms, "-2", -2, LARGEST,
+              "keep records so long; -1: for ever; -2: log.retention.minutes says"),
+    LIVE_SIZE("log.retention.bytes", log_retention_bytes, "-1", -1, LARGEST,
+              "keep so many bytes of a partition; -1: all"),
+    LIVE_SIZE("log.segment.bytes", log_segment_bytes, "1073741824", 1048576, INT32_MAX,
+              "roll to a new segment at this size"),
     TIME("log.roll.hours", log_roll_hours, "168", 1, INT32_MAX,
          "roll to a new segment at this age"),
-    TIME("log.roll.ms", log_roll_ms, "-1", -1, LARGEST,
-         "roll to a new segment at this age; -1: log.roll.hours says"),
+    LIVE_TIME("log.roll.ms", log_roll_ms, "-1", -1, LARGEST,
+              "roll to a new segment at this age; -1: log.roll.hours says"),
     TIME("log.roll.jitter.hours", log_roll_jitter_hours, "0", 0, INT32_MAX,
          "roll up to so much earlier, at random"),
-    TIME("log.roll.jitter.ms", log_roll_jitter_ms, "-1", -1, LARGEST,
-         "roll up to so much earlier; -1: log.roll.jitter.hours says"),
-    SIZE("log.index.size.max.bytes", log_index_size_max_bytes, "10485760", 4, INT32_MAX,
-         "roll to a new segment when its index is this large"),
-    SIZE("log.index.interval.bytes", log_index_interval_bytes, "4096", 0, INT32_MAX,
-         "bytes of log between two index entries"),
-    SIZE("message.max.bytes", message_max_bytes, "1048588", 0, INT32_MAX,
-         "largest record batch taken, unless the topic says max.message.bytes"),
-    CHOICE("log.message.timestamp.type", SETTING_ENUM, log_message_timestamp_type, "CreateTime",
-           timestamp_types, "whose clock stamps records"),
-    TIME("log.message.timestamp.before.max.ms", log_message_timestamp_before_max_ms,
-         "9223372036854775807", 0, LARGEST, "refuse records older than this"),
-    TIME("log.message.timestamp.after.max.ms", log_message_timestamp_after_max_ms, "3600000", 0,
-         LARGEST, "refuse records that lie further in the future than this"),
-    CHOICE("compression.type", SETTING_ENUM, compression_type_index, "producer", codecs,
-           "codec that topics are stored with; producer: as it came"),
-    INT("compression.gzip.level", compression_gzip_level, "-1", -1, 9,
-        "gzip level for compression.type"),
-    INT("compression.lz4.level", compression_lz4_level, "9", 1, 17,
-        "lz4 level for compression.type"),
-    INT("compression.zstd.level", compression_zstd_level, "3", -131072, 22,
-        "zstd level for compression.type"),
-    REAL("log.cleaner.min.cleanable.ratio", cleaner_min_cleanable_ratio, "0.5", 0, 1,
-         "share of a compacted log that must be dirty before it is compacted"),
-    TIME("log.cleaner.min.compaction.lag.ms", cleaner_min_compaction_lag_ms, "0", 0, LARGEST,
-         "records younger than this are not compacted"),
-    TIME("log.cleaner.max.compaction.lag.ms", cleaner_max_compaction_lag_ms, "9223372036854775807",
-         1, LARGEST, "records older than this are compacted whatever the ratio"),
-    TIME("log.cleaner.delete.retention.ms", cleaner_delete_retention_ms, "86400000", 0, LARGEST,
-         "how long tombstones stay after compaction"),
-    TIME("log.segment.delete.delay.ms", log_segment_delete_delay_ms, "60000", 0, LARGEST,
-         "how long the files of a deleted segment stay"),
-    INT("log.flush.interval.messages", log_flush_interval_messages, "9223372036854775807", 1,
-        LARGEST, "setting it to more than 1 lets acknowledgements go out before the sync"),
-    TIME("log.flush.interval.ms", log_flush_interval_ms, "9223372036854775807", 0, LARGEST,
-         "setting it lets acknowledgements go out before the sync"),
-    INT("min.insync.replicas", min_insync_replicas, "1", 1, INT32_MAX,
-        "replicas an acks=all produce waits for (there is one)"),
-    BOOL("unclean.leader.election.enable", unclean_leader_election, "false",
-         "stored for tools; one node has nothing to elect"),
-    BOOL("log.preallocate", log_preallocate, "false",
-         "stored for tools; the journal is preallocated"),
+    LIVE_TIME("log.roll.jitter.ms", log_roll_jitter_ms, "-1", -1, LARGEST,
+              "roll up to so much earlier; -1: log.roll.jitter.hours says"),
+    LIVE_SIZE("log.index.size.max.bytes", log_index_size_max_bytes, "10485760", 4, INT32_MAX,
+              "roll to a new segment when its index is this large"),
+    LIVE_SIZE("log.index.interval.bytes", log_index_interval_bytes, "4096", 0, INT32_MAX,
+              "bytes of log between two index entries"),
+    LIVE_SIZE("message.max.bytes", message_max_bytes, "1048588", 0, INT32_MAX,
+              "largest record batch taken, unless the topic says max.message.bytes"),
+    LIVE_CHOICE("log.message.timestamp.type", SETTING_ENUM, log_message_timestamp_type,
+                "CreateTime", timestamp_types, "whose clock stamps records"),
+    LIVE_TIME("log.message.timestamp.before.max.ms", log_message_timestamp_before_max_ms,
+              "9223372036854775807", 0, LARGEST, "refuse records older than this"),
+    LIVE_TIME("log.message.timestamp.after.max.ms", log_message_timestamp_after_max_ms, "3600000",
+              0, LARGEST, "refuse records that lie further in the future than this"),
+    LIVE_CHOICE("compression.type", SETTING_ENUM, compression_type_index, "producer", codecs,
+                "codec that topics are stored with; producer: as it came"),
+    LIVE_INT("compression.gzip.level", compression_gzip_level, "-1", -1, 9,
+             "gzip level for compression.type"),
+    LIVE_INT("compression.lz4.level", compression_lz4_level, "9", 1, 17,
+             "lz4 level for compression.type"),
+    LIVE_INT("compression.zstd.level", compression_zstd_level, "3", -131072, 22,
+             "zstd level for compression.type"),
+    LIVE_REAL("log.cleaner.min.cleanable.ratio", cleaner_min_cleanable_ratio, "0.5", 0, 1,
+              "share of a compacted log that must be dirty before it is compacted"),
+    LIVE_TIME("log.cleaner.min.compaction.lag.ms", cleaner_min_compaction_lag_ms, "0", 0, LARGEST,
+              "records younger than this are not compacted"),
+    LIVE_TIME("log.cleaner.max.compaction.lag.ms", cleaner_max_compaction_lag_ms,
+              "9223372036854775807", 1, LARGEST,
+              "records older than this are compacted whatever the ratio"),
+    LIVE_TIME("log.cleaner.delete.retention.ms", cleaner_delete_retention_ms, "86400000", 0,
+              LARGEST, "how long tombstones stay after compaction"),
+    LIVE_TIME("log.segment.delete.delay.ms", log_segment_delete_delay_ms, "60000", 0, LARGEST,
+              "how long the files of a deleted segment stay"),
+    LIVE_INT("log.flush.interval.messages", log_flush_interval_messages, "9223372036854775807", 1,
+             LARGEST, "setting it to more than 1 lets acknowledgements go out before the sync"),
+    LIVE_TIME("log.flush.interval.ms", log_flush_interval_ms, "9223372036854775807", 0, LARGEST,
+              "setting it lets acknowledgements go out before the sync"),
+    LIVE_INT("min.insync.replicas", min_insync_replicas, "1", 1, INT32_MAX,
+             "replicas an acks=all produce waits for (there is one)"),
+    LIVE_BOOL("unclean.leader.election.enable", unclean_leader_election, "false",
+              "stored for tools; one node has nothing to elect"),
+    LIVE_BOOL("log.preallocate", log_preallocate, "false",
+              "stored for tools; the journal is preallocated"),
     INT("tidemill.shards", shards, "0", 0, 64,
         "threads that own partitions; 0: chosen for the machine"),
     BOOL("tidemill.clamp.replication.factor", clamp_replication_factor, "false",

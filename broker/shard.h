@@ -11,8 +11,8 @@
 #include "base/env.h"
 #include "base/map.h"
 #include "base/timers.h"
+#include "broker/live_settings.h"
 #include "broker/mailbox.h"
-#include "broker/settings.h"
 #include "storage/catalog.h"
 #include "storage/store.h"
 
@@ -32,9 +32,10 @@ struct shard {
     struct mailbox mailbox;
     struct timers timers;
     struct store *store;
-    struct catalog *catalog;  /* this shard's reference to the newest snapshot it was sent */
-    uint64_t catalog_version; /* how many it was sent: every shard is sent the same ones */
-    struct map partitions;    /* of this shard: key topic id + partition (be32) */
+    struct live_settings *live; /* this shard's reference to the newest settings it was sent */
+    struct catalog *catalog;    /* this shard's reference to the newest snapshot it was sent */
+    uint64_t catalog_version;   /* how many it was sent: every shard is sent the same ones */
+    struct map partitions;      /* of this shard: key topic id + partition (be32) */
     struct coordinator *coordinator;
     struct controller *controller;
     struct runner *runner;

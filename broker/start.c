@@ -26,6 +26,21 @@ static enum error add_topic(void *context, struct bytes key, struct bytes value)
     return ERR_OK;
 }
 
+/* Shard 0 reads what was changed while the broker ran; the others share it. */
+static enum error load_settings(struct shard *shard, struct message *message)
+{
+    struct broker *broker = shard->broker;
+    if (shard->id > 0) {
+        shard->live = live_settings_ref(broker->shards[0]->live);
+        return ERR_OK;
+    }
+    enum error error =
+        live_settings_load(shard->store, broker->settings, broker->node_id, &shard->live);
+    if (error)
+        message_set(message, "the broker's configs cannot be read: %s", error_text(error));
+    return error;
+}
+
 /* Shard 0 reads the catalog; the others share it. */
 static enum error load_catalog(struct shard *shard, struct message *message)
 {
@@ -120,6 +135,8 @@ enum error shard_open(struct shard *shard, struct kv *kv, const struct shard_wor
                       struct message *message)
 {
     enum error error = open_store(shard, kv, workers, message);
+    if (error == ERR_OK)
+        error = load_settings(shard, message);
     if (error)
         return error;
     partitions_start(shard);
@@ -209,5 +226,6 @@ void shard_dismantle(struct shard *shard)
     runner_free(shard->runner);
     controller_free(shard->controller);
     partitions_stop(shard);
+    live_settings_unref(shard->live);
     store_free(shard->store);
 }

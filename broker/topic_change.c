@@ -168,7 +168,7 @@ static bool is_compacted(const struct shard *shard, const struct topic *topic)
     struct topic_settings settings;
     if (topic == NULL)
         return false;
-    topic_settings_load(&settings, shard->broker->settings, topic);
+    topic_settings_load(&settings, &shard->live->now, topic);
     bool compacted = settings.compacted;
     topic_settings_free(&settings);
     return compacted;

@@ -2,6 +2,7 @@
  * there is one, gives the default of this broker. */
 #include "broker/topic_settings.h"
 
+#include "base/units.h"
 #include "broker/settings.h"
 
 #include <stdlib.h>
@@ -114,25 +115,47 @@ static const struct fallback {
     {"log.roll.jitter.ms", "log.roll.jitter.hours", -1},
 };
 
-static const char *fallback_of(const struct setting *row, const struct settings *broker)
+static const struct fallback *fallback_of(const struct setting *row)
 {
     for (size_t i = 0; i < COUNT_OF(fallbacks); i++) {
-        int64_t value;
-        if (strcmp(fallbacks[i].key, row->key) != 0)
-            continue;
-        memcpy(&value, (const char *)broker + row->field, sizeof value);
-        return value == fallbacks[i].not_set ? fallbacks[i].next : NULL;
+        if (strcmp(fallbacks[i].key, row->key) == 0)
+            return &fallbacks[i];
     }
     return NULL;
+}
+
+int topic_setting_broker_rows(const struct setting *row, const struct setting *out[BROKER_ROWS_MAX])
+{
+    int count = 0;
+    for (const char *key = row->broker_key; key; count++) {
+        ASSERT(count < BROKER_ROWS_MAX);
+        out[count] = setting_find(broker_setting_table, bytes_string(key));
+        const struct fallback *fallback = fallback_of(out[count]);
+        key = fallback ? fallback->next : NULL;
+    }
+    return count;
+}
+
+bool topic_setting_leaves_it(const struct setting *broker_row, struct bytes value)
+{
+    const struct fallback *fallback = fallback_of(broker_row);
+    int64_t number;
+    return fallback && parse_i64(value, &number) && number == fallback->not_set;
 }
 
 const struct setting *topic_setting_broker_row(const struct setting *row,
                                                const struct settings *broker)
 {
-    const struct setting *found = NULL;
-    for (const char *key = row->broker_key; key; key = fallback_of(found, broker))
-        found = setting_find(broker_setting_table, bytes_string(key));
-    return found;
+    const struct setting *rows[BROKER_ROWS_MAX];
+    int count = topic_setting_broker_rows(row, rows);
+    for (int i = 0; i < count; i++) {
+        const struct fallback *fallback = fallback_of(rows[i]);
+        int64_t value;
+        memcpy(&value, (const char *)broker + rows[i]->field, sizeof value);
+        if (fallback == NULL || value != fallback->not_set)
+            return rows[i];
+    }
+    return NULL;
 }
 
 /* Milliseconds in the unit of a broker key. */

@@ -43,6 +43,14 @@ struct topic_settings {
 
 extern const struct setting topic_setting_table[];
 
+enum { BROKER_ROWS_MAX = 3 };
+/* All rows of the broker that can give this topic setting its default, in that order of precedence.
+ * Returns how many. */
+int topic_setting_broker_rows(const struct setting *row,
+                              const struct setting *out[BROKER_ROWS_MAX]);
+/* Whether this value of a broker's row means that the next of them says. */
+bool topic_setting_leaves_it(const struct setting *broker_row, struct bytes value);
+
 /* The broker's row that gives this topic setting its default, after Kafka's order of precedence
  * (log.retention.ms before .minutes before .hours), or NULL when no broker key does. */
 const struct setting *topic_setting_broker_row(const struct setting *row,

@@ -102,7 +102,7 @@ static void tend(struct upkeep *u, struct partition *p)
     else if (has_limits(&p->settings))
         load_log(u, p);
     producer_states_expire(log_producers(p->log), shard->wall_ms,
-                           shard->broker->settings->producer_id_expiration_ms);
+                           shard->live->now.producer_id_expiration_ms);
 }
 
 static void set_timer(struct upkeep *u, size_t tended)

@@ -1,7 +1,23 @@
-/* AlterConfigs: the overrides given replace all that a resource has. */
+/* AlterConfigs: the overrides given replace all that a resource has. IncrementalAlterConfigs: sets,
+ * deletes, appends or subtracts key by key. Only their keys differ. */
 #include "broker/alter.h"
 #include "broker/handlers/handlers.h"
 #include "protocol/messages.h"
+
+/* The answers of both are one structure in memory; the API says how it is encoded. */
+#define SAME_PLACE(type, member)                                                                 \
+    _Static_assert(offsetof(struct type, member) == offsetof(struct incremental_##type, member), \
+                   "one structure")
+SAME_PLACE(alter_configs_response, throttle_time_ms);
+SAME_PLACE(alter_configs_response, responses);
+SAME_PLACE(alter_configs_response, responses_count);
+SAME_PLACE(alter_configs_response_responses, error_code);
+SAME_PLACE(alter_configs_response_responses, error_message);
+SAME_PLACE(alter_configs_response_responses, resource_type);
+SAME_PLACE(alter_configs_response_responses, resource_name);
+_Static_assert(sizeof(struct alter_configs_response_responses) ==
+                   sizeof(struct incremental_alter_configs_response_responses),
+               "one structure");
 
 static void answer(struct alter *alter)
 {
@@ -20,34 +36,54 @@ static void answer(struct alter *alter)
     request_reply(alter->request, &response);
 }
 
-static void take_resource(struct request *request, const struct alter_configs_request_resources *in,
-                          struct alter_resource *out)
+static struct alter *make(struct request *request, int32_t count, bool validate_only)
 {
-    struct alter_key *keys = request_alloc(request, (size_t)in->configs_count, sizeof *keys);
-    for (int32_t i = 0; i < in->configs_count; i++)
-        keys[i] = (struct alter_key){in->configs[i].name, in->configs[i].value, ALTER_SET};
-    *out = (struct alter_resource){
-        .type = in->resource_type,
-        .name = in->resource_name,
-        .keys = keys,
-        .key_count = in->configs_count,
+    struct alter *alter = request_alloc(request, 1, sizeof *alter);
+    *alter = (struct alter){
+        .request = request,
+        .resources = request_alloc(request, (size_t)count, sizeof(struct alter_resource)),
+        .count = count,
+        .validate_only = validate_only,
+        .answer = answer,
     };
+    return alter;
+}
+
+static struct alter_key *add_resource(struct alter *alter, int32_t at, int8_t type,
+                                      struct bytes name, int32_t key_count)
+{
+    struct alter_key *keys = request_alloc(alter->request, (size_t)key_count, sizeof *keys);
+    alter->resources[at] =
+        (struct alter_resource){.type = type, .name = name, .keys = keys, .key_count = key_count};
+    return keys;
 }
 
 void alter_configs_handle(struct shard *shard, struct request *request)
 {
     const struct alter_configs_request *in = request->body;
-    struct alter *alter = request_alloc(request, 1, sizeof *alter);
-    *alter = (struct alter){
-        .request = request,
-        .resources =
-            request_alloc(request, (size_t)in->resources_count, sizeof(struct alter_resource)),
-        .count = in->resources_count,
-        .replaces = true,
-        .validate_only = in->validate_only,
-        .answer = answer,
-    };
-    for (int32_t i = 0; i < in->resources_count; i++)
-        take_resource(request, &in->resources[i], &alter->resources[i]);
+    struct alter *alter = make(request, in->resources_count, in->validate_only);
+    alter->replaces = true;
+    for (int32_t i = 0; i < in->resources_count; i++) {
+        const struct alter_configs_request_resources *r = &in->resources[i];
+        struct alter_key *keys =
+            add_resource(alter, i, r->resource_type, r->resource_name, r->configs_count);
+        for (int32_t k = 0; k < r->configs_count; k++)
+            keys[k] = (struct alter_key){r->configs[k].name, r->configs[k].value, ALTER_SET};
+    }
+    alter_submit(shard, alter);
+}
+
+void incremental_alter_configs_handle(struct shard *shard, struct request *request)
+{
+    const struct incremental_alter_configs_request *in = request->body;
+    struct alter *alter = make(request, in->resources_count, in->validate_only);
+    for (int32_t i = 0; i < in->resources_count; i++) {
+        const struct incremental_alter_configs_request_resources *r = &in->resources[i];
+        struct alter_key *keys =
+            add_resource(alter, i, r->resource_type, r->resource_name, r->configs_count);
+        for (int32_t k = 0; k < r->configs_count; k++)
+            keys[k] = (struct alter_key){r->configs[k].name, r->configs[k].value,
+                                         r->configs[k].config_operation};
+    }
     alter_submit(shard, alter);
 }

@@ -56,7 +56,7 @@ static void describe(struct create_topics *ct, const struct topic *topic,
     out->replication_factor = 1;
     if (ct->request->header.api_version < CONFIGS_SINCE_VERSION)
         return;
-    size_t count = topic_config_entries(ct->shard->broker->settings, topic, arena, &entries);
+    size_t count = topic_config_entries(ct->shard->live, topic, arena, &entries);
     out->configs = schema_array(&create_topics_response_topics_configs_schema, count, arena);
     out->configs_count = (int32_t)count;
     for (size_t i = 0; i < count; i++) {

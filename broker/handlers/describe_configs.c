@@ -87,7 +87,7 @@ static void describe_topic(struct description *d,
         return;
     }
     struct config_entry *entries;
-    size_t count = topic_config_entries(d->shard->broker->settings, topic, d->arena, &entries);
+    size_t count = topic_config_entries(d->shard->live, topic, d->arena, &entries);
     fill(d, resource, entries, count, out);
 }
 
@@ -95,12 +95,13 @@ static void describe_broker(struct description *d,
                             const struct describe_configs_request_resources *resource,
                             struct describe_configs_response_results *out)
 {
-    struct broker *broker = d->shard->broker;
+    const struct broker *broker = d->shard->broker;
     struct config_entry *entries;
     int64_t id;
-    if (resource->resource_name.size == 0)
-        return; /* the cluster's dynamic defaults: there are none */
-    if (!parse_i64(resource->resource_name, &id)) {
+    if (resource->resource_name.size == 0) {
+        size_t count = cluster_config_entries(d->shard->live, d->arena, &entries);
+        fill(d, resource, entries, count, out);
+    } else if (!parse_i64(resource->resource_name, &id)) {
         fail(out, KAFKA_INVALID_REQUEST,
              arena_printf(d->arena, "Broker id must be an integer, but it is: %.*s",
                           BYTES_PRINTF(resource->resource_name)));
@@ -110,7 +111,7 @@ static void describe_broker(struct description *d,
                           "Unexpected broker id, expected %d or empty string, but received %.*s",
                           broker->node_id, BYTES_PRINTF(resource->resource_name)));
     } else {
-        size_t count = broker_config_entries(broker->settings, d->arena, &entries);
+        size_t count = broker_config_entries(d->shard->live, d->arena, &entries);
         fill(d, resource, entries, count, out);
     }
 }

@@ -2,6 +2,8 @@
 
 #include "broker/configs.h"
 
+#include <stdio.h>
+
 static const struct describe_configs_response_results *
 describe(struct test_client *c, int16_t version, int8_t type, const char *name, struct bytes *keys,
          int32_t key_count)
@@ -247,7 +249,7 @@ TEST(the_old_alter_replaces_the_whole_set)
                                                              BYTES_LITERAL("1h")};
     struct alter_configs_request_resources resources[2] = {
         {RESOURCE_TOPIC, BYTES_LITERAL("orders"), &config, 1},
-        {RESOURCE_BROKER, BYTES_LITERAL(""), &config, 1}};
+        {RESOURCE_BROKER, BYTES_LITERAL(""), &config, 1}}; /* which has no such key */
     struct alter_configs_request request;
     schema_defaults(&alter_configs_request_schema, &request);
     request.resources = resources;
@@ -300,6 +302,244 @@ TEST(a_changed_limit_holds_for_the_next_batch)
             EXPECT_INT(test_produce(c, "orders", p, &batch)->error_code, KAFKA_NONE);
         test_broker_free(b);
     }
+}
+
+/* --- the broker --- */
+
+static const struct describe_configs_response_results_configs *
+broker_config(struct test_client *c, const char *node, const char *name)
+{
+    return find(describe(c, 4, RESOURCE_BROKER, node, NULL, -1), name);
+}
+
+static int alter_broker(struct test_client *c, const char *node, struct edit edit)
+{
+    return alter_resource(c, RESOURCE_BROKER, node, false, &edit, 1)->error_code;
+}
+
+/* "2 log.retention.ms=7" and so on, from the strongest to the default. */
+static const char *synonyms_of(struct test_broker *b,
+                               const struct describe_configs_response_results_configs *d)
+{
+    struct buffer text;
+    buffer_init(&text, 4096);
+    for (int32_t i = 0; i < d->synonyms_count; i++)
+        buffer_printf(&text, "%s%d %.*s=%.*s", i ? "; " : "", d->synonyms[i].source,
+                      BYTES_PRINTF(d->synonyms[i].name), BYTES_PRINTF(d->synonyms[i].value));
+    const char *copy = (const char *)arena_copy(test_arena(b), buffer_view(&text)).data;
+    buffer_free(&text);
+    return copy;
+}
+
+TEST(broker_configs_have_a_layer_for_the_cluster_and_one_for_the_node)
+{
+    FOR_SHARD_COUNTS(shards)
+    {
+        struct test_broker *b = test_broker_start(shards, "message.max.bytes=2000000", NULL);
+        struct test_client *c = test_client_open(b, shards - 1);
+        const struct describe_configs_response_results_configs *d;
+        EXPECT_INT(alter_broker(c, "", (struct edit){"message.max.bytes", SET, "3MiB"}),
+                   KAFKA_NONE);
+        d = broker_config(c, "1", "message.max.bytes");
+        EXPECT_BYTES(d->value, BYTES_LITERAL("3145728"));
+        EXPECT_INT(d->config_source, CONFIG_OF_CLUSTER);
+        EXPECT_INT(alter_broker(c, "1", (struct edit){"message.max.bytes", SET, "4000000"}),
+                   KAFKA_NONE);
+        d = broker_config(c, "1", "message.max.bytes");
+        EXPECT_BYTES(d->value, BYTES_LITERAL("4000000"));
+        EXPECT_INT(d->config_source, CONFIG_OF_NODE);
+        EXPECT(!d->read_only);
+        EXPECT_STRING(synonyms_of(b, d),
+                      "2 message.max.bytes=4000000; 3 message.max.bytes=3145728; "
+                      "4 message.max.bytes=2000000; 5 message.max.bytes=1048588");
+        EXPECT_INT(describe(c, 4, RESOURCE_BROKER, "", NULL, -1)->configs_count, 1);
+        d = broker_config(c, "", "message.max.bytes");
+        EXPECT_INT(d->config_source, CONFIG_OF_CLUSTER);
+        EXPECT_STRING(synonyms_of(b, d), "3 message.max.bytes=3145728");
+        EXPECT_INT(alter_broker(c, "1", (struct edit){"message.max.bytes", DELETE, NULL}),
+                   KAFKA_NONE);
+        EXPECT_INT(alter_broker(c, "", (struct edit){"message.max.bytes", DELETE, NULL}),
+                   KAFKA_NONE);
+        d = broker_config(c, "1", "message.max.bytes");
+        EXPECT_BYTES(d->value, BYTES_LITERAL("2000000"));
+        EXPECT_INT(d->config_source, CONFIG_OF_STATIC_BROKER);
+        EXPECT_INT(describe(c, 4, RESOURCE_BROKER, "", NULL, -1)->configs_count, 0);
+        test_broker_free(b);
+    }
+}
+
+TEST(a_topic_takes_its_defaults_from_the_layers)
+{
+    struct test_broker *b = test_broker_start(2, "log.retention.hours=24", NULL);
+    struct test_client *c = test_client_open(b, 1);
+    test_create_topic(c, "orders", 1, NULL);
+    EXPECT_STRING(synonyms_of(b, topic_config(c, "orders", "retention.ms")),
+                  "4 log.retention.hours=24; 5 log.retention.hours=168");
+    EXPECT_INT(alter_broker(c, "", (struct edit){"log.retention.ms", SET, "1h"}), KAFKA_NONE);
+    const struct describe_configs_response_results_configs *d =
+        topic_config(c, "orders", "retention.ms");
+    EXPECT_BYTES(d->value, BYTES_LITERAL("3600000"));
+    EXPECT_INT(d->config_source, CONFIG_OF_CLUSTER);
+    EXPECT_STRING(
+        synonyms_of(b, d),
+        "3 log.retention.ms=3600000; 4 log.retention.hours=24; 5 log.retention.hours=168");
+    EXPECT_INT(alter_broker(c, "1", (struct edit){"log.retention.ms", SET, "-2"}), KAFKA_NONE);
+    EXPECT_BYTES(topic_config(c, "orders", "retention.ms")->value, BYTES_LITERAL("86400000"));
+    test_broker_free(b);
+}
+
+TEST(broker_configs_hold_for_running_partitions_and_after_a_restart)
+{
+    FOR_SHARD_COUNTS(shards)
+    {
+        struct test_broker *b = test_broker_start(shards, NULL);
+        struct test_client *c = test_client_open(b, 0);
+        struct test_batch batch = {.count = 1, .value_size = 5000};
+        test_create_topic(c, "orders", 4, NULL);
+        test_create_topic(c, "own", 1, "max.message.bytes=6000", NULL);
+        EXPECT_INT(alter_broker(c, "", (struct edit){"message.max.bytes", SET, "4000"}),
+                   KAFKA_NONE);
+        EXPECT_INT(alter_broker(c, "1", (struct edit){"log.cleanup.policy", APPEND, "compact"}),
+                   KAFKA_NONE);
+        for (int again = 0; again < 2; again++) {
+            for (int32_t p = 0; p < 4; p++)
+                EXPECT_INT(test_produce(c, "orders", p, &batch)->error_code,
+                           KAFKA_MESSAGE_TOO_LARGE);
+            EXPECT_INT(test_produce(c, "own", 0, &batch)->error_code, KAFKA_NONE);
+            EXPECT_INT(test_produce(c, "own", 0, &(struct test_batch){.count = 1, .keyless = true})
+                           ->error_code,
+                       KAFKA_INVALID_RECORD);
+            EXPECT_BYTES(topic_config(c, "own", "cleanup.policy")->value,
+                         BYTES_LITERAL("delete,compact"));
+            test_broker_restart_with(b, shards);
+            c = test_client_open(b, 0);
+        }
+        test_create_topic(c, "later", 1, NULL);
+        EXPECT_INT(test_produce(c, "later", 0, &batch)->error_code, KAFKA_MESSAGE_TOO_LARGE);
+        EXPECT_INT(alter_broker(c, "", (struct edit){"message.max.bytes", DELETE, NULL}),
+                   KAFKA_NONE);
+        test_broker_restart(b);
+        c = test_client_open(b, 0);
+        EXPECT_INT(test_produce(c, "later", 0, &batch)->error_code, KAFKA_NONE);
+        test_broker_free(b);
+    }
+}
+
+TEST(retention_follows_a_changed_default_of_the_broker)
+{
+    struct test_broker *b = test_broker_start(2, "connections.max.idle.ms=-1", NULL);
+    struct test_client *c = test_client_open(b, 0);
+    test_create_topic(c, "orders", 1, NULL);
+    test_produce(c, "orders", 0, &(struct test_batch){.count = 3});
+    test_advance(b, 3600 * 1000);
+    EXPECT_INT(alter_broker(c, "", (struct edit){"log.retention.ms", SET, "60000"}), KAFKA_NONE);
+    for (int i = 0; i < 5; i++)
+        test_advance(b, 60000);
+    EXPECT_INT(test_fetch(c, "orders", 0, 3)->log_start_offset, 3);
+    test_broker_free(b);
+}
+
+TEST(broker_configs_that_cannot_change_are_refused_with_the_reason)
+{
+    struct test_broker *b = test_broker_start(2, NULL);
+    struct test_client *c = test_client_open(b, 0);
+    struct {
+        const char *node;
+        struct edit edits[2];
+        int count, error;
+        const char *message;
+    } cases[] = {
+        {"1",
+         {{"message.max.bytes", SET, "5000"}, {"num.partitions", SET, "3"}},
+         2,
+         KAFKA_INVALID_REQUEST,
+         "Cannot update these configs dynamically: Set(num.partitions). Change the broker's "
+         "configuration file and restart it."},
+        {"",
+         {{"message.max.bytes", SET, "-1"}},
+         1,
+         KAFKA_INVALID_REQUEST,
+         "Invalid value -1 for configuration message.max.bytes: Value must be at least 0"},
+        {"",
+         {{"mesage.max.bytes", SET, "1"}},
+         1,
+         KAFKA_INVALID_REQUEST,
+         "Unknown broker config name: mesage.max.bytes (did you mean message.max.bytes?)"},
+        {"",
+         {{"message.max.bytes", APPEND, "1"}},
+         1,
+         KAFKA_INVALID_CONFIG,
+         "Can't APPEND to key message.max.bytes because its type is not LIST."},
+        {"2",
+         {{"message.max.bytes", SET, "1"}},
+         1,
+         KAFKA_INVALID_REQUEST,
+         "Unexpected broker id, expected 1, but received 2"},
+        {"x",
+         {{"message.max.bytes", SET, "1"}},
+         1,
+         KAFKA_INVALID_REQUEST,
+         "Node id must be an integer, but it is: x"},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        const struct incremental_alter_configs_response_responses *r = alter_resource(
+            c, RESOURCE_BROKER, cases[i].node, false, cases[i].edits, cases[i].count);
+        EXPECT_INT(r->error_code, cases[i].error);
+        EXPECT_BYTES(r->error_message, bytes_string(cases[i].message));
+    }
+    struct edit edit = {"message.max.bytes", SET, "5000"};
+    EXPECT_INT(alter_resource(c, RESOURCE_BROKER, "", true, &edit, 1)->error_code, KAFKA_NONE);
+    EXPECT_INT(broker_config(c, "1", "message.max.bytes")->config_source, CONFIG_DEFAULT);
+    EXPECT(broker_config(c, "1", "num.partitions")->read_only);
+    test_broker_free(b);
+}
+
+TEST(the_old_alter_replaces_a_whole_layer_of_the_broker)
+{
+    struct test_broker *b = test_broker_start(1, NULL);
+    struct test_client *c = test_client_open(b, 0);
+    EXPECT_INT(alter_broker(c, "", (struct edit){"log.segment.bytes", SET, "2MiB"}), KAFKA_NONE);
+    EXPECT_INT(alter_broker(c, "1", (struct edit){"log.segment.bytes", SET, "3MiB"}), KAFKA_NONE);
+    struct alter_configs_request_resources_configs config = {BYTES_LITERAL("log.roll.ms"),
+                                                             BYTES_LITERAL("1h")};
+    struct alter_configs_request_resources resource = {RESOURCE_BROKER, BYTES_LITERAL("1"), &config,
+                                                       1};
+    struct alter_configs_request request;
+    schema_defaults(&alter_configs_request_schema, &request);
+    request.resources = &resource;
+    request.resources_count = 1;
+    struct alter_configs_response *r = test_call(c, API_ALTER_CONFIGS, 2, &request);
+    EXPECT_INT(r->responses[0].error_code, KAFKA_NONE);
+    EXPECT_INT(broker_config(c, "1", "log.roll.ms")->config_source, CONFIG_OF_NODE);
+    EXPECT_BYTES(broker_config(c, "1", "log.roll.ms")->value, BYTES_LITERAL("3600000"));
+    EXPECT_INT(broker_config(c, "1", "log.segment.bytes")->config_source, CONFIG_OF_CLUSTER);
+    test_broker_free(b);
+}
+
+/* Loggers, client metrics and groups have no configs here; 1 and 77 are no types of Kafka's. */
+TEST(resource_types_without_configs_here_are_refused_by_number)
+{
+    struct test_broker *b = test_broker_start(2, NULL);
+    struct test_client *c = test_client_open(b, 1);
+    static const int8_t types[] = {RESOURCE_BROKER_LOGGER, RESOURCE_CLIENT_METRICS, RESOURCE_GROUP,
+                                   1, 77};
+    for (size_t i = 0; i < COUNT_OF(types); i++) {
+        char text[64];
+        struct edit edit = {"interval.ms", SET, "1000"};
+        const struct describe_configs_response_results *d = describe(c, 4, types[i], "1", NULL, -1);
+        snprintf(text, sizeof text, "Unsupported resource type: %d", types[i]);
+        EXPECT_INT(d->error_code, KAFKA_INVALID_REQUEST);
+        EXPECT_BYTES(d->error_message, bytes_string(text));
+        EXPECT_INT(d->resource_type, types[i]);
+        EXPECT_INT(d->configs_count, 0);
+        const struct incremental_alter_configs_response_responses *r =
+            alter_resource(c, types[i], "1", false, &edit, 1);
+        snprintf(text, sizeof text, "Unknown resource type %d", types[i]);
+        EXPECT_INT(r->error_code, KAFKA_INVALID_REQUEST);
+        EXPECT_BYTES(r->error_message, bytes_string(text));
+        EXPECT_INT(r->resource_type, types[i]);
+    }
+    test_broker_free(b);
 }
 
 /* --- processors --- */

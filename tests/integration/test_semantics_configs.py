@@ -13,7 +13,7 @@ from wire import Wire
 
 NONE, UNKNOWN_TOPIC, INVALID_CONFIG, INVALID_REQUEST = 0, 3, 40, 42
 TOPIC, NODE = 2, 4
-OF_TOPIC, OF_FILE, OF_DEFAULT = 1, 4, 5
+OF_TOPIC, OF_NODE, OF_CLUSTER, OF_FILE, OF_DEFAULT = 1, 2, 3, 4, 5
 BOOLEAN, STRING, INT, LONG, DOUBLE, LIST = 1, 2, 3, 5, 6, 7
 SET, DELETE, APPEND, SUBTRACT = 0, 1, 2, 3
 
@@ -96,7 +96,8 @@ def test_only_the_keys_asked_for_are_told():
 def test_what_cannot_be_described_is_refused():
     with Broker() as broker, Wire(broker.port) as wire:
         for kind, name, error in ((TOPIC, "none", UNKNOWN_TOPIC), (NODE, "2", INVALID_REQUEST),
-                                  (NODE, "x", INVALID_REQUEST), (99, "t", INVALID_REQUEST)):
+                                  (NODE, "x", INVALID_REQUEST), (99, "t", INVALID_REQUEST),
+                                  (8, "1", INVALID_REQUEST), (16, "m", INVALID_REQUEST), (32, "g", INVALID_REQUEST)):
             got = wire.ask("DescribeConfigs", 4, resources=[
                 {"resource_type": kind, "resource_name": name, "configuration_keys": None}]).results[0]
             assert got.error_code == error and got.error_message, (kind, name, got)
@@ -153,6 +154,47 @@ def test_alter_configs_replaces_all_and_survives_a_crash():
         with Wire(broker.port) as wire:
             assert overrides(wire) == {"segment.ms": "9000", "retention.bytes": "123"}
             assert replace(wire).error_code == NONE and overrides(wire) == {}
+
+
+def test_broker_configs_change_what_runs_and_survive_a_crash():
+    with Broker(shards=4, settings={"message.max.bytes": 500_000}) as broker:
+        with Wire(broker.port) as wire:
+            wire.create("t", 4)
+            size = ("message.max.bytes", SET, "10000")
+            assert change(wire, size, ("log.retention.ms", SET, "1h"), name="", kind=NODE).error_code == NONE
+            assert change(wire, ("message.max.bytes", SET, "20000"), name="1", kind=NODE).error_code == NONE
+            refused = change(wire, ("num.partitions", SET, "2"), name="", kind=NODE)
+            assert refused.error_code == INVALID_REQUEST and "num.partitions" in refused.error_message
+        for kill in (False, True):
+            broker.restart(kill=kill)
+            with Wire(broker.port) as wire:
+                found = describe(wire)["max.message.bytes"]
+                assert (found.value, found.config_source) == ("20000", OF_NODE)
+                assert [(s.value, s.source) for s in found.synonyms] == [
+                    ("20000", OF_NODE), ("10000", OF_CLUSTER), ("500000", OF_FILE), ("1048588", OF_DEFAULT)]
+                assert {n: c.value for n, c in describe(wire, "", NODE).items()} == {
+                    "message.max.bytes": "10000", "log.retention.ms": "3600000"}
+                assert describe(wire, "1", NODE)["log.retention.ms"].config_source == OF_CLUSTER
+        producer = confluent_kafka.Producer({"bootstrap.servers": broker.address})
+        for bytes_of_value, error in ((30_000, confluent_kafka.KafkaError.MSG_SIZE_TOO_LARGE), (15_000, None)):
+            said = []
+            producer.produce("t", b"x" * bytes_of_value, on_delivery=lambda e, _: said.append(e and e.code()))
+            producer.flush(20)
+            assert said == [error], said
+
+
+def test_clients_of_both_libraries_change_broker_configs():
+    with Broker(shards=2) as broker, Wire(broker.port) as wire:
+        admin = AdminClient({"bootstrap.servers": broker.address})
+        resource = ConfigResource(ConfigResource.Type.BROKER, "1", set_config={"log.segment.bytes": "2097152"})
+        admin.alter_configs([resource])[resource].result(20)
+        entry = admin.describe_configs([resource])[resource].result(20)["log.segment.bytes"]
+        assert (entry.value, entry.source, entry.is_read_only) == ("2097152", OF_NODE, False)
+        old = KafkaAdminClient(bootstrap_servers=broker.address)
+        old.alter_configs([OldResource(ConfigResourceType.BROKER, "1", {"log.roll.ms": "7200000"})])
+        shown = {n: c for n, c in describe(wire, "1", NODE).items() if c.config_source == OF_NODE}
+        assert {n: c.value for n, c in shown.items()} == {"log.roll.ms": "7200000"}  # the old way replaces all
+        old.close()
 
 
 def test_a_resource_named_twice_is_an_invalid_request():
