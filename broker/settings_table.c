@@ -61,8 +61,10 @@ const struct setting broker_setting_table[] = {
     BOOL("delete.topic.enable", delete_topic_enable, "true", "allow topics to be deleted"),
     SIZE("socket.request.max.bytes", max_request_bytes, "104857600", 1024, INT32_MAX,
          "larger requests close the connection"),
-    TIME("connections.max.idle.ms", connections_max_idle_ms, "600000", -1, LARGEST,
-         "close connections that were silent for so long; -1: never"),
+    TIME(
+        "connections.max.idle.ms", connections_max_idle_ms, "600000", -1, LARGEST,
+        "close connections that were silent for so long, at most a quarter of it or 5 s later; -1: "
+        "never"),
     SIZE("fetch.max.bytes", fetch_max_bytes, "57671680", 1024, INT32_MAX,
          "most bytes of records in one fetch response"),
     INT("max.incremental.fetch.session.cache.slots", fetch_session_slots, "1000", 0, 1000000,

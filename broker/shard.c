@@ -5,14 +5,23 @@
 
 #include <stdlib.h>
 
-enum { IDLE_CHECK_MS = 5000, SCRATCH_MAX = 256 << 20 };
+enum { LONGEST_IDLE_CHECK_MS = 5000, SHORTEST_IDLE_CHECK_MS = 50, SCRATCH_MAX = 256 << 20 };
+
+/* A connection is closed at most a quarter of its time too late, or five seconds. */
+static int64_t idle_check_ms(const struct shard *shard)
+{
+    int64_t idle_ms = shard->broker->settings->connections_max_idle_ms;
+    if (idle_ms < 0)
+        return LONGEST_IDLE_CHECK_MS;
+    return MAX((int64_t)SHORTEST_IDLE_CHECK_MS, MIN(idle_ms / 4, (int64_t)LONGEST_IDLE_CHECK_MS));
+}
 
 static void check_idle(struct timer *timer, int64_t now_ms)
 {
     struct shard *shard = CONTAINER_OF(timer, struct shard, idle_timer);
     LIST_FOR_EACH_SAFE (node, &shard->connections)
         connection_check_idle(connection_of_node(node));
-    timers_set(&shard->timers, timer, now_ms + IDLE_CHECK_MS);
+    timers_set(&shard->timers, timer, now_ms + idle_check_ms(shard));
 }
 
 struct shard *shard_create(struct broker *broker, int id, void (*wake)(void *context),
@@ -32,7 +41,7 @@ struct shard *shard_create(struct broker *broker, int id, void (*wake)(void *con
     shard->catalog = catalog_create_empty();
     shard->idle_timer.fire = check_idle;
     shard_read_clock(shard);
-    timers_set(&shard->timers, &shard->idle_timer, shard->now_ms + IDLE_CHECK_MS);
+    timers_set(&shard->timers, &shard->idle_timer, shard->now_ms + idle_check_ms(shard));
     return shard;
 }
 

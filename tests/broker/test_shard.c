@@ -1,0 +1,43 @@
+#include "tests/broker/support_broker.h"
+
+static void knock(struct test_client *c)
+{
+    struct api_versions_request request;
+    schema_defaults(&api_versions_request_schema, &request);
+    test_call(c, API_API_VERSIONS, 0, &request);
+}
+
+/* How long a client that falls silent keeps its connection. */
+static int64_t silence_allowed_ms(const char *flag)
+{
+    struct test_broker *b = test_broker_start(1, flag, NULL);
+    struct test_client *c = test_client_open(b, 0);
+    int64_t ms = 0;
+    knock(c);
+    for (; !test_client_is_closed(c) && ms < 1000000; ms += 10)
+        test_advance(b, 10);
+    test_broker_free(b);
+    return ms;
+}
+
+TEST(silent_connections_are_closed_within_a_quarter_of_their_time_or_five_seconds)
+{
+    int64_t ms = silence_allowed_ms("connections.max.idle.ms=1000");
+    EXPECT(ms > 1000 && ms <= 1260);
+    ms = silence_allowed_ms("connections.max.idle.ms=60000");
+    EXPECT(ms > 60000 && ms <= 65010);
+    ms = silence_allowed_ms("connections.max.idle.ms=0");
+    EXPECT(ms > 0 && ms <= 60);
+}
+
+TEST(a_client_that_speaks_now_and_then_is_not_silent)
+{
+    struct test_broker *b = test_broker_start(1, "connections.max.idle.ms=1000", NULL);
+    struct test_client *c = test_client_open(b, 0);
+    for (int i = 0; i < 20; i++) {
+        test_advance(b, 900);
+        knock(c);
+    }
+    EXPECT(!test_client_is_closed(c));
+    test_broker_free(b);
+}
