@@ -14,7 +14,7 @@
 #define ASAN_UNPOISON_MEMORY_REGION(memory, size) ((void)(memory), (void)(size))
 #endif
 
-enum { EMPTY_SLABS_MAX = 4, ROUND = 64 };
+enum { ROUND = 64 };
 
 /* How many blocks a slab is cut into, by class. */
 static const uint32_t cuts[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32};
@@ -31,6 +31,7 @@ struct block_pool {
     pthread_mutex_t mutex;
     struct list partial[COUNT_OF(cuts)], empty;
     size_t slab_count, empty_count;
+    size_t least_empty; /* since the last trim */
     bool released;
 };
 
@@ -62,11 +63,10 @@ static void free_slab(struct slab *slab)
     free(slab);
 }
 
-/* Under the mutex. Keeps some empty slabs, none once the owner is gone. */
-static void drop_empty(struct block_pool *pool)
+/* Under the mutex. */
+static void drop_empty(struct block_pool *pool, size_t count)
 {
-    size_t keep = pool->released ? 0 : EMPTY_SLABS_MAX;
-    while (pool->empty_count > keep) {
+    for (; count > 0; count--) {
         free_slab(CONTAINER_OF(list_pop(&pool->empty), struct slab, node));
         pool->empty_count--;
     }
@@ -87,8 +87,16 @@ void block_pool_release(struct block_pool *pool)
 {
     pthread_mutex_lock(&pool->mutex);
     pool->released = true;
-    drop_empty(pool);
+    drop_empty(pool, pool->empty_count);
     leave(pool);
+}
+
+void block_pool_trim(struct block_pool *pool)
+{
+    pthread_mutex_lock(&pool->mutex);
+    drop_empty(pool, pool->least_empty);
+    pool->least_empty = pool->empty_count;
+    pthread_mutex_unlock(&pool->mutex);
 }
 
 static size_t block_size_of(size_t class)
@@ -112,6 +120,7 @@ static struct slab *usable_slab(struct block_pool *pool, size_t class)
         return CONTAINER_OF(node, struct slab, node);
     node = list_pop(&pool->empty);
     pool->empty_count -= node != NULL;
+    pool->least_empty = MIN(pool->least_empty, pool->empty_count);
     struct slab *slab = node ? CONTAINER_OF(node, struct slab, node) : create_slab(pool);
     slab->class = class;
     slab->block_size = block_size_of(class);
@@ -153,7 +162,7 @@ void block_give(struct slab *slab, void *block)
     if (slab->used == 0) {
         list_prepend(&pool->empty, &slab->node);
         pool->empty_count++;
-        drop_empty(pool);
+        drop_empty(pool, pool->released ? 1 : 0);
     } else {
         list_prepend(&pool->partial[slab->class], &slab->node);
     }

@@ -14,14 +14,17 @@ struct shared_buffer {
     atomic_int references;
     size_t size;
     struct slab *slab; /* NULL: memory of its own */
-    _Alignas(16) uint8_t data[];
+    uint8_t *data;     /* behind this struct */
 };
+
+enum { BUFFER_PHASES = 4096, BUFFER_ANYWHERE = -1 };
 
 /* One reference, content not initialised. NULL when memory is out (sizes here come from clients).
  */
 struct shared_buffer *shared_buffer_create(size_t size);
-/* The same, a large one from the pool. */
-struct shared_buffer *shared_buffer_create_in(struct block_pool *pool, size_t size);
+/* The same, a large one from the pool; then its data begins at an address that is `phase` modulo
+ * BUFFER_PHASES, unless that is BUFFER_ANYWHERE. */
+struct shared_buffer *shared_buffer_create_in(struct block_pool *pool, size_t size, int phase);
 struct shared_buffer *shared_buffer_ref(struct shared_buffer *b);
 void shared_buffer_unref(struct shared_buffer *b); /* NULL is fine */
 

@@ -1,6 +1,7 @@
 #include "broker/connection.h"
 
 #include "broker/broker.h"
+#include "broker/frame_phase.h"
 #include "broker/request.h"
 #include "storage/log_slice.h"
 
@@ -299,11 +300,13 @@ static bool read_size(struct connection *c)
     return true;
 }
 
-static bool begin_frame(struct connection *c)
+/* `head`: as much of the frame as has come. */
+static bool begin_frame(struct connection *c, struct bytes head)
 {
     size_t first = c->large_frames ? TRUSTED_FRAME_BYTES : FIRST_FRAME_BYTES;
     c->frame_filled = 0;
-    c->frame = shared_buffer_create_in(c->shard->frames, MIN(c->frame_size, first));
+    int phase = c->large_frames ? frame_phase(c->shard, head) : BUFFER_ANYWHERE;
+    c->frame = shared_buffer_create_in(c->shard->frames, MIN(c->frame_size, first), phase);
     if (c->frame == NULL)
         return false;
     c->shard->unfinished_bytes += c->frame->size;
@@ -313,7 +316,8 @@ static bool begin_frame(struct connection *c)
 
 static bool grow_frame(struct connection *c)
 {
-    struct shared_buffer *larger = shared_buffer_create_in(c->shard->frames, grown_size(c));
+    struct shared_buffer *larger =
+        shared_buffer_create_in(c->shard->frames, grown_size(c), BUFFER_ANYWHERE);
     if (larger == NULL)
         return false;
     memcpy(larger->data, c->frame->data, c->frame_filled);
@@ -339,10 +343,10 @@ static void finish_frame(struct connection *c)
 }
 
 /* Memory for the next bytes of the frame, which may_go_on allowed. */
-static bool make_room(struct connection *c)
+static bool make_room(struct connection *c, struct bytes coming)
 {
     if (c->frame == NULL)
-        return begin_frame(c);
+        return begin_frame(c, coming);
     return !frame_is_full(c) || grow_frame(c);
 }
 
@@ -362,7 +366,7 @@ static ssize_t take_input(struct connection *c, const uint8_t *data, size_t size
                 return -1;
             continue;
         }
-        if (!make_room(c))
+        if (!make_room(c, bytes_of(data + used, size - used)))
             return -1;
         size_t part = MIN(size - used, c->frame->size - c->frame_filled);
         memcpy(c->frame->data + c->frame_filled, data + used, part);
@@ -377,7 +381,7 @@ static ssize_t take_input(struct connection *c, const uint8_t *data, size_t size
 /* The rest of a large frame, straight into its own memory. */
 static ssize_t read_into_frame(struct connection *c, bool *drained)
 {
-    if (!make_room(c))
+    if (!make_room(c, BYTES_NULL))
         return TRANSPORT_CLOSED;
     size_t room = c->frame->size - c->frame_filled;
     ssize_t got = c->transport->ops->read(c->transport, c->frame->data + c->frame_filled, room);

@@ -21,6 +21,7 @@ static void check_idle(struct timer *timer, int64_t now_ms)
     struct shard *shard = CONTAINER_OF(timer, struct shard, idle_timer);
     LIST_FOR_EACH_SAFE (node, &shard->connections)
         connection_check_idle(connection_of_node(node));
+    block_pool_trim(shard->frames);
     timers_set(&shard->timers, timer, now_ms + idle_check_ms(shard));
 }
 

@@ -37,7 +37,7 @@ TEST(every_size_gets_a_block_that_is_large_enough)
     block_pool_release(pool);
 }
 
-TEST(freed_blocks_are_used_again_and_empty_slabs_go)
+TEST(freed_blocks_are_used_again_and_slabs_that_stay_empty_go)
 {
     enum { COUNT = 20 };
     struct block_pool *pool = block_pool_create();
@@ -52,16 +52,24 @@ TEST(freed_blocks_are_used_again_and_empty_slabs_go)
     EXPECT(again == blocks[7]);
     for (int i = 0; i < COUNT; i++)
         block_give(slabs[i], blocks[i]);
-    size_t kept = block_pool_bytes(pool);
-    EXPECT(kept > 0 && kept < COUNT / 2 * LARGE_PAGE);
+    block_pool_trim(pool); /* all were in use since the pool began */
+    EXPECT_INT(block_pool_bytes(pool), COUNT / 2 * LARGE_PAGE);
+    for (int i = 0; i < 3 * 2; i++)
+        blocks[i] = block_take(pool, 1000000, &slabs[i]);
+    for (int i = 0; i < 3 * 2; i++)
+        block_give(slabs[i], blocks[i]);
+    block_pool_trim(pool); /* three were in use again */
+    EXPECT_INT(block_pool_bytes(pool), 3 * LARGE_PAGE);
+    block_pool_trim(pool);
+    EXPECT_INT(block_pool_bytes(pool), 0);
     block_pool_release(pool);
 }
 
 TEST(a_pool_outlives_its_owner_until_the_last_block)
 {
     struct block_pool *pool = block_pool_create();
-    struct shared_buffer *large = shared_buffer_create_in(pool, 1000000);
-    struct shared_buffer *small = shared_buffer_create_in(pool, 100);
+    struct shared_buffer *large = shared_buffer_create_in(pool, 1000000, BUFFER_ANYWHERE);
+    struct shared_buffer *small = shared_buffer_create_in(pool, 100, BUFFER_ANYWHERE);
     EXPECT_INT(large->size, 1000000);
     EXPECT_INT(small->size, 100);
     EXPECT(small->slab == NULL);
@@ -70,6 +78,18 @@ TEST(a_pool_outlives_its_owner_until_the_last_block)
     EXPECT_INT(large->data[999999], 1);
     shared_buffer_unref(large);
     shared_buffer_unref(small);
+}
+
+TEST(a_large_buffer_begins_where_it_was_asked_to)
+{
+    struct block_pool *pool = block_pool_create();
+    for (int phase = 0; phase < BUFFER_PHASES; phase += 819) {
+        struct shared_buffer *b = shared_buffer_create_in(pool, 500000, phase);
+        EXPECT_INT((uintptr_t)b->data % BUFFER_PHASES, phase);
+        memset(b->data, 1, b->size);
+        shared_buffer_unref(b);
+    }
+    block_pool_release(pool);
 }
 
 TEST(large_pages_are_aligned_and_zero)

@@ -1,0 +1,77 @@
+#include "tests/broker/support_broker.h"
+
+#include "broker/frame_phase.h"
+#include "broker/partition.h"
+#include "storage/log_internal.h"
+
+enum { LARGE = 200 << 10 };
+
+/* How many batches of the tail lie in memory as they will lie in the file. */
+static size_t count_in_phase(struct test_broker *b, const char *topic, size_t *count)
+{
+    struct partition *p = partition_find(test_shard(b, 0), test_topic_id(b, topic), 0);
+    size_t found = 0;
+    *count = p->log->tail.count;
+    for (size_t i = 0; i < *count; i++) {
+        const struct tail_batch *batch = tail_at(&p->log->tail, i);
+        found += (uintptr_t)batch->at % BUFFER_PHASES == (size_t)batch->position % BUFFER_PHASES;
+    }
+    return found;
+}
+
+TEST(large_batches_lie_in_memory_as_in_the_file)
+{
+    struct test_broker *b = test_broker_start(1, NULL);
+    struct test_client *c = test_client_open(b, 0);
+    test_create_topic(c, "large", 1, NULL);
+    size_t count;
+    for (int16_t version = 3; version <= 11; version++) {
+        struct test_batch batch = {.count = 3, .value_size = LARGE + (size_t)version * 1000};
+        test_produce_bytes(c, version, "large", 0, test_make_batch(b, &batch));
+        test_produce_bytes(c, version, "large", 0, test_make_batch(b, &batch));
+    }
+    /* All but the first: until then the client is not known to send large ones. */
+    EXPECT(count_in_phase(b, "large", &count) >= count - 1);
+    EXPECT_INT(count, 2 * 9);
+    test_broker_free(b);
+}
+
+/* A Produce v7 request for one partition, without its records. */
+static struct bytes make_head(struct buffer *out, const char *topic, int32_t partition)
+{
+    struct writer w;
+    buffer_init(out, 1 << 20);
+    writer_init(&w, out);
+    struct request_header header = {API_PRODUCE, 7, 1, bytes_string("test")};
+    write_request_header(&w, &header);
+    write_string16(&w, BYTES_NULL); /* transactional id */
+    write_i16(&w, -1);
+    write_i32(&w, 1000);
+    write_i32(&w, 1);
+    write_string16(&w, bytes_string(topic));
+    write_i32(&w, 1);
+    write_i32(&w, partition);
+    write_i32(&w, LARGE);
+    return buffer_view(out);
+}
+
+TEST(a_head_that_does_not_say_where_its_records_go_lies_anywhere)
+{
+    struct test_broker *b = test_broker_start(1, NULL);
+    struct test_client *c = test_client_open(b, 0);
+    test_create_topic(c, "known", 1, NULL);
+    struct shard *shard = test_shard(b, 0);
+    struct buffer buffer;
+    struct bytes head = make_head(&buffer, "known", 0);
+    EXPECT_INT(frame_phase(shard, head), (0 - head.size) % BUFFER_PHASES);
+    for (size_t size = 0; size < head.size; size++)
+        EXPECT_INT(frame_phase(shard, bytes_of(head.data, size)), BUFFER_ANYWHERE);
+    buffer_free(&buffer);
+    EXPECT_INT(frame_phase(shard, make_head(&buffer, "unknown", 0)), BUFFER_ANYWHERE);
+    buffer_free(&buffer);
+    EXPECT_INT(frame_phase(shard, make_head(&buffer, "known", 1)), BUFFER_ANYWHERE);
+    buffer_free(&buffer);
+    EXPECT_INT(frame_phase(shard, make_head(&buffer, "known", -1)), BUFFER_ANYWHERE);
+    buffer_free(&buffer);
+    test_broker_free(b);
+}
