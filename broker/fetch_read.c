@@ -122,14 +122,19 @@ static void forget_result(struct fetch_part *fp, struct fetch_item *item)
     item->error = KAFKA_NONE;
 }
 
+static enum kafka_error error_of_absent(const struct fetch_part *fp)
+{
+    enum kafka_error error = scatter_error_of_absent(fp->part);
+    bool by_id = fp->fetch->version >= IDS_SINCE_VERSION;
+    return by_id && error == KAFKA_UNKNOWN_TOPIC_OR_PARTITION ? KAFKA_UNKNOWN_TOPIC_ID : error;
+}
+
 bool fetch_read_item(struct fetch_part *fp, struct fetch_item *item)
 {
     forget_result(fp, item);
     struct partition *p = partition_find(fp->part->shard, item->topic_id, item->target.partition);
     if (p == NULL) {
-        fail_item(fp, item,
-                  fp->fetch->version >= IDS_SINCE_VERSION ? KAFKA_UNKNOWN_TOPIC_ID
-                                                          : KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
+        fail_item(fp, item, error_of_absent(fp));
         return true;
     }
     enum kafka_error fault = check_epoch(item);

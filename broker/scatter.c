@@ -34,7 +34,7 @@ void scatter_init(struct scatter *s, struct shard *home, struct arena *arena, co
     struct scatter_part *parts = arena_array(arena, shards, sizeof *parts);
     uint32_t *items = arena_array(arena, count, sizeof *items);
     ASSERT(slots && parts && items);
-    *s = (struct scatter){.home = home, .parts = parts};
+    *s = (struct scatter){.home = home, .catalog_version = home->catalog_version, .parts = parts};
     for (size_t i = 0; i < count; i++) {
         if (owners[i] == SCATTER_NOBODY || slots[owners[i]])
             continue;
@@ -45,6 +45,13 @@ void scatter_init(struct scatter *s, struct shard *home, struct arena *arena, co
         slots[owners[i]] = part;
     }
     deal(s, items, slots, owners, count);
+}
+
+enum kafka_error scatter_error_of_absent(const struct scatter_part *part)
+{
+    return part->shard->catalog_version < part->scatter->catalog_version
+               ? KAFKA_NOT_LEADER_OR_FOLLOWER
+               : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
 }
 
 static void deliver_work(struct mail *mail, struct shard *shard)

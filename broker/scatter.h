@@ -13,6 +13,7 @@
 #define BROKER_SCATTER_H
 
 #include "broker/shard.h"
+#include "protocol/kafka_error.h"
 
 struct scatter;
 
@@ -29,6 +30,7 @@ struct scatter_part {
 
 struct scatter {
     struct shard *home;
+    uint64_t catalog_version;   /* that home knew when the items were made */
     struct scatter_part *parts; /* one per shard that owns items */
     int part_count;
     int away; /* parts, and whatever else is held (scatter_hold) */
@@ -44,6 +46,10 @@ enum { SCATTER_NOBODY = -1 };
  * arrays go to the arena, whose limit the caller has lifted (request_alloc does). */
 void scatter_init(struct scatter *s, struct shard *home, struct arena *arena, const int *owners,
                   size_t count);
+/* In the part's work: the error for a partition that home knew and this shard has not. It was
+ * deleted, or, when home knew a newer catalog, it is not opened yet: then clients are told to ask
+ * for metadata and to come again, as Kafka does. */
+enum kafka_error scatter_error_of_absent(const struct scatter_part *part);
 /* Sends every part. */
 void scatter_run(struct scatter *s, void (*work)(struct scatter_part *part));
 /* Sends one part again, from part_back. */

@@ -104,7 +104,7 @@ static bool look(struct offset_part *op, struct offset_item *item)
     struct partition *p =
         partition_find(op->part->shard, item->topic_id, item->in->partition_index);
     enum kafka_error error =
-        p ? check_epoch(item->in->current_leader_epoch) : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+        p ? check_epoch(item->in->current_leader_epoch) : scatter_error_of_absent(op->part);
     item->out->error_code = (int16_t)error;
     if (error != KAFKA_NONE)
         return true;

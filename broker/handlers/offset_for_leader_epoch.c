@@ -21,11 +21,11 @@ struct epoch_request {
     struct scatter scatter;
 };
 
-static void look(struct shard *shard, struct epoch_item *item)
+static void look(struct scatter_part *part, struct epoch_item *item)
 {
-    struct partition *p = partition_find(shard, item->topic_id, item->in->partition);
+    struct partition *p = partition_find(part->shard, item->topic_id, item->in->partition);
     if (p == NULL) {
-        item->out->error_code = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+        item->out->error_code = (int16_t)scatter_error_of_absent(part);
     } else if (item->in->current_leader_epoch > LEADER_EPOCH) {
         item->out->error_code = KAFKA_UNKNOWN_LEADER_EPOCH;
     } else if (item->in->current_leader_epoch >= 0 &&
@@ -41,7 +41,7 @@ static void look_at_items(struct scatter_part *part)
 {
     struct epoch_request *e = CONTAINER_OF(part->scatter, struct epoch_request, scatter);
     for (uint32_t i = 0; i < part->count; i++)
-        look(part->shard, &e->items[part->items[i]]);
+        look(part, &e->items[part->items[i]]);
     scatter_part_done(part);
 }
 

@@ -110,3 +110,81 @@ TEST(silent_producers_are_forgotten_in_time)
     EXPECT_INT(test_produce(c, "orders", 0, &batch)->error_code, KAFKA_NONE);
     test_broker_free(b);
 }
+
+/* --- a topic that not every shard knows yet --- */
+
+/* A partition of the topic that the shard owns. */
+static int32_t partition_on(struct test_broker *b, const char *topic, int32_t count, int shard)
+{
+    struct uuid id = test_topic_id(b, topic);
+    for (int32_t p = 0; p < count; p++) {
+        if (shard_for_partition(test_shard(b, 0), id, p) == test_shard(b, shard))
+            return p;
+    }
+    test_fail(__FILE__, __LINE__, "shard %d owns none of them", shard);
+}
+
+static int list_offsets_error(struct test_client *c, const char *topic, int32_t partition)
+{
+    struct list_offsets_request_topics_partitions p = {
+        .partition_index = partition, .current_leader_epoch = -1, .timestamp = -1};
+    struct list_offsets_request_topics t = {bytes_string(topic), &p, 1};
+    struct list_offsets_request request;
+    schema_defaults(&list_offsets_request_schema, &request);
+    request.topics = &t;
+    request.topics_count = 1;
+    struct list_offsets_response *r = test_call(c, API_LIST_OFFSETS, 5, &request);
+    return r->topics[0].partitions[0].error_code;
+}
+
+static int leader_epoch_error(struct test_client *c, const char *topic, int32_t partition)
+{
+    struct offset_for_leader_epoch_request_topics_partitions p = {
+        .partition = partition, .current_leader_epoch = -1, .leader_epoch = 0};
+    struct offset_for_leader_epoch_request_topics t = {bytes_string(topic), &p, 1};
+    struct offset_for_leader_epoch_request request;
+    schema_defaults(&offset_for_leader_epoch_request_schema, &request);
+    request.topics = &t;
+    request.topics_count = 1;
+    struct offset_for_leader_epoch_response *r =
+        test_call(c, API_OFFSET_FOR_LEADER_EPOCH, 3, &request);
+    return r->topics[0].partitions[0].error_code;
+}
+
+enum { MANY = 64 };
+
+static void begin_create(struct test_client *c)
+{
+    struct create_topics_request_topics topic;
+    schema_defaults(&create_topics_request_topics_schema, &topic);
+    topic.name = BYTES_LITERAL("orders");
+    topic.num_partitions = MANY;
+    topic.replication_factor = 1;
+    struct create_topics_request request;
+    schema_defaults(&create_topics_request_schema, &request);
+    request.topics = &topic;
+    request.topics_count = 1;
+    request.timeout_ms = 10000;
+    test_send(c, API_CREATE_TOPICS, 4, &request);
+    test_settle(test_broker_of(c));
+}
+
+TEST(a_partition_that_is_not_ready_has_no_leader_yet)
+{
+    struct test_broker *b = test_broker_start(4, NULL);
+    struct test_client *maker = test_client_open(b, 0), *c = test_client_open(b, 0);
+    test_hold_shard(b, 1); /* the news goes from shard to shard: 2 and 3 have not heard it */
+    begin_create(maker);
+    EXPECT(!test_has_response(maker));
+    int32_t p = partition_on(b, "orders", MANY, 3);
+    EXPECT_INT(test_fetch(c, "orders", p, 0)->error_code, KAFKA_NOT_LEADER_OR_FOLLOWER);
+    EXPECT_INT(list_offsets_error(c, "orders", p), KAFKA_NOT_LEADER_OR_FOLLOWER);
+    EXPECT_INT(leader_epoch_error(c, "orders", p), KAFKA_NOT_LEADER_OR_FOLLOWER);
+    test_hold_shard(b, -1);
+    test_settle(b);
+    EXPECT(test_has_response(maker));
+    EXPECT_INT(test_fetch(c, "orders", p, 0)->error_code, KAFKA_NONE);
+    EXPECT_INT(list_offsets_error(c, "orders", p), KAFKA_NONE);
+    EXPECT_INT(leader_epoch_error(c, "orders", p), KAFKA_NONE);
+    test_broker_free(b);
+}
