@@ -313,9 +313,10 @@ bool arguments_parse(struct arguments *a, int count, char **values, struct failu
     if (c == NULL || flag_is_set(a, "help"))
         return true;
     if ((int)a->name_count < c->min || (c->max >= 0 && (int)a->name_count > c->max)) {
-        fail_usage(f, "%s argument: %s%s%s %s",
-                   (int)a->name_count < c->min ? "missing" : "one too many", c->noun,
-                   c->verb ? " " : "", c->verb ? c->verb : "", c->arguments);
+        fail_usage(f, "%s: tidemill %s%s%s takes %s",
+                   (int)a->name_count < c->min ? "an argument is missing" : "too many arguments",
+                   c->noun, c->verb ? " " : "", c->verb ? c->verb : "",
+                   c->arguments[0] ? c->arguments : "only flags");
         message_set(&f->hint, "tidemill %s%s%s --help", c->noun, c->verb ? " " : "",
                     c->verb ? c->verb : "");
         return false;

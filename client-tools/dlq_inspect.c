@@ -28,7 +28,7 @@ static const struct column columns[] = {
     {"source_offset", CELL_INT, false},
     {"attempts", CELL_INT, true},
     {"first_failure", CELL_TEXT, true},
-    {"path", CELL_TEXT, true},
+    {"path", CELL_TEXT, false},
     {"key", CELL_TEXT, true},
     {"reason", CELL_TEXT, false},
     END_OF_COLUMNS,
@@ -66,6 +66,8 @@ static bool take(void *context, const struct record_place *place, const struct r
     struct inspection *in = context;
     struct bytes code = header(r, "__dlq.errors.code"), class = header(r, "__dlq.errors.class");
     struct bytes processor = header(r, "__dlq.errors.processor");
+    if (bytes_is_null(code)) /* no dead letter */
+        return true;
     if (!passes(in->code, code) || !passes(in->class, class) || !passes(in->processor, processor))
         return true;
     table_row(in->table);
@@ -101,7 +103,11 @@ static bool find_topic(struct tool *t, struct topic_info *topic)
             return true;
         }
     }
-    return cluster_topic(t->client, name, false, &t->arena, topic, &t->failure);
+    if (cluster_topic(t->client, name, false, &t->arena, topic, &t->failure))
+        return true;
+    if (strncmp(t->failure.hint.text, "did you mean", 12) != 0)
+        message_set(&t->failure.hint, "tidemill dlq list");
+    return false;
 }
 
 static bool read_flags(struct tool *t, struct inspection *in, struct offset_spec *spec)

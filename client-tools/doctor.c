@@ -34,8 +34,12 @@ static bool failed(struct tool *t, struct table *table, const char *check)
 static bool check_connection(struct tool *t, struct table *table)
 {
     int64_t before_ms = link_now_ms();
-    if (!tool_client(t))
+    if (!tool_client(t)) {
+        if (t->failure.exit == EXIT_UNREACHABLE)
+            message_set(&t->failure.hint, "start the broker (tidemilld), or name another one with "
+                                          "--brokers");
         return failed(t, table, "connect");
+    }
     passed(t, table, "connect",
            arena_printf(&t->arena, "%s in %" PRId64 " ms", client_address(t->client),
                         link_now_ms() - before_ms));

@@ -223,31 +223,41 @@ static bool given(int count, char **values, const char *flag)
     return false;
 }
 
-bool help_requested(int count, char **values, const struct command *command)
+static bool names_something(int count, char **values)
+{
+    for (int i = 0; i < count; i++) {
+        if (values[i][0] != '-')
+            return true;
+    }
+    return false;
+}
+
+bool help_requested(int count, char **values, bool asked, const struct command *command)
 {
     struct buffer out;
     buffer_init(&out, OUTPUT_MAX);
-    bool asked = true;
+    bool answered = true;
     const char *noun = noun_of(count, values);
     if (given(count, values, "--help-json")) {
         help_json(&out);
     } else if (given(count, values, "--version")) {
         buffer_append_string(&out, "tidemill " TIDEMILL_VERSION "\n");
-    } else if (given(count, values, "--help") || given(count, values, "-h") ||
-               (count == 1 && strcmp(values[0], "help") == 0)) {
+    } else if (asked || given(count, values, "--help") || given(count, values, "-h")) {
         if (command) {
             help_command(command, &out);
         } else if (noun) {
             buffer_printf(&out, "Usage: tidemill %s VERB [ARGUMENTS] [FLAGS]\n\nCommands:\n", noun);
             append_overview(&out, noun);
             buffer_printf(&out, "\nSee also: tidemill %s VERB --help\n", noun);
+        } else if (names_something(count, values)) {
+            answered = false;
         } else {
             help_overview(&out);
         }
     } else {
-        asked = false;
+        answered = false;
     }
     write_stdout(buffer_view(&out));
     buffer_free(&out);
-    return asked;
+    return answered;
 }

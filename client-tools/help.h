@@ -6,9 +6,10 @@
 
 #include <stdio.h>
 
-/* Answers --help, --version and --help-json anywhere on the command line, on stdout. False: none of
- * them was given. `command` is what the line named, or NULL. */
-bool help_requested(int count, char **values, const struct command *command);
+/* Answers --help (or `asked`), --version and --help-json anywhere on the command line, on stdout.
+ * False: none of them was given, or there is no such command. `command` is what the line named, or
+ * NULL. */
+bool help_requested(int count, char **values, bool asked, const struct command *command);
 
 void help_print_overview(FILE *out);
 void help_command(const struct command *c, struct buffer *out);

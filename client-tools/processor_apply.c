@@ -63,6 +63,54 @@ static void add_change(struct table *table, const struct plan_change *c,
     table_error(table, result->error_code, result->message);
 }
 
+/* The broker's message begins with the setting at fault. */
+static const struct plan_change *culprit(const struct plan *plan, struct bytes topic,
+                                         struct bytes message)
+{
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct plan_change *c = &plan->changes[i];
+        if (bytes_equal(c->topic, topic) && bytes_starts_with(message, c->key) &&
+            message.size > c->key.size && message.data[c->key.size] == ':')
+            return c;
+    }
+    return NULL;
+}
+
+static void say_where(const struct tool *t, const struct declarations *declared,
+                      const struct plan_change *c)
+{
+    for (size_t i = 0; c && i < declared->count; i++) {
+        const struct declared_config *d = &declared->items[i];
+        if (bytes_equal(d->topic, c->topic) && bytes_equal(d->key, c->key))
+            tool_say(t, "  from  %s:%d", d->path, d->line);
+    }
+}
+
+/* A topic's changes are one: when they are refused, one row says which of them and why. */
+static void add_refusal(struct tool *t, struct table *table, struct bytes topic,
+                        const struct plan *plan, const struct declarations *declared,
+                        const struct config_result *result)
+{
+    const struct plan_change *c = culprit(plan, topic, result->message);
+    table_row(table);
+    table_text(table, topic);
+    table_text(table, c ? c->processor : BYTES_NULL);
+    table_text(table, BYTES_LITERAL("refused"));
+    table_text(table, c ? c->key : BYTES_NULL);
+    table_text(table, c ? c->value : BYTES_NULL);
+    table_text(table, c ? c->previous : BYTES_NULL);
+    table_error(table, result->error_code, result->message);
+    struct bytes text = result->message;
+    if (text.size == 0)
+        text = bytes_string(kafka_error_text(result->error_code));
+    tool_say(t, "error: topic %.*s: %.*s", BYTES_PRINTF(topic), BYTES_PRINTF(text));
+    say_where(t, declared, c);
+    if (result->error_code == KAFKA_UNKNOWN_TOPIC_OR_PARTITION)
+        tool_say(t, "  hint  tidemill topic create %.*s", BYTES_PRINTF(topic));
+    else
+        tool_say(t, "  hint  nothing of this topic was changed");
+}
+
 static const struct topic_failure *failure_of(const struct topic_failures *failures,
                                               struct bytes topic)
 {
@@ -75,7 +123,8 @@ static const struct topic_failure *failure_of(const struct topic_failures *failu
 
 /* One topic's part of the plan: sent, and shown with the answer. */
 static bool apply_topic(struct tool *t, struct table *table, struct bytes topic,
-                        const struct plan *plan, const struct topic_failures *failures)
+                        const struct plan *plan, const struct declarations *declared,
+                        const struct topic_failures *failures)
 {
     struct config_changes changes = {.topic = topic};
     struct config_result result = {0};
@@ -86,11 +135,13 @@ static bool apply_topic(struct tool *t, struct table *table, struct bytes topic,
     }
     if (unreadable) {
         result = (struct config_result){unreadable->code, unreadable->message};
-        if (unreadable->code == KAFKA_UNKNOWN_TOPIC_OR_PARTITION)
-            tool_say(t, "hint: tidemill topic create %.*s", BYTES_PRINTF(topic));
     } else if (changes.count > 0 && !config_changes_send(t->client, &changes, t->dry_run, &t->arena,
                                                          &result, &t->failure)) {
         return false;
+    }
+    if (result.error_code != 0) {
+        add_refusal(t, table, topic, plan, declared, &result);
+        return true;
     }
     for (size_t i = 0; i < plan->count; i++) {
         if (bytes_equal(plan->changes[i].topic, topic))
@@ -101,7 +152,7 @@ static bool apply_topic(struct tool *t, struct table *table, struct bytes topic,
         table_text(table, topic);
         table_null(table);
         table_text(table, BYTES_LITERAL("unchanged"));
-        table_error(table, result.error_code, result.message);
+        table_error(table, 0, BYTES_NULL);
     }
     return true;
 }
@@ -137,7 +188,7 @@ static bool run(struct tool *t)
     if (!may_remove(t, table, &plan))
         return false;
     for (size_t i = 0; i < topic_count; i++) {
-        if (!apply_topic(t, table, topics[i], &plan, &failures))
+        if (!apply_topic(t, table, topics[i], &plan, &declared, &failures))
             return false;
     }
     return true;

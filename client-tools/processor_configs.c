@@ -1,24 +1,5 @@
 #include "client-tools/processor_configs.h"
 
-#include <stdlib.h>
-
-static int by_section(const void *a, const void *b)
-{
-    const struct declared_config *x = a, *y = b;
-    int order = bytes_compare(x->topic, y->topic);
-    if (order == 0 && bytes_is_null(x->processor) != bytes_is_null(y->processor))
-        return bytes_is_null(x->processor) ? -1 : 1;
-    if (order == 0)
-        order = bytes_compare(x->processor, y->processor);
-    if (order == 0 && !bytes_is_null(x->processor)) {
-        bool x_type = bytes_equal_string(x->parameter, "type");
-        bool y_type = bytes_equal_string(y->parameter, "type");
-        if (x_type != y_type)
-            return x_type ? -1 : 1;
-    }
-    return order ? order : bytes_compare(x->parameter, y->parameter);
-}
-
 static bool all_names(struct client *c, struct arena *arena, const struct bytes **names,
                       size_t *count, struct failure *f)
 {
@@ -67,8 +48,7 @@ bool processor_configs_fetch(struct client *c, const struct bytes *names, size_t
             declarations_add(out, &item, arena);
         }
     }
-    if (out->count > 1)
-        qsort(out->items, out->count, sizeof *out->items, by_section);
+    declarations_sort(out, arena);
     return true;
 }
 

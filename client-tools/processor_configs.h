@@ -16,9 +16,8 @@ struct topic_failures {
     size_t count;
 };
 
-/* What is set on these topics, or on all that are not internal (names NULL): sorted by topic, then
- * ordinary settings, then processors with `type` first. Topics that could not be read go to
- * `failures`. */
+/* What is set on these topics, or on all that are not internal (names NULL), as declarations_sort
+ * leaves it. Topics that could not be read go to `failures`. */
 bool processor_configs_fetch(struct client *c, const struct bytes *names, size_t count,
                              struct arena *arena, struct declarations *out,
                              struct topic_failures *failures, struct failure *f);

@@ -2,6 +2,8 @@
 
 #include "base/properties.h"
 
+#include <stdlib.h>
+
 static const struct bytes prefix = {(const uint8_t *)"processor.", sizeof "processor." - 1};
 
 bool processor_key_split(struct bytes key, struct bytes *processor, struct bytes *parameter)
@@ -59,6 +61,7 @@ static bool read_section(const char *path, const struct property *p, struct decl
                                     .key = p->key,
                                     .parameter = p->key,
                                     .value = p->value,
+                                    .path = path,
                                     .line = p->line};
     if (slash == NULL)
         return p->section.size > 0 ||
@@ -105,6 +108,85 @@ bool processor_file_parse(const char *path, struct bytes text, struct arena *are
     return message.text[0] == '\0' || fail_usage(f, "%s: %s", path, message.text);
 }
 
+static bool same_processor(const struct declared_config *a, const struct declared_config *b)
+{
+    return bytes_equal(a->topic, b->topic) && bytes_equal(a->processor, b->processor) &&
+           bytes_is_null(a->processor) == bytes_is_null(b->processor);
+}
+
+/* The usual order of names; only `type` goes in front. */
+static int by_section(const void *a, const void *b)
+{
+    const struct declared_config *x = a, *y = b;
+    int order = bytes_compare(x->topic, y->topic);
+    if (order == 0 && bytes_is_null(x->processor) != bytes_is_null(y->processor))
+        return bytes_is_null(x->processor) ? -1 : 1;
+    if (order == 0)
+        order = bytes_compare(x->chain, y->chain);
+    if (order == 0 && !bytes_is_null(x->processor)) {
+        bool x_type = bytes_equal_string(x->parameter, "type");
+        bool y_type = bytes_equal_string(y->parameter, "type");
+        if (x_type != y_type)
+            return x_type ? -1 : 1;
+    }
+    return order ? order : bytes_compare(x->parameter, y->parameter);
+}
+
+/* What the processor follows: the `after` among the declarations [from, to) of its topic. */
+static struct bytes before_it(const struct declarations *d, size_t from, size_t to,
+                              struct bytes processor)
+{
+    for (size_t i = from; i < to; i++) {
+        if (bytes_equal(d->items[i].processor, processor) &&
+            bytes_equal_string(d->items[i].parameter, "after"))
+            return d->items[i].value;
+    }
+    return BYTES_NULL;
+}
+
+/* "check\1uniq\1m1": the separator sorts before what names have, so a chain stays together. A
+ * circle, which no broker takes, ends at the depth. */
+static struct bytes chain_of(const struct declarations *d, size_t from, size_t to,
+                             struct bytes processor, struct arena *arena)
+{
+    enum { MAX_DEPTH = 32 };
+    struct bytes chain = processor, one = processor;
+    for (int depth = 0; depth < MAX_DEPTH; depth++) {
+        one = before_it(d, from, to, one);
+        if (bytes_is_null(one))
+            break;
+        chain =
+            bytes_string(arena_printf(arena, "%.*s\1%.*s", BYTES_PRINTF(one), BYTES_PRINTF(chain)));
+    }
+    return chain;
+}
+
+static void sort(struct declarations *d)
+{
+    if (d->count > 1)
+        qsort(d->items, d->count, sizeof *d->items, by_section);
+}
+
+void declarations_sort(struct declarations *d, struct arena *arena)
+{
+    for (size_t i = 0; i < d->count; i++)
+        d->items[i].chain = d->items[i].processor;
+    sort(d); /* by name first: now what belongs together stands together */
+    for (size_t from = 0, to = 0; from < d->count; from = to) {
+        while (to < d->count && bytes_equal(d->items[to].topic, d->items[from].topic))
+            to++;
+        for (size_t i = from; i < to; i++) {
+            struct declared_config *c = &d->items[i];
+            if (bytes_is_null(c->processor))
+                continue;
+            c->chain = i > from && same_processor(c - 1, c)
+                           ? (c - 1)->chain
+                           : chain_of(d, from, to, c->processor, arena);
+        }
+    }
+    sort(d);
+}
+
 /* Every backslash is doubled, since one before another or before u is special; blanks at the ends
  * and line ends are written as escapes. */
 static void append_value(struct buffer *out, struct bytes value)
@@ -125,9 +207,7 @@ void processor_file_format(const struct declarations *d, struct buffer *out)
 {
     for (size_t i = 0; i < d->count; i++) {
         const struct declared_config *c = &d->items[i], *before = i ? c - 1 : NULL;
-        bool same = before && bytes_equal(before->topic, c->topic) &&
-                    bytes_equal(before->processor, c->processor);
-        if (!same) {
+        if (before == NULL || !same_processor(before, c)) {
             buffer_printf(out, "%s[%.*s", i ? "\n" : "", BYTES_PRINTF(c->topic));
             if (!bytes_is_null(c->processor))
                 buffer_printf(out, "/%.*s", BYTES_PRINTF(c->processor));

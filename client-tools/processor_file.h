@@ -17,7 +17,9 @@ struct declared_config {
     struct bytes
         parameter; /* behind the processor's name: type; the key itself for ordinary ones */
     struct bytes value;
+    const char *path; /* the file that says so, NULL when it is from the broker */
     int line;
+    struct bytes chain; /* set by declarations_sort: the processors in front of this one, and it */
 };
 
 struct declarations {
@@ -34,6 +36,10 @@ bool processor_key_split(struct bytes key, struct bytes *processor, struct bytes
 
 void declarations_add(struct declarations *d, const struct declared_config *item,
                       struct arena *arena);
+
+/* Sorts by topic, then ordinary settings, then processors: each behind the one it follows
+ * (`after`), `type` first. */
+void declarations_sort(struct declarations *d, struct arena *arena);
 
 /* Writes declarations as a file that reads back the same. Those of one section stand together. */
 void processor_file_format(const struct declarations *d, struct buffer *out);

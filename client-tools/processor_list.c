@@ -1,8 +1,10 @@
 /* processor list, describe, export and delete: what the broker has. */
+#include "base/suggest.h"
 #include "client-tools/config_change.h"
 #include "client-tools/files.h"
 #include "client-tools/processor_configs.h"
 #include "client-tools/tool.h"
+#include "protocol/kafka_error.h"
 
 static const struct column list_columns[] = {
     {"topic", CELL_TEXT, false}, {"processor", CELL_TEXT, false}, {"type", CELL_TEXT, false},
@@ -93,6 +95,39 @@ static const struct column parameter_columns[] = {
     END_OF_COLUMNS,
 };
 
+/* The first topic that could not be read; with "did you mean" when there is none of that name. */
+static bool fail_topic(struct tool *t, const struct topic_failure *unreadable)
+{
+    struct topic_info ignored;
+    if (unreadable->code == KAFKA_UNKNOWN_TOPIC_OR_PARTITION &&
+        !cluster_topic(t->client, unreadable->topic, false, &t->arena, &ignored, &t->failure))
+        return false;
+    return fail_kafka(&t->failure, unreadable->code, unreadable->message, "topic %.*s",
+                      BYTES_PRINTF(unreadable->topic));
+}
+
+static bool fail_no_processor(struct tool *t, const struct declarations *d, struct bytes topic,
+                              struct bytes processor)
+{
+    const char **names = arena_array(&t->arena, d->count + 1, sizeof *names);
+    size_t count = 0;
+    for (size_t i = 0; i < d->count; i++) {
+        if (begins_processor(d, i))
+            names[count++] = arena_printf(&t->arena, "%.*s", BYTES_PRINTF(d->items[i].processor));
+    }
+    if (count == 0)
+        return fail(&t->failure, "PROCESSOR_NOT_FOUND", "topic %.*s has no processors",
+                    BYTES_PRINTF(topic));
+    fail(&t->failure, "PROCESSOR_NOT_FOUND", "topic %.*s has no processor %.*s",
+         BYTES_PRINTF(topic), BYTES_PRINTF(processor));
+    const char *near = suggest(processor, names);
+    if (near)
+        message_set(&t->failure.hint, "did you mean %.*s/%s?", BYTES_PRINTF(topic), near);
+    else
+        message_set(&t->failure.hint, "tidemill processor list %.*s", BYTES_PRINTF(topic));
+    return false;
+}
+
 /* Reads the topic of "TOPIC/PROCESSOR"; its declarations. */
 static bool fetch_one(struct tool *t, struct bytes name, struct bytes *topic,
                       struct bytes *processor, struct declarations *d)
@@ -103,16 +138,13 @@ static bool fetch_one(struct tool *t, struct bytes name, struct bytes *topic,
         !processor_configs_fetch(t->client, topic, 1, &t->arena, d, &failures, &t->failure))
         return false;
     if (failures.count > 0)
-        return fail_kafka(&t->failure, failures.items[0].code, failures.items[0].message,
-                          "topic %.*s", BYTES_PRINTF(*topic));
+        return fail_topic(t, &failures.items[0]);
     for (size_t i = 0; i < d->count; i++) {
         if (!bytes_is_null(d->items[i].processor) &&
             (bytes_is_null(*processor) || bytes_equal(d->items[i].processor, *processor)))
             return true;
     }
-    fail(&t->failure, "PROCESSOR_NOT_FOUND", "there is no processor %.*s", BYTES_PRINTF(name));
-    message_set(&t->failure.hint, "tidemill processor list %.*s", BYTES_PRINTF(*topic));
-    return false;
+    return fail_no_processor(t, d, *topic, *processor);
 }
 
 static bool run_describe(struct tool *t)
@@ -165,8 +197,7 @@ static bool run_export(struct tool *t)
     if (!fetch_named(t, &d, &failures))
         return false;
     if (failures.count > 0)
-        return fail_kafka(&t->failure, failures.items[0].code, failures.items[0].message,
-                          "topic %.*s", BYTES_PRINTF(failures.items[0].topic));
+        return fail_topic(t, &failures.items[0]);
     for (size_t i = 0; i < d.count; i++) {
         if (!bytes_is_null(d.items[i].processor) || flag_is_set(&t->arguments, "all"))
             declarations_add(&kept, &d.items[i], &t->arena);

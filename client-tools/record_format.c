@@ -120,9 +120,13 @@ static bool check(struct bytes format, const char *verbs, struct message *messag
     }
     if (start == format.size)
         return true;
-    message_set(message, "%.*s at position %zu is not known; verbs are %s",
+    message_set(message, "%.*s at position %zu is not known; there are",
                 (int)MIN(format.size - start, (size_t)6), (const char *)format.data + start,
-                start + 1, verbs);
+                start + 1);
+    for (const char *verb = verbs; *verb; verb++) {
+        struct message before = *message;
+        message_set(message, "%s %%%c", before.text, *verb);
+    }
     return false;
 }
 

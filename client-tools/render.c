@@ -193,10 +193,12 @@ static bool is_number(enum cell_type type)
     return type == CELL_INT || type == CELL_COUNT || type == CELL_SIZE || type == CELL_DURATION;
 }
 
-/* A message column without any message would only be noise. */
+/* A message column without any message would only be noise; an error is never left out. */
 static bool is_shown(const struct table *t, size_t column, bool wide)
 {
-    if (t->columns[column].wide && !wide)
+    bool of_error = t->columns[column].type == CELL_ERROR ||
+                    (column > 0 && t->columns[column - 1].type == CELL_ERROR);
+    if (t->columns[column].wide && !wide && !(of_error && t->errors > 0))
         return false;
     if (strcmp(t->columns[column].name, "message") != 0)
         return true;

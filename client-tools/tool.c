@@ -137,6 +137,18 @@ static enum output_format wanted_format(int count, char **values)
     return format;
 }
 
+/* People get a word instead of nothing. */
+static void say_when_empty(const struct tool *t)
+{
+    const struct document *d = &t->document;
+    for (size_t i = 0; i < d->table_count; i++) {
+        if (d->tables[i].row_count > 0)
+            return;
+    }
+    if (d->table_count > 0 && t->command->verb)
+        tool_say(t, "no %s", d->tables[d->main_table].name);
+}
+
 static void show_document(struct tool *t, bool failed)
 {
     if (t->command && t->command->streaming && !failed && t->document.table_count == 0)
@@ -148,6 +160,8 @@ static void show_document(struct tool *t, bool failed)
     struct buffer text;
     buffer_init(&text, OUTPUT_MAX);
     document_render(&t->document, failed ? &t->failure : NULL, t->format, t->color, &text);
+    if (t->format == OUTPUT_TEXT || t->format == OUTPUT_WIDE)
+        say_when_empty(t);
     write_stdout(buffer_view(&text));
     buffer_free(&text);
 }
@@ -192,10 +206,14 @@ static const char *command_name(struct tool *t)
 
 static int run(struct tool *t, int count, char **values)
 {
+    /* "help topic create" asks what "topic create --help" does. */
+    bool help = count > 0 && strcmp(values[0], "help") == 0;
+    count -= help;
+    values += help;
     bool parsed = arguments_parse(&t->arguments, count, values, &t->failure);
     t->command = t->arguments.command;
     document_init(&t->document, command_name(t), &t->arena);
-    if (help_requested(count, values, t->command))
+    if (help_requested(count, values, help, t->command))
         return EXIT_DONE;
     if (!parsed)
         return finish(t, false);

@@ -1,4 +1,5 @@
 /* topic set and topic unset: one incremental change of a topic's settings. */
+#include "base/suggest.h"
 #include "client-tools/config_change.h"
 #include "client-tools/tool.h"
 
@@ -61,13 +62,57 @@ static bool run_set(struct tool *t)
     return send_changes(t, &changes);
 }
 
+static bool is_setting(const struct describe_configs_response *configs, struct bytes key)
+{
+    for (int32_t i = 0; i < configs->results[0].configs_count; i++) {
+        if (bytes_equal(configs->results[0].configs[i].name, key))
+            return true;
+    }
+    return false;
+}
+
+static bool fail_unknown_setting(struct tool *t, const struct describe_configs_response *configs,
+                                 struct bytes key)
+{
+    const struct describe_configs_response_results *r = &configs->results[0];
+    const char **names = arena_array(&t->arena, (size_t)r->configs_count + 1, sizeof *names);
+    for (int32_t i = 0; i < r->configs_count; i++)
+        names[i] = arena_printf(&t->arena, "%.*s", BYTES_PRINTF(r->configs[i].name));
+    const char *near = suggest(key, names);
+    fail(&t->failure, "INVALID_CONFIG", "topic %.*s has no setting %.*s",
+         BYTES_PRINTF(t->arguments.names[0]), BYTES_PRINTF(key));
+    if (near)
+        message_set(&t->failure.hint, "did you mean %s?", near);
+    else
+        message_set(&t->failure.hint, "tidemill topic describe %.*s --all",
+                    BYTES_PRINTF(t->arguments.names[0]));
+    return false;
+}
+
+/* A broker takes back what was never set without a word, a misspelt name too. */
+static bool check_keys(struct tool *t)
+{
+    const struct arguments *a = &t->arguments;
+    struct describe_configs_response configs;
+    if (!tool_client(t) ||
+        !cluster_topic_configs(t->client, a->names, 1, &t->arena, &configs, &t->failure))
+        return false;
+    if (configs.results_count != 1 || configs.results[0].error_code != 0)
+        return true; /* the change says the same */
+    for (size_t i = 1; i < a->name_count; i++) {
+        if (!is_setting(&configs, a->names[i]))
+            return fail_unknown_setting(t, &configs, a->names[i]);
+    }
+    return true;
+}
+
 static bool run_unset(struct tool *t)
 {
     const struct arguments *a = &t->arguments;
     struct config_changes changes = {.topic = a->names[0]};
     for (size_t i = 1; i < a->name_count; i++)
         config_changes_set(&changes, a->names[i], BYTES_NULL, &t->arena);
-    return send_changes(t, &changes);
+    return check_keys(t) && send_changes(t, &changes);
 }
 
 const struct command topic_set_command = {

@@ -137,9 +137,10 @@ TEST(what_is_wrong_is_said_with_a_suggestion)
     expect_refused("topic list --regx", "unknown flag --regx", "did you mean --regex?");
     expect_refused("topic list -Q", "unknown flag -Q",
                    "tidemill topic list --help lists its flags");
-    expect_refused("topic create", "missing argument: topic create TOPIC...",
+    expect_refused("topic create", "an argument is missing: tidemill topic create takes TOPIC...",
                    "tidemill topic create --help");
-    expect_refused("doctor x", "one too many argument: doctor ", "tidemill doctor --help");
+    expect_refused("doctor x", "too many arguments: tidemill doctor takes only flags",
+                   "tidemill doctor --help");
     expect_refused("topic create x -p", "--partitions needs a value: N", "");
     expect_refused("topic list --yes=1", "--yes takes no value", "");
     expect_refused("produce t -z brotli",

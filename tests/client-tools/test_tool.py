@@ -2,6 +2,7 @@
 come back unchanged, groups, processors, and what happens without a broker and at Ctrl-C."""
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -192,7 +193,8 @@ def test_processors_are_applied_exported_tested_and_deleted():
                  tool.text("processor", "test", "-f", path, stdin=records).splitlines()]
         assert sorted(tried) == ["dlq.events", "events.dup", "events.once", "events.once"]
         missing = tool.json("processor", "apply", "-f", path, code=1)["changes"]
-        assert missing[0]["error"] == "UNKNOWN_TOPIC_OR_PARTITION"
+        assert [(row["action"], row["error"]) for row in missing] == \
+            [("refused", "UNKNOWN_TOPIC_OR_PARTITION")]
         tool.run("topic", "create", "events")
         tool.run("processor", "apply", "-f", path, "--dry-run")
         assert tool.json("processor", "list")["processors"] == []
@@ -201,7 +203,9 @@ def test_processors_are_applied_exported_tested_and_deleted():
         listed = tool.json("processor", "list")["processors"]
         assert [(row["processor"], row["type"]) for row in listed] == [("check", "validate"),
                                                                        ("uniq", "dedup")]
-        path.write_text(tool.text("processor", "export", "events"), encoding="utf-8")
+        exported = tool.text("processor", "export", "events")
+        assert re.findall(r"\[(.*)\]", exported) == ["events/check", "events/uniq"]
+        path.write_text(exported, encoding="utf-8")
         assert tool.json("processor", "apply", "-f", path)["changes"][0]["action"] == "unchanged"
         tool.run("produce", "events", "--input", "jsonl", stdin=records)
         tool.run("consume", "events.once", "events.dup", "-n", 3)
@@ -216,6 +220,79 @@ def test_processors_are_applied_exported_tested_and_deleted():
         tool.run("processor", "delete", "events/check", "--yes")
         assert tool.json("processor", "list")["processors"] == []
         tool.run("processor", "describe", "events/check", code=1)
+
+
+def test_a_refused_file_says_once_which_line_is_at_fault():
+    with Broker() as broker, tempfile.TemporaryDirectory() as folder:
+        tool = Tool(broker.address)
+        path = pathlib.Path(folder) / "events.properties"
+        path.write_text(PIPELINE.replace("after = check", "after = chek"), encoding="utf-8")
+        tool.run("topic", "create", "events")
+        refused = tool.run("processor", "apply", "-f", path, code=1)
+        assert f"  from  {path}:6\n" in refused.stderr
+        assert len(refused.stdout.splitlines()) == 2 and "processor.uniq.after" in refused.stdout
+        row, = tool.json("processor", "apply", "-f", path, code=1)["changes"]
+        assert (row["topic"], row["processor"], row["action"], row["value"], row["error"]) == \
+            ("events", "uniq", "refused", "chek", "INVALID_CONFIG")
+        assert tool.json("processor", "list")["processors"] == []
+
+
+def test_an_export_reads_back_the_same_in_the_order_of_the_chain():
+    with Broker() as broker:
+        tool = Tool(broker.address)
+        tool.run("topic", "create", "t", "out")
+        where = r"value.a != ' # \\n=\u00e9 ' || key == '[x]'"
+        tool.run("topic", "set", "t", "retention.ms=7d", "processor.z.type=filter",
+                 "processor.z.where=key != null", "processor.a.type=filter", "processor.a.after=z", f"processor.a.where={where}",
+                 "processor.a.output=out")
+        exported = tool.text("processor", "export", "t", "--all")
+        assert re.findall(r"\[(.*)\]\n", exported) == ["t", "t/z", "t/a"], exported
+        again = tool.run("processor", "apply", "-f", "-", stdin=exported)
+        assert "unchanged" in again.stdout
+        assert [row["processor"] for row in tool.json("processor", "list")["processors"]] == ["z", "a"]
+        tool.run("processor", "delete", "t", "--yes")
+        tool.run("processor", "apply", "-f", "-", stdin=exported)
+        assert tool.text("processor", "export", "t", "--all") == exported
+
+
+def test_misspelt_names_are_answered_with_the_right_ones():
+    with Broker() as broker:
+        tool = Tool(broker.address)
+        tool.run("topic", "create", "orders")
+        tool.run("topic", "set", "orders", "processor.m1.type=filter", "processor.m1.where=key != null",
+                 "processor.m1.output=orders.m1")
+        for words, hint in ((("topic", "unset", "orders", "retention.msx"), "retention.ms"),
+                            (("topic", "describe", "ordrs"), "orders"), (("consume", "ordrs"), "orders"),
+                            (("processor", "describe", "ordrs"), "orders"),
+                            (("processor", "export", "ordrs"), "orders"),
+                            (("processor", "describe", "orders/m2"), "orders/m1"),
+                            (("dlq", "inspect", "ordrs"), "orders")):
+            assert f"did you mean {hint}?" in tool.run(*words, code=1).stderr, words
+        for words, hint in ((("topc", "list"), "topic"), (("topic", "lst"), "list"),
+                            (("topic", "list", "--regexp"), "--regex"),
+                            (("topic", "list", "-X", "bootstrap.server=x"), "bootstrap.servers")):
+            assert f"did you mean {hint}?" in tool.run(*words, code=2).stderr, words
+
+
+def test_nothing_found_is_said_to_people_only():
+    with Broker() as broker:
+        tool = Tool(broker.address)
+        for words, what in ((("topic", "list"), "topics"), (("group", "list"), "groups"),
+                            (("processor", "list"), "processors"), (("dlq", "list"), "topics")):
+            found = tool.run(*words)
+            assert (found.stdout, found.stderr) == ("", f"no {what}\n"), words
+            assert tool.run(*words, "--format", "tsv").stderr == ""
+        listed = tool.run("topic", "list", "nope", code=1)
+        assert "UNKNOWN_TOPIC_OR_PARTITION" in listed.stdout
+
+
+def test_help_is_found_where_people_look_for_it():
+    tool = Tool(UNREACHABLE)
+    wanted = tool.text("topic", "create", "--help")
+    assert tool.text("help", "topic", "create") == wanted == tool.text("topic", "create", "-h")
+    assert tool.text("help", "topic") == tool.text("topic", "--help")
+    assert tool.text("help") == tool.text("--help")
+    assert "did you mean topic?" in tool.run("topc", "--help", code=2).stderr
 
 
 def test_the_cluster_and_the_doctor_agree():
