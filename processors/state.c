@@ -105,7 +105,7 @@ bool state_key_take_time(struct bytes *rest, int64_t *time_ms)
 {
     if (rest->size < 8)
         return false;
-    rest->size -= 8;
-    *time_ms = (int64_t)(load_be64(rest->data + rest->size) ^ SIGN);
+    *time_ms = (int64_t)(load_be64(rest->data) ^ SIGN);
+    *rest = bytes_from(*rest, 8);
     return true;
 }

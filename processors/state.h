@@ -3,9 +3,12 @@
  * Keys, relative to the task (big-endian, times with the sign bit flipped, so that they sort):
  *
  *   M                                   meta: cursor, sequence, watermark, counters
- *   <processor> 0 S <group> <start>     one slice of an aggregate's windows
+ *   <processor> 0 S <start> <group>     one slice of an aggregate's windows
  *   <processor> 0 C                     how far an aggregate's windows are closed
- *   <processor> 0 D <id> <anchor>       one anchor of a dedup
+ *   <processor> 0 D <anchor> <id>       one anchor of a dedup
+ *
+ * The time comes first because state is written and deleted in about its order: a store that sorts
+ * its keys then appends at one end and drops at the other.
  *
  * Changes are merged per step: a key changed a thousand times is written once. */
 #ifndef PROCESSORS_STATE_H
@@ -40,7 +43,7 @@ void state_key_time(struct buffer *out, int64_t time_ms);
 /* Takes a key apart: `rest` is what follows the kind. False when it is no processor's key. */
 bool state_key_read(struct bytes key, struct bytes *processor, enum state_kind *kind,
                     struct bytes *rest);
-/* The time at the end of `rest`, which is cut off. */
+/* The time at the beginning of `rest`, which is cut off. */
 bool state_key_take_time(struct bytes *rest, int64_t *time_ms);
 
 #endif

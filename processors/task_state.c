@@ -3,7 +3,7 @@
 
 #include "base/compiler.h"
 
-enum { META_VERSION = 1, META_MAX = 1024 };
+enum { META_VERSION = 2, META_MAX = 1024 };
 
 #define META_KEY BYTES_LITERAL("M")
 

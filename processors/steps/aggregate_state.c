@@ -15,8 +15,8 @@ void aggregate_set_gauges(struct aggregate_state *a)
 struct bytes aggregate_slice_key(struct aggregate_state *a, const struct slice *slice)
 {
     state_key_begin(&a->key, a->step.processor->name, STATE_SLICE);
-    buffer_append_bytes(&a->key, group_key(slice->group));
     state_key_time(&a->key, slice->start);
+    buffer_append_bytes(&a->key, group_key(slice->group));
     return buffer_view(&a->key);
 }
 

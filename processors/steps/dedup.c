@@ -185,8 +185,8 @@ static void judge(struct chain_step *s, const struct chain_record *r, struct ver
 static struct bytes anchor_key(struct dedup *d, struct bytes id, int64_t anchor)
 {
     state_key_begin(&d->key, d->step.processor->name, STATE_ANCHOR);
-    buffer_append_bytes(&d->key, id);
     state_key_time(&d->key, anchor);
+    buffer_append_bytes(&d->key, id);
     return buffer_view(&d->key);
 }
 
