@@ -25,7 +25,7 @@ struct pending_step {
     struct run *run;
     struct pending_output *outputs;
     size_t output_count;
-    struct step_change *changes; /* owned */
+    struct step_change *changes; /* owned; only while it waits */
     size_t change_count;
     int64_t cursor;
     uint64_t sequence;
@@ -95,12 +95,16 @@ static struct pending_step *copy_step(struct run *run, const struct step *step)
     p->outputs = xcalloc(step->output_count + 1, sizeof *p->outputs);
     for (size_t i = 0; i < step->output_count; i++)
         p->outputs[i] = copy_output(run, &step->outputs[i]);
+    return p;
+}
+
+static void copy_changes(struct pending_step *p, const struct step *step)
+{
     p->change_count = step->change_count;
     p->changes = xcalloc(step->change_count + 1, sizeof *p->changes);
     for (size_t i = 0; i < step->change_count; i++)
         p->changes[i] = (struct step_change){bytes_copy(step->changes[i].key),
                                              bytes_copy(step->changes[i].value)};
-    return p;
 }
 
 /* --- committing --- */
@@ -157,15 +161,16 @@ static void append_output(struct shard *shard, struct pending_step *step, size_t
     partition_append(shard, local, output->batch, output->batch->data, output->batch->size);
 }
 
-static void commit_step(struct pending_step *step)
+static void commit_step(struct pending_step *step, const struct step_change *changes,
+                        size_t change_count)
 {
     struct run *run = step->run;
     struct shard *shard = run->runner->shard;
     store_begin(shard->store);
     for (size_t i = 0; i < step->output_count; i++)
         append_output(shard, step, i);
-    for (size_t i = 0; i < step->change_count; i++)
-        run_put_state(run, &step->changes[i]);
+    for (size_t i = 0; i < change_count; i++)
+        run_put_state(run, &changes[i]);
     run_put_cursor(run, step->cursor);
     step->commit.done = step_durable;
     run->steps_in_flight++;
@@ -204,7 +209,7 @@ void run_commit_waiting(struct run *run)
     const struct pending_output *missing = missing_output(step);
     if (missing == NULL) {
         run->waiting = NULL;
-        commit_step(step);
+        commit_step(step, step->changes, step->change_count);
         run_make_ready(run);
         return;
     }
@@ -222,9 +227,10 @@ static void commit(struct task_commit *commit_interface, const struct step *step
     ASSERT(run->waiting == NULL);
     struct pending_step *copy = copy_step(run, step);
     if (missing_output(copy) == NULL) {
-        commit_step(copy);
+        commit_step(copy, step->changes, step->change_count);
         return;
     }
+    copy_changes(copy, step);
     run->waiting = copy;
     run_commit_waiting(run);
 }
