@@ -12,12 +12,12 @@ bool fetch_has_enough(const struct fetch *fetch)
 
 static bool must_answer(struct fetch *fetch)
 {
-    size_t errors = fetch->failed;
+    size_t ending = fetch->failed;
     for (int i = 0; i < fetch->scatter.part_count; i++) {
         fetch->parts[i].known_bytes = fetch->parts[i].bytes;
-        errors += fetch->parts[i].error_count;
+        ending += fetch->parts[i].ending;
     }
-    return fetch->max_wait_ms <= 0 || fetch->count == 0 || errors > 0 || fetch->home->stopping ||
+    return fetch->max_wait_ms <= 0 || fetch->count == 0 || ending > 0 || fetch->home->stopping ||
            fetch_has_enough(fetch);
 }
 

@@ -32,6 +32,7 @@ struct fetch_item {
     enum kafka_error error;
     int64_t high_watermark, log_start;
     struct log_slice *slice;
+    bool ends_wait; /* an error, or more lies behind the slice: waiting brings nothing here */
     /* While waiting. */
     struct partition_wait wait;
     struct fetch_part *part;
@@ -47,7 +48,8 @@ struct fetch_part {
     struct fetch *fetch;
     enum fetch_part_state state;
     uint32_t at; /* first pass: index into part->items */
-    size_t bytes, error_count;
+    size_t bytes;
+    uint32_t ending;                      /* items that end the wait, however few bytes there are */
     size_t known_bytes;                   /* at home: what the part had when it was last there */
     void (*go_on)(struct fetch_part *fp); /* after a job */
     struct log_read_job job;

@@ -5,11 +5,17 @@
 
 enum { ZSTD_SINCE_VERSION = 10, IDS_SINCE_VERSION = 13 };
 
+static void end_wait(struct fetch_part *fp, struct fetch_item *item)
+{
+    item->ends_wait = true;
+    fp->ending++;
+}
+
 static void fail_item(struct fetch_part *fp, struct fetch_item *item, enum kafka_error error)
 {
     item->error = error;
     item->high_watermark = item->log_start = -1;
-    fp->error_count++;
+    end_wait(fp, item);
 }
 
 static enum kafka_error check_epoch(const struct fetch_item *item)
@@ -76,6 +82,9 @@ static void take_slice(struct fetch_part *fp, struct fetch_item *item, const str
     }
     item->slice = slice;
     fp->bytes += slice ? slice->size : 0;
+    /* Cut by a limit, or where its file ends (the rest is in the next one, or in memory still). */
+    if (slice && slice->next_offset < item->high_watermark)
+        end_wait(fp, item);
 }
 
 static void job_done(struct job *job)
@@ -116,7 +125,8 @@ static void read_by_job(struct fetch_part *fp, struct fetch_item *item, struct p
 static void forget_result(struct fetch_part *fp, struct fetch_item *item)
 {
     fp->bytes -= item->slice ? item->slice->size : 0;
-    fp->error_count -= item->error != KAFKA_NONE;
+    fp->ending -= item->ends_wait;
+    item->ends_wait = false;
     log_slice_unref(item->slice);
     item->slice = NULL;
     item->error = KAFKA_NONE;

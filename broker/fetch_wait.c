@@ -36,7 +36,7 @@ static void end_wait(struct fetch_part *fp)
  * where the sum is made. */
 static bool is_news(const struct fetch_part *fp, size_t bytes_before)
 {
-    if (fp->error_count > 0)
+    if (fp->ending > 0)
         return true;
     if (fp->fetch->scatter.part_count == 1)
         return fp->bytes >= fp->fetch->min_bytes;
@@ -167,7 +167,7 @@ static void part_is_back(struct scatter *scatter, struct scatter_part *part)
     fp->known_bytes = fp->bytes;
     if (fetch->stopping)
         return;
-    if (fp->error_count > 0 || fetch_has_enough(fetch))
+    if (fp->ending > 0 || fetch_has_enough(fetch))
         stop_waiting(fetch);
     else
         scatter_send(part);

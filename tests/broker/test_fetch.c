@@ -327,6 +327,54 @@ TEST(what_is_no_longer_in_memory_is_read_from_files)
     }
 }
 
+/* What lies in a segment's file and what is still in memory behind it come in two answers, as two
+ * segments do. The first is not held back for bytes that only the second can bring. */
+TEST(a_read_ends_where_its_file_ends_and_does_not_wait_for_what_is_behind)
+{
+    FOR_SHARD_COUNTS(shards)
+    {
+        struct test_broker *b = test_broker_start(shards, NULL);
+        struct test_client *c = test_client_open(b, 0);
+        test_create_topic(c, "orders", 1, "segment.bytes=1MiB", NULL);
+        for (int i = 0; i < 3; i++) /* two fill a segment */
+            test_produce(c, "orders", 0, &(struct test_batch){.count = 1, .value_size = 500000});
+        test_broker_restart(b);
+        c = test_client_open(b, 0);
+        for (int i = 0; i < 2; i++)
+            test_produce(c, "orders", 0, &(struct test_batch){.count = 1, .value_size = 1000});
+        static const struct {
+            int64_t from;
+            int records;
+        } answers[] = {{0, 2}, {2, 1}, {3, 2}};
+        for (size_t i = 0; i < COUNT_OF(answers); i++) {
+            struct fetch_request *request = test_fetch_request(c, "orders", 0, answers[i].from);
+            request->max_wait_ms = 60000;
+            request->min_bytes = i + 1 < COUNT_OF(answers) ? 4 << 20 : 1;
+            request->max_bytes = request->topics[0].partitions[0].partition_max_bytes = 8 << 20;
+            struct fetch_response_responses_partitions *p =
+                only(test_call(c, API_FETCH, 11, request));
+            EXPECT_INT(p->error_code, KAFKA_NONE);
+            EXPECT_INT(p->high_watermark, 5);
+            EXPECT_INT(test_count_records(p->records.bytes, answers[i].from), answers[i].records);
+        }
+        test_broker_free(b);
+    }
+}
+
+TEST(a_read_that_its_limit_cut_does_not_wait_for_more)
+{
+    struct test_broker *b = test_broker_start(2, NULL);
+    struct test_client *c = test_client_open(b, 0);
+    test_create_topic(c, "orders", 1, NULL);
+    for (int i = 0; i < 3; i++)
+        test_produce(c, "orders", 0, &(struct test_batch){.count = 1, .value_size = 40000});
+    struct fetch_request *request = test_fetch_request(c, "orders", 0, 0);
+    request->max_wait_ms = 60000;
+    request->min_bytes = request->topics[0].partitions[0].partition_max_bytes = 100000;
+    EXPECT_INT(test_count_records(only(test_call(c, API_FETCH, 11, request))->records.bytes, 0), 2);
+    test_broker_free(b);
+}
+
 TEST(a_client_that_goes_while_it_waits_leaves_nothing_behind)
 {
     FOR_SHARD_COUNTS(shards)
