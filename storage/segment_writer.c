@@ -4,7 +4,7 @@
 
 enum {
     WRITER_BUFFER = 1 << 20,
-    WAITING_MAX = 4 << 20, /* is written at once */
+    WAITING_MAX = 512 << 10, /* is written at once: what the journal writes waits for it */
     IN_PLACE_MIN = 4 * IO_ALIGNMENT,
 };
 
