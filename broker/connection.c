@@ -17,8 +17,10 @@ enum {
     FIRST_FRAME_BYTES = 32 << 10,
     TRUSTED_FRAME_BYTES = 1 << 20,
     SMALL_FRAME = 16 << 10, /* finds room when larger ones have to wait */
-    REQUESTS_PER_TURN = 64, /* of one connection; then it is the others' turn */
-    PARTS = 64,             /* iovecs in one write */
+    /* Of one connection; then it is the others' turn. What has large answers takes long. */
+    REQUESTS_PER_TURN = 64,
+    REPLY_BYTES_PER_TURN = 16 << 10,
+    PARTS = 64,       /* iovecs in one write */
     STALE_MS = 10000, /* what does not get on may hold memory so long when others wait for it */
     UNREAD_REPLY_BYTES = 64 << 20 /* unsent replies that pause reading */
 };
@@ -196,7 +198,8 @@ static bool has_unsent_share(const struct connection *c)
 
 static bool had_its_turn(const struct connection *c)
 {
-    return c->turn == c->shard->turns && c->turn_requests >= REQUESTS_PER_TURN;
+    return c->turn == c->shard->turns &&
+           (c->turn_requests >= REQUESTS_PER_TURN || c->unsent_bytes >= REPLY_BYTES_PER_TURN);
 }
 
 /* Of its own requests and answers: more when some have left. */

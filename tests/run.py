@@ -28,7 +28,7 @@ BUILD = pathlib.Path(os.environ.get("TIDEMILL_BUILD", ROOT / "build" / "asan"))
 FUZZ_BUILD = pathlib.Path(os.environ.get("TIDEMILL_FUZZ_BUILD", ROOT / "build" / "fuzz"))
 SUMMARY = re.compile(r"^(\d+) passed, (\d+) failed$", re.MULTILINE)
 PYTHON = "/usr/bin/python3"  # Debian's, which has Debian's Kafka clients
-AT_ONCE = 2
+AT_ONCE = (os.cpu_count() or 2) + 1  # some wait more than they work
 FULL_SECONDS, QUICK_SECONDS = 1500, 300
 FULL_FUZZ_RUNS, QUICK_FUZZ_RUNS = 50_000, 5_000
 # These measure memory or time, or open ten thousand sockets: nothing runs beside them.

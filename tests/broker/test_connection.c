@@ -594,6 +594,28 @@ TEST(requests_take_turns)
     test_broker_free(b);
 }
 
+TEST(requests_with_large_answers_take_turns)
+{
+    struct test_broker *b = test_broker_start(1, NULL);
+    struct test_client *c = test_client_open(b, 0);
+    test_create_topic(c, "t", 1, NULL);
+    test_produce(c, "t", 0, &(struct test_batch){.count = 1, .value_size = 50000});
+    struct socket *many = socket_open(b), *one = socket_open(b);
+    for (int i = 0; i < 40; i++)
+        ask_fetch(many, "t", 0, 0);
+    ask_versions(one);
+    connection_readable(many->connection);
+    connection_readable(one->connection);
+    EXPECT_INT(shard_turn(one->shard), 0);
+    EXPECT_STRING(answers(one), "1");
+    EXPECT_STRING(answers(many), "1 2");
+    pump(many);
+    EXPECT(strstr(answers(many), " 39 40"));
+    socket_free(many);
+    socket_free(one);
+    test_broker_free(b);
+}
+
 TEST(who_does_not_read_costs_nothing_until_it_does)
 {
     struct test_broker *b = test_broker_start(1, NULL);

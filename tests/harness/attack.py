@@ -4,15 +4,16 @@
         with attacked.survives("what is done to it", megabytes=64):
             ... whatever ...
 
-At the end of each such block the broker's peak of memory since its begin is compared with the limit, and a
-client on a connection of its own writes a record and reads it back within a second. The peak is measured
-by the kernel (VmHWM), so nothing that was allocated and used for a moment escapes; and one allocation
+All through such a block a client on a connection of its own writes records and reads them back, none of
+them for longer than `seconds`. At its end the broker's peak of memory since its begin is compared with the
+limit. The peak is measured by the kernel (VmHWM), so nothing that was allocated and used for a moment escapes; and one allocation
 larger than the largest legitimate one ends the broker.
 """
 import contextlib
 import os
 import pathlib
 import re
+import threading
 import time
 
 import raw_wire as wire
@@ -22,6 +23,7 @@ MEGABYTE = 1 << 20
 # The largest honest ones are a batch's uncompressed records and a request of socket.request.max.bytes.
 LARGEST_ALLOCATION_MB = 300
 ANSWER_SECONDS = 2.0
+PAUSE_SECONDS = 0.01
 SANITIZER = (f"max_allocation_size_mb={LARGEST_ALLOCATION_MB}:quarantine_size_mb=4:thread_local_quarantine_size_kb=64:"
              "allocator_release_to_os_interval_ms=100")
 
@@ -35,8 +37,38 @@ class Bystander:
         reply = self.link.ask(wire.frame(wire.METADATA, 1, wire.array([wire.string("bystander")])))
         assert reply is not None, "the bystander was cut off"
         self.slowest = 0.0
+        self.lock = threading.Lock()
 
     def check(self):
+        """Writes and reads a record; how long that took."""
+        with self.lock:
+            return self.round_trip()
+
+    @contextlib.contextmanager
+    def goes_on(self):
+        """Round trips in the background for as long as the block lasts; if one fails, the block does."""
+        over, failures = threading.Event(), []
+
+        def run():
+            while not over.wait(PAUSE_SECONDS):
+                try:
+                    self.check()
+                except Exception as error:
+                    failures.append(error)
+                    return
+
+        thread = threading.Thread(target=run)
+        self.slowest = 0.0
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+        if failures:
+            raise failures[0]
+
+    def round_trip(self):
         started = time.monotonic()
         value = b"record %d" % self.count
         batch = wire.batch(wire.record(value=value))
@@ -106,11 +138,13 @@ class Attacked(Broker):
         self.forget_peak()
         before, started = self.rss_bytes(), time.monotonic()
         try:
-            yield
+            with self.bystander.goes_on():
+                yield
+            self.bystander.check()
         except Exception as error:
             raise AssertionError(f"{what}: {error}") from error
         assert self.alive(), f"{what}: the broker died"
-        waited = self.bystander.check()
+        waited = self.bystander.slowest
         grown = (self.peak_bytes() - before) / MEGABYTE
         print(f"    {what}: +{grown:.0f} of {megabytes} MiB, {time.monotonic() - started:.1f} s, "
               f"bystander {waited * 1000:.0f} ms")

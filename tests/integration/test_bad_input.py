@@ -13,7 +13,7 @@ import lz4.frame
 import zstandard
 
 from attack import MEGABYTE, Attacked, fetched, produced
-from broker import wait_until
+from broker import quick, wait_until
 from raw_wire import (API_VERSIONS, CREATE_TOPICS, DESCRIBE_CONFIGS, DESCRIBE_GROUPS, FETCH,
                       INCREMENTAL_ALTER_CONFIGS, JOIN_GROUP, LIST_OFFSETS, METADATA, OFFSET_COMMIT,
                       OFFSET_FETCH, PRODUCE, SYNC_GROUP, Link, array, batch, blob, compact, fetch, frame,
@@ -646,7 +646,7 @@ def test_clients_that_leave_before_the_answer():
         i32(HUGE),
     ]
     with attacked().survives("clients that leave", 32):
-        for repeat in range(20):
+        for repeat in range(4 if quick() else 20):
             for request in requests:
                 with Link(attacked().port) as link:
                     link.send(request * (1 + repeat % 3))
