@@ -135,7 +135,8 @@ const struct setting broker_setting_table[] = {
     LIVE_TIME("log.cleaner.delete.retention.ms", cleaner_delete_retention_ms, "86400000", 0,
               LARGEST, "how long tombstones stay after compaction"),
     LIVE_TIME("log.segment.delete.delay.ms", log_segment_delete_delay_ms, "60000", 0, LARGEST,
-              "how long the files of a deleted segment stay"),
+              "stored for tools; files of a deleted segment go at once, but not from under who "
+              "reads them"),
     LIVE_INT("log.flush.interval.messages", log_flush_interval_messages, "9223372036854775807", 1,
              LARGEST, "setting it to more than 1 lets acknowledgements go out before the sync"),
     LIVE_TIME("log.flush.interval.ms", log_flush_interval_ms, "9223372036854775807", 0, LARGEST,

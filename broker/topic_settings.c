@@ -45,7 +45,8 @@ const struct setting topic_setting_table[] = {
     TIME("delete.retention.ms", delete_retention_ms, "86400000", 0,
          "log.cleaner.delete.retention.ms", "how long tombstones stay after compaction"),
     TIME("file.delete.delay.ms", file_delete_delay_ms, "60000", 0, "log.segment.delete.delay.ms",
-         "how long the files of a deleted segment stay"),
+         "stored for tools; files of a deleted segment go at once, but not from under who reads "
+         "them"),
     INT("flush.messages", flush_messages, LARGEST_TEXT, 1, LARGEST, "log.flush.interval.messages",
         "setting it to more than 1 lets acknowledgements go out before the sync"),
     TIME("flush.ms", flush_ms, LARGEST_TEXT, 0, "log.flush.interval.ms",
