@@ -5,7 +5,7 @@
  *   M                                   meta: cursor, sequence, watermark, counters
  *   <processor> 0 S <start> <group>     one slice of an aggregate's windows
  *   <processor> 0 C                     how far an aggregate's windows are closed
- *   <processor> 0 D <anchor> <id>       one anchor of a dedup
+ *   <processor> 0 D <time> <number>     anchors of a dedup
  *
  * The time comes first because state is written and deleted in about its order: a store that sorts
  * its keys then appends at one end and drops at the other.
@@ -19,7 +19,7 @@
 #include "base/map.h"
 #include "processors/task.h"
 
-enum state_kind { STATE_SLICE = 'S', STATE_CLOSED = 'C', STATE_ANCHOR = 'D' };
+enum state_kind { STATE_SLICE = 'S', STATE_CLOSED = 'C', STATE_ANCHORS = 'D' };
 
 /* What changed since state_delta_clear. */
 struct state_delta {

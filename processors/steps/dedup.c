@@ -3,11 +3,10 @@
  * An emitted record is an anchor; a record of the same id is a duplicate when an anchor is less
  * than `within` away, in either direction. An anchor may be forgotten once every record that it
  * could match would be late; so when exactly it is forgotten never changes an answer. */
-#include "processors/steps/dedup_table.h"
+#include "processors/steps/dedup_rows.h"
 
 #include "base/compiler.h"
 #include "base/crypto.h"
-#include "processors/civil_time.h"
 #include "processors/outbox.h"
 #include "processors/step.h"
 
@@ -26,15 +25,17 @@ enum {
 struct dedup {
     struct chain_step step;
     struct dedup_table *table;
+    struct dedup_rows rows;
     struct identity_form form;
-    int64_t now; /* of the processing clock, as of the last record */
+    int64_t now;           /* of the processing clock, as of the last record */
+    int64_t evicted_until; /* over max-ids: anchors before this are forgotten */
     /* The record last judged. */
     uint8_t id[DEDUP_KEY_MAX];
     size_t id_size;
     int64_t time;
     bool is_duplicate, is_late;
     struct record tagged;
-    struct buffer id_text, tagged_headers, key;
+    struct buffer id_text, tagged_headers;
 };
 
 static struct dedup *dedup_of(struct chain_step *s)
@@ -53,7 +54,8 @@ static struct chain_step *create(const struct processor *p)
     d->form = (struct identity_form){.raw_key = is_key, .brackets = p->id.count > 1};
     buffer_init(&d->id_text, ID_SCRATCH_MAX);
     buffer_init(&d->tagged_headers, ID_SCRATCH_MAX);
-    buffer_init(&d->key, ID_SCRATCH_MAX);
+    dedup_rows_init(&d->rows, p->name);
+    d->evicted_until = INT64_MIN;
     return &d->step;
 }
 
@@ -63,7 +65,7 @@ static void dedup_free(struct chain_step *s)
     dedup_table_free(d->table);
     buffer_free(&d->id_text);
     buffer_free(&d->tagged_headers);
-    buffer_free(&d->key);
+    dedup_rows_free(&d->rows);
     free(d);
 }
 
@@ -182,19 +184,6 @@ static void judge(struct chain_step *s, const struct chain_record *r, struct ver
         verdict->fate = FATE_DUPLICATE;
 }
 
-static struct bytes anchor_key(struct dedup *d, struct bytes id, int64_t anchor)
-{
-    state_key_begin(&d->key, d->step.processor->name, STATE_ANCHOR);
-    state_key_time(&d->key, anchor);
-    buffer_append_bytes(&d->key, id);
-    return buffer_view(&d->key);
-}
-
-static void forget(struct dedup *d, struct bytes id, int64_t anchor)
-{
-    state_delete(d->step.delta, anchor_key(d, id, anchor));
-}
-
 /* The two anchors before a time (one may be at it) and the two after it, nearest first. */
 struct neighbours {
     int64_t time, before[2], after[2];
@@ -247,27 +236,21 @@ static bool add_near_others(struct dedup *d)
     bool after_is_useless = n.after_count == 2 && leave_no_gap(d, d->time, n.after[1]);
     if (before_is_useless) {
         dedup_table_move(d->table, id_of(d), n.before[0], d->time);
-        forget(d, id_of(d), n.before[0]);
+        dedup_rows_remove(&d->rows, id_of(d), n.before[0]);
     } else if (after_is_useless) {
         dedup_table_move(d->table, id_of(d), n.after[0], d->time);
-        forget(d, id_of(d), n.after[0]);
+        dedup_rows_remove(&d->rows, id_of(d), n.after[0]);
     } else {
         dedup_table_add(d->table, id_of(d), d->time);
     }
     return true;
 }
 
-/* Over max-ids: the oldest slice of time goes as a whole. */
+/* Over max-ids: the oldest slice of time goes as a whole, though not all at once. */
 static void evict(struct dedup *d)
 {
-    if (dedup_table_count(d->table) <= (size_t)d->step.processor->max_ids)
-        return;
-    int64_t last = dedup_table_oldest(d->table), anchor;
-    struct bytes id;
-    while (dedup_table_expire(d->table, last + 1, &id, &anchor)) {
-        forget(d, id, anchor);
-        d->step.evicted++;
-    }
+    if (dedup_table_count(d->table) > (size_t)d->step.processor->max_ids)
+        d->evicted_until = MAX(d->evicted_until, dedup_table_oldest(d->table) + 1);
 }
 
 static void set_gauges(struct dedup *d)
@@ -291,7 +274,7 @@ static void apply(struct chain_step *s, const struct chain_record *r, enum fate 
         dedup_table_add(d->table, id_of(d), d->time);
     else if (!add_near_others(d))
         return;
-    state_put(s->delta, anchor_key(d, id_of(d), d->time), BYTES_LITERAL(""));
+    dedup_rows_add(&d->rows, id_of(d), d->time);
     evict(d);
     set_gauges(d);
 }
@@ -301,55 +284,50 @@ static bool advance(struct chain_step *s, struct advance *a)
     struct dedup *d = dedup_of(s);
     bool event_clock = s->processor->clock == CLOCK_EVENT;
     int64_t now = event_clock ? late_before(s, a->watermark) : d->now, anchor;
+    int64_t expired = now == WATERMARK_NONE ? INT64_MIN : now - s->processor->within_ms + 1;
+    int64_t until = MAX(expired, d->evicted_until);
     struct bytes id;
-    if (now == WATERMARK_NONE)
-        return true;
     for (int i = 0; i < EXPIRED_PER_RECORD; i++) {
-        if (!dedup_table_expire(d->table, now - s->processor->within_ms + 1, &id, &anchor))
+        if (!dedup_table_expire(d->table, until, &id, &anchor))
             break;
-        forget(d, id, anchor);
+        s->evicted += anchor >= expired;
     }
+    dedup_rows_expire(&d->rows, until, s->delta);
     set_gauges(d);
     return true;
 }
 
-static void collect(struct chain_step *s UNUSED)
+static void collect(struct chain_step *s)
 {
+    dedup_rows_collect(&dedup_of(s)->rows, s->delta);
 }
 
 static enum error restore(struct chain_step *s, enum state_kind kind, struct bytes rest,
-                          struct bytes value UNUSED)
+                          struct bytes value)
 {
     struct dedup *d = dedup_of(s);
-    int64_t anchor;
-    if (kind != STATE_ANCHOR || !state_key_take_time(&rest, &anchor) || rest.size == 0 ||
-        rest.size > DEDUP_KEY_MAX || anchor < -TIME_MAX_MS || anchor > TIME_MAX_MS)
-        return ERR_CORRUPT;
-    dedup_table_add(d->table, rest, anchor);
-    return ERR_OK;
+    return kind == STATE_ANCHORS ? dedup_rows_restore(&d->rows, rest, value, d->table)
+                                 : ERR_CORRUPT;
 }
 
 static enum error restored(struct chain_step *s, struct message *message UNUSED)
 {
-    set_gauges(dedup_of(s));
+    struct dedup *d = dedup_of(s);
+    dedup_rows_restored(&d->rows, d->table);
+    set_gauges(d);
     return ERR_OK;
 }
 
-struct visit {
-    struct dedup *dedup;
-    struct state_visitor *visitor;
-};
-
-static void visit_anchor(void *context, struct bytes id, int64_t anchor)
+static void visit_row(void *context, struct bytes key, struct bytes value)
 {
-    struct visit *v = context;
-    v->visitor->visit(v->visitor, anchor_key(v->dedup, id, anchor), BYTES_LITERAL(""));
+    struct state_visitor *visitor = context;
+    visitor->visit(visitor, key, value);
 }
 
 static void visit(struct chain_step *s, struct state_visitor *visitor)
 {
-    struct visit v = {dedup_of(s), visitor};
-    dedup_table_each(v.dedup->table, visit_anchor, &v);
+    struct dedup *d = dedup_of(s);
+    dedup_rows_visit(&d->rows, d->table, visit_row, visitor);
 }
 
 const struct step_type dedup_step = {

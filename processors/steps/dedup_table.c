@@ -229,7 +229,7 @@ void dedup_table_add(struct dedup_table *t, struct bytes id, int64_t anchor)
     t->count++;
 }
 
-/* The slot of a pair that is there. */
+/* The slot of a pair, or 0. */
 static uint64_t find(const struct dedup_table *t, struct bytes id, int64_t anchor)
 {
     uint64_t hash = bytes_hash(id, SEED), slot;
@@ -239,7 +239,6 @@ static uint64_t find(const struct dedup_table *t, struct bytes id, int64_t ancho
         if (a.time == anchor && bytes_equal(a.id, id))
             break;
     }
-    ASSERT(slot != 0);
     return slot;
 }
 
@@ -251,9 +250,20 @@ static void remove_anchor(struct dedup_table *t, const struct anchor *a, uint64_
     slot_slice(t, slot)->live--;
 }
 
+bool dedup_table_remove(struct dedup_table *t, struct bytes id, int64_t anchor)
+{
+    uint64_t slot = find(t, id, anchor);
+    if (slot == 0)
+        return false;
+    struct anchor a = slot_anchor(t, slot);
+    remove_anchor(t, &a, slot);
+    return true;
+}
+
 void dedup_table_move(struct dedup_table *t, struct bytes id, int64_t from, int64_t to)
 {
     uint64_t slot = find(t, id, from);
+    ASSERT(slot != 0);
     struct slice *s = slot_slice(t, slot);
     struct anchor a = slot_anchor(t, slot);
     uint8_t time[MAX_TIME_SIZE];

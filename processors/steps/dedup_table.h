@@ -24,8 +24,10 @@ void dedup_table_free(struct dedup_table *t);
  * The visitor may not change the table. */
 bool dedup_table_visit(const struct dedup_table *t, struct bytes id,
                        bool (*visit)(void *context, int64_t anchor), void *context);
-/* Adds an anchor; the same pair may not be there already. */
+/* Adds an anchor; the same pair should not be there already. */
 void dedup_table_add(struct dedup_table *t, struct bytes id, int64_t anchor);
+/* Takes an anchor out; false when it is not there. */
+bool dedup_table_remove(struct dedup_table *t, struct bytes id, int64_t anchor);
 /* Changes the time of an anchor that is there. */
 void dedup_table_move(struct dedup_table *t, struct bytes id, int64_t from, int64_t to);
 

@@ -384,6 +384,11 @@ static struct topology *parse(struct world *w, const char *name, const char *val
     return t;
 }
 
+static void count_any_key(void *context, struct bytes key UNUSED)
+{
+    ++*(size_t *)context;
+}
+
 TEST(a_changed_definition_goes_on_where_the_old_one_stands)
 {
     struct world w;
@@ -399,6 +404,10 @@ TEST(a_changed_definition_goes_on_where_the_old_one_stands)
     EXPECT_INT(task_watermark(task), task_watermark(w.task));
     EXPECT_INT(task_counters(task)->state_keys, task_counters(w.task)->state_keys);
     EXPECT_INT(task_counters(task)->records_in, 41);
+    size_t keys = 0, keys_before = 0;
+    task_each_state_key(task, count_any_key, &keys);
+    task_each_state_key(w.task, count_any_key, &keys_before);
+    EXPECT_INT(keys, keys_before);
     task_free(w.task);
     topology_unref(w.topology);
     w.task = task;
