@@ -1,6 +1,7 @@
 /* DescribeCluster: one broker, which is its own controller. */
 #include "broker/broker.h"
 #include "broker/handlers/handlers.h"
+#include "broker/operations.h"
 #include "broker/request.h"
 #include "protocol/kafka_error.h"
 #include "protocol/messages.h"
@@ -37,6 +38,8 @@ void describe_cluster_handle(struct shard *shard, struct request *request)
         response.controller_id = broker->node_id;
         response.brokers = &self;
         response.brokers_count = 1;
+        if (in->include_cluster_authorized_operations)
+            response.cluster_authorized_operations = OPERATIONS_OF_CLUSTER;
     }
     request_reply(request, &response);
 }

@@ -1,13 +1,10 @@
 /* DescribeGroups: members are shown with what they told and got while the group is stable. */
 #include "broker/groups/answer.h"
 #include "broker/handlers/handlers.h"
+#include "broker/operations.h"
 
 enum {
     FIRST_WITH_NOT_FOUND = 6, /* before, a group that does not exist is "Dead" */
-    NOT_ASKED = INT32_MIN,
-    /* READ 3, DELETE 6, DESCRIBE 8, DESCRIBE_CONFIGS 10, ALTER_CONFIGS 11: all that exists for a
-     * group, as nothing is forbidden. */
-    ALL_OPERATIONS = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11,
 };
 
 struct describe_visits {
@@ -60,7 +57,8 @@ static void visit(struct group_visits *visits, struct shard *shard, uint32_t ite
     const struct group *g = coordinator_group(shard->coordinator, in->groups[item]);
     schema_defaults(&describe_groups_response_groups_schema, out);
     out->group_id = in->groups[item];
-    out->authorized_operations = in->include_authorized_operations ? ALL_OPERATIONS : NOT_ASKED;
+    out->authorized_operations =
+        in->include_authorized_operations ? OPERATIONS_OF_GROUP : OPERATIONS_NOT_ASKED;
     if (g == NULL) {
         describe_missing(visits->request, in->groups[item], out, arena);
         return;

@@ -3,6 +3,7 @@
 #include "base/map.h"
 #include "broker/broker.h"
 #include "broker/handlers/handlers.h"
+#include "broker/operations.h"
 #include "broker/partition.h"
 #include "broker/request.h"
 #include "broker/topic_change.h"
@@ -113,6 +114,19 @@ static void fill_all(struct metadata *m, struct metadata_response *response)
         fill_topic(m, catalog_at(catalog, i), &response->topics[i]);
 }
 
+/* Of topics that were named, whether they exist or not, as in Kafka. */
+static void fill_operations(const struct metadata_request *in, struct metadata_response *response)
+{
+    if (in->include_cluster_authorized_operations)
+        response->cluster_authorized_operations = OPERATIONS_OF_CLUSTER;
+    if (!in->include_topic_authorized_operations)
+        return;
+    for (int32_t i = 0; i < response->topics_count; i++) {
+        if (!bytes_is_null(response->topics[i].name))
+            response->topics[i].topic_authorized_operations = OPERATIONS_OF_TOPIC;
+    }
+}
+
 static bool wants_all(const struct request *request)
 {
     const struct metadata_request *in = request->body;
@@ -138,6 +152,7 @@ static void answer(struct metadata *m)
         fill_all(m, &response);
     else
         fill_list(m, m->request->body, &response);
+    fill_operations(m->request->body, &response);
     request_reply(m->request, &response);
 }
 

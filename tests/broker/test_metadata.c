@@ -166,3 +166,42 @@ TEST(describe_cluster_names_the_broker)
     EXPECT_INT(r->error_code, KAFKA_UNSUPPORTED_ENDPOINT_TYPE);
     test_broker_free(b);
 }
+
+/* Sets of operation codes, as Kafka without an authorizer gives them (and librdkafka counts them).
+ */
+enum { ALL_OF_A_TOPIC = 0xdf8, ALL_OF_THE_CLUSTER = 0x1fa0 };
+
+TEST(metadata_tells_what_may_be_done_when_asked)
+{
+    struct test_broker *b = test_broker_start(1, NULL);
+    struct test_client *c = test_client_open(b, 0);
+    test_create_topic(c, "a", 1, NULL);
+    struct metadata_request_topics topic = {.name = BYTES_LITERAL("a")};
+    struct metadata_request request;
+    schema_defaults(&metadata_request_schema, &request);
+    request.topics = &topic;
+    request.topics_count = 1;
+    request.include_topic_authorized_operations = true;
+    request.include_cluster_authorized_operations = true;
+    for (int16_t version = 8; version <= 13; version++) {
+        struct metadata_response *r = test_call(c, API_METADATA, version, &request);
+        EXPECT_INT(r->topics[0].topic_authorized_operations, ALL_OF_A_TOPIC);
+        EXPECT_INT(r->cluster_authorized_operations,
+                   version <= 10 ? ALL_OF_THE_CLUSTER : INT32_MIN);
+    }
+    test_broker_free(b);
+}
+
+TEST(describe_cluster_tells_what_may_be_done_when_asked)
+{
+    struct test_broker *b = test_broker_start(1, NULL);
+    struct test_client *c = test_client_open(b, 0);
+    struct describe_cluster_request request;
+    schema_defaults(&describe_cluster_request_schema, &request);
+    struct describe_cluster_response *r = test_call(c, API_DESCRIBE_CLUSTER, 1, &request);
+    EXPECT_INT(r->cluster_authorized_operations, INT32_MIN);
+    request.include_cluster_authorized_operations = true;
+    r = test_call(c, API_DESCRIBE_CLUSTER, 1, &request);
+    EXPECT_INT(r->cluster_authorized_operations, ALL_OF_THE_CLUSTER);
+    test_broker_free(b);
+}
