@@ -297,16 +297,19 @@ static int choose_shards(const struct settings *s)
     return (int)MAX(1, MIN(cores / 2, 4));
 }
 
-/* A quarter of the descriptors is for files: clients may not take them all. */
-static void raise_limits(struct settings *s)
+/* As many as there may be. A quarter is for files: clients may not take them all. */
+static size_t take_descriptors(void)
 {
     struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
-        if (files.rlim_cur != RLIM_INFINITY)
-            s->max_connections = MIN(s->max_connections, (int64_t)(files.rlim_cur / 4 * 3));
-    }
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return SIZE_MAX;
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+    return files.rlim_cur == RLIM_INFINITY ? SIZE_MAX : files.rlim_cur / 4 * 3;
+}
+
+static void keep_memory(void)
+{
     /* Frames of up to some megabytes come and go: keep their memory instead of giving it back to
      * the system and faulting it in again. */
     mallopt(M_MMAP_THRESHOLD, 64 << 20);
@@ -393,6 +396,7 @@ static int run(struct program *p)
                                 .shards = p->shards,
                                 .shard_count = choose_shards(&p->settings),
                                 .node_id = (int32_t)p->settings.node_id,
+                                .descriptors = take_descriptors(),
                                 .stop = stop_now};
     p->base = event_base_new();
     p->closed_descriptor = eventfd(0, EFD_CLOEXEC);
@@ -433,6 +437,6 @@ int main(int count, char **values)
         return EXIT_OK;
     }
     signal(SIGPIPE, SIG_IGN);
-    raise_limits(&program.settings);
+    keep_memory();
     return run(&program);
 }

@@ -69,7 +69,9 @@ const struct setting broker_setting_table[] = {
          "most bytes of records in one fetch response"),
     INT("max.incremental.fetch.session.cache.slots", fetch_session_slots, "1000", 0, 1000000,
         "fetch sessions kept at most"),
-    INT("max.connections", max_connections, "100000", 1, INT32_MAX, "connections at most"),
+    LIVE_INT(
+        "max.connections", max_connections, "100000", 1, INT32_MAX,
+        "connections at most; three quarters of the descriptors that the system allows go before"),
     TIME("group.min.session.timeout.ms", group_min_session_ms, "6000", 1, INT32_MAX,
          "shortest session timeout a group member may ask for"),
     TIME("group.max.session.timeout.ms", group_max_session_ms, "1800000", 1, INT32_MAX,

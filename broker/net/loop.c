@@ -153,8 +153,9 @@ struct new_socket {
 static void take_socket(struct mail *mail, struct shard *shard)
 {
     struct new_socket *s = CONTAINER_OF(mail, struct new_socket, mail);
-    size_t allowed =
-        (size_t)shard->broker->settings->max_connections / (size_t)shard->broker->shard_count;
+    const struct broker *broker = shard->broker;
+    size_t allowed = MIN((size_t)shard->live->now.max_connections, broker->descriptors) /
+                     (size_t)broker->shard_count;
     if (shard->stopping || shard->connection_count >= MAX(allowed, (size_t)1)) {
         close(s->descriptor);
     } else {

@@ -9,7 +9,7 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource as OldResource, ConfigResourceType
 
 from broker import Broker, build_directory
-from wire import Wire
+from wire import Cut, Wire
 
 NONE, UNKNOWN_TOPIC, INVALID_CONFIG, INVALID_REQUEST = 0, 3, 40, 42
 TOPIC, NODE = 2, 4
@@ -181,6 +181,22 @@ def test_broker_configs_change_what_runs_and_survive_a_crash():
             producer.produce("t", b"x" * bytes_of_value, on_delivery=lambda e, _: said.append(e and e.code()))
             producer.flush(20)
             assert said == [error], said
+
+
+def test_a_lowered_limit_of_connections_holds_for_those_that_come():
+    with Broker() as broker, Wire(broker.port) as wire, Wire(broker.port) as other:
+        other.ask("ApiVersions", 0)
+        assert change(wire, ("max.connections", SET, "2"), name="", kind=NODE).error_code == NONE
+        with Wire(broker.port) as third:
+            try:
+                third.ask("ApiVersions", 0)
+                raise AssertionError("a third connection was taken")
+            except (Cut, ConnectionError):
+                pass
+        other.ask("ApiVersions", 0)  # who is there stays
+        assert change(wire, ("max.connections", DELETE, None), name="", kind=NODE).error_code == NONE
+        with Wire(broker.port) as third:
+            third.ask("ApiVersions", 0)
 
 
 def test_clients_of_both_libraries_change_broker_configs():
