@@ -7,7 +7,6 @@ from broker import Broker
 from wire import APIS, Cut, Wire, make_batch
 
 NONE, UNSUPPORTED_VERSION, INVALID_REQUEST = 0, 35, 42
-NODE = 4
 
 
 def cut(wire):
@@ -98,18 +97,3 @@ def test_idle_connections_end_and_waiting_ones_stay():
         assert gone and waiting.silent()
         busy.produce("t", make_batch([b"a"]))
         assert waiting.receive().responses[0].partitions[0].records
-
-
-def test_the_cluster_default_is_described_and_nodes_cannot_be_changed_at_run_time():
-    with Broker() as broker, Wire(broker.port) as wire:
-        for name in ("1", ""):
-            got = wire.ask("DescribeConfigs", 4, resources=[
-                {"resource_type": NODE, "resource_name": name, "configuration_keys": None}]).results[0]
-            assert got.error_code == NONE, (name, got)
-        got = wire.ask("IncrementalAlterConfigs", 1, resources=[{
-            "resource_type": NODE, "resource_name": "1", "configs": [
-                {"name": "log.retention.ms", "config_operation": 0, "value": "1000"}]}]).responses[0]
-        assert got.error_code != NONE and "log.retention.ms" in got.error_message
-        got = wire.ask("DescribeConfigs", 4, resources=[
-            {"resource_type": NODE, "resource_name": "1", "configuration_keys": ["log.retention.ms"]}]).results[0]
-        assert [c.value for c in got.configs] != ["1000"]
