@@ -48,15 +48,16 @@ static enum error find_function(struct bytes name, const struct accumulator_type
     return ERR_INVALID;
 }
 
-static enum error compile(struct bytes source, const char *what, struct expression **out,
-                          struct message *message)
+static enum error compile(struct bytes source, const char *what, bool is_condition,
+                          struct expression **out, struct message *message)
 {
     struct message why = {{0}};
     if (source.size == 0) {
         message_set(message, "%s is empty", what);
         return ERR_INVALID;
     }
-    enum error e = expression_compile(source, out, &why);
+    enum error e = is_condition ? expression_compile_condition(source, out, &why)
+                                : expression_compile(source, out, &why);
     if (e)
         message_set(message, "in '%.*s': %s", BYTES_PRINTF(source), why.text);
     return e;
@@ -73,7 +74,7 @@ static enum error parse_arguments(struct bytes text, struct aggregate *a, struct
             message_set(message, "%s() takes one argument", a->type->name);
             return ERR_INVALID;
         }
-        enum error e = compile(argument, "the argument", &a->argument, message);
+        enum error e = compile(argument, "the argument", false, &a->argument, message);
         if (e)
             return e;
     } else if (a->type->argument_wanted) {
@@ -83,7 +84,7 @@ static enum error parse_arguments(struct bytes text, struct aggregate *a, struct
     if (where == text.size)
         return ERR_OK;
     struct bytes condition = config_trim(bytes_from(text, where + strlen("where")));
-    return compile(condition, "the condition after where", &a->where, message);
+    return compile(condition, "the condition after where", true, &a->where, message);
 }
 
 static uint32_t identity_of(const struct aggregate *a)

@@ -158,7 +158,25 @@ bool config_is_topic_name(struct bytes text)
     return true;
 }
 
+static bool has_unit(struct bytes text)
+{
+    return text.size > 0 && !is_digit(text.data[text.size - 1]);
+}
+
 bool config_duration(struct bytes text, int64_t *out)
 {
-    return parse_duration_ms(text, out) && *out >= 0 && *out <= CONFIG_MAX_DURATION_MS;
+    return parse_duration_ms(text, out) && *out >= 0 && *out <= CONFIG_MAX_DURATION_MS &&
+           (*out == 0 || has_unit(text));
+}
+
+void config_refuse_duration(struct bytes text, struct message *message)
+{
+    int64_t number;
+    if (parse_i64(text, &number) && number > 0)
+        message_set(message, "'%.*s' has no unit: %.*sms, %.*ss, %.*sm, %.*sh or %.*sd",
+                    BYTES_PRINTF(text), BYTES_PRINTF(text), BYTES_PRINTF(text), BYTES_PRINTF(text),
+                    BYTES_PRINTF(text), BYTES_PRINTF(text));
+    else
+        message_set(message, "'%.*s' is not a duration such as 500ms, 10s, 5m, 1h or 7d",
+                    BYTES_PRINTF(text));
 }

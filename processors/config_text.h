@@ -2,7 +2,7 @@
 #ifndef PROCESSORS_CONFIG_TEXT_H
 #define PROCESSORS_CONFIG_TEXT_H
 
-#include "base/bytes.h"
+#include "base/error.h"
 
 /* The largest duration that a parameter may have: a century. Keeps all sums of times far from the
  * ends of int64. */
@@ -26,7 +26,9 @@ bool config_is_identifier(struct bytes text);     /* [A-Za-z_][A-Za-z0-9_]*, up 
 bool config_is_processor_name(struct bytes text); /* [a-z0-9][a-z0-9-]{0,62} */
 bool config_is_topic_name(struct bytes text);     /* Kafka's rule */
 
-/* A duration from 0 to CONFIG_MAX_DURATION_MS. */
+/* A duration from 0 to CONFIG_MAX_DURATION_MS; only 0 goes without a unit. */
 bool config_duration(struct bytes text, int64_t *out);
+/* Says why it is none. */
+void config_refuse_duration(struct bytes text, struct message *message);
 
 #endif

@@ -54,6 +54,56 @@ enum error expression_compile(struct bytes source, struct expression **out, stru
     return compile_part(source, 0, out, message);
 }
 
+static bool any_is_no_condition(const struct node *first);
+
+/* Whether it gives something else than true, false or null, whatever the record. */
+static bool is_no_condition(const struct node *n)
+{
+    switch (n->kind) {
+    case NODE_CONSTANT:
+        return n->constant.type != VALUE_BOOL && n->constant.type != VALUE_NULL;
+    case NODE_VARIABLE:
+        return n->variable != VARIABLE_VALUE;
+    case NODE_LIST:
+    case NODE_MAP:
+    case NODE_NEGATE:
+    case NODE_CHAIN:
+    case NODE_FILTER:
+    case NODE_MAP_EACH:
+        return true;
+    case NODE_NOT:
+    case NODE_AND:
+    case NODE_OR:
+        return any_is_no_condition(n->first);
+    case NODE_CHOOSE:
+        return is_no_condition(n->first) ||
+               (is_no_condition(n->first->next) && is_no_condition(n->last));
+    default:
+        return false;
+    }
+}
+
+static bool any_is_no_condition(const struct node *first)
+{
+    for (const struct node *n = first; n; n = n->next) {
+        if (is_no_condition(n))
+            return true;
+    }
+    return false;
+}
+
+enum error expression_compile_condition(struct bytes source, struct expression **out,
+                                        struct message *message)
+{
+    enum error e = expression_compile(source, out, message);
+    if (e || !is_no_condition((*out)->root))
+        return e;
+    message_set(message, "gives a value that is never true or false; compare it with something");
+    expression_free(*out);
+    *out = NULL;
+    return ERR_INVALID;
+}
+
 /* From `start`, the part up to the next semicolon outside of brackets (or the end). */
 static bool find_part_end(struct bytes source, size_t start, size_t *end, struct message *message)
 {

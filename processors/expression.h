@@ -24,6 +24,9 @@ struct expression_input {
  * mean" for unknown names). The source is copied. */
 MUST_USE enum error expression_compile(struct bytes source, struct expression **out,
                                        struct message *message);
+/* The same for a condition: refuses what can never be true or false, such as a sum. */
+MUST_USE enum error expression_compile_condition(struct bytes source, struct expression **out,
+                                                 struct message *message);
 /* "a; b; c" at top level (quotes and parentheses respected): compiles each part. */
 MUST_USE enum error expression_compile_list(struct bytes source, struct expression ***out,
                                             size_t *count, struct message *message);

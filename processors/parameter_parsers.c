@@ -1,5 +1,6 @@
 #include "processors/parameter_parsers.h"
 
+#include "base/suggest.h"
 #include "base/units.h"
 #include "processors/config_text.h"
 
@@ -17,6 +18,13 @@ static enum error refuse_word(const struct parameter *p, struct bytes text, stru
     buffer_init(&list, 512);
     for (size_t i = 0; p->words[i]; i++)
         buffer_printf(&list, "%s%s", i ? ", " : "", p->words[i]);
+    if (p->parse == parse_start)
+        buffer_append_string(&list, ", @<time>");
+    const char *near = suggest(text, p->words);
+    const char *later = near || !p->planned ? NULL : suggest(text, p->planned);
+    if (near || later)
+        buffer_printf(&list, "; did you mean %s?%s", near ? near : later,
+                      near ? "" : " It is not built yet");
     message_set(why, "'%.*s' is not allowed; allowed: %s", BYTES_PRINTF(text),
                 buffer_c_string(&list));
     buffer_free(&list);
@@ -49,8 +57,7 @@ enum error parse_duration(const struct parameter *p UNUSED, struct bytes text, v
 {
     if (config_duration(text, field))
         return ERR_OK;
-    message_set(why, "'%.*s' is not a duration such as 500ms, 10s, 5m, 1h or 7d",
-                BYTES_PRINTF(text));
+    config_refuse_duration(text, why);
     return ERR_INVALID;
 }
 
@@ -133,6 +140,15 @@ enum error parse_expression(const struct parameter *p UNUSED, struct bytes text,
     expression_free(*e);
     *e = NULL;
     return expression_compile(text, e, why);
+}
+
+enum error parse_condition(const struct parameter *p UNUSED, struct bytes text, void *field,
+                           struct message *why)
+{
+    struct expression **e = field;
+    expression_free(*e);
+    *e = NULL;
+    return expression_compile_condition(text, e, why);
 }
 
 enum error parse_expressions(const struct parameter *p UNUSED, struct bytes text, void *field,

@@ -34,6 +34,7 @@ PARAMETER_PARSER(parse_topic);
 PARAMETER_PARSER(parse_processor_name);
 PARAMETER_PARSER(parse_text);
 PARAMETER_PARSER(parse_expression);
+PARAMETER_PARSER(parse_condition);
 PARAMETER_PARSER(parse_expressions);
 PARAMETER_PARSER(parse_timestamp);
 PARAMETER_PARSER(parse_window);

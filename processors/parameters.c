@@ -30,7 +30,7 @@ static const struct parameter table[] = {
     {"dlq", ALL, parse_topic, AT(dead_letters), NULL, false, NULL, NULL},
     {"errors.deadletterqueue.topic.name", ALL, parse_topic, AT(dead_letters), NULL, false, NULL,
      NULL},
-    {"where", ALL, parse_expression, AT(where), NULL, false, NULL, NULL},
+    {"where", ALL, parse_condition, AT(where), NULL, false, NULL, NULL},
     {"on-error", ALL, parse_word, AT(on_error), "dlq", false, WORDS("dlq", "false"), NULL},
     {"lateness", DEDUP | AGGREGATE, parse_duration, AT(lateness_ms), "0", false, NULL, NULL},
     {"late", DEDUP | AGGREGATE, parse_late, AT(late), NULL, false, WORDS("drop", "pass"), NULL},

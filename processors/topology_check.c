@@ -2,8 +2,10 @@
 #include "processors/chain.h"
 
 #include "base/compiler.h"
+#include "base/suggest.h"
 #include "processors/parameters.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Linking. */
@@ -17,13 +19,31 @@ static struct processor *find(const struct topology *t, struct bytes name)
     return NULL;
 }
 
+static enum error refuse_unknown_parent(const struct topology *t, const struct processor *p,
+                                        struct message *message)
+{
+    const char *names[MAX_PROCESSORS + 1] = {NULL};
+    char texts[MAX_PROCESSORS][64];
+    size_t count = 0;
+    for (size_t i = 0; i < t->processor_count; i++) {
+        if (&t->processors[i] == p)
+            continue;
+        snprintf(texts[count], sizeof texts[count], "%.*s", BYTES_PRINTF(t->processors[i].name));
+        names[count] = texts[count];
+        count++;
+    }
+    const char *near = suggest(p->after, names);
+    return topology_refuse(message, p->name, "after", "there is no processor '%.*s' on %.*s%s%s%s",
+                           BYTES_PRINTF(p->after), BYTES_PRINTF(t->topic),
+                           near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+}
+
 static enum error check_parent(const struct topology *t, const struct processor *p,
                                struct message *message)
 {
     struct processor *parent = find(t, p->after);
     if (parent == NULL)
-        return topology_refuse(message, p->name, "after", "there is no processor '%.*s' on %.*s",
-                               BYTES_PRINTF(p->after), BYTES_PRINTF(t->topic));
+        return refuse_unknown_parent(t, p, message);
     if (parent->type == PROCESSOR_AGGREGATE)
         return topology_refuse(message, p->name, "after",
                                "following an aggregate is not built yet; declare %.*s on the "
@@ -55,9 +75,11 @@ static enum error parse_time(struct chain *c, struct message *message)
 {
     struct processor *first = c->processors[0];
     struct message why;
+    if (timestamp_format_parse(first->timestamp_format, BYTES_NULL, &first->time.format, &why))
+        return topology_refuse(message, first->name, "timestamp.format", "%s", why.text);
     if (timestamp_format_parse(first->timestamp_format, first->timestamp_tz, &first->time.format,
                                &why))
-        return topology_refuse(message, first->name, "timestamp.format", "%s", why.text);
+        return topology_refuse(message, first->name, "timestamp.tz", "%s", why.text);
     for (size_t i = 1; i < c->count; i++) {
         struct processor *p = c->processors[i];
         if (p->chain_parameter)

@@ -66,6 +66,24 @@ static enum error parse_named(struct bytes part, size_t equals, int64_t *offset,
     return ERR_OK;
 }
 
+static bool ends_with(struct bytes text, const char *end)
+{
+    size_t size = strlen(end);
+    return text.size > size && memcmp(text.data + text.size - size, end, size) == 0;
+}
+
+static enum error refuse_duration(struct bytes part, struct message *message)
+{
+    if (part.size > 0 && memchr(part.data, ',', part.size))
+        message_set(message, "'%.*s': arguments are separated by ';'", BYTES_PRINTF(part));
+    else if (ends_with(part, "w") || ends_with(part, "mo"))
+        message_set(message, "'%.*s': calendar sizes (1w, 1mo) are not built yet",
+                    BYTES_PRINTF(part));
+    else
+        config_refuse_duration(part, message);
+    return ERR_INVALID;
+}
+
 static enum error parse_arguments(struct bytes text, struct arguments *out, struct message *message)
 {
     struct bytes part;
@@ -80,10 +98,8 @@ static enum error parse_arguments(struct bytes text, struct arguments *out, stru
                 return e;
             continue;
         }
-        if (out->count == MAX_ARGUMENTS || !config_duration(part, &out->durations[out->count])) {
-            message_set(message, "'%.*s' is not a duration such as 5m", BYTES_PRINTF(part));
-            return ERR_INVALID;
-        }
+        if (out->count == MAX_ARGUMENTS || !config_duration(part, &out->durations[out->count]))
+            return refuse_duration(part, message);
         out->count++;
     }
     return ERR_OK;

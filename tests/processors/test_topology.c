@@ -23,6 +23,7 @@ static void expect_fine(int32_t partitions, const char *sections)
 }
 
 #define AGGREGATE "[t/a]\ntype = aggregate\noutput = o\n"
+#define UNWINDOWED AGGREGATE "group-by = key\nselect = count() as n\n"
 #define GROUPED AGGREGATE "group-by = key\nwindow = tumbling(1m)\nselect = count() as n\n"
 #define DEDUP "[t/d]\ntype = dedup\nid = value.id\nwithin = 1m\n"
 #define FILTER "[t/f]\ntype = filter\nwhere = true\n"
@@ -127,6 +128,54 @@ TEST(required_parameters_are_missed)
     expect_refusal(1, AGGREGATE "group-by = key\nwindow = tumbling(1m)\n",
                    "processor.a.select: required");
     expect_refusal(1, FILTER "output = \n", "processor.f.output: is empty");
+}
+
+TEST(a_duration_needs_its_unit)
+{
+    expect_refusal(1, "[t/d]\ntype = dedup\nid = key\noutput = o\nwithin = 10\n",
+                   "processor.d.within: '10' has no unit: 10ms, 10s, 10m, 10h or 10d");
+    expect_refusal(1, FILTER "output = o\nwatermark.idle = 30\n", "'30' has no unit");
+    expect_refusal(1, UNWINDOWED "lateness = 0\nwindow = tumbling(60)\n", "'60' has no unit");
+    expect_refusal(1, UNWINDOWED "window = tumbling(1mo)\n",
+                   "calendar sizes (1w, 1mo) are not built yet");
+    expect_refusal(1, UNWINDOWED "window = hopping(1m, 10s)\n", "arguments are separated by ';'");
+}
+
+TEST(a_condition_that_can_never_be_true_or_false_is_refused)
+{
+    static const char *const never[] = {"1 + 2",        "'x'",       "[true]", "-value.a",
+                                        "value.a && 3", "timestamp", "key",    "true ? 1 : 2"};
+    char sections[256];
+    for (size_t i = 0; i < COUNT_OF(never); i++) {
+        snprintf(sections, sizeof sections, "[t/f]\ntype = filter\noutput = o\nwhere = %s\n",
+                 never[i]);
+        expect_refusal(1, sections, "processor.f.where: gives ");
+    }
+    expect_refusal(
+        1, AGGREGATE "group-by = key\nwindow = tumbling(1m)\nselect = count(where 5) as n\n",
+        "in '5': gives a value");
+    struct world w = {.input_count = 0};
+    EXPECT_STRING(world_refusal(&w, 1,
+                                "[t/f]\ntype = filter\noutput = o\nwhere = value.ok ? "
+                                "value.a : null || bool(value.b)\n"),
+                  "");
+    world_free(&w);
+}
+
+TEST(a_wrong_word_is_answered_with_the_nearest)
+{
+    expect_refusal(1, GROUPED "emit = updates\n",
+                   "'updates' is not allowed; allowed: final; did you mean update? It is not "
+                   "built yet");
+    expect_refusal(1, GROUPED "output.key = jsn\n", "kafka-windowed; did you mean json?");
+    expect_refusal(1, FILTER "output = o\nstart = yesterday\n",
+                   "allowed: earliest, latest, @<time>");
+    expect_refusal(1, "[t/uniq]\ntype = validate\n[t/g]\ntype = validate\nafter = unik\n",
+                   "there is no processor 'unik' on t; did you mean uniq?");
+    expect_refusal(1,
+                   FILTER "output = o\ntimestamp = value.t\ntimestamp.format = strptime:%F\n"
+                          "timestamp.tz = Nowhere/City\n",
+                   "processor.f.timestamp.tz: ");
 }
 
 TEST(values_are_checked)
