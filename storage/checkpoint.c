@@ -210,10 +210,18 @@ void maintenance_group_durable(struct store *s)
         start_checkpoint(s);
 }
 
+/* What did not fit may be gone, deleted with its topic: then no flush tells that there is room. */
+static void forget_what_is_gone(struct store *s)
+{
+    if (list_is_empty(&s->unflushed) && !s->checkpoint_owed)
+        s->full &= ~(unsigned)FULL_FLUSH;
+}
+
 void maintenance_turn(struct store *s)
 {
     if (s->maintenance.phase != MAINTENANCE_IDLE || s->has_failed)
         return;
+    forget_what_is_gone(s);
     if (checkpoint_due(s)) {
         if (!groups_idle(s))
             return; /* with the next group */
@@ -387,6 +395,8 @@ static void maintenance_done(struct job *job)
     } else {
         store_fail(s, m->result);
     }
+    if (!s->closing)
+        store_check_space(s); /* it has taken some: a fast producer must not eat up the reserve */
     groups_hand_over(s);
     maintenance_turn(s);
     store_logs_reap(s);

@@ -1,0 +1,85 @@
+"""A file system that is really full when it is full: a tmpfs of some megabytes, seen by this test alone.
+
+    with SmallDisk(64) as disk:
+        with Broker(directory=disk.path) as broker:
+            disk.fill()         # somebody else takes what is left
+            disk.make_room()
+
+The process gets mounts of its own the first time, so nothing is left behind however it ends. Root needs
+the right to mount for that (CAP_SYS_ADMIN: a container has it with --privileged); everybody else needs
+user namespaces, which Debian allows.
+"""
+import ctypes
+import os
+import pathlib
+import tempfile
+
+CLONE_NEWNS, CLONE_NEWUSER = 0x00020000, 0x10000000
+MS_REC, MS_PRIVATE = 0x4000, 0x40000
+MEGABYTE = 1 << 20
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def call(function, *arguments):
+    if getattr(libc, function)(*arguments) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"{function}: {os.strerror(code)}")
+
+
+def be_root_of_a_user_namespace():
+    """Only a process of one thread may."""
+    user, group = os.getuid(), os.getgid()
+    call("unshare", CLONE_NEWUSER | CLONE_NEWNS)
+    for name, text in (("setgroups", "deny"), ("uid_map", f"0 {user} 1"), ("gid_map", f"0 {group} 1")):
+        pathlib.Path(f"/proc/self/{name}").write_text(text, encoding="ascii")
+
+
+def have_own_mounts():
+    try:
+        if os.getuid() == 0:
+            try:
+                call("unshare", CLONE_NEWNS)
+            except PermissionError:
+                be_root_of_a_user_namespace()
+        else:
+            be_root_of_a_user_namespace()
+        call("mount", None, b"/", None, MS_REC | MS_PRIVATE, None)
+    except OSError as error:
+        raise AssertionError(f"no small disk can be mounted here ({error}): run as root with CAP_SYS_ADMIN, or with "
+                             "user namespaces allowed (sysctl kernel.unprivileged_userns_clone=1)") from error
+
+
+class SmallDisk:
+    mounts_are_own = False
+
+    def __init__(self, megabytes):
+        if not SmallDisk.mounts_are_own:
+            have_own_mounts()
+            SmallDisk.mounts_are_own = True
+        self.path = pathlib.Path(tempfile.mkdtemp(prefix="tidemill-disk-"))
+        self.ballast = self.path / "ballast"
+        call("mount", b"tmpfs", os.fsencode(self.path), b"tmpfs", 0, b"size=%dm" % megabytes)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        call("umount2", os.fsencode(self.path), 0)
+        self.path.rmdir()
+
+    def free_bytes(self):
+        disk = os.statvfs(self.path)
+        return disk.f_bavail * disk.f_frsize
+
+    def fill(self, leave_bytes=0):
+        """Takes all but so much."""
+        with self.ballast.open("ab", buffering=0) as file:
+            try:
+                while self.free_bytes() > leave_bytes:
+                    file.write(bytes(min(MEGABYTE, self.free_bytes() - leave_bytes)))
+            except OSError:
+                pass  # somebody was faster: it is full
+
+    def make_room(self):
+        self.ballast.unlink()
