@@ -62,9 +62,17 @@ static bool emit_pending(struct run *run)
     return true;
 }
 
+size_t slice_records_after(size_t records, int64_t took_ns)
+{
+    if (took_ns > SLICE_BUDGET_NS)
+        return MAX((size_t)((int64_t)records * SLICE_BUDGET_NS / took_ns), (size_t)1);
+    return took_ns > SLICE_BUDGET_NS / 2 ? records : MIN(records * 2, (size_t)SLICE_RECORDS_MAX);
+}
+
 static bool take_records(struct run *run)
 {
     struct shard *shard = run->runner->shard;
+    struct clock *clock = shard->env->clock;
     struct bytes batch;
     if (!run_next_batch(run, &batch)) {
         bool more = emit_pending(run);
@@ -74,8 +82,11 @@ static bool take_records(struct run *run)
     bool finished = false;
     struct message message = {""};
     run->idle_since_ms = shard->now_ms;
+    int64_t begin_ns = clock->monotonic_ns(clock);
     enum error error =
-        task_batch(run->task, batch, shard->wall_ms, SLICE_RECORDS, &finished, &message);
+        task_batch(run->task, batch, shard->wall_ms, run->slice_records, &finished, &message);
+    run->slice_records =
+        slice_records_after(run->slice_records, clock->monotonic_ns(clock) - begin_ns);
     if (error)
         run_stop(run, message.text[0] ? message.text : error_text(error));
     else if (finished)
@@ -84,8 +95,8 @@ static bool take_records(struct run *run)
     return error == ERR_OK;
 }
 
-/* One slice: up to SLICE_RECORDS records. True while more can be done now. Whatever it waits for
- * makes the run ready again. */
+/* One slice: as many records as its time allows. True while more can be done now. Whatever it waits
+ * for makes the run ready again. */
 static bool run_slice(struct run *run)
 {
     if (run->reading)

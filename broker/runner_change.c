@@ -76,6 +76,7 @@ struct run *run_create(struct runner *runner, struct partition *partition,
     run->chain = chain;
     run->incarnation = random_u64(runner->shard->env->random);
     run->idle_since_ms = runner->shard->now_ms;
+    run->slice_records = SLICE_RECORDS_FIRST;
     run->task = task_create(chain, topology, partition->index, 0);
     buffer_init(&run->unread, SIZE_MAX / 2);
     run_name(run);

@@ -17,12 +17,14 @@
 #include "processors/task.h"
 
 enum {
-    SLICE_BYTES = 1 << 20,       /* input taken from the log at once */
-    SLICE_RECORDS = 64,          /* records between two looks at the clock */
+    SLICE_BYTES = 1 << 20,    /* input taken from the log at once */
+    SLICE_RECORDS_FIRST = 16, /* records between two looks at the clock, at first */
+    SLICE_RECORDS_MAX = 256,
     STEPS_IN_FLIGHT = 8,         /* steps of a task that the journal has not answered yet */
     PARCEL_BYTES_MAX = 16 << 20, /* on their way to other shards; then the tasks wait */
     TICK_MS = 1000,              /* idleness is looked at, and what failed is tried again */
     TURN_BUDGET_NS = 500000,
+    SLICE_BUDGET_NS = TURN_BUDGET_NS / 5,
     ROW_KEY_MAX = 1 << 16,
 };
 
@@ -50,6 +52,7 @@ struct run {
     struct topic *next_topic;
     struct topology *next_topology;
 
+    size_t slice_records;       /* as many as a slice may take in its time */
     struct log_slice *slice;    /* input being read */
     struct shared_buffer *copy; /* its bytes, when pieces lie in files */
     size_t piece, at;           /* in the slice (or at: in the copy) */
@@ -92,6 +95,9 @@ struct runner {
 /* --- runner.c --- */
 
 void run_make_ready(struct run *run);
+/* How many records the next slice takes, when one of `records` took so long: records differ by a
+ * thousand times in what they cost, and no request may wait for many dear ones. */
+size_t slice_records_after(size_t records, int64_t took_ns);
 /* Tries again at the next tick; says why, once. */
 void run_try_later(struct run *run, const char *what, enum error reason);
 /* A failing task stops alone; the others go on. */

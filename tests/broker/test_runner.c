@@ -1,6 +1,6 @@
 #include "tests/broker/support_runner.h"
 
-#include "processors/task.h"
+#include "broker/runner_internal.h"
 
 #include <stdio.h>
 
@@ -41,6 +41,17 @@ TEST(a_pipeline_writes_results_duplicates_and_dead_letters)
         EXPECT_STRING(topic_sorted(c, "dlq.events"), "a={\"id\":\n");
         test_broker_free(b);
     }
+}
+
+TEST(a_slice_takes_as_many_records_as_its_time_allows)
+{
+    EXPECT_INT(slice_records_after(16, 1000), 32);
+    EXPECT_INT(slice_records_after(SLICE_RECORDS_MAX, 1000), SLICE_RECORDS_MAX);
+    EXPECT_INT(slice_records_after(64, SLICE_BUDGET_NS), 64);
+    EXPECT_INT(slice_records_after(64, 4 * SLICE_BUDGET_NS), 16);
+    EXPECT_INT(slice_records_after(64, 100 * SLICE_BUDGET_NS), 1);
+    EXPECT_INT(slice_records_after(1, INT64_MAX / 1000), 1);
+    EXPECT_INT(slice_records_after(1, 0), 2); /* and back again */
 }
 
 TEST(records_that_came_before_the_processor_are_taken_by_default)
