@@ -85,8 +85,9 @@ static bool take_records(struct run *run)
     int64_t begin_ns = clock->monotonic_ns(clock);
     enum error error =
         task_batch(run->task, batch, shard->wall_ms, run->slice_records, &finished, &message);
-    run->slice_records =
-        slice_records_after(run->slice_records, clock->monotonic_ns(clock) - begin_ns);
+    int64_t took_ns = clock->monotonic_ns(clock) - begin_ns;
+    if (!finished || took_ns > SLICE_BUDGET_NS) /* the end of a batch tells nothing */
+        run->slice_records = slice_records_after(run->slice_records, took_ns);
     if (error)
         run_stop(run, message.text[0] ? message.text : error_text(error));
     else if (finished)

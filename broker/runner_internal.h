@@ -17,9 +17,9 @@
 #include "processors/task.h"
 
 enum {
-    SLICE_BYTES = 1 << 20,    /* input taken from the log at once */
-    SLICE_RECORDS_FIRST = 16, /* records between two looks at the clock, at first */
-    SLICE_RECORDS_MAX = 256,
+    SLICE_BYTES = 1 << 20,   /* input taken from the log at once */
+    SLICE_RECORDS_FIRST = 8, /* records between two looks at the clock, at first */
+    SLICE_RECORDS_MAX = 64,
     STEPS_IN_FLIGHT = 8,         /* steps of a task that the journal has not answered yet */
     PARCEL_BYTES_MAX = 16 << 20, /* on their way to other shards; then the tasks wait */
     TICK_MS = 1000,              /* idleness is looked at, and what failed is tried again */
@@ -95,7 +95,7 @@ struct runner {
 /* --- runner.c --- */
 
 void run_make_ready(struct run *run);
-/* How many records the next slice takes, when one of `records` took so long: records differ by a
+/* How many records the next slice may take, when one of `records` took so long: records differ by a
  * thousand times in what they cost, and no request may wait for many dear ones. */
 size_t slice_records_after(size_t records, int64_t took_ns);
 /* Tries again at the next tick; says why, once. */

@@ -47,7 +47,7 @@ TEST(a_slice_takes_as_many_records_as_its_time_allows)
 {
     EXPECT_INT(slice_records_after(16, 1000), 32);
     EXPECT_INT(slice_records_after(SLICE_RECORDS_MAX, 1000), SLICE_RECORDS_MAX);
-    EXPECT_INT(slice_records_after(64, SLICE_BUDGET_NS), 64);
+    EXPECT_INT(slice_records_after(32, SLICE_BUDGET_NS), 32);
     EXPECT_INT(slice_records_after(64, 4 * SLICE_BUDGET_NS), 16);
     EXPECT_INT(slice_records_after(64, 100 * SLICE_BUDGET_NS), 1);
     EXPECT_INT(slice_records_after(1, INT64_MAX / 1000), 1);
