@@ -1,12 +1,14 @@
 #!/usr/bin/python3
-"""The documents name things that exist: links lead to files, the README keeps its two commands, and
-CONTRIBUTING fits a screen."""
+"""The documents name things that exist: links lead to files, bad-input.md has each of its tests and no other, the
+README keeps its two commands, and CONTRIBUTING fits a screen."""
 import pathlib
 import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+TEST = re.compile(r"`(test_\w+)`")
+TEST_FUNCTION = re.compile(r"^def (test_\w+)\(", re.MULTILINE)
 FIRST_SCREEN = 40
 CONTRIBUTING_LINES = 80
 
@@ -16,6 +18,18 @@ def broken_links():
         for target in LINK.findall(path.read_text(encoding="utf-8")):
             if "://" not in target and not (path.parent / target).exists():
                 yield f"{path.relative_to(ROOT)}: no file {target}"
+
+
+def catalogue():
+    """docs/bad-input.md promises what tests/integration/test_bad_*.py prove, and all of it."""
+    named = set(TEST.findall((ROOT / "docs" / "bad-input.md").read_text(encoding="utf-8")))
+    tested = set()
+    for path in ROOT.glob("tests/integration/test_bad_*.py"):
+        tested.update(TEST_FUNCTION.findall(path.read_text(encoding="utf-8")))
+    for name in sorted(tested - named):
+        yield f"docs/bad-input.md: does not name {name}"
+    for name in sorted(named - tested):
+        yield f"docs/bad-input.md: no test {name}"
 
 
 def screens():
@@ -29,7 +43,7 @@ def screens():
 
 
 def main():
-    faults = [*broken_links(), *screens()]
+    faults = [*broken_links(), *catalogue(), *screens()]
     print("\n".join(faults))
     return bool(faults)
 
