@@ -48,6 +48,7 @@ struct chain_step {
     uint64_t fates[FATE_COUNT]; /* records by fate */
     uint64_t late_window_drops, panes, tagged, evicted;
     int64_t open_windows, state_keys, state_bytes; /* gauges */
+    size_t uncollected;                            /* changes that are not in the delta yet */
 
     /* Set by the task before anything else is called. */
     struct bytes topic; /* the chain's input */

@@ -4,14 +4,15 @@
 
 #include <stdlib.h>
 
-/* When a step should be committed: by bytes of output and of changes, or by records whose changes
- * are still only in the steps' own tables. */
+/* When a step should be committed: by bytes of output and of changes, and by the number of records
+ * and changes. Committing costs time in proportion to each, and nothing else is done meanwhile. */
 enum {
     STEP_OUTPUT_BYTES = 1 << 20,
-    STEP_CHANGE_BYTES = 8 << 20,
-    STEP_RECORDS = 1 << 16,
+    STEP_CHANGE_BYTES = 1 << 20,
+    STEP_CHANGES = 1 << 11,
+    STEP_RECORDS = 1 << 14,
     MAX_PER_SLICE = 1 << 16, /* records and panes */
-    PANES_PER_LIFT = 1 << 10,
+    PANES_PER_LIFT = 1 << 8,
     MAX_UNCOMPRESSED = 256 << 20,
 };
 
@@ -61,10 +62,19 @@ bool task_is_pending(const struct task *t)
     return t->run.is_pending;
 }
 
+static size_t changes_in_step(const struct task *t)
+{
+    size_t count = t->run.delta.count;
+    for (size_t i = 0; i < t->run.chain->count; i++)
+        count += t->run.steps[i]->uncollected;
+    return count;
+}
+
 bool task_wants_flush(const struct task *t)
 {
     return outbox_size(&t->run.outbox) >= STEP_OUTPUT_BYTES ||
-           t->run.delta.bytes >= STEP_CHANGE_BYTES || t->records_in_step >= STEP_RECORDS;
+           t->run.delta.bytes >= STEP_CHANGE_BYTES || t->records_in_step >= STEP_RECORDS ||
+           changes_in_step(t) >= STEP_CHANGES;
 }
 
 /* Input. */

@@ -195,7 +195,7 @@ static void apply(struct chain_step *s, const struct chain_record *r, enum fate 
     }
     struct extent extent = {r->event_time, r->record->offset, r->record->offset, 0};
     extent_add(&slice->extent, &extent);
-    window_table_mark_dirty(&a->windows, slice);
+    s->uncollected += window_table_mark_dirty(&a->windows, slice);
     window_table_schedule(&a->windows, g, a->first_open_end);
     s->late_window_drops += (uint64_t)a->closed_windows;
     aggregate_set_gauges(a);

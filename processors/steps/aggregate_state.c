@@ -64,6 +64,7 @@ void aggregate_collect(struct chain_step *s)
         state_put(s->delta, aggregate_slice_key(a, slice), buffer_view(&a->value));
         slice->is_stored = true;
     }
+    s->uncollected = 0;
     if (!a->closed.changed)
         return;
     encode_closed(a);

@@ -212,10 +212,12 @@ struct slice *window_table_slice(struct window_table *t, struct group *g, int64_
     return s;
 }
 
-void window_table_mark_dirty(struct window_table *t, struct slice *s)
+bool window_table_mark_dirty(struct window_table *t, struct slice *s)
 {
-    if (!list_contains(&s->dirty))
-        list_append(&t->dirty, &s->dirty);
+    if (list_contains(&s->dirty))
+        return false;
+    list_append(&t->dirty, &s->dirty);
+    return true;
 }
 
 static void drop_first_slice(struct window_table *t, struct group *g)

@@ -3,8 +3,9 @@
  *   bench_processors [--records N] [--keys N] [NAME...]
  *
  * Per scenario a process of its own, so that memory is counted apart. Records are of about 250
- * bytes. Printed are millions of records per second of CPU, nanoseconds per record and, where there
- * is state, bytes of memory for each key of it. */
+ * bytes. Printed are millions of records per second of CPU, nanoseconds per record, the longest
+ * time that a step took to be committed and, where there is state, bytes of memory for each key of
+ * it. */
 #include "base/compiler.h"
 #include "processors/task.h"
 
@@ -61,7 +62,7 @@ struct bench {
     uint64_t records, keys; /* how many, and of how many users */
     uint64_t outputs, changes;
     size_t since_flush;
-    int64_t spent_ns;
+    int64_t spent_ns, longest_flush_ns;
 };
 
 static int64_t cpu_ns(void)
@@ -143,7 +144,9 @@ static void make_batch(struct bench *b, uint64_t first)
 
 static void flush(struct bench *b)
 {
+    int64_t begin = cpu_ns();
     task_flush(b->task, &b->commit);
+    b->longest_flush_ns = MAX(b->longest_flush_ns, cpu_ns() - begin);
     b->since_flush = 0;
 }
 
@@ -187,8 +190,8 @@ static void run(const struct scenario *s, uint64_t records, uint64_t keys)
     const struct task_counters *c = task_counters(b.task);
     ASSERT(c->records_in == records && c->dead_letters == 0);
     double ns = (double)b.spent_ns / (double)records;
-    printf("%-10s %8.2f M/s %8.0f ns %10llu out", s->name, 1000 / ns, ns,
-           (unsigned long long)b.outputs);
+    printf("%-10s %8.2f M/s %8.0f ns %10llu out, commit at most %5.2f ms", s->name, 1000 / ns, ns,
+           (unsigned long long)b.outputs, (double)b.longest_flush_ns / 1e6);
     if (c->state_keys > 0)
         printf(" %10lld keys %6.1f B/key (own count %.1f)", (long long)c->state_keys,
                (double)(heap_bytes() - before) / (double)c->state_keys,
