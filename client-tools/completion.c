@@ -34,41 +34,104 @@ static void append_nouns(struct buffer *out)
     }
 }
 
-static void bash_completion(struct buffer *out)
+/* "none|gzip" as words. */
+static void append_choices(struct buffer *out, const char *choices)
 {
-    buffer_append_string(out, "# bash completion for tidemill\n"
-                              "_tidemill()\n"
-                              "{\n"
-                              "    local word=${COMP_WORDS[COMP_CWORD]} words=\n"
-                              "    local noun=${COMP_WORDS[1]} verb=${COMP_WORDS[2]}\n"
-                              "    if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
-                              "        words='");
-    append_nouns(out);
-    buffer_append_string(out, "'\n    else\n        case \"$noun $verb\" in\n");
-    for (size_t i = 0; commands[i]; i++) {
-        const struct command *c = commands[i];
-        buffer_printf(out, "        '%s%s%s'%s) words='", c->noun, c->verb ? " " : " ",
-                      c->verb ? c->verb : "", c->verb ? "" : "*");
-        append_flag_words(out, c->flags);
-        append_flag_words(out, global_flags);
+    for (; *choices; choices++)
+        buffer_append_u8(out, *choices == '|' ? ' ' : (uint8_t)*choices);
+}
+
+/* The values of flags that have only some. */
+static void bash_choices(struct buffer *out, const struct flag *flags)
+{
+    for (; flags && flags->name; flags++) {
+        if (flags->choices == NULL)
+            continue;
+        buffer_append_string(out, "            ");
+        if (flags->letter)
+            buffer_printf(out, "-%c | ", flags->letter);
+        buffer_printf(out, "--%s) choices='", flags->name);
+        append_choices(out, flags->choices);
         buffer_append_string(out, "' ;;\n");
     }
-    buffer_append_string(out, "        esac\n"
-                              "        if [ \"$COMP_CWORD\" -eq 2 ]; then\n"
-                              "            case \"$noun\" in\n");
+}
+
+/* What a command's arguments are names of: a noun whose list has them. */
+static const char *listed_noun(const struct command *c)
+{
+    if (c->verb && strcmp(c->verb, "create") == 0)
+        return "";
+    const char *name = c->arguments + (c->arguments[0] == '[');
+    return strncmp(name, "TOPIC", 5) == 0 ? "topic" : strncmp(name, "GROUP", 5) == 0 ? "group" : "";
+}
+
+static void bash_command(struct buffer *out, const struct command *c)
+{
+    buffer_printf(out, "    '%s %s'%s)\n        flags='", c->noun, c->verb ? c->verb : "",
+                  c->verb ? "" : "*");
+    append_flag_words(out, c->flags);
+    append_flag_words(out, global_flags);
+    buffer_printf(out, "'\n        names=%s\n        case \"$before\" in\n", listed_noun(c));
+    bash_choices(out, c->flags);
+    bash_choices(out, global_flags);
+    buffer_append_string(out, "        esac\n");
+    if (strchr(c->arguments, '|')) {
+        buffer_append_string(out, "        words='");
+        append_choices(out, c->arguments);
+        buffer_append_string(out, "'\n");
+    }
+    buffer_append_string(out, "        ;;\n");
+}
+
+static void bash_verbs(struct buffer *out)
+{
     for (size_t i = 0; commands[i]; i++) {
         if (!is_first_of_noun(i) || commands[i]->verb == NULL)
             continue;
-        buffer_printf(out, "            %s) words='", commands[i]->noun);
+        buffer_printf(out, "        %s) words='", commands[i]->noun);
         append_verbs(out, i);
         buffer_append_string(out, "' ;;\n");
     }
-    buffer_append_string(out, "            esac\n"
-                              "        fi\n"
-                              "    fi\n"
-                              "    COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
-                              "}\n"
-                              "complete -o default -F _tidemill tidemill\n");
+}
+
+static void bash_completion(struct buffer *out)
+{
+    buffer_append_string(
+        out, "# bash completion for tidemill\n"
+             "_tidemill()\n"
+             "{\n"
+             "    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}\n"
+             "    local noun=${COMP_WORDS[1]} verb=${COMP_WORDS[2]}\n"
+             "    local words= flags= choices= names=\n"
+             "    case \"$verb\" in\n"
+             "    ls) verb=list ;;\n"
+             "    rm) verb=delete ;;\n"
+             "    esac\n"
+             "    case \"$noun $verb\" in\n");
+    for (size_t i = 0; commands[i]; i++)
+        bash_command(out, commands[i]);
+    buffer_append_string(out, "    esac\n"
+                              "    if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
+                              "        words='");
+    append_nouns(out);
+    buffer_append_string(out, "'\n"
+                              "    elif [ \"$COMP_CWORD\" -eq 2 ]; then\n"
+                              "        case \"$noun\" in\n");
+    bash_verbs(out);
+    buffer_append_string(
+        out, "        esac\n"
+             "    fi\n"
+             "    if [ -n \"$choices\" ]; then\n"
+             "        words=$choices\n"
+             "    elif [[ $word == -* ]]; then\n"
+             "        words=$flags\n"
+             "    elif [ -z \"$words\" ] && [ -n \"$names\" ]; then\n"
+             "        words=$(\"$1\" \"$names\" list --timeout 1s --format tsv 2>/dev/null"
+             " | cut -f1)\n"
+             "    fi\n"
+             "    COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
+             "}\n"
+             "complete -o default -F _tidemill tidemill\n");
 }
 
 /* zsh runs the bash function through its own adapter. */
@@ -91,8 +154,13 @@ static void fish_flags(struct buffer *out, const struct flag *flags, const char 
         buffer_printf(out, "complete -c tidemill%s -l %s", condition, flags->name);
         if (flags->letter)
             buffer_printf(out, " -s %c", flags->letter);
-        if (flags->kind != FLAG_SWITCH)
+        if (flags->choices) {
+            buffer_append_string(out, " -xa '");
+            append_choices(out, flags->choices);
+            buffer_append_string(out, "'");
+        } else if (flags->kind != FLAG_SWITCH) {
             buffer_append_string(out, " -r");
+        }
         buffer_append_string(out, " -d '");
         append_fish_text(out, flags->sentence);
         buffer_append_string(out, "'\n");
@@ -136,9 +204,9 @@ static bool run(struct tool *t)
         struct buffer out;
         buffer_init(&out, 1 << 20);
         shells[i].write(&out);
-        write_stdout(buffer_view(&out));
+        bool good = write_result(buffer_view(&out), &t->failure);
         buffer_free(&out);
-        return true;
+        return good;
     }
     return fail_usage(&t->failure, "there is no completion for %.*s, only for bash, zsh and fish",
                       BYTES_PRINTF(t->arguments.names[0]));

@@ -31,6 +31,7 @@ struct consumer {
     struct fetcher fetcher;
     int64_t limit;
     struct offset_spec spec;
+    bool stopped; /* by Ctrl-C */
 };
 
 static bool take(void *context, const struct record_place *place, const struct record *record)
@@ -122,9 +123,13 @@ static bool prepare_fetcher(struct consumer *c)
     if (!offset_bound_resolve(t->client, c->spec.from, targets, count, &t->arena, &t->failure) ||
         !check_targets(c, targets, count))
         return false;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        if (c->spec.from.kind == BOUND_OFFSET && targets[i].offset < c->spec.from.value)
+            tool_say(t, "%.*s/%d ends at offset %" PRId64 "; reading from there",
+                     BYTES_PRINTF(targets[i].topic), targets[i].partition, targets[i].offset);
         partitions[i] = (struct fetch_partition){targets[i].topic, targets[i].partition,
                                                  targets[i].leader, targets[i].offset, INT64_MAX};
+    }
     if (c->spec.to.kind != BOUND_NONE) {
         if (!offset_bound_resolve(t->client, c->spec.to, targets, count, &t->arena, &t->failure) ||
             !check_targets(c, targets, count))
@@ -217,6 +222,7 @@ static bool consume_as_member(struct consumer *c)
         good = group_member_join(&m, c->spec.from, &t->failure) && consume_generation(c, &m);
     }
     bool stopped = stop_requested();
+    c->stopped = stopped;
     stop_acknowledge();
     if (good || stopped) {
         bool rebalance;
@@ -242,9 +248,12 @@ static bool run(struct tool *t)
         bytes_equal_string(t->settings.values[KEY_ISOLATION_LEVEL].value, "read_committed");
     if (good)
         good = flag_is_set(&t->arguments, "group") ? consume_as_member(&c) : consume_directly(&c);
+    c.stopped |= stop_requested();
     record_printer_flush(&c.printer);
     if (good)
-        tool_detail(t, "%" PRId64 " records", c.printer.count);
+        good = record_printer_end(&c.printer, &t->failure);
+    if (good && c.stopped)
+        tool_say(t, "%" PRId64 " record%s", c.printer.count, c.printer.count == 1 ? "" : "s");
     fetcher_free(&c.fetcher);
     record_printer_free(&c.printer);
     return good;

@@ -107,6 +107,11 @@ enum line_result line_reader_next(struct line_reader *r, int wait_ms, struct byt
     return LINE_READY;
 }
 
+bool fail_output(struct failure *f, int error)
+{
+    return fail(f, "OUTPUT", "cannot write to standard output: %s", strerror(error));
+}
+
 bool write_stdout(struct bytes bytes)
 {
     while (bytes.size > 0) {
@@ -118,4 +123,9 @@ bool write_stdout(struct bytes bytes)
         bytes = bytes_from(bytes, (size_t)size);
     }
     return true;
+}
+
+bool write_result(struct bytes bytes, struct failure *f)
+{
+    return write_stdout(bytes) || errno == EPIPE || fail_output(f, errno);
 }

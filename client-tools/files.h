@@ -31,7 +31,10 @@ void line_reader_close(struct line_reader *r);
 enum line_result line_reader_next(struct line_reader *r, int wait_ms, struct bytes *line,
                                   struct failure *f);
 
-/* Writes everything to standard output. False: the reader is gone. */
+/* Writes everything to standard output. False with errno; EPIPE: nobody reads it any more. */
 bool write_stdout(struct bytes bytes);
+bool fail_output(struct failure *f, int error);
+/* Writes a command's result. That nobody reads it is no failure, a full disk is one. */
+bool write_result(struct bytes bytes, struct failure *f);
 
 #endif

@@ -51,6 +51,7 @@ struct table {
     struct cell *cells; /* row by row */
     size_t row_count, capacity, filled;
     size_t errors; /* rows whose CELL_ERROR is set */
+    bool planned;  /* nothing is done yet: text shows no status */
     struct arena *arena;
 };
 

@@ -25,6 +25,8 @@ static bool read_files(struct tool *t, struct declarations *d)
     struct bytes name, text;
     for (size_t at = 0; !bytes_is_null(name = flag_next(&t->arguments, "file", &at));) {
         const char *path = arena_printf(&t->arena, "%.*s", BYTES_PRINTF(name));
+        if (strcmp(path, "-") == 0)
+            tool_say_terminal(t, "processors");
         if (!file_read(path, &t->arena, &text, &t->failure) ||
             !processor_file_parse(path, text, &t->arena, d, &t->failure))
             return false;

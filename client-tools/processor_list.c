@@ -205,9 +205,9 @@ static bool run_export(struct tool *t)
     struct buffer out;
     buffer_init(&out, 256 << 20);
     processor_file_format(&kept, &out);
-    write_stdout(buffer_view(&out));
+    bool good = write_result(buffer_view(&out), &t->failure);
     buffer_free(&out);
-    return true;
+    return good;
 }
 
 const struct command processor_export_command = {

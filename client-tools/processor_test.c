@@ -110,8 +110,8 @@ static bool run_lines(struct run *r)
 {
     struct tool *t = r->tool;
     int64_t skipped = 0;
-    if (r->lines.fd == STDIN_FILENO && isatty(STDIN_FILENO))
-        tool_say(t, "reading records from the terminal, end with Ctrl-D");
+    if (r->lines.fd == STDIN_FILENO)
+        tool_say_terminal(r->tool, "records");
     for (;;) {
         struct bytes line;
         enum line_result result = line_reader_next(&r->lines, -1, &line, &t->failure);
@@ -162,6 +162,8 @@ static bool run(struct tool *t)
     if (good) {
         good = run_lines(&r);
         record_printer_flush(&r.printer);
+        if (good)
+            good = record_printer_end(&r.printer, &t->failure);
         if (good)
             say_counters(&r);
         line_reader_close(&r.lines);

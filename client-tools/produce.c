@@ -185,8 +185,8 @@ static bool send_lines(struct input *in, struct producer *p)
     int64_t linger_ms;
     if (!client_setting_duration(&t->settings, KEY_LINGER_MS, &linger_ms, &t->failure))
         return false;
-    if (in->lines.fd == STDIN_FILENO && isatty(STDIN_FILENO))
-        tool_say(t, "reading records from the terminal, end with Ctrl-D");
+    if (in->lines.fd == STDIN_FILENO)
+        tool_say_terminal(t, "records");
     for (;;) {
         struct bytes line;
         int wait_ms = p->pending_bytes > 0 ? (int)linger_ms : -1;

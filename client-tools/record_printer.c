@@ -2,6 +2,8 @@
 
 #include "client-tools/files.h"
 
+#include <errno.h>
+
 enum { FLUSH_SIZE = 64 << 10, MAX_HELD = 1 << 30 };
 
 bool record_printer_init(struct record_printer *p, struct bytes format, struct failure *f)
@@ -21,10 +23,17 @@ void record_printer_free(struct record_printer *p)
 
 bool record_printer_flush(struct record_printer *p)
 {
-    if (!p->reader_gone && !write_stdout(buffer_view(&p->out)))
+    if (!p->reader_gone && !write_stdout(buffer_view(&p->out))) {
         p->reader_gone = true;
+        p->write_error = errno != EPIPE ? errno : 0;
+    }
     buffer_clear(&p->out);
     return !p->reader_gone;
+}
+
+bool record_printer_end(const struct record_printer *p, struct failure *f)
+{
+    return p->write_error == 0 || fail_output(f, p->write_error);
 }
 
 void record_printer_add(struct record_printer *p, const struct record_place *place,

@@ -8,7 +8,8 @@ struct record_printer {
     struct bytes format; /* null: JSON lines */
     struct buffer out;
     int64_t count;
-    bool reader_gone; /* nobody reads the output any more */
+    bool reader_gone; /* nobody reads the output any more, or it cannot be written */
+    int write_error;  /* errno, when it cannot; 0: it can */
 };
 
 /* `format` null: JSON lines. EXIT_USAGE when it is not valid. */
@@ -18,5 +19,8 @@ void record_printer_add(struct record_printer *p, const struct record_place *pla
                         const struct record *record);
 /* Writes what is held back; false when the reader is gone. */
 bool record_printer_flush(struct record_printer *p);
+
+/* After the last flush: false when something could not be written. */
+bool record_printer_end(const struct record_printer *p, struct failure *f);
 
 #endif

@@ -99,12 +99,17 @@ static void clean_from(struct buffer *out, size_t start)
     }
 }
 
+static bool is_empty(const struct column *c, const struct cell *cell)
+{
+    return cell->null || (cell->text.size == 0 && (c->type == CELL_TEXT || c->type == CELL_INTS));
+}
+
 static void render_tsv(const struct document *d, struct buffer *out)
 {
     if (d->table_count == 0) { /* a document of fields only: one row of them */
         for (size_t i = 0; i < d->field_count; i++) {
             size_t start = out->size;
-            if (d->fields[i].cell.null)
+            if (is_empty(&d->fields[i].column, &d->fields[i].cell))
                 buffer_append_u8(out, '-');
             append_exact(out, &d->fields[i].column, &d->fields[i].cell);
             clean_from(out, start);
@@ -117,7 +122,7 @@ static void render_tsv(const struct document *d, struct buffer *out)
         for (size_t i = 0; i < t->column_count; i++) {
             const struct cell *cell = &t->cells[r * t->column_count + i];
             size_t start = out->size;
-            if (cell->null)
+            if (is_empty(&t->columns[i], cell))
                 buffer_append_u8(out, '-');
             else
                 append_exact(out, &t->columns[i], cell);
@@ -168,7 +173,7 @@ static void append_text_cell(struct buffer *out, const struct column *c, const s
     char text[UNITS_TEXT_SIZE];
     if (cell->null)
         buffer_append_string(out, c->type == CELL_ERROR ? "OK" : "-");
-    else if (cell->text.size == 0 && (c->type == CELL_TEXT || c->type == CELL_INTS))
+    else if (is_empty(c, cell))
         buffer_append_u8(out, '-');
     else if (c->type == CELL_COUNT && !wide)
         buffer_append_string(out, format_count_short(cell->integer, text));
@@ -199,6 +204,8 @@ static bool is_shown(const struct table *t, size_t column, bool wide)
     bool of_error = t->columns[column].type == CELL_ERROR ||
                     (column > 0 && t->columns[column - 1].type == CELL_ERROR);
     if (t->columns[column].wide && !wide && !(of_error && t->errors > 0))
+        return false;
+    if (t->columns[column].type == CELL_ERROR && t->planned && t->errors == 0)
         return false;
     if (strcmp(t->columns[column].name, "message") != 0)
         return true;

@@ -57,6 +57,12 @@ void tool_say(const struct tool *t, const char *format, ...)
     va_end(args);
 }
 
+void tool_say_terminal(const struct tool *t, const char *what)
+{
+    if (isatty(STDIN_FILENO))
+        tool_say(t, "reading %s from the terminal, end with Ctrl-D", what);
+}
+
 void tool_detail(const struct tool *t, const char *format, ...)
 {
     if (!t->verbose)
@@ -72,6 +78,7 @@ static void show_plan(const struct table *plan)
     if (plan == NULL)
         return;
     struct document d = {.tables = {*plan}, .table_count = 1};
+    d.tables[0].planned = true;
     struct buffer text;
     buffer_init(&text, OUTPUT_MAX);
     document_render(&d, NULL, OUTPUT_TEXT, false, &text);
@@ -149,21 +156,22 @@ static void say_when_empty(const struct tool *t)
         tool_say(t, "no %s", d->tables[d->main_table].name);
 }
 
-static void show_document(struct tool *t, bool failed)
+static bool show_document(struct tool *t, bool failed)
 {
     if (t->command && t->command->streaming && !failed && t->document.table_count == 0)
-        return;
+        return true;
     bool is_json = t->format == OUTPUT_JSON;
     bool has_result = t->document.table_count > 0 || t->document.field_count > 0;
     if (!is_json && (failed || !has_result))
-        return;
+        return true;
     struct buffer text;
     buffer_init(&text, OUTPUT_MAX);
     document_render(&t->document, failed ? &t->failure : NULL, t->format, t->color, &text);
     if (t->format == OUTPUT_TEXT || t->format == OUTPUT_WIDE)
         say_when_empty(t);
-    write_stdout(buffer_view(&text));
+    bool good = write_result(buffer_view(&text), &t->failure);
     buffer_free(&text);
+    return good;
 }
 
 static void show_failure(const struct tool *t)
@@ -177,7 +185,7 @@ static void show_failure(const struct tool *t)
 
 static int finish(struct tool *t, bool good)
 {
-    show_document(t, !good);
+    good = show_document(t, !good) && good;
     if (good)
         return document_errors(&t->document) > 0 ? EXIT_FAILED : EXIT_DONE;
     show_failure(t);

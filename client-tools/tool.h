@@ -36,6 +36,8 @@ bool tool_confirm(struct tool *t, const struct table *plan, const char *question
 
 /* A line for people on stderr, unless --quiet. */
 void tool_say(const struct tool *t, const char *format, ...) PRINTF_LIKE(2, 3);
+/* Says what standard input is read for, when that is a terminal. */
+void tool_say_terminal(const struct tool *t, const char *what);
 /* The same with --verbose only. */
 void tool_detail(const struct tool *t, const char *format, ...) PRINTF_LIKE(2, 3);
 

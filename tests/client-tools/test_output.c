@@ -170,3 +170,50 @@ TEST(text_that_is_not_utf8_is_still_json)
     buffer_free(&out);
     arena_free(&arena);
 }
+
+TEST(a_plan_claims_nothing)
+{
+    struct sample s;
+    sample_init(&s, false);
+    s.document.tables[0].planned = true;
+    EXPECT_STRING(render(&s, OUTPUT_TEXT), "TOPIC     SIZE  LAG-RECORDS\n"
+                                           "orders  9.1GiB        18.2M\n");
+    sample_free(&s);
+}
+
+TEST(an_error_is_shown_even_where_only_wide_text_has_its_column)
+{
+    static const struct column narrow[] = {
+        {"topic", CELL_TEXT, false},
+        {"error", CELL_ERROR, true},
+        {"message", CELL_TEXT, true},
+        END_OF_COLUMNS,
+    };
+    struct sample s;
+    sample_init(&s, false);
+    s.document.table_count = 0;
+    struct table *t = document_table(&s.document, "topics", narrow);
+    table_row(t);
+    table_text(t, BYTES_LITERAL("a"));
+    EXPECT_STRING(render(&s, OUTPUT_TEXT), "TOPIC\na\n");
+    table_row(t);
+    table_text(t, BYTES_LITERAL("b"));
+    table_error(t, 3, BYTES_LITERAL("gone"));
+    EXPECT_STRING(render(&s, OUTPUT_TEXT), "TOPIC  STATUS                      MESSAGE\n"
+                                           "a      OK                          -\n"
+                                           "b      UNKNOWN_TOPIC_OR_PARTITION  gone\n");
+    sample_free(&s);
+}
+
+TEST(an_empty_text_is_a_dash_in_tsv)
+{
+    struct sample s;
+    sample_init(&s, false);
+    s.document.table_count = 0;
+    struct table *t = document_table(&s.document, "topics", columns);
+    table_row(t);
+    table_text(t, BYTES_LITERAL(""));
+    table_int(t, 0);
+    EXPECT_STRING(render(&s, OUTPUT_TSV), "-\t0\t-\t-\t-\t-\t-\n");
+    sample_free(&s);
+}

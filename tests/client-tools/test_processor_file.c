@@ -165,3 +165,40 @@ TEST(ordinary_settings_compare_in_base_units_and_stay)
     expect_plan("[t]\nretention.ms=1d\n", "[t]\nretention.ms=604800000\n", false, 0,
                 "change t retention.ms=1d\n");
 }
+
+/* The sections of what `text` declares, sorted. */
+static void expect_order(const char *text, const char *expected)
+{
+    struct arena arena;
+    struct declarations d;
+    struct buffer out;
+    arena_init(&arena, 1 << 20);
+    buffer_init(&out, 4096);
+    parse(text, &arena, &d);
+    declarations_sort(&d, &arena);
+    for (size_t i = 0; i < d.count; i++)
+        buffer_printf(&out, "%.*s/%.*s.%.*s ", BYTES_PRINTF(d.items[i].topic),
+                      BYTES_PRINTF(d.items[i].processor), BYTES_PRINTF(d.items[i].parameter));
+    EXPECT_STRING(buffer_c_string(&out), expected);
+    buffer_free(&out);
+    arena_free(&arena);
+}
+
+TEST(a_processor_stands_behind_the_one_it_follows)
+{
+    expect_order("[t/a]\nafter=c\ntype=filter\n[t/b]\ntype=filter\n[t/c]\ntype=filter\n"
+                 "[t/a-b]\ntype=filter\nafter=a\n[t/d]\nafter=b\n[t]\nretention.ms=1\n",
+                 "t/.retention.ms t/b.type t/d.after t/c.type t/a.type t/a.after t/a-b.type "
+                 "t/a-b.after ");
+}
+
+TEST(what_a_processor_follows_is_of_its_own_topic)
+{
+    expect_order("[t/b]\nafter=a\n[t/a]\ntype=filter\n[s/b]\ntype=filter\n[s/a]\nafter=b\n",
+                 "s/b.type s/a.after t/a.type t/b.after ");
+}
+
+TEST(a_circle_of_processors_is_sorted_all_the_same)
+{
+    expect_order("[t/a]\nafter=b\n[t/b]\nafter=a\n", "t/a.after t/b.after ");
+}

@@ -286,6 +286,23 @@ def test_nothing_found_is_said_to_people_only():
         assert "UNKNOWN_TOPIC_OR_PARTITION" in listed.stdout
 
 
+def test_a_result_that_cannot_be_written_is_a_failure():
+    with Broker() as broker, open("/dev/full", "w", encoding="ascii") as full:
+        tool = Tool(broker.address)
+        tool.run("topic", "create", "t")
+        tool.run("topic", "set", "t", "processor.p.type=filter", "processor.p.where=key != null",
+                 "processor.p.output=out")
+        tool.run("produce", "t", stdin="x\n")
+        for words in (("topic", "list"), ("consume", "t", "-o", ":end"), ("processor", "export")):
+            done = subprocess.run([tool.program, *words], env=tool.environment, check=False, timeout=60,
+                                  stdout=full, stderr=subprocess.PIPE, encoding="utf-8")
+            assert done.returncode == 1 and "No space left" in done.stderr, words
+            piped = subprocess.run(["bash", "-c", '"$@" | true; echo ${PIPESTATUS[0]}', "bash",
+                                    tool.program, *words], env=tool.environment, check=True, timeout=60,
+                                   capture_output=True, encoding="utf-8")
+            assert (piped.stdout, piped.stderr) == ("0\n", ""), words
+
+
 def test_help_is_found_where_people_look_for_it():
     tool = Tool(UNREACHABLE)
     wanted = tool.text("topic", "create", "--help")
@@ -365,12 +382,33 @@ def test_interrupted_commands_exit_with_130_and_streams_with_0():
             broker.process.send_signal(signal.SIGCONT)
 
 
+def test_completion_in_bash_offers_what_can_stand_there():
+    with Broker() as broker:
+        tool = Tool(broker.address)
+        tool.run("topic", "create", "orders", "clicks")
+        ask = ("eval \"$1\"; shift; COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); "
+               "_tidemill \"$1\"; echo \"${COMPREPLY[*]}\"")
+
+        def offered(*words):
+            return subprocess.run(["bash", "-c", ask, "bash", tool.text("completion", "bash"),
+                                   tool.program, *words], env=tool.environment, check=True,
+                                  capture_output=True, encoding="utf-8").stdout.split()
+        assert offered("to") == ["topic"]
+        assert offered("topic", "de") == ["describe", "delete"]
+        assert offered("topic", "create", "--pa") == ["--partitions"]
+        assert offered("topic", "ls", "--reg") == ["--regex"]
+        assert offered("topic", "list", "--format", "j") == ["json"]
+        assert offered("produce", "orders", "-z", "") == ["none", "gzip", "snappy", "lz4", "zstd"]
+        assert offered("topic", "describe", "") == ["clicks", "orders"] == offered("consume", "")
+        assert offered("completion", "f") == ["fish"]
+
+
 def test_completion_is_made_for_each_shell():
     tool = Tool(UNREACHABLE)
     script = tool.text("completion", "bash")
     subprocess.run(["bash", "-n"], input=script, encoding="utf-8", check=True)
     assert "describe" in script
-    assert "complete -c tidemill" in tool.text("completion", "fish")
+    assert "-l format -xa 'text wide json tsv tsv-header'" in tool.text("completion", "fish")
     assert tool.text("completion", "zsh").startswith("#compdef tidemill\n")
     names = [command["name"] for command in json.loads(tool.text("--help-json"))["commands"]]
     assert "processor apply" in names and len(names) == len(set(names))
