@@ -161,7 +161,7 @@ static bool fail_unknown_flag(const struct command *c, struct bytes given, struc
     return false;
 }
 
-static bool is_choice(const char *choices, struct bytes value)
+bool choice_is_one(const char *choices, struct bytes value)
 {
     while (*choices) {
         size_t size = strcspn(choices, "|");
@@ -175,7 +175,7 @@ static bool is_choice(const char *choices, struct bytes value)
 static bool add_flag(struct arguments *a, const struct flag *flag, struct bytes value,
                      struct failure *f)
 {
-    if (flag->choices && flag->kind != FLAG_SWITCH && !is_choice(flag->choices, value)) {
+    if (flag->choices && flag->kind != FLAG_SWITCH && !choice_is_one(flag->choices, value)) {
         fail_usage(f, "--%s %.*s: not one of %s", flag->name, BYTES_PRINTF(value), flag->choices);
         return false;
     }

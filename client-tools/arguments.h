@@ -59,6 +59,8 @@ struct arguments {
 bool arguments_parse(struct arguments *a, int count, char **values, struct failure *f);
 void arguments_free(struct arguments *a);
 
+/* Whether a value is one of "a|b|c". */
+bool choice_is_one(const char *choices, struct bytes value);
 bool flag_is_set(const struct arguments *a, const char *name);
 /* Splits "key=value" at the first of the separators. False when there is none. */
 bool pair_split(struct bytes text, const char *separators, struct bytes *key, struct bytes *value);

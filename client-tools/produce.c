@@ -201,8 +201,8 @@ static bool send_lines(struct input *in, struct producer *p)
                 return sent && result != LINE_FAILED;
         } else if (!send_line(in, p, line)) {
             struct failure ignored; /* what was read before the bad line counts */
-            if (t->failure.exit == EXIT_USAGE)
-                (void)producer_flush(p, &ignored);
+            if (t->failure.exit == EXIT_USAGE && in->lines.line > 1 && producer_flush(p, &ignored))
+                message_set(&t->failure.hint, "the lines before it are written");
             return false;
         }
     }
@@ -243,12 +243,10 @@ static void show_result(struct tool *t, const struct producer *p)
 static bool read_idempotence(struct tool *t, struct producer *p)
 {
     const struct client_setting *s = &t->settings.values[KEY_ENABLE_IDEMPOTENCE];
-    bool on = bytes_equal_string(s->value, "true"), off = bytes_equal_string(s->value, "false");
-    p->idempotent = p->acks == -1 && !off;
-    if ((bytes_is_null(s->value) || on || off) && (!on || p->idempotent))
+    p->idempotent = p->acks == -1 && !bytes_equal_string(s->value, "false");
+    if (p->idempotent || !bytes_equal_string(s->value, "true"))
         return true;
-    fail_usage(&t->failure, "enable.idempotence %.*s: %s", BYTES_PRINTF(s->value),
-               on ? "only with acks=all" : "neither true nor false");
+    fail_usage(&t->failure, "enable.idempotence true: only with acks=all");
     message_set(&t->failure.from, "%s", s->from);
     return false;
 }
@@ -256,20 +254,12 @@ static bool read_idempotence(struct tool *t, struct producer *p)
 static bool prepare_producer(struct tool *t, int32_t partition, struct producer *p)
 {
     int64_t batch_bytes;
-    const struct client_setting *codec = &t->settings.values[KEY_COMPRESSION_TYPE];
-    int number = codec_parse(codec->value);
-    if (number < 0) {
-        fail_usage(&t->failure, "compression.type %.*s: not one of none, gzip, snappy, lz4, zstd",
-                   BYTES_PRINTF(codec->value));
-        message_set(&t->failure.from, "%s", codec->from);
-        return false;
-    }
     if (!client_setting_size(&t->settings, KEY_BATCH_SIZE, &batch_bytes, &t->failure) ||
         !client_setting_duration(&t->settings, KEY_TIMEOUT, &p->timeout_ms, &t->failure))
         return false;
     struct bytes acks = t->settings.values[KEY_ACKS].value;
     p->acks = bytes_equal_string(acks, "0") ? 0 : bytes_equal_string(acks, "1") ? 1 : -1;
-    p->codec = (enum codec)number;
+    p->codec = (enum codec)codec_parse(t->settings.values[KEY_COMPRESSION_TYPE].value);
     p->batch_bytes = (size_t)batch_bytes;
     p->partition = partition;
     p->quiet = t->quiet;

@@ -8,21 +8,24 @@
 static const struct {
     const char *name, *initial;
     const char *flag, *variable; /* where else it can be given; NULL: nowhere */
+    const char *choices;         /* "a|b", or NULL: any value, or one that is parsed later */
 } keys[CLIENT_KEY_COUNT] = {
-    [KEY_BOOTSTRAP_SERVERS] = {"bootstrap.servers", "localhost:9092", "brokers",
-                               "TIDEMILL_BROKERS"},
-    [KEY_CLIENT_ID] = {"client.id", "tidemill", NULL, NULL},
-    [KEY_TIMEOUT] = {"timeout", "10s", "timeout", NULL},
-    [KEY_ACKS] = {"acks", "all", "acks", NULL},
-    [KEY_BATCH_SIZE] = {"batch.size", "256KiB", NULL, NULL},
-    [KEY_COMPRESSION_TYPE] = {"compression.type", "none", "compression", NULL},
-    [KEY_ENABLE_IDEMPOTENCE] = {"enable.idempotence", NULL, NULL, NULL},
-    [KEY_GROUP_INSTANCE_ID] = {"group.instance.id", NULL, NULL, NULL},
-    [KEY_HEARTBEAT_INTERVAL_MS] = {"heartbeat.interval.ms", "3s", NULL, NULL},
-    [KEY_ISOLATION_LEVEL] = {"isolation.level", "read_uncommitted", NULL, NULL},
-    [KEY_LINGER_MS] = {"linger.ms", "20ms", NULL, NULL},
-    [KEY_SECURITY_PROTOCOL] = {"security.protocol", "PLAINTEXT", NULL, NULL},
-    [KEY_SESSION_TIMEOUT_MS] = {"session.timeout.ms", "45s", NULL, NULL},
+    [KEY_BOOTSTRAP_SERVERS] = {"bootstrap.servers", "localhost:9092", "brokers", "TIDEMILL_BROKERS",
+                               NULL},
+    [KEY_CLIENT_ID] = {"client.id", "tidemill", NULL, NULL, NULL},
+    [KEY_TIMEOUT] = {"timeout", "10s", "timeout", NULL, NULL},
+    [KEY_ACKS] = {"acks", "all", "acks", NULL, "all|-1|0|1"},
+    [KEY_BATCH_SIZE] = {"batch.size", "256KiB", NULL, NULL, NULL},
+    [KEY_COMPRESSION_TYPE] = {"compression.type", "none", "compression", NULL,
+                              "none|gzip|snappy|lz4|zstd"},
+    [KEY_ENABLE_IDEMPOTENCE] = {"enable.idempotence", NULL, NULL, NULL, "true|false"},
+    [KEY_GROUP_INSTANCE_ID] = {"group.instance.id", NULL, NULL, NULL, NULL},
+    [KEY_HEARTBEAT_INTERVAL_MS] = {"heartbeat.interval.ms", "3s", NULL, NULL, NULL},
+    [KEY_ISOLATION_LEVEL] = {"isolation.level", "read_uncommitted", NULL, NULL,
+                             "read_uncommitted|read_committed"},
+    [KEY_LINGER_MS] = {"linger.ms", "20ms", NULL, NULL, NULL},
+    [KEY_SECURITY_PROTOCOL] = {"security.protocol", "PLAINTEXT", NULL, NULL, NULL},
+    [KEY_SESSION_TIMEOUT_MS] = {"session.timeout.ms", "45s", NULL, NULL, NULL},
 };
 
 /* Kafka's client properties that mean nothing here; a shared file may hold them. */
@@ -212,6 +215,27 @@ static bool read_profile(struct client_settings *s, const struct arguments *a,
     return false;
 }
 
+static bool fail_value(const struct client_settings *s, enum client_key key, const char *wanted,
+                       struct failure *f)
+{
+    fail_usage(f, "%s %.*s: %s", keys[key].name, BYTES_PRINTF(s->values[key].value), wanted);
+    message_set(&f->from, "%s", s->values[key].from);
+    return false;
+}
+
+static bool check_choices(const struct client_settings *s, struct failure *f)
+{
+    for (int key = 0; key < CLIENT_KEY_COUNT; key++) {
+        struct message wanted;
+        if (keys[key].choices == NULL || bytes_is_null(s->values[key].value) ||
+            choice_is_one(keys[key].choices, s->values[key].value))
+            continue;
+        message_set(&wanted, "not one of %s", keys[key].choices);
+        return fail_value(s, (enum client_key)key, wanted.text, f);
+    }
+    return true;
+}
+
 bool client_settings_load(struct client_settings *s, const struct arguments *a,
                           const char *(*environment)(const char *name), struct arena *arena,
                           struct failure *f)
@@ -240,15 +264,7 @@ bool client_settings_load(struct client_settings *s, const struct arguments *a,
         message_set(&f->from, "%s", security->from);
         return false;
     }
-    return true;
-}
-
-static bool fail_value(const struct client_settings *s, enum client_key key, const char *wanted,
-                       struct failure *f)
-{
-    fail_usage(f, "%s %.*s: %s", keys[key].name, BYTES_PRINTF(s->values[key].value), wanted);
-    message_set(&f->from, "%s", s->values[key].from);
-    return false;
+    return check_choices(s, f);
 }
 
 bool client_setting_duration(const struct client_settings *s, enum client_key key, int64_t *ms,

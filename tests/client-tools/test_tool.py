@@ -345,7 +345,8 @@ def test_usage_errors_exit_with_2_before_anything_is_tried():
     for words in (("topc",), ("topic",), ("topic", "create"), ("topic", "list", "--no-such"),
                   ("consume", "x", "-o", "soon"), ("produce",), ("group", "seek", "g"),
                   ("processor", "apply"), ("topic", "create", "x", "-p", "0"),
-                  ("topic", "list", "-X", "nope=1")):
+                  ("topic", "list", "-X", "nope=1"), ("consume", "x", "-X", "isolation.level=x"),
+                  ("produce", "x", "-X", "acks=2"), ("produce", "x", "-X", "compression.type=x")):
         assert tool.run(*words, code=2).stderr.startswith("error: ")
 
 
@@ -494,6 +495,15 @@ def test_produce_goes_on_when_the_broker_comes_back():
         assert writer.returncode == 0, err
         assert tool.text("consume", "t", "-o", ":end", "-f", "%v\\n") == "before\nafter\nend\n"
         assert out.split()[-6:] == ["t", "0", "3", "0", "2", "OK"]
+
+
+def test_a_bad_line_stops_behind_the_good_ones():
+    with Broker() as broker:
+        tool = Tool(broker.address)
+        stopped = tool.run("produce", "t", "-K", ":", stdin="a:1\nb\nc:3\n", code=2)
+        assert "standard input, line 2: " in stopped.stderr
+        assert "hint  the lines before it are written" in stopped.stderr
+        assert tool.text("consume", "t", "-o", ":end", "-f", "%v\\n") == "1\n"
 
 
 def test_a_partition_that_is_not_there_is_no_other_one():
