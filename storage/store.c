@@ -68,7 +68,7 @@ static struct store *store_create(struct env *env, const struct store_options *o
     s->sealed = true;
     s->tick.fire = tick;
     s->retry.fire = retry;
-    struct list *lists[] = {&s->dirty, &s->unflushed, &s->by_age, &s->moved,
+    struct list *lists[] = {&s->dirty, &s->unflushed, &s->with_tail, &s->moved,
                             &s->dying, &s->finished,  &s->failed};
     for (size_t i = 0; i < COUNT_OF(lists); i++)
         list_init(lists[i]);
@@ -200,6 +200,7 @@ void store_set_log_start(struct store *s, struct log *log, int64_t offset)
                                        .partition = l->partition,
                                        .offset = offset});
     l->pending_start = offset;
+    store_log_changed(s, l);
     group_mark(s, l)->start = offset;
 }
 

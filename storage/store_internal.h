@@ -31,7 +31,7 @@ struct store_log {
     struct buffer producers;    /* until it is opened: producer id, size, row, again and again */
     struct list_node dirty;     /* in store.dirty: changed since the last checkpoint began */
     struct list_node unflushed; /* in store.unflushed: its tail holds more than the segments */
-    struct list_node age;       /* in store.by_age: last appended last */
+    struct list_node with_tail; /* in store.with_tail: its tail is not empty; last appended last */
     struct list_node moved;     /* in store.moved: who waits is to be told */
     struct list_node dying;     /* in store.dying: removed, waits until no job uses it */
     uint32_t marks[2];          /* one more than its mark in groups[i]; 0: none */
@@ -126,7 +126,7 @@ struct store {
     int64_t last_checkpoint_ms, retry_maintenance_ms, idle_files_ms;
 
     struct map logs, by_pointer;
-    struct list dirty, unflushed, by_age, moved, dying;
+    struct list dirty, unflushed, with_tail, moved, dying;
     int64_t tail_bytes, unflushed_bytes, unflushed_since_ms;
     struct row_changes rows; /* durable, since the last checkpoint began */
     struct buffer removed;   /* the same, keys of removed logs */
@@ -190,6 +190,8 @@ static inline bool groups_idle(const struct store *s)
 MUST_USE enum error store_logs_load(struct store *s);
 void store_logs_free(struct store *s);
 struct store_log *store_log_of(struct store *s, struct log *log);
+/* An entry changes its row: the checkpoint that covers the entry must take it. */
+void store_log_changed(struct store *s, struct store_log *log);
 void store_log_appended(struct store *s, struct store_log *log);
 /* Brings the sums of tail and unflushed bytes up to date. */
 void store_log_account(struct store *s, struct store_log *log);

@@ -21,7 +21,7 @@ static void free_log(struct store *s, struct store_log *l)
     map_remove(&s->logs, row_key_view(&l->key));
     if (l->log)
         map_remove(&s->by_pointer, map_key_u64(&l->pointer));
-    struct list_node *nodes[] = {&l->dirty, &l->unflushed, &l->age, &l->moved, &l->dying};
+    struct list_node *nodes[] = {&l->dirty, &l->unflushed, &l->with_tail, &l->moved, &l->dying};
     for (size_t i = 0; i < COUNT_OF(nodes); i++)
         list_remove(nodes[i]);
     s->tail_bytes -= (int64_t)l->tail_bytes;
@@ -151,10 +151,10 @@ void store_log_account(struct store *s, struct store_log *l)
     if (unflushed == 0)
         list_remove(&l->unflushed);
     if (tail == 0)
-        list_remove(&l->age);
+        list_remove(&l->with_tail);
 }
 
-static void mark_dirty(struct store *s, struct store_log *l)
+void store_log_changed(struct store *s, struct store_log *l)
 {
     if (!list_contains(&l->dirty))
         list_append(&s->dirty, &l->dirty);
@@ -162,13 +162,13 @@ static void mark_dirty(struct store *s, struct store_log *l)
 
 void store_log_appended(struct store *s, struct store_log *l)
 {
-    mark_dirty(s, l);
+    store_log_changed(s, l);
     if (list_is_empty(&s->unflushed))
         s->unflushed_since_ms = s->now_ms;
     if (!list_contains(&l->unflushed))
         list_append(&s->unflushed, &l->unflushed);
-    list_remove(&l->age);
-    list_append(&s->by_age, &l->age);
+    list_remove(&l->with_tail);
+    list_append(&s->with_tail, &l->with_tail);
     store_log_account(s, l);
 }
 
@@ -196,23 +196,24 @@ void store_log_apply(struct store *s, const struct group_mark *mark)
         if (mark->start >= l->pending_start)
             l->pending_start = -1;
         log_set_start(l->log, mark->start);
-        mark_dirty(s, l);
         store_log_delete_segments(s, l);
     }
     tell_moved(s, l);
 }
 
-/* The logs that were quiet longest lose their tails first. */
+/* All tails lose the same share, so that what came at one time goes at one time: frames of one slab
+ * are of one time. */
 void store_logs_trim(struct store *s)
 {
     int64_t budget = (int64_t)s->options.tail_cache_bytes;
-    LIST_FOR_EACH_SAFE (node, &s->by_age) {
-        int64_t excess = s->tail_bytes - s->unflushed_bytes - budget;
-        if (excess <= 0)
+    int64_t flushed = s->tail_bytes - s->unflushed_bytes;
+    double share = (double)(flushed - budget) / (double)MAX(flushed, 1);
+    LIST_FOR_EACH_SAFE (node, &s->with_tail) {
+        if (s->tail_bytes - s->unflushed_bytes <= budget)
             break;
-        struct store_log *l = CONTAINER_OF(node, struct store_log, age);
-        size_t keep = l->tail_bytes > (size_t)excess ? l->tail_bytes - (size_t)excess : 0;
-        log_trim_tail(l->log, keep);
+        struct store_log *l = CONTAINER_OF(node, struct store_log, with_tail);
+        double own = (double)((int64_t)l->tail_bytes - l->unflushed_bytes);
+        log_trim_tail(l->log, l->tail_bytes - MIN((size_t)(own * share) + 1, l->tail_bytes));
         store_log_account(s, l);
     }
 }

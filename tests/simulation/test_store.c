@@ -283,6 +283,37 @@ TEST(a_removed_log_takes_its_files_and_rows_along)
     model_free(&s.model);
 }
 
+TEST(a_log_start_in_the_group_that_ends_a_checkpoint_is_kept)
+{
+    struct scene s;
+    struct store *store = begin(&s);
+    for (int i = 0; i < 10; i++)
+        history_produce(&s.history, 0, 0);
+    let_pass(&s, 30000);
+    EXPECT(store_stats(store).checkpoints > 0); /* nothing of the log has changed since */
+    struct note note = {{.done = add_note}, (char[8]){""}, 'a'};
+    entry(store, &note); /* so that there is something to checkpoint */
+    let_pass(&s, 200);
+    int64_t start = log_next_offset(log_of(&s, 0, 0));
+    store_begin(store);
+    store_set_log_start(store, log_of(&s, 0, 0), start);
+    store_commit(store, NULL);
+    uint64_t checkpoints = store_stats(store).checkpoints;
+    life_turn(&s.life, 0, 30000); /* due: with this group */
+    while (store_stats(store).checkpoints == checkpoints)
+        EXPECT(life_step(&s.life));
+    struct sim_disk *left = sim_disk_crash(s.disk, CRASH_LOSE_ALL, 1);
+    struct life again;
+    EXPECT_INT(life_recover(&again, left, 1, 1), ERR_OK);
+    EXPECT_INT(life_open(&again), ERR_OK);
+    struct log *log = store_log(again.stores[0], model_topic_id(0), 0, &life_log_config, false);
+    EXPECT_INT(log_start_offset(log), start);
+    life_close(&again);
+    life_end(&again);
+    sim_disk_free(left);
+    finish(&s);
+}
+
 TEST(after_an_orderly_end_there_is_nothing_to_redo)
 {
     struct scene s;
