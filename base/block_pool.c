@@ -17,14 +17,17 @@
 enum { ROUND = 64 };
 
 /* How many blocks a slab is cut into, by class. */
-static const uint32_t cuts[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32};
+static const uint32_t cuts[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128};
+
+enum { BLOCKS_MAX = 128, WORD_BITS = 64 };
 
 struct slab {
     struct list_node node; /* in pool.partial or pool.empty; nowhere when full */
     struct block_pool *pool;
     uint8_t *memory;
     size_t class, block_size;
-    uint32_t used; /* a bit for each block that is out */
+    size_t used;                           /* blocks that are out */
+    uint64_t free[BLOCKS_MAX / WORD_BITS]; /* a bit for each block that is not */
 };
 
 struct block_pool {
@@ -113,6 +116,16 @@ static size_t class_of(size_t size)
     return class;
 }
 
+static void cut_slab(struct slab *slab, size_t class)
+{
+    slab->class = class;
+    slab->block_size = block_size_of(class);
+    for (size_t i = 0; i < COUNT_OF(slab->free); i++) {
+        size_t before = i * WORD_BITS, left = cuts[class] > before ? cuts[class] - before : 0;
+        slab->free[i] = left >= WORD_BITS ? UINT64_MAX : (UINT64_C(1) << left) - 1;
+    }
+}
+
 static struct slab *usable_slab(struct block_pool *pool, size_t class)
 {
     struct list_node *node = list_first(&pool->partial[class]);
@@ -122,15 +135,29 @@ static struct slab *usable_slab(struct block_pool *pool, size_t class)
     pool->empty_count -= node != NULL;
     pool->least_empty = MIN(pool->least_empty, pool->empty_count);
     struct slab *slab = node ? CONTAINER_OF(node, struct slab, node) : create_slab(pool);
-    slab->class = class;
-    slab->block_size = block_size_of(class);
+    cut_slab(slab, class);
     list_prepend(&pool->partial[class], &slab->node);
     return slab;
 }
 
-static uint32_t all_blocks(const struct slab *slab)
+/* The first free block, which there is. */
+static size_t take_index(struct slab *slab)
 {
-    return (uint32_t)((UINT64_C(1) << cuts[slab->class]) - 1);
+    size_t word = 0;
+    while (slab->free[word] == 0)
+        word++;
+    size_t bit = (size_t)__builtin_ctzll(slab->free[word]);
+    slab->free[word] &= ~(UINT64_C(1) << bit);
+    slab->used++;
+    return word * WORD_BITS + bit;
+}
+
+static void give_index(struct slab *slab, size_t index)
+{
+    uint64_t bit = UINT64_C(1) << index % WORD_BITS;
+    ASSERT(!(slab->free[index / WORD_BITS] & bit));
+    slab->free[index / WORD_BITS] |= bit;
+    slab->used--;
 }
 
 void *block_take(struct block_pool *pool, size_t size, struct slab **out)
@@ -138,11 +165,9 @@ void *block_take(struct block_pool *pool, size_t size, struct slab **out)
     ASSERT(size >= BLOCK_MIN && size <= BLOCK_MAX);
     pthread_mutex_lock(&pool->mutex);
     struct slab *slab = usable_slab(pool, class_of(size));
-    unsigned index = (unsigned)__builtin_ctz(~slab->used);
-    slab->used |= 1u << index;
-    if (slab->used == all_blocks(slab))
+    uint8_t *block = slab->memory + take_index(slab) * slab->block_size;
+    if (slab->used == cuts[slab->class])
         list_remove(&slab->node);
-    uint8_t *block = slab->memory + index * slab->block_size;
     pthread_mutex_unlock(&pool->mutex);
     ASAN_UNPOISON_MEMORY_REGION(block, size);
     *out = slab;
@@ -155,9 +180,8 @@ void block_give(struct slab *slab, void *block)
     size_t at = (size_t)((uint8_t *)block - slab->memory);
     ASAN_POISON_MEMORY_REGION(block, slab->block_size);
     pthread_mutex_lock(&pool->mutex);
-    uint32_t bit = 1u << at / slab->block_size;
-    ASSERT(at % slab->block_size == 0 && (slab->used & bit));
-    slab->used &= ~bit;
+    ASSERT(at % slab->block_size == 0);
+    give_index(slab, at / slab->block_size);
     list_remove(&slab->node);
     if (slab->used == 0) {
         list_prepend(&pool->empty, &slab->node);

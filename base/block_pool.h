@@ -1,4 +1,4 @@
-/* Blocks of memory for large frames, which come and go all the time.
+/* Blocks of memory for frames, which come and go all the time.
  *
  * Blocks are cut from slabs of one large page each; a slab has blocks of one size. Freed blocks are
  * used again before others, and empty slabs are kept until block_pool_trim finds that they were not
@@ -12,7 +12,7 @@
 struct block_pool;
 struct slab;
 
-enum { BLOCK_MIN = 64 << 10, BLOCK_MAX = 2 << 20 };
+enum { BLOCK_MIN = 16 << 10, BLOCK_MAX = 2 << 20 };
 
 struct block_pool *block_pool_create(void);
 /* The owner is done with it. It goes with its last block. */

@@ -22,8 +22,8 @@ enum { BUFFER_PHASES = 4096, BUFFER_ANYWHERE = -1 };
 /* One reference, content not initialised. NULL when memory is out (sizes here come from clients).
  */
 struct shared_buffer *shared_buffer_create(size_t size);
-/* The same, a large one from the pool; then its data begins at an address that is `phase` modulo
- * BUFFER_PHASES, unless that is BUFFER_ANYWHERE. */
+/* The same, from the pool unless it is very small or very large; then its data begins at an address
+ * that is `phase` modulo BUFFER_PHASES, unless that is BUFFER_ANYWHERE. */
 struct shared_buffer *shared_buffer_create_in(struct block_pool *pool, size_t size, int phase);
 struct shared_buffer *shared_buffer_ref(struct shared_buffer *b);
 void shared_buffer_unref(struct shared_buffer *b); /* NULL is fine */

@@ -310,10 +310,11 @@ static size_t take_descriptors(void)
 
 static void keep_memory(void)
 {
-    /* Frames of up to some megabytes come and go: keep their memory instead of giving it back to
-     * the system and faulting it in again. */
+    /* Buffers of up to some megabytes come and go: keep their memory, within limits, instead of
+     * giving it back to the system and faulting it in again. Frames have their own
+     * (base/block_pool.h). */
     mallopt(M_MMAP_THRESHOLD, 64 << 20);
-    mallopt(M_TRIM_THRESHOLD, 64 << 20);
+    mallopt(M_TRIM_THRESHOLD, 8 << 20);
     mallopt(M_ARENA_MAX, 2);
 }
 

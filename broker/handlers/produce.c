@@ -69,7 +69,7 @@ static void append_item(struct append_run *run, struct produce *produce, struct 
 {
     struct partition *p = partition_find(part->shard, item->topic_id, item->in->index);
     enum kafka_error error =
-        p ? check_replicas(produce, p, part->shard) : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+        p ? check_replicas(produce, p, part->shard) : scatter_error_of_absent(part);
     item->out->error_code = (int16_t)error;
     if (error != KAFKA_NONE)
         return;

@@ -180,11 +180,14 @@ TEST(a_partition_that_is_not_ready_has_no_leader_yet)
     EXPECT_INT(test_fetch(c, "orders", p, 0)->error_code, KAFKA_NOT_LEADER_OR_FOLLOWER);
     EXPECT_INT(list_offsets_error(c, "orders", p), KAFKA_NOT_LEADER_OR_FOLLOWER);
     EXPECT_INT(leader_epoch_error(c, "orders", p), KAFKA_NOT_LEADER_OR_FOLLOWER);
+    struct test_batch batch = {.count = 1};
+    EXPECT_INT(test_produce(c, "orders", p, &batch)->error_code, KAFKA_NOT_LEADER_OR_FOLLOWER);
     test_hold_shard(b, -1);
     test_settle(b);
     EXPECT(test_has_response(maker));
     EXPECT_INT(test_fetch(c, "orders", p, 0)->error_code, KAFKA_NONE);
     EXPECT_INT(list_offsets_error(c, "orders", p), KAFKA_NONE);
     EXPECT_INT(leader_epoch_error(c, "orders", p), KAFKA_NONE);
+    EXPECT_INT(test_produce(c, "orders", p, &batch)->error_code, KAFKA_NONE);
     test_broker_free(b);
 }
