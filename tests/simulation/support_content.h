@@ -11,7 +11,7 @@ enum { SECTOR = 512, SIM_NAME_SIZE = 48 };
 /* A write that no sync has covered; `truncates`: the size was set to `position` instead. */
 struct pending_write {
     size_t position, size, at; /* its bytes: pending_bytes[at..] */
-    bool truncates;
+    bool truncates, grows;     /* grows: that was more than before */
 };
 
 struct sim_entry {
