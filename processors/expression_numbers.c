@@ -4,6 +4,7 @@
 #include "processors/expression_tree.h"
 #include "processors/json.h"
 #include "processors/number.h"
+#include "processors/zone.h"
 
 #include <math.h>
 
@@ -163,34 +164,32 @@ bool function_to_duration(struct call *c, struct value *out)
     return true;
 }
 
-static const char zone_help[] =
-    "only UTC and fixed offsets such as '+02:00' are supported, names of zones are not built yet";
-
 bool prepare_zone(struct parser *p, struct node *n)
 {
     const struct node *zone = n->first->next;
-    int32_t offset_s;
+    struct zone found;
+    struct message why;
     if (zone == NULL || zone->kind != NODE_CONSTANT || zone->constant.type != VALUE_STRING ||
-        zone_parse(zone->constant.bytes, &offset_s))
+        zone_find(zone->constant.bytes, &found))
         return true;
-    return parser_refuse(p, zone, "time zone '%.*s': %s", BYTES_PRINTF(zone->constant.bytes),
-                         zone_help);
+    zone_refuse(zone->constant.bytes, &why);
+    return parser_refuse(p, zone, "%s", why.text);
 }
 
 /* The calendar time of the arguments (timestamp or milliseconds, zone). */
 static bool civil_of(struct call *c, struct civil_time *out)
 {
     const struct value *v = &c->arguments[0];
-    int32_t offset_s = 0;
+    struct zone zone = {NULL, 0};
     if (v->type != VALUE_TIMESTAMP && v->type != VALUE_INT)
         return call_fail_type(c, 0, "a timestamp or milliseconds");
     if (v->integer > TIME_MAX_MS || v->integer < -TIME_MAX_MS)
         return out_of_range(c);
     if (c->count > 1 && c->arguments[1].type != VALUE_STRING)
         return call_fail_type(c, 1, "a zone");
-    if (c->count > 1 && !zone_parse(c->arguments[1].bytes, &offset_s))
-        return run_fail(c->run, c->node, "time zone: %s", zone_help);
-    *out = civil_from_ms(v->integer + (int64_t)offset_s * 1000);
+    if (c->count > 1 && !zone_find(c->arguments[1].bytes, &zone))
+        return run_fail(c->run, c->node, "no such time zone");
+    *out = civil_from_ms(v->integer + (int64_t)zone_offset_at(&zone, v->integer) * 1000);
     return true;
 }
 

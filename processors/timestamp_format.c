@@ -69,14 +69,10 @@ enum error timestamp_format_parse(struct bytes text, struct bytes tz, struct tim
         message_set(message, "a time zone is for strptime formats only");
         return ERR_INVALID;
     }
-    if (!zone_parse(tz, &out->offset_s)) {
-        message_set(message,
-                    "time zone '%.*s': only UTC and fixed offsets such as +02:00 are supported, "
-                    "names of zones are not built yet",
-                    BYTES_PRINTF(tz));
-        return ERR_INVALID;
-    }
-    return ERR_OK;
+    if (zone_find(tz, &out->zone))
+        return ERR_OK;
+    zone_refuse(tz, message);
+    return ERR_INVALID;
 }
 
 static bool in_range(int64_t ms)
@@ -139,6 +135,6 @@ enum timestamp_result timestamp_extract(const struct timestamp_format *format,
         return TIMESTAMP_INVALID;
     bool read = format->kind == TIMESTAMP_RFC3339
                     ? rfc3339_parse(value->bytes, ms)
-                    : strptime_read(format->pattern, format->offset_s, value->bytes, ms);
+                    : strptime_read(format->pattern, &format->zone, value->bytes, ms);
     return read && in_range(*ms) ? TIMESTAMP_OK : TIMESTAMP_INVALID;
 }

@@ -11,20 +11,21 @@
 
 #include "base/error.h"
 #include "processors/value.h"
+#include "processors/zone.h"
 
 enum timestamp_kind { TIMESTAMP_EPOCH, TIMESTAMP_RFC3339, TIMESTAMP_STRPTIME };
 
 struct timestamp_format {
     enum timestamp_kind kind;
     int epoch_scale;   /* decimal places from the unit to milliseconds: epoch-s 3, epoch-us -3 */
-    int32_t offset_s;  /* of tz, east of Greenwich */
     char pattern[128]; /* of strptime */
+    struct zone zone;  /* of times that name none */
 };
 
 enum timestamp_result { TIMESTAMP_OK, TIMESTAMP_MISSING, TIMESTAMP_INVALID };
 
-/* `text` null: epoch-ms; `tz` null: UTC, else UTC or a fixed offset such as +02:00, for strptime
- * only. ERR_INVALID with a message that says what is allowed.
+/* `text` null: epoch-ms; `tz` null: UTC, else a zone (zone.h), for strptime only. ERR_INVALID with
+ * a message that says what is allowed.
  *
  * strptime knows %Y %y %m %d %e %j %b %B %h %a %A %H %k %I %l %p %M %S %f (fraction) %L
  * (milliseconds) %z %Z (UTC) %s (epoch seconds) %F %T %D %R %n %t %%; English names; a space stands
@@ -37,6 +38,6 @@ enum timestamp_result timestamp_extract(const struct timestamp_format *format,
 
 /* Checks a strptime format and reads a text by it; for timestamp_format.c. */
 const char *strptime_check(const char *pattern);
-bool strptime_read(const char *pattern, int32_t offset_s, struct bytes text, int64_t *ms);
+bool strptime_read(const char *pattern, const struct zone *zone, struct bytes text, int64_t *ms);
 
 #endif

@@ -22,7 +22,7 @@ struct reading {
     int fields[FIELD_COUNT];
     unsigned seen; /* bit per field */
     int millisecond;
-    bool is_pm, has_epoch;
+    bool is_pm, has_epoch, has_offset;
     int64_t epoch_ms;
     int32_t offset_s;
 };
@@ -127,7 +127,8 @@ static bool read_zone(struct reading *r, const struct directive *d)
                     : is_digit(r) || strchr("+-:", r->text.data[r->at])))
         r->at++;
     return (is_name || d->letter == 'z') &&
-           zone_parse(bytes_of(r->text.data + start, r->at - start), &r->offset_s);
+           zone_parse(bytes_of(r->text.data + start, r->at - start), &r->offset_s) &&
+           (r->has_offset = true);
 }
 
 static bool read_epoch(struct reading *r, const struct directive *d)
@@ -233,9 +234,9 @@ static int year_of(const struct reading *r)
     return has(r, YEAR) ? r->fields[YEAR] : year + (year < 69 ? 2000 : 1900);
 }
 
-bool strptime_read(const char *pattern, int32_t offset_s, struct bytes text, int64_t *ms)
+bool strptime_read(const char *pattern, const struct zone *zone, struct bytes text, int64_t *ms)
 {
-    struct reading r = {.text = text, .offset_s = offset_s};
+    struct reading r = {.text = text};
     if (!read_pattern(&r, pattern) || r.at != text.size)
         return false;
     if (r.has_epoch) {
@@ -255,7 +256,7 @@ bool strptime_read(const char *pattern, int32_t offset_s, struct bytes text, int
         return false;
     if (!civil_to_ms(&t, ms))
         return false;
-    *ms -= (int64_t)r.offset_s * 1000;
+    *ms = r.has_offset ? *ms - (int64_t)r.offset_s * 1000 : zone_to_utc(zone, *ms);
     return true;
 }
 

@@ -265,9 +265,12 @@ TEST(times_have_their_own_arithmetic)
           {"year(timestamp)", "2023"}, {"month(timestamp)", "11"}, {"day(timestamp)", "14"},
           {"hour(timestamp)", "22"}, {"timestamp.hour('+02:00')", "0"},
           {"day(value.ts, '+02:00')", "15"}, {"hour(-1)", "23"}, {"year(-1)", "1969"},
-          {"hour(timestamp, 'Europe/Paris')",
-           "error: column 17: time zone 'Europe/Paris': only UTC and fixed offsets such as "
-           "'+02:00' are supported, names of zones are not built yet"},
+          {"hour(timestamp, 'Europe/Paris')", "23"},
+          {"hour(timestamp + duration('240d'), 'Europe/Paris')", "0"},
+          {"hour(timestamp, 'Europe/Paries')",
+           "error: column 17: 'Europe/Paries' is not a time zone such as UTC, +02:00 or "
+           "Europe/Paris; did you mean Europe/Paris?"},
+          {"hour(timestamp, key)", "error: column 1: no such time zone"},
           {"hour('x')", "error: column 1: hour needs a timestamp or milliseconds, not string"});
 }
 

@@ -56,6 +56,10 @@ static const struct extract_case cases[] = {
     {"rfc3339", NULL, "null", MISSING},
     {"strptime:%Y-%m-%d %H:%M:%S", NULL, "\"2023-11-14 22:13:20\"", 1700000000000},
     {"strptime:%Y-%m-%d %H:%M:%S", "+02:00", "\"2023-11-15 00:13:20\"", 1700000000000},
+    {"strptime:%F %T", "Europe/Paris", "\"2023-11-14 23:13:20\"", 1700000000000},
+    {"strptime:%F %T", "Europe/Paris", "\"2023-07-14 00:13:20\"", 1689286400000},
+    {"strptime:%F %T %z", "Europe/Paris", "\"2023-11-14 22:13:20 +0000\"", 1700000000000},
+    {"strptime:%s", "Europe/Paris", "\"1700000000\"", 1700000000000},
     {"strptime:%F %T %z", "+02:00", "\"2023-11-14 22:13:20 Z\"", 1700000000000},
     {"strptime:%FT%T.%f%z", NULL, "\"2023-11-14T17:13:20.123999-0500\"", 1700000000123},
     {"strptime:%Y/%m/%d", NULL, "\"1970/01/02\"", 86400000},
@@ -130,9 +134,9 @@ TEST(wrong_formats_are_refused_with_what_is_allowed)
     expect_refused("strptime:%Q", NULL,
                    "'strptime:%Q': unknown directive; known are %Y %y %m %d %e %j %b %B %h %a %A "
                    "%H %k %I %l %p %M %S %f %L %z %Z %s %F %T %D %R %n %t %%");
-    expect_refused("strptime:%F", "Europe/Paris",
-                   "time zone 'Europe/Paris': only UTC and fixed offsets such as +02:00 are "
-                   "supported, names of zones are not built yet");
+    expect_refused("strptime:%F", "Europe/Pari",
+                   "'Europe/Pari' is not a time zone such as UTC, +02:00 or Europe/Paris; did you "
+                   "mean Europe/Paris?");
     expect_refused("epoch-ms", "UTC", "a time zone is for strptime formats only");
 }
 

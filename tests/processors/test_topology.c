@@ -175,7 +175,7 @@ TEST(a_wrong_word_is_answered_with_the_nearest)
     expect_refusal(1,
                    FILTER "output = o\ntimestamp = value.t\ntimestamp.format = strptime:%F\n"
                           "timestamp.tz = Nowhere/City\n",
-                   "processor.f.timestamp.tz: ");
+                   "processor.f.timestamp.tz: 'Nowhere/City' is not a time zone");
 }
 
 TEST(values_are_checked)
