@@ -101,27 +101,9 @@ static void capture_log(struct maintenance *m, struct store_log *l)
     m->captured[m->captured_count++] = l;
 }
 
-static void make_dirty(struct store *s, struct store_log *l)
-{
-    if (!list_contains(&l->dirty))
-        list_append(&s->dirty, &l->dirty);
-}
-
-/* A log start makes its log dirty only when its group is durable; but the group that is written now
- * is below the mark, so redo will not see the start again. */
-static void note_starts_under_way(struct store *s)
-{
-    const struct store_group *g = &s->groups[s->filling ^ 1];
-    for (uint32_t i = 0; i < g->mark_count; i++) {
-        if (g->marks[i].start >= 0 && !g->marks[i].removed)
-            make_dirty(s, g->marks[i].log);
-    }
-}
-
 static void capture(struct store *s)
 {
     struct maintenance *m = &s->maintenance;
-    note_starts_under_way(s);
     size_t count = 0;
     LIST_FOR_EACH (node, &s->dirty)
         count++;
@@ -385,7 +367,7 @@ static void checkpoint_failed(struct store *s)
     for (size_t i = 0; i < m->captured_count; i++) {
         struct store_log *l = m->captured[i];
         if (!list_contains(&l->dying))
-            make_dirty(s, l);
+            store_log_changed(s, l);
     }
 }
 
