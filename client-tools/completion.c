@@ -197,6 +197,7 @@ static bool run(struct tool *t)
     } shells[] = {{"bash", bash_completion},
                   {"zsh", zsh_completion},
                   {"fish", fish_completion},
+                  {"man", help_manual},
                   {"markdown", help_markdown}};
     for (size_t i = 0; i < COUNT_OF(shells); i++) {
         if (!bytes_equal_string(t->arguments.names[0], shells[i].shell))
@@ -208,18 +209,19 @@ static bool run(struct tool *t)
         buffer_free(&out);
         return good;
     }
-    return fail_usage(&t->failure, "there is no completion for %.*s, only for bash, zsh and fish",
+    return fail_usage(&t->failure, "%.*s: not one of bash, zsh, fish and man",
                       BYTES_PRINTF(t->arguments.names[0]));
 }
 
 const struct command completion_command = {
     .noun = "completion",
-    .arguments = "bash|zsh|fish",
+    .arguments = "bash|zsh|fish|man",
     .min = 1,
     .max = 1,
-    .sentence = "Prints a shell's completion script",
-    .examples = (const char *const[]){"completion bash > ~/.local/share/bash-completion/"
-                                      "completions/tidemill",
-                                      "completion fish | source", NULL},
+    .sentence = "Prints a shell's completion script, or the manual page",
+    .examples =
+        (const char *const[]){"completion bash > ~/.local/share/bash-completion/"
+                              "completions/tidemill",
+                              "completion fish | source", "completion man | man -l -", NULL},
     .run = run,
 };

@@ -16,5 +16,7 @@ void help_command(const struct command *c, struct buffer *out);
 void help_json(struct buffer *out);
 /* docs/commands.md */
 void help_markdown(struct buffer *out);
+/* The manual page, for man(1). */
+void help_manual(struct buffer *out);
 
 #endif

@@ -401,7 +401,19 @@ def test_completion_in_bash_offers_what_can_stand_there():
         assert offered("topic", "list", "--format", "j") == ["json"]
         assert offered("produce", "orders", "-z", "") == ["none", "gzip", "snappy", "lz4", "zstd"]
         assert offered("topic", "describe", "") == ["clicks", "orders"] == offered("consume", "")
-        assert offered("completion", "f") == ["fish"]
+        assert offered("completion", "") == ["bash", "zsh", "fish", "man"]
+
+
+def test_the_manual_page_has_every_command_and_nothing_that_roff_would_misread():
+    tool = Tool(UNREACHABLE)
+    page = tool.text("completion", "man")
+    commands = json.loads(tool.text("--help-json"))["commands"]
+    assert page.count("\n.SS ") == len(commands)
+    for command in commands:
+        assert f'\n.SS "tidemill {command["name"]} '.replace("-", "\\-") in page, command["name"]
+    known = {".TH", ".SH", ".SS", ".TP", ".PP", ".nf", ".fi", ".B", ".I"}
+    assert {line.split()[0] for line in page.splitlines() if line[0] in ".'"} == known
+    assert set(re.findall(r"\\(.)", page)) <= set("-fe&")
 
 
 def test_completion_is_made_for_each_shell():
