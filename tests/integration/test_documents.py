@@ -41,8 +41,14 @@ def test_kcat_in_the_readme_reads_what_it_wrote():
     assert run(example).splitlines()[-1:] == ['{"user":"ada","amount":12}']
 
 
-def test_the_first_pipeline_of_the_readme_counts_once_and_finds_the_dead_letter():
-    lines = run(examples("README.md", "test")[1]).splitlines()
+def test_the_five_lines_of_the_readme_drop_what_came_twice():
+    example = examples("README.md", "test")[1]
+    assert len(example.text.splitlines()) == 5
+    assert run(example).splitlines()[-3:] == ['{"id":1}', '{"id":2}', '{"id":3}']
+
+
+def test_the_pipeline_of_the_readme_counts_once_and_finds_the_dead_letter():
+    lines = run(examples("README.md", "test")[2]).splitlines()
     results = [json.loads(line) for line in lines if line.startswith("{")]
     assert [(r["key"], r["orders"], r["revenue"]) for r in results] == [("ada", 1, 12)], lines
     assert sum("TYPE_MISMATCH" in line for line in lines) == 1, lines
