@@ -13,7 +13,10 @@ static const enum kafka_error errors_of_faults[] = {
     [BATCH_TOO_LARGE] = KAFKA_MESSAGE_TOO_LARGE,
 };
 
-enum { ZSTD_SINCE_VERSION = 7 };
+enum {
+    ZSTD_SINCE_VERSION = 7,
+    BAD_RECORDS_TOLD = 1000, /* of one batch */
+};
 
 void append_begin(struct append_run *run, struct shard *shard)
 {
@@ -109,8 +112,11 @@ static struct shared_buffer *reencode(struct append_run *run, const struct parti
 
 static enum batch_fault validate(struct append_run *run, const struct partition *p,
                                  const struct append_input *input, int64_t *max_timestamp,
-                                 struct append_result *out, struct message *message)
+                                 struct append_result *out, struct arena *messages,
+                                 struct message *message)
 {
+    struct arena *scratch = &run->shard->scratch;
+    int32_t bad_record = -1;
     const struct topic_settings *s = &p->settings;
     struct batch_rules rules = {
         .now_ms = run->shard->wall_ms,
@@ -121,9 +127,14 @@ static enum batch_fault validate(struct append_run *run, const struct partition 
         .keys_required = s->compacted,
         .zstd_allowed = input->api_version >= ZSTD_SINCE_VERSION,
         .log_append_time = s->timestamp_type != 0,
-        .bad_record = &out->bad_record,
+        .bad_record = &bad_record,
     };
-    return batch_validate(input->records, &rules, &run->shard->scratch, max_timestamp, message);
+    enum batch_fault fault =
+        batch_validate(input->records, &rules, scratch, max_timestamp, message);
+    if (bad_record >= 0)
+        out->bad_record_count = batch_bad_records(input->records, &rules, scratch, messages,
+                                                  BAD_RECORDS_TOLD, &out->bad_records);
+    return fault;
 }
 
 /* True when the batch is new and may be appended; otherwise the result says what it is. */
@@ -207,7 +218,7 @@ void append_batch(struct append_run *run, struct partition *partition,
                   const struct append_input *input, struct arena *messages,
                   struct append_result *out)
 {
-    *out = (struct append_result){.bad_record = -1, .base_offset = -1, .append_time_ms = -1};
+    *out = (struct append_result){.base_offset = -1, .append_time_ms = -1};
     if (run->shard->stopping) {
         refuse(out, KAFKA_NOT_LEADER_OR_FOLLOWER, "the broker is stopping", messages);
         return;
@@ -222,7 +233,8 @@ void append_batch(struct append_run *run, struct partition *partition,
     }
     int64_t max_timestamp = -1;
     struct message message = {""};
-    enum batch_fault fault = validate(run, partition, input, &max_timestamp, out, &message);
+    enum batch_fault fault =
+        validate(run, partition, input, &max_timestamp, out, messages, &message);
     if (fault != BATCH_OK) {
         refuse(out, errors_of_faults[fault], message.text, messages);
         return;

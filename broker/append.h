@@ -11,6 +11,7 @@
 
 #include "broker/partition.h"
 #include "protocol/kafka_error.h"
+#include "protocol/record_batch.h"
 
 struct append_run {
     struct shard *shard;
@@ -27,7 +28,9 @@ struct append_input {
 struct append_result {
     enum kafka_error error;
     const char *message; /* why, or NULL; in the arena given */
-    int32_t bad_record;  /* index of the record at fault, or -1 */
+    /* The records at fault, if the batch was refused for some; in the arena given. */
+    struct bad_record *bad_records;
+    int32_t bad_record_count;
     int64_t base_offset, append_time_ms;
 };
 

@@ -118,6 +118,18 @@ enum batch_fault batch_validate(struct bytes batch, const struct batch_rules *ru
                                 struct arena *scratch, int64_t *true_max_timestamp,
                                 struct message *message);
 
+/* A record at fault, and what is wrong with it. */
+struct bad_record {
+    int32_t index;
+    struct bytes text;
+};
+/* All records at fault, in order, of a batch that batch_validate() refused for one of them
+ * (rules->bad_record was set); up to where the records cannot be read on. At most `max`; the list
+ * and its texts live in `out`, and when that is full there are fewer. Returns their number. */
+int32_t batch_bad_records(struct bytes batch, const struct batch_rules *rules,
+                          struct arena *scratch, struct arena *out, int32_t max,
+                          struct bad_record **list);
+
 /* Builds a batch. The codec is applied at finish. */
 struct batch_builder {
     struct buffer *out; /* the batch is appended here */

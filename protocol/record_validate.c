@@ -152,6 +152,25 @@ static enum batch_fault explain_record(int32_t index, const struct wire_record *
     return BATCH_INVALID_TIMESTAMP;
 }
 
+static enum batch_fault explain_lengths(int32_t index, const struct batch_header *h,
+                                        const struct batch_rules *rules, struct message *message)
+{
+    note_bad_record(rules, index);
+    message_set(message, "the lengths of record %d of %d do not add up", index, h->record_count);
+    return BATCH_INVALID;
+}
+
+static inline bool is_wrong(const struct batch_header *h, int32_t index,
+                            const struct wire_record *r, const struct time_range *times,
+                            bool keys_required, int64_t *timestamp)
+{
+    bool wrong = __builtin_add_overflow(h->base_timestamp, r->timestamp_delta, timestamp);
+    wrong |= (*timestamp < times->from || *timestamp > times->to) && *timestamp != NO_TIMESTAMP;
+    wrong |= r->offset_delta != index;
+    wrong |= keys_required && bytes_is_null(r->key);
+    return wrong || (r->headers.size > 0 && !headers_are_right(r));
+}
+
 static enum batch_fault check_records(const struct batch_header *h, struct bytes records,
                                       const struct batch_rules *rules, int64_t *true_max_timestamp,
                                       struct message *message)
@@ -163,18 +182,10 @@ static enum batch_fault check_records(const struct batch_header *h, struct bytes
     for (int32_t i = 0; i < h->record_count; i++) {
         struct wire_record r;
         at = wire_record_read(at, end, &r);
-        if (at == NULL) {
-            note_bad_record(rules, i);
-            message_set(message, "the lengths of record %d of %d do not add up", i,
-                        h->record_count);
-            return BATCH_INVALID;
-        }
+        if (at == NULL)
+            return explain_lengths(i, h, rules, message);
         int64_t timestamp;
-        bool wrong = __builtin_add_overflow(h->base_timestamp, r.timestamp_delta, &timestamp);
-        wrong |= (timestamp < times.from || timestamp > times.to) && timestamp != NO_TIMESTAMP;
-        wrong |= r.offset_delta != i;
-        wrong |= keys_required && bytes_is_null(r.key);
-        if (wrong || (r.headers.size > 0 && !headers_are_right(&r)))
+        if (is_wrong(h, i, &r, &times, keys_required, &timestamp))
             return explain_record(i, &r, timestamp, &times, rules, message);
         max = MAX(max, timestamp);
     }
@@ -222,4 +233,55 @@ enum batch_fault batch_validate(struct bytes batch, const struct batch_rules *ru
         fault = explain_decompression(e, codec, rules, message);
     arena_reset(scratch);
     return fault;
+}
+
+/* --- a second walk, over a batch that was refused --- */
+
+static int32_t list_bad_records(const struct batch_header *h, struct bytes records,
+                                const struct batch_rules *rules, struct arena *out, int32_t max,
+                                struct bad_record *list)
+{
+    const uint8_t *at = records.data, *end = at + records.size;
+    const struct time_range times = allowed_times(rules);
+    int32_t count = 0;
+    for (int32_t i = 0; i < h->record_count && count < max && at != NULL; i++) {
+        struct wire_record r;
+        struct message message = {""};
+        int64_t timestamp;
+        at = wire_record_read(at, end, &r);
+        if (at == NULL)
+            (void)explain_lengths(i, h, rules, &message);
+        else if (is_wrong(h, i, &r, &times, rules->keys_required, &timestamp))
+            (void)explain_record(i, &r, timestamp, &times, rules, &message);
+        else
+            continue;
+        struct bytes text = arena_copy(out, bytes_string(message.text));
+        if (text.data == NULL)
+            break;
+        list[count++] = (struct bad_record){i, text};
+    }
+    return count;
+}
+
+int32_t batch_bad_records(struct bytes batch, const struct batch_rules *rules,
+                          struct arena *scratch, struct arena *out, int32_t max,
+                          struct bad_record **list)
+{
+    struct batch_header h;
+    struct batch_rules quiet = *rules;
+    quiet.bad_record = NULL; /* the first one is known */
+    if (!batch_header_read(batch, &h) || h.record_count <= 0)
+        return 0;
+    max = MIN(max, h.record_count);
+    *list = arena_array(out, (size_t)max, sizeof **list);
+    if (*list == NULL)
+        return 0;
+    struct bytes records = bytes_from(batch, BATCH_HEADER_SIZE);
+    enum codec codec = (enum codec)(h.attributes & BATCH_CODEC_MASK);
+    int32_t count = 0;
+    if (codec == CODEC_NONE || codec_decompress(codec, records, rules->max_uncompressed_bytes,
+                                                scratch, &records) == ERR_OK)
+        count = list_bad_records(&h, records, &quiet, out, max, *list);
+    arena_reset(scratch);
+    return count;
 }

@@ -39,18 +39,21 @@ static struct produce *produce_of(struct scatter_part *part)
 
 /* --- on the owner's shard --- */
 
-static void note_bad_record(struct produce_item *item, const struct append_result *result,
-                            struct arena *arena)
+static void note_bad_records(struct produce_item *item, const struct append_result *result,
+                             struct arena *arena)
 {
-    if (result->bad_record < 0)
+    if (result->bad_record_count == 0)
         return;
-    item->out->record_errors = schema_array(
-        &produce_response_responses_partition_responses_record_errors_schema, 1, arena);
+    item->out->record_errors =
+        schema_array(&produce_response_responses_partition_responses_record_errors_schema,
+                     (size_t)result->bad_record_count, arena);
     if (item->out->record_errors == NULL)
         return;
-    item->out->record_errors_count = 1;
-    item->out->record_errors[0].batch_index = result->bad_record;
-    item->out->record_errors[0].batch_index_error_message = bytes_string(result->message);
+    item->out->record_errors_count = result->bad_record_count;
+    for (int32_t i = 0; i < result->bad_record_count; i++) {
+        item->out->record_errors[i].batch_index = result->bad_records[i].index;
+        item->out->record_errors[i].batch_index_error_message = result->bad_records[i].text;
+    }
 }
 
 /* This broker is the only replica, unless clamping says that it stands for as many as asked for. */
@@ -86,7 +89,7 @@ static void append_item(struct append_run *run, struct produce *produce, struct 
     item->out->base_offset = result.base_offset;
     item->out->log_append_time_ms = result.append_time_ms;
     item->out->log_start_offset = result.error ? -1 : log_start_offset(p->log);
-    note_bad_record(item, &result, &part->arena);
+    note_bad_records(item, &result, &part->arena);
 }
 
 /* The journal failed: whether the batches are there is unknown. */

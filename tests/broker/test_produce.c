@@ -155,18 +155,40 @@ TEST(what_a_client_may_not_send_gets_kafkas_error)
     test_broker_free(b);
 }
 
-TEST(the_record_at_fault_is_named)
+/* Clients tell their caller which records were at fault and which only travelled with them. */
+TEST(every_record_at_fault_is_named)
 {
     struct test_broker *b = test_broker_start(1, NULL);
     struct test_client *c = test_client_open(b, 0);
     test_create_topic(c, "state", 1, "cleanup.policy=compact", NULL);
-    struct bytes batch = test_make_batch(b, &(struct test_batch){.count = 2, .keyless = true});
-    struct produce_response_responses_partition_responses *r =
-        test_produce_bytes(c, 8, "state", 0, batch);
-    EXPECT_INT(r->error_code, KAFKA_INVALID_RECORD);
-    EXPECT_INT(r->record_errors_count, 1);
-    EXPECT_INT(r->record_errors[0].batch_index, 0);
-    EXPECT(r->error_message.size > 0);
+    for (int codec = CODEC_NONE; codec < CODEC_COUNT; codec++) {
+        struct buffer out;
+        struct batch_builder builder;
+        buffer_init(&out, 1 << 20);
+        batch_builder_init(&builder, &out, (enum codec)codec);
+        for (int i = 0; i < 5; i++)
+            batch_builder_add(&builder, 1700000000000, i % 2 ? BYTES_NULL : BYTES_LITERAL("key"),
+                              BYTES_LITERAL("value"), BYTES_NULL, 0);
+        struct produce_response_responses_partition_responses *r =
+            test_produce_bytes(c, 8, "state", 0, batch_builder_finish(&builder));
+        EXPECT_INT(r->error_code, KAFKA_INVALID_RECORD);
+        EXPECT(r->error_message.size > 0);
+        EXPECT_INT(r->record_errors_count, 2);
+        EXPECT_INT(r->record_errors[0].batch_index, 1);
+        EXPECT_INT(r->record_errors[1].batch_index, 3);
+        EXPECT(r->record_errors[1].batch_index_error_message.size > 0);
+        buffer_free(&out);
+    }
+    test_broker_free(b);
+}
+
+TEST(of_a_batch_with_many_faults_a_thousand_are_named)
+{
+    struct test_broker *b = test_broker_start(1, NULL);
+    struct test_client *c = test_client_open(b, 0);
+    test_create_topic(c, "state", 1, "cleanup.policy=compact", NULL);
+    struct bytes batch = test_make_batch(b, &(struct test_batch){.count = 1500, .keyless = true});
+    EXPECT_INT(test_produce_bytes(c, 8, "state", 0, batch)->record_errors_count, 1000);
     test_broker_free(b);
 }
 
