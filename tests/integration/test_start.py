@@ -145,6 +145,7 @@ def test_a_port_that_is_taken_is_said_as_the_broker_says_it():
         try:
             assert start.wait() == 1
             assert f"tidemilld: cannot listen on 127.0.0.1:{port}: Address already in use" in start.text
+            assert "hint: ./start --port N" in start.text
         finally:
             start.end()
             shutil.rmtree(data)
