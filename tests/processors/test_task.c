@@ -333,6 +333,30 @@ TEST(a_step_is_full_at_a_mebibyte_of_output)
     world_free(&w);
 }
 
+TEST(a_step_ends_when_committing_it_would_take_long)
+{
+    struct world w;
+    char key[16];
+    world_init(&w, 1,
+               "[t/a]\ntype = aggregate\ngroup-by = key\nwindow = tumbling(1m)\noutput = o\n"
+               "select = count() as n\n");
+    for (int i = 0; i < 3000; i++) {
+        snprintf(key, sizeof key, "%d", i);
+        world_put(&w, 1000, key, "1");
+    }
+    world_run(&w);
+    EXPECT_INT(w.last_sequence, 2); /* 2,048 changes, and the rest */
+    world_free(&w);
+    world_init(&w, 1,
+               "[t/a]\ntype = aggregate\ngroup-by = key\nwindow = tumbling(1m)\noutput = o\n"
+               "select = count() as n\n");
+    for (int i = 0; i < 3000; i++)
+        world_put(&w, 1000, "one", "1");
+    world_run(&w);
+    EXPECT_INT(w.last_sequence, 1); /* one change, however often */
+    world_free(&w);
+}
+
 TEST(outputs_keep_their_key_together_and_keyless_ones_their_partition)
 {
     struct world w;
