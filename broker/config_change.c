@@ -91,24 +91,41 @@ struct graph_walk {
     bool cycle, too_deep;
 };
 
+static void visit_output(struct graph_walk *w, struct bytes name)
+{
+    if (bytes_equal(name, w->candidate->name)) {
+        w->cycle = true;
+        return;
+    }
+    struct topic *next = catalog_draft_by_name(w->catalog, name);
+    if (next == NULL || map_get(&w->seen, next->name))
+        return;
+    if (w->depth == COUNT_OF(w->stack)) {
+        w->too_deep = true;
+        return;
+    }
+    map_put(&w->seen, next->name, next);
+    w->stack[w->depth++] = next;
+}
+
 static void visit_outputs(struct graph_walk *w, const struct topology *topology)
 {
     struct bytes name;
     bool is_dead_letter;
-    for (size_t i = 0; topology_output(topology, i, &name, &is_dead_letter); i++) {
-        if (bytes_equal(name, w->candidate->name)) {
-            w->cycle = true;
-            return;
-        }
-        struct topic *next = catalog_draft_by_name(w->catalog, name);
-        if (next == NULL || map_get(&w->seen, next->name))
-            continue;
-        if (w->depth == COUNT_OF(w->stack)) {
-            w->too_deep = true;
-            return;
-        }
-        map_put(&w->seen, next->name, next);
-        w->stack[w->depth++] = next;
+    for (size_t i = 0; topology_output(topology, i, &name, &is_dead_letter); i++)
+        visit_output(w, name);
+}
+
+/* Goes on from one output of the candidate to all that can be reached. */
+static void walk_from(struct graph_walk *w, struct bytes output)
+{
+    struct message message;
+    visit_output(w, output);
+    while (w->depth > 0 && !w->cycle && !w->too_deep) {
+        struct topology *next = NULL;
+        if (parse(w->stack[--w->depth], &next, &message, NULL) == ERR_OK && next)
+            visit_outputs(w, next);
+        topology_unref(next);
     }
 }
 
@@ -117,21 +134,24 @@ static struct verdict check_acyclic(const struct catalog_draft *catalog,
                                     struct arena *arena)
 {
     struct graph_walk w = {.catalog = catalog, .candidate = candidate};
-    struct message message;
-    visit_outputs(&w, topology);
-    while (w.depth > 0 && !w.cycle && !w.too_deep) {
-        struct topology *next = NULL;
-        if (parse(w.stack[--w.depth], &next, &message, NULL) == ERR_OK && next)
-            visit_outputs(&w, next);
-        topology_unref(next);
+    struct verdict verdict = FINE;
+    struct bytes name;
+    bool is_dead_letter;
+    for (size_t i = 0;
+         verdict.error == KAFKA_NONE && topology_output(topology, i, &name, &is_dead_letter); i++) {
+        struct bytes parameter = topology_output_parameter(topology, i);
+        walk_from(&w, name);
+        if (w.cycle)
+            verdict = invalid(arena_printf(
+                arena, "%.*s: %.*s leads back to %.*s: the graph of topics must have no cycle",
+                BYTES_PRINTF(parameter), BYTES_PRINTF(name), BYTES_PRINTF(candidate->name)));
+        else if (w.too_deep)
+            verdict =
+                invalid(arena_printf(arena, "%.*s: the graph of topics is too large to be checked",
+                                     BYTES_PRINTF(parameter)));
     }
     map_free(&w.seen);
-    if (w.cycle)
-        return invalid(arena_printf(arena,
-                                    "The processors' outputs would lead back to topic %.*s: the "
-                                    "graph of topics must have no cycle",
-                                    BYTES_PRINTF(candidate->name)));
-    return w.too_deep ? invalid("The graph of topics is too large to be checked") : FINE;
+    return verdict;
 }
 
 static struct verdict check_outputs(const struct catalog_draft *catalog,
@@ -142,14 +162,16 @@ static struct verdict check_outputs(const struct catalog_draft *catalog,
     for (size_t i = 0; topology_output(topology, i, &name, &is_dead_letter); i++) {
         const char *fault = topic_name_fault(name);
         if (fault)
-            return invalid(arena_printf(arena, "The output topic '%.*s' cannot be made: %s",
+            return invalid(arena_printf(arena, "%.*s: the topic '%.*s' cannot be made: %s",
+                                        BYTES_PRINTF(topology_output_parameter(topology, i)),
                                         BYTES_PRINTF(name), fault));
         struct topic *other =
             catalog_draft_by_name(catalog, name) ? NULL : catalog_draft_collision(catalog, name);
         if (other)
-            return invalid(
-                arena_printf(arena, "The output topic '%.*s' collides with existing topic: %.*s",
-                             BYTES_PRINTF(name), BYTES_PRINTF(other->name)));
+            return invalid(arena_printf(arena,
+                                        "%.*s: the topic '%.*s' collides with existing topic: %.*s",
+                                        BYTES_PRINTF(topology_output_parameter(topology, i)),
+                                        BYTES_PRINTF(name), BYTES_PRINTF(other->name)));
     }
     return FINE;
 }

@@ -17,9 +17,9 @@ struct chain {
 
 /* A topic that the topology may write to. */
 struct output_topic {
-    struct bytes name;
-    bool is_dead_letter; /* holds only dead letters and late records */
-    int32_t partitions;  /* 0: as many as the input */
+    struct bytes name, parameter; /* the first parameter that names it */
+    bool is_dead_letter;          /* holds only dead letters and late records */
+    int32_t partitions;           /* 0: as many as the input */
 };
 
 struct topology {

@@ -252,6 +252,12 @@ bool topology_output(const struct topology *t, size_t index, struct bytes *topic
     return true;
 }
 
+struct bytes topology_output_parameter(const struct topology *t, size_t index)
+{
+    ASSERT(index < t->output_count);
+    return t->outputs[index].parameter;
+}
+
 int32_t topology_output_partitions(const struct topology *t, struct bytes topic)
 {
     for (size_t i = 0; i < t->output_count; i++) {

@@ -42,6 +42,8 @@ MUST_USE enum error topology_can_replace(const struct topology *running,
  * the graph of topics is acyclic and to create them. index from 0; false at the end. */
 bool topology_output(const struct topology *t, size_t index, struct bytes *topic,
                      bool *is_dead_letter);
+/* The parameter that names it, of several the first: "processor.m1.output". */
+struct bytes topology_output_parameter(const struct topology *t, size_t index);
 /* How many partitions that topic is to be created with: output.partitions, else the input's. */
 int32_t topology_output_partitions(const struct topology *t, struct bytes topic);
 /* Chains in the order of declaration of their first processor. */

@@ -288,8 +288,11 @@ static enum error add_output(struct topology *t, const struct processor *p, cons
                                BYTES_PRINTF(name));
     }
     *index = (int)t->output_count;
-    t->outputs[t->output_count++] =
-        (struct output_topic){.name = name, .is_dead_letter = is_dead_letter};
+    t->outputs[t->output_count++] = (struct output_topic){
+        .name = name,
+        .parameter = bytes_string(
+            arena_printf(&t->arena, "processor.%.*s.%s", BYTES_PRINTF(p->name), parameter)),
+        .is_dead_letter = is_dead_letter};
     return ERR_OK;
 }
 

@@ -583,6 +583,10 @@ TEST(outputs_may_not_lead_back_to_their_input)
         const struct incremental_alter_configs_response_responses *r =
             alter_resource(c, RESOURCE_TOPIC, names[i], false, edits, 3);
         EXPECT_INT(r->error_code, i < 2 ? KAFKA_NONE : KAFKA_INVALID_CONFIG);
+        if (i == 2)
+            EXPECT_BYTES(r->error_message,
+                         BYTES_LITERAL("processor.on.output: a leads back to c: the graph of "
+                                       "topics must have no cycle"));
     }
     test_broker_free(b);
 }
