@@ -149,15 +149,9 @@ void content_sync_last(struct sim_content *c)
         forget_pending(c);
         return;
     }
-    size_t capacity = c->disk_size, end = w.position + w.size;
-    if (end > c->disk_size)
-        set_size(&c->disk_data, &c->disk_size, &capacity, end);
-    /* With a write that makes the file longer its length is durable: no earlier change of it comes
-     * to the disk behind that and cuts it. */
-    for (size_t i = 0; i < c->write_count; i++) {
-        if (c->writes[i].truncates)
-            c->writes[i].position = MAX(c->writes[i].position, end);
-    }
+    size_t capacity = c->disk_size;
+    if (w.position + w.size > c->disk_size)
+        set_size(&c->disk_data, &c->disk_size, &capacity, w.position + w.size);
     memcpy(c->disk_data + w.position, c->write_bytes + w.at, w.size);
     c->write_bytes_size = w.at;
 }
