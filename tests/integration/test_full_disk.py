@@ -32,21 +32,24 @@ class Filled:
             for value in KEPT:
                 assert wire.produce("kept", make_batch([value])).error_code == NONE
 
-    def is_refused(self, wire):
+    def is_refused(self, wire, topic, batch, partition=0):
         """Whether one more batch is; counts it when it is not."""
-        partition = sum(self.acknowledged) % PARTITIONS
-        error = wire.produce("filler", LARGE, partition=partition).error_code
-        if error == NONE:
+        answer = wire.produce(topic, batch, partition=partition)
+        if answer.error_code != NONE:
+            assert answer.error_code == STORAGE_ERROR and answer.error_message == "the disk is full", answer
+        elif topic == "filler":
             self.acknowledged[partition] += 1
         else:
-            assert error == STORAGE_ERROR, error
-        return error != NONE
+            self.extra += 1
+        return answer.error_code != NONE
 
     def fill(self):
+        """Until all producers are refused: each shard finds out for itself."""
         with Wire(self.broker.port) as wire:
-            wait_until(lambda: self.is_refused(wire), SECONDS, "a producer to be refused")
-            refused = wire.produce("kept", make_batch([b"more"]))
-            assert refused.error_code == STORAGE_ERROR and refused.error_message == "the disk is full", refused
+            def full():
+                return (all([self.is_refused(wire, "filler", LARGE, p) for p in range(PARTITIONS)])
+                        and self.is_refused(wire, "kept", make_batch([b"more"])))
+            wait_until(full, SECONDS, "all producers to be refused")
 
     def check(self):
         """What was acknowledged is there, and no more."""
