@@ -118,7 +118,7 @@ static void read_by_job(struct fetch_part *fp, struct fetch_item *item, struct p
         .max_bytes = limit,
         .at_least_one = at_least_one,
     };
-    log_read_submit(fp->part->shard->background, &fp->job);
+    log_read_submit(fp->part->shard->reader, &fp->job);
 }
 
 /* A second reading starts from nothing. */

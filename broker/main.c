@@ -32,6 +32,10 @@ struct arguments {
     bool check, print, changed, dev;
 };
 
+/* The disk workers of each shard. */
+enum { JOURNAL, BACKGROUND, READER, WORKERS };
+static const char *const worker_names[WORKERS] = {"journal", "background", "reader"};
+
 struct program {
     struct settings settings;
     struct settings_source sources[BROKER_SETTINGS_MAX];
@@ -40,7 +44,7 @@ struct program {
     struct broker broker;
     struct shard *shards[SHARDS_MAX];
     struct loop *loops[SHARDS_MAX];
-    struct disk_worker *journal_workers[SHARDS_MAX], *background_workers[SHARDS_MAX];
+    struct disk_worker *workers[SHARDS_MAX][WORKERS];
     struct event_base *base;
     struct listener *listeners[LISTENERS_MAX];
     struct endpoint endpoints[LISTENERS_MAX];
@@ -275,12 +279,14 @@ static bool open_shards(struct program *p, struct message *message)
     for (int i = 0; i < p->broker.shard_count; i++) {
         p->loops[i] = loop_create(&p->broker, i);
         p->shards[i] = loop_shard(p->loops[i]);
-        p->journal_workers[i] = disk_worker_start(p->shards[i], "journal");
-        p->background_workers[i] = disk_worker_start(p->shards[i], "background");
+        for (int w = 0; w < WORKERS; w++)
+            p->workers[i][w] = disk_worker_start(p->shards[i], worker_names[w]);
     }
     for (int i = 0; i < p->broker.shard_count; i++) {
-        struct shard_workers workers = {disk_worker_executor(p->journal_workers[i]),
-                                        disk_worker_executor(p->background_workers[i])};
+        struct disk_worker **own = p->workers[i];
+        struct shard_workers workers = {.journal = disk_worker_executor(own[JOURNAL]),
+                                        .background = disk_worker_executor(own[BACKGROUND]),
+                                        .reader = disk_worker_executor(own[READER])};
         if (shard_open(p->shards[i], p->kv, &workers, message))
             return false;
     }
@@ -366,14 +372,14 @@ static void serve(struct program *p)
 static void dismantle(struct program *p)
 {
     for (int i = 0; i < p->broker.shard_count; i++) {
-        disk_worker_stop(p->journal_workers[i]);
-        disk_worker_stop(p->background_workers[i]);
+        for (int w = 0; w < WORKERS; w++)
+            disk_worker_stop(p->workers[i][w]);
     }
     shards_drain(&p->broker);
     for (int i = 0; i < p->broker.shard_count; i++) {
         shard_dismantle(p->shards[i]);
-        disk_worker_free(p->journal_workers[i]);
-        disk_worker_free(p->background_workers[i]);
+        for (int w = 0; w < WORKERS; w++)
+            disk_worker_free(p->workers[i][w]);
     }
     for (int i = 0; i < p->broker.shard_count; i++)
         loop_free(p->loops[i]);

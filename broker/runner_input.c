@@ -98,7 +98,7 @@ static void start_copy(struct run *run)
     }
     run->copy_job = (struct job){.run = copy_run, .done = copy_done};
     begin_job(run);
-    struct executor *executor = run->runner->shard->background;
+    struct executor *executor = run->runner->shard->reader;
     executor->submit(executor, &run->copy_job);
 }
 
@@ -136,7 +136,7 @@ static void start_read(struct run *run, int64_t offset)
                                       .max_bytes = SLICE_BYTES,
                                       .at_least_one = true};
     begin_job(run);
-    log_read_submit(run->runner->shard->background, &run->read);
+    log_read_submit(run->runner->shard->reader, &run->read);
 }
 
 static void seek_done(struct job *job)
@@ -158,7 +158,7 @@ void run_seek(struct run *run, int64_t timestamp)
                                       .timestamp = timestamp,
                                       .end_offset = log_durable_offset(run->partition->log)};
     begin_job(run);
-    log_time_submit(run->runner->shard->background, &run->seek);
+    log_time_submit(run->runner->shard->reader, &run->seek);
 }
 
 /* Retention does not wait for processors. */

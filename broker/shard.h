@@ -41,7 +41,8 @@ struct shard {
     struct runner *runner;
     struct fetch_waits *waits;
     struct upkeep *upkeep;       /* retention and the like, of its partitions */
-    struct executor *background; /* for read and time jobs */
+    struct executor *background; /* where the store's jobs run */
+    struct executor *reader;     /* for read and time jobs: they wait for no flush */
     int64_t now_ms, wall_ms;     /* of this turn */
     struct list connections;
     struct list ready_connections;  /* with replies to send or input to look at again */

@@ -128,6 +128,7 @@ static enum error open_store(struct shard *shard, struct kv *kv,
         .context = shard,
     };
     shard->background = workers->background;
+    shard->reader = workers->reader;
     return store_open(shard->env, &options, &shard->store, message);
 }
 

@@ -5,8 +5,9 @@
 
 #include "broker/broker.h"
 
+/* Journal writes; flushes and checkpoints; cold reads. */
 struct shard_workers {
-    struct executor *journal, *background;
+    struct executor *journal, *background, *reader;
 };
 
 /* Opens store, groups, catalog, partitions and tasks of one shard, in this order; shard 0 first. On

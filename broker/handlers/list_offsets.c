@@ -88,7 +88,7 @@ static void search(struct offset_part *op, struct partition *p, int64_t timestam
         .timestamp = timestamp == MAX_TIMESTAMP ? (int64_t)LOG_MAX_TIMESTAMP : timestamp,
         .end_offset = log_durable_offset(p->log),
     };
-    log_time_submit(op->part->shard->background, &op->job);
+    log_time_submit(op->part->shard->reader, &op->job);
 }
 
 static enum kafka_error check_epoch(int32_t epoch)

@@ -35,7 +35,7 @@ struct test_broker {
     struct settings settings;
     struct broker broker;
     struct shard *shards[SHARDS_MAX];
-    struct queue_executor journals[SHARDS_MAX], backgrounds[SHARDS_MAX];
+    struct queue_executor journals[SHARDS_MAX], backgrounds[SHARDS_MAX], readers[SHARDS_MAX];
     struct kv *kv;
     struct arena arena;
     struct buffer log;
@@ -126,11 +126,14 @@ static void open_shards(struct test_broker *b)
     for (int i = 0; i < b->broker.shard_count; i++) {
         list_init(&b->journals[i].jobs);
         list_init(&b->backgrounds[i].jobs);
+        list_init(&b->readers[i].jobs);
         b->journals[i].executor.submit = b->backgrounds[i].executor.submit = submit;
+        b->readers[i].executor.submit = submit;
         b->shards[i] = shard_create(&b->broker, i, NULL, NULL);
     }
     for (int i = 0; i < b->broker.shard_count; i++) {
-        struct shard_workers workers = {&b->journals[i].executor, &b->backgrounds[i].executor};
+        struct shard_workers workers = {&b->journals[i].executor, &b->backgrounds[i].executor,
+                                        &b->readers[i].executor};
         if (shard_open(b->shards[i], b->kv, &workers, &message) != ERR_OK)
             test_fail(__FILE__, __LINE__, "opening shard %d: %s", i, message.text);
     }
@@ -314,7 +317,7 @@ static bool is_drawn(struct test_broker *b)
 
 static bool has_jobs(const struct test_broker *b, int shard)
 {
-    return !list_is_empty(&b->backgrounds[shard].jobs) ||
+    return !list_is_empty(&b->backgrounds[shard].jobs) || !list_is_empty(&b->readers[shard].jobs) ||
            (!b->journal_held && !list_is_empty(&b->journals[shard].jobs));
 }
 
@@ -327,6 +330,8 @@ static bool turn_shard(struct test_broker *b, int i)
         run_job(&b->journals[i]);
     if (is_drawn(b))
         run_job(&b->backgrounds[i]);
+    if (is_drawn(b))
+        run_job(&b->readers[i]);
     if (!is_drawn(b))
         return true;
     moved |= !list_is_empty(&shard->mailbox.mail);

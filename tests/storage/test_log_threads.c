@@ -1,4 +1,4 @@
-/* A shard and a disk worker that really run at once. Says little by itself: it is there for the
+/* A shard and its disk workers that really run at once. Says little by itself: it is there for the
  * thread sanitizer. */
 #include "tests/storage/support_log.h"
 
@@ -151,7 +151,7 @@ static void end_search(struct job *job)
 
 struct play {
     struct log_world w;
-    struct worker worker;
+    struct worker worker, reader;
     struct flush_job flush;
     struct delete_job deletion;
     struct read_task readers[3];
@@ -174,7 +174,7 @@ static void submit_reads(struct play *p, int turn)
                                        .end_offset = durable,
                                        .max_bytes = 3000,
                                        .at_least_one = true};
-        log_read_submit(&p->worker.executor, &r->job);
+        log_read_submit(&p->reader.executor, &r->job);
     }
     if (!p->searcher.running) {
         p->searcher.running = true;
@@ -182,7 +182,7 @@ static void submit_reads(struct play *p, int turn)
                                                 .log = log,
                                                 .timestamp = turn % 5 ? turn : LOG_MAX_TIMESTAMP,
                                                 .end_offset = durable};
-        log_time_submit(&p->worker.executor, &p->searcher.job);
+        log_time_submit(&p->reader.executor, &p->searcher.job);
     }
 }
 
@@ -205,11 +205,11 @@ static void take_turn(struct play *p, int turn)
     }
     if (turn % 16 == 0)
         log_close_idle_files(log, INT64_MAX);
-    while (finish_one(&p->worker))
+    while (finish_one(&p->worker) || finish_one(&p->reader))
         continue;
 }
 
-TEST(a_shard_and_a_worker_share_nothing_that_changes)
+TEST(a_shard_and_its_workers_share_nothing_that_changes)
 {
     struct play *p = xcalloc(1, sizeof *p);
     log_world_init(&p->w);
@@ -217,11 +217,14 @@ TEST(a_shard_and_a_worker_share_nothing_that_changes)
     p->w.config.index_interval_bytes = 500;
     log_world_open(&p->w, (struct log_state){0});
     start(&p->worker);
+    start(&p->reader);
     for (int turn = 0; turn < 1500; turn++)
         take_turn(p, turn);
     while (log_busy(p->w.log))
-        finish_one(&p->worker);
+        if (!finish_one(&p->worker))
+            finish_one(&p->reader);
     stop(&p->worker);
+    stop(&p->reader);
     EXPECT(p->readers[0].bytes > 0);
     log_world_close(&p->w);
     free(p);
