@@ -135,10 +135,17 @@ class Null(System):
         wait_for(self.answers, 10, 'the null server')
 
 
+def start_client(program, *arguments):
+    return subprocess.Popen([os.path.join(BUILD, program), *map(str, arguments)], stdout=subprocess.PIPE,
+                            stderr=subprocess.DEVNULL, text=True)
+
+
+def result_of(process):
+    return json.loads(process.communicate(timeout=600)[0].strip().splitlines()[-1])
+
+
 def client(program, *arguments):
-    out = subprocess.run([os.path.join(BUILD, program), *map(str, arguments)], stdout=subprocess.PIPE,
-                         stderr=subprocess.DEVNULL, text=True, timeout=600).stdout
-    return json.loads(out.strip().splitlines()[-1])
+    return result_of(start_client(program, *arguments))
 
 
 PRODUCER = ['acks=all', 'linger.ms=5', 'batch.num.messages=10000', 'batch.size=1000000',
@@ -217,6 +224,28 @@ class Bench:
             system.stop()
             shutil.rmtree(system.directory, ignore_errors=True)
 
+    def run_tail(self):
+        """A consumer reads what a producer writes meanwhile, both as fast as they go."""
+        running = [self.fresh(kind) for kind in self.systems()]
+        for system in running:
+            system.start()
+        for n in range(self.options.pairs):
+            for system in running:
+                topic = f'tail{n}'
+                system.create(topic, 1)
+                before = system.cpu_seconds()
+                consumer = start_client('bench_load', 'consume', system.brokers, topic, 1, 10**12,
+                                        self.options.seconds)
+                produced = client('bench_load', 'produce', system.brokers, topic, 1, 1024, self.options.seconds,
+                                  *PRODUCER)
+                consumed = result_of(consumer)
+                gigabytes = (produced['records'] * 1024 + consumed['bytes']) / 1e9
+                self.note('tail fetch 1024B', system.name, rate=consumed['rate'], produced_rate=produced['rate'],
+                          cpu_s_per_gb_in_and_out=(system.cpu_seconds() - before) / gigabytes)
+        for system in running:
+            system.stop()
+            shutil.rmtree(system.directory, ignore_errors=True)
+
     def run_latency(self):
         for rate in (1000, 10000, 100000):
             running = [self.fresh(kind) for kind in self.systems()]
@@ -286,7 +315,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--pairs', type=int, default=5)
     parser.add_argument('--seconds', type=int, default=5)
-    parser.add_argument('--only', default='produce,fetch,latency,start')
+    parser.add_argument('--only', default='produce,tail,fetch,latency,start')
     parser.add_argument('--without-kafka', action='store_true')
     parser.add_argument('--directory', default=None, help='where data goes (default: the temporary directory)')
     parser.add_argument('--json')
