@@ -1,4 +1,4 @@
-/* A thread that does what may block: the shard's journal writes, or its checkpoints and cold reads.
+/* A thread that does what may block: the shard's journal writes, its checkpoints, or cold reads.
  *
  * Jobs run one after the other; their done() comes back to the shard as mail, several at once when
  * several are finished. */
