@@ -6,17 +6,20 @@
             disk.make_room()
 
 The process gets mounts of its own the first time, so nothing is left behind however it ends. Root needs
-the right to mount for that (CAP_SYS_ADMIN: a container has it with --privileged); everybody else needs
-user namespaces, which Debian allows.
+the right to mount for that (CAP_SYS_ADMIN), everybody else user namespaces, which Debian allows. A container
+has neither unless it was given them, but it has a small file system of its own: /dev/shm.
 """
 import ctypes
 import os
 import pathlib
+import shutil
 import tempfile
 
 CLONE_NEWNS, CLONE_NEWUSER = 0x00020000, 0x10000000
 MS_REC, MS_PRIVATE = 0x4000, 0x40000
 MEGABYTE = 1 << 20
+SHARED_MEMORY = pathlib.Path("/dev/shm")
+SHARED_MEMORY_MAX = 1 << 30  # where it is larger it belongs to the whole machine
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -36,6 +39,7 @@ def be_root_of_a_user_namespace():
 
 
 def have_own_mounts():
+    """None, or why not."""
     try:
         if os.getuid() == 0:
             try:
@@ -46,31 +50,63 @@ def have_own_mounts():
             be_root_of_a_user_namespace()
         call("mount", None, b"/", None, MS_REC | MS_PRIVATE, None)
     except OSError as error:
-        raise AssertionError(f"no small disk can be mounted here ({error}): run as root with CAP_SYS_ADMIN, or with "
-                             "user namespaces allowed (sysctl kernel.unprivileged_userns_clone=1)") from error
+        return error
+    return None
+
+
+def free_bytes(path):
+    disk = os.statvfs(path)
+    return disk.f_bavail * disk.f_frsize
+
+
+class Mounted:
+    """A tmpfs of this process."""
+    def __init__(self, megabytes):
+        self.path = pathlib.Path(tempfile.mkdtemp(prefix="tidemill-disk-"))
+        call("mount", b"tmpfs", os.fsencode(self.path), b"tmpfs", 0, b"size=%dm" % megabytes)
+
+    def remove(self):
+        call("umount2", os.fsencode(self.path), 0)
+        self.path.rmdir()
+
+
+class Borrowed:
+    """A folder on the container's small tmpfs, with something beside it that takes what is too much."""
+    def __init__(self, megabytes, why):
+        disk = os.statvfs(SHARED_MEMORY)
+        if disk.f_blocks * disk.f_frsize > SHARED_MEMORY_MAX:
+            raise AssertionError(f"no small disk can be mounted here ({why}): run as root with CAP_SYS_ADMIN, or with "
+                                 "user namespaces allowed (sysctl kernel.unprivileged_userns_clone=1)")
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="tidemill-disk-", dir=SHARED_MEMORY))
+        self.path = self.folder / "disk"
+        self.path.mkdir()
+        too_much = free_bytes(self.folder) - megabytes * MEGABYTE
+        if too_much > 0:
+            with (self.folder / "rest").open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, too_much)
+
+    def remove(self):
+        shutil.rmtree(self.folder)
 
 
 class SmallDisk:
-    mounts_are_own = False
+    tried, refusal = False, None
 
     def __init__(self, megabytes):
-        if not SmallDisk.mounts_are_own:
-            have_own_mounts()
-            SmallDisk.mounts_are_own = True
-        self.path = pathlib.Path(tempfile.mkdtemp(prefix="tidemill-disk-"))
+        if not SmallDisk.tried:
+            SmallDisk.tried, SmallDisk.refusal = True, have_own_mounts()
+        self.disk = Borrowed(megabytes, SmallDisk.refusal) if SmallDisk.refusal else Mounted(megabytes)
+        self.path = self.disk.path
         self.ballast = self.path / "ballast"
-        call("mount", b"tmpfs", os.fsencode(self.path), b"tmpfs", 0, b"size=%dm" % megabytes)
 
     def __enter__(self):
         return self
 
     def __exit__(self, kind, value, trace):
-        call("umount2", os.fsencode(self.path), 0)
-        self.path.rmdir()
+        self.disk.remove()
 
     def free_bytes(self):
-        disk = os.statvfs(self.path)
-        return disk.f_bavail * disk.f_frsize
+        return free_bytes(self.path)
 
     def fill(self, leave_bytes=0):
         """Takes all but so much."""
