@@ -38,7 +38,6 @@ void maintenance_init(struct store *s)
 void maintenance_free(struct store *s)
 {
     struct maintenance *m = &s->maintenance;
-    free(m->captured);
     free(m->flushes);
     row_changes_free(&m->rows);
     buffer_free(&m->removed);
@@ -98,17 +97,12 @@ static void capture_log(struct maintenance *m, struct store_log *l)
     row_changes_put(&m->rows, row_key_view(&l->key), log_state_encode(&state, value));
     struct producer_rows context = {m, l};
     producer_states_changed(log_producers(l->log), capture_producer, &context);
-    m->captured[m->captured_count++] = l;
 }
 
 static void capture(struct store *s)
 {
     struct maintenance *m = &s->maintenance;
-    size_t count = 0;
-    LIST_FOR_EACH (node, &s->dirty)
-        count++;
-    m->captured = xmalloc((count + 1) * sizeof(struct store_log *));
-    m->captured_count = 0;
+    ASSERT(!s->entry_open && s->groups[s->filling].entries == 0);
     struct list_node *node;
     while ((node = list_pop(&s->dirty))) {
         struct store_log *l = CONTAINER_OF(node, struct store_log, dirty);
@@ -199,14 +193,14 @@ static void start_checkpoint(struct store *s)
     buffer_clear(&s->removed);
     m->entries = s->entries_since_checkpoint;
     s->entries_since_checkpoint = 0;
-    s->final_checkpoint_tried |= s->closing;
+    m->repeated = s->checkpoint_owed;
     journal_take_dead(&s->journal, m->mark.lsn, &m->dead_files);
     submit(s);
 }
 
 void maintenance_group_durable(struct store *s)
 {
-    if (s->maintenance.phase == MAINTENANCE_CAPTURED)
+    if (s->maintenance.phase == MAINTENANCE_CAPTURED && !s->has_failed)
         start_checkpoint(s);
 }
 
@@ -225,6 +219,7 @@ void maintenance_turn(struct store *s)
     if (checkpoint_due(s)) {
         if (!groups_idle(s))
             return; /* with the next group */
+        s->final_checkpoint_tried = s->closing;
         capture(s);
         start_checkpoint(s);
     } else if (flush_due(s)) {
@@ -241,7 +236,8 @@ static enum error note_key(void *context, struct bytes key, struct bytes value)
     return ERR_OK;
 }
 
-/* A removed log takes the rows of its producers along: they are found in the store itself. */
+/* A removed log takes the rows of its producers along: they are found in the store itself, and
+ * among those that a checkpoint that failed could not put there. */
 static enum error delete_producers(struct maintenance *m)
 {
     struct kv *kv = m->store->options.kv;
@@ -256,6 +252,8 @@ static enum error delete_producers(struct maintenance *m)
             row_key_parse(bytes_of(read_raw(&r, size), size), &topic_id, &partition, &none);
         ASSERT(right);
         struct row_key prefix = row_key_producers(topic_id, partition);
+        if (m->repeated)
+            row_changes_delete_prefix(&m->rows, row_key_view(&prefix));
         error = kv->driver->scan(kv, row_key_view(&prefix), note_key, &m->rows);
     }
     return error;
@@ -353,7 +351,8 @@ static void checkpoint_succeeded(struct store *s)
     buffer_clear(&m->removed);
 }
 
-/* Everything is as before, and a later checkpoint does it all. */
+/* Everything is as before, and a later checkpoint does it all. A log that has not changed since has
+ * its row among those that are put back. */
 static void checkpoint_failed(struct store *s)
 {
     struct maintenance *m = &s->maintenance;
@@ -364,11 +363,6 @@ static void checkpoint_failed(struct store *s)
     s->entries_since_checkpoint += m->entries;
     s->flushed_unsynced = true;
     s->checkpoint_owed = true;
-    for (size_t i = 0; i < m->captured_count; i++) {
-        struct store_log *l = m->captured[i];
-        if (!list_contains(&l->dying))
-            store_log_changed(s, l);
-    }
 }
 
 static void maintenance_done(struct job *job)
@@ -382,11 +376,9 @@ static void maintenance_done(struct job *job)
         checkpoint_succeeded(s);
     else if (m->checkpoint)
         checkpoint_failed(s);
-    free(m->captured);
-    m->captured = NULL;
-    m->captured_count = 0;
     if (m->result == ERR_OK) {
         s->full &= ~(unsigned)FULL_FLUSH;
+        s->close_result = ERR_OK;
     } else if (m->result == ERR_NO_SPACE && !m->final) {
         s->full |= FULL_FLUSH;
         s->retry_maintenance_ms = s->now_ms + FLUSH_AGE_MS;

@@ -213,11 +213,13 @@ enum error journal_write(const struct journal *j, struct journal_file *file,
     enum error error = io->ops->write(io, file->file, parts, count, position);
     if (error == ERR_UNSUPPORTED && file->direct) {
         /* Some file systems accept the flag and refuse the write. */
-        io->ops->close(io, file->file);
+        struct io_file *direct = file->file;
         file->direct = false;
         error = open_file(j, file);
-        if (error == ERR_OK)
-            error = io->ops->write(io, file->file, parts, count, position);
+        io->ops->close(io, direct);
+        if (error != ERR_OK)
+            return ERR_IO; /* there is no file to try again with */
+        error = io->ops->write(io, file->file, parts, count, position);
     }
     if (error != ERR_OK || file->direct)
         return error;
@@ -235,6 +237,11 @@ enum error journal_prepare(const struct journal *j, struct journal_file *file)
         error = io->ops->sync(io, file->file);
     if (error == ERR_OK)
         error = io->ops->sync_directory(io, j->directory);
+    if (error == ERR_NO_SPACE && file->file) { /* the next attempt has another name */
+        char *path = journal_path(j->directory, file->sequence);
+        (void)!io->ops->unlink(io, path);
+        free(path);
+    }
     return error;
 }
 

@@ -318,6 +318,8 @@ void store_fail(struct store *s, enum error error)
               F_INT("shard", s->options.shard), F_STRING("reason", error_text(error)));
     for (int i = 0; i < 2; i++)
         list_take_all(&s->failed, &s->groups[s->in_flight ? s->filling ^ 1 ^ i : i].commits);
+    if (s->write_refused)
+        s->in_flight = false; /* it is not tried again */
     if (s->options.failed)
         s->options.failed(s->options.context, error);
 }

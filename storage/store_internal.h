@@ -85,10 +85,8 @@ struct maintenance {
     struct job job;
     struct store *store;
     enum maintenance_phase phase;
-    bool checkpoint;             /* else only a flush */
-    bool sync_each;              /* sync each log's files; else everything at once */
-    struct store_log **captured; /* logs whose rows stand in `rows` */
-    size_t captured_count;
+    bool checkpoint; /* else only a flush */
+    bool sync_each;  /* sync each log's files; else everything at once */
     struct flush_item *flushes;
     size_t flush_count;
     struct row_changes rows;
@@ -96,6 +94,7 @@ struct maintenance {
     struct journal_mark mark;
     struct list dead_files;
     uint64_t entries; /* that it covers */
+    bool repeated;    /* the one before failed: its rows are among these */
     bool final;       /* the result is an error after which nothing can be trusted */
     enum error result;
 };

@@ -73,6 +73,18 @@ void row_changes_put_back(struct row_changes *r, struct row_changes *older)
     older->bytes = 0;
 }
 
+void row_changes_delete_prefix(struct row_changes *r, struct bytes prefix)
+{
+    size_t at = 0;
+    for (struct row_change *c; (c = map_next(&r->map, &at));) {
+        if (c->deleted || !bytes_starts_with(change_key(c), prefix))
+            continue;
+        r->bytes -= c->value_size;
+        c->value_size = 0;
+        c->deleted = true;
+    }
+}
+
 bool row_changes_has(const struct row_changes *r, struct bytes key)
 {
     return map_get(&r->map, key) != NULL;

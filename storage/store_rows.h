@@ -20,6 +20,8 @@ void row_changes_put(struct row_changes *r, struct bytes key, struct bytes value
 void row_changes_merge(struct row_changes *r, struct row_changes *newer);
 /* Moves from `older` what `r` has no change for; the rest is dropped. */
 void row_changes_put_back(struct row_changes *r, struct row_changes *older);
+/* What is to be put under keys with this prefix is deleted instead. */
+void row_changes_delete_prefix(struct row_changes *r, struct bytes prefix);
 bool row_changes_has(const struct row_changes *r, struct bytes key);
 /* As an array for kv_driver.write; the views belong to `r`, the caller frees the array. */
 struct kv_change *row_changes_array(const struct row_changes *r, size_t *count);

@@ -1,4 +1,5 @@
 /* What the store answers, step by step, on a simulated disk. */
+#include "storage/journal.h"
 #include "storage/store_rows.h"
 #include "tests/harness/harness.h"
 #include "tests/simulation/support_history.h"
@@ -311,6 +312,98 @@ TEST(a_log_start_in_the_group_that_ends_a_checkpoint_is_kept)
     life_close(&again);
     life_end(&again);
     sim_disk_free(left);
+    finish(&s);
+}
+
+/* A checkpoint that fails puts its rows back; those of a log that is removed then must not come
+ * again with the next one. */
+TEST(producers_of_a_removed_log_go_also_after_a_checkpoint_that_failed)
+{
+    struct scene s;
+    struct store *store = begin(&s);
+    for (int i = 0; i < 20; i++)
+        history_produce(&s.history, 2, 0);
+    s.disk->free_bytes = 0;
+    let_pass(&s, 21000);
+    EXPECT_INT(store_stats(store).checkpoints, 0);
+    struct uuid id = model_topic_id(2);
+    struct row_key topic = row_key_topic(id);
+    store_begin(store);
+    store_delete(store, row_key_view(&topic));
+    store_remove_log(store, id, 0);
+    store_commit(store, NULL);
+    let_pass(&s, 300);
+    s.disk->free_bytes = INT64_MAX;
+    let_pass(&s, 3000);
+    EXPECT(store_stats(store).checkpoints > 0);
+    for (int i = 0; i < MODEL_PRODUCERS; i++) {
+        struct row_key producer = row_key_producer(id, 0, 1000 + i);
+        EXPECT(bytes_is_null(sim_disk_row(s.disk, row_key_view(&producer))));
+    }
+    finish(&s);
+}
+
+TEST(a_store_that_fails_while_a_group_waits_for_room_can_be_closed)
+{
+    struct scene s;
+    struct store *store = begin(&s);
+    history_produce(&s.history, 0, 0);
+    let_pass(&s, 100);
+    life_turn(&s.life, 0, 850);
+    s.disk->fail_error = ERR_NO_SPACE;
+    s.disk->fail_from = s.disk->calls;
+    s.disk->fail_to = UINT64_MAX;
+    history_produce(&s.history, 0, 0);
+    life_turn(&s.life, 0, 1);
+    run_jobs(&s);
+    EXPECT(store_is_full(store));
+    s.disk->fail_error = ERR_IO;
+    life_turn(&s.life, 0, 60); /* a flush is due, the group is not tried again yet */
+    run_jobs(&s);
+    EXPECT_INT(s.life.failures, 1);
+    EXPECT_INT(s.history.refused, 1);
+    life_close(&s.life);
+    EXPECT_INT(s.life.close_result, ERR_IO);
+    life_end(&s.life);
+    sim_disk_free(s.disk);
+    model_free(&s.model);
+}
+
+TEST(a_checkpoint_under_way_at_closing_is_not_the_last_one)
+{
+    struct scene s;
+    (void)begin(&s);
+    history_produce(&s.history, 0, 0);
+    life_turn(&s.life, 0, 30000); /* a checkpoint ends with this group */
+    history_produce(&s.history, 0, 0);
+    life_close(&s.life);
+    EXPECT_INT(s.life.close_result, ERR_OK);
+    life_end(&s.life);
+    EXPECT_INT(life_recover(&s.life, s.disk, 1, 1), ERR_OK);
+    EXPECT(s.life.report.clean);
+    life_end(&s.life);
+    sim_disk_free(s.disk);
+    model_free(&s.model);
+}
+
+TEST(a_journal_file_that_finds_no_room_leaves_nothing_behind)
+{
+    struct scene s;
+    (void)begin(&s);
+    struct journal journal;
+    struct message message;
+    EXPECT_INT(journal_open(&journal, &s.life.env, "data/shard-9", 16 << 10, 2, &message), ERR_OK);
+    struct journal_file *file = journal_file_create(&journal);
+    s.disk->fail_error = ERR_NO_SPACE;
+    s.disk->fail_from = s.disk->calls + 1; /* its name finds room, its blocks do not */
+    s.disk->fail_to = UINT64_MAX;
+    EXPECT_INT(journal_prepare(&journal, file), ERR_NO_SPACE);
+    int files = 0;
+    EXPECT_INT(s.disk->io.ops->list(&s.disk->io, "data/shard-9", count_name, &files), ERR_OK);
+    EXPECT_INT(files, 1);
+    s.disk->fail_to = 0;
+    journal_file_free(&journal, file);
+    journal_close(&journal);
     finish(&s);
 }
 
