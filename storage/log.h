@@ -153,11 +153,18 @@ void log_delete_end(struct log_delete *d);
 /* Whether a read, time, flush or delete job is under way. */
 bool log_busy(const struct log *log);
 
-/* Recovery, blocking: cuts the files on disk to the state (removes later segments, truncates the
- * active one, drops index entries beyond it), so that appends can go on from there. Missing bytes
- * below the state are ERR_CORRUPT. Durable after sync_all: recovery does it once for all logs. */
+/* Recovery, blocking: whether the active segment has the bytes that the state says. If not, that is
+ * ERR_CORRUPT, the message names the file, and the state is changed: appends go on in a new segment
+ * behind what is missing, and what is left of the damaged one stays as it is, to be read. */
+MUST_USE enum error log_check_files(struct env *env, const char *directory, struct log_state *state,
+                                    struct message *message);
+/* Recovery, blocking: the base offset of the first segment on disk; unchanged if there is none. */
+MUST_USE enum error log_first_segment(struct env *env, const char *directory, int64_t *base_offset);
+/* Recovery, blocking: cuts the files on disk to a state that log_check_files has seen (removes
+ * later segments, truncates the active one, drops index entries beyond it), so that appends can go
+ * on from there. Durable after sync_all: recovery does it once for all logs. */
 MUST_USE enum error log_cut_files(struct env *env, const char *directory,
-                                  const struct log_state *state, struct message *message);
+                                  const struct log_state *state);
 /* Rebuilds missing or damaged index files of a log, blocking. */
 MUST_USE enum error log_check_indexes(struct env *env, const char *directory,
                                       const struct log_state *state);

@@ -109,6 +109,7 @@ struct segment_table {
     size_t count;
     bool complete;  /* there are no segments before these that the log does not know */
     int64_t before; /* if not complete: find those that start before this offset */
+    int64_t start;  /* of the log: what lies wholly below may be gone, or be back after a crash */
     bool loaded;    /* by this job */
 };
 /* All segments that have flushed bytes. On the shard. */

@@ -27,6 +27,7 @@ static void init_table(const struct log *log, size_t capacity, struct segment_ta
         .entries = xcalloc(capacity + 1, sizeof out->entries[0]),
         .complete = log->loaded,
         .before = log->segments[0].base_offset,
+        .start = log->start_offset,
     };
 }
 
@@ -123,8 +124,20 @@ static void put_before(struct segment_table *table, const struct listing *listin
     table->count += found;
 }
 
-static enum error find_segments(struct io *io, const char *directory, struct segment_table *table)
+/* One that is missing in the middle makes the one before it a damaged one. */
+static void check_first(struct env *env, const char *directory, const struct segment_table *table)
 {
+    int64_t first = table->count > 0 ? table->entries[0].view.base_offset : table->before;
+    if (first > table->start)
+        trace_log(env->trace, TRACE_ERROR,
+                  "segments are missing, put the files back from a copy or delete the topic",
+                  F_STRING("directory", directory), F_INT("from_offset", table->start),
+                  F_INT("to_offset", first));
+}
+
+static enum error find_segments(struct env *env, const char *directory, struct segment_table *table)
+{
+    struct io *io = env->io;
     struct listing listing = {.before = table->before};
     enum error error = io->ops->list(io, directory, note_segment, &listing);
     if (error == ERR_NOT_FOUND)
@@ -133,6 +146,8 @@ static enum error find_segments(struct io *io, const char *directory, struct seg
         qsort(listing.offsets, listing.count, sizeof(int64_t), compare_offsets);
         put_before(table, &listing, directory);
     }
+    if (error == ERR_OK)
+        check_first(env, directory, table);
     free(listing.offsets);
     return error;
 }
@@ -149,17 +164,21 @@ static void mend_indexes(struct env *env, struct table_entry *entry)
         entry->summary = summary;
 }
 
-/* Size and summary; the file is closed again, since there may be many. */
-static enum error load_entry(struct env *env, struct table_entry *entry)
+/* Size and summary; the file is closed again, since there may be many. What is dead is deleted
+ * soon, and after a crash perhaps not followed by what it was followed by. */
+static enum error load_entry(struct env *env, struct table_entry *entry, int64_t start)
 {
     struct io *io = env->io;
     bool was_open = entry->view.file != NULL, closed = entry->view.size < 0;
+    bool dead = closed && entry->view.next_offset <= start;
     enum error error = table_entry_open(io, entry);
     if (error == ERR_OK && entry->view.size < 0)
         error = io->ops->size(io, entry->view.file->file, &entry->view.size);
-    if (error == ERR_OK)
+    if (dead)
+        segment_summary_init(&entry->summary);
+    if (error == ERR_OK && !dead)
         error = segment_summarize(&entry->view, &entry->summary);
-    if (error == ERR_OK && closed)
+    if (error == ERR_OK && closed && !dead)
         mend_indexes(env, entry);
     if (!was_open) {
         segment_file_unref(entry->view.file);
@@ -181,10 +200,10 @@ enum error segment_table_load(struct env *env, const char *directory, struct seg
 {
     if (table->complete)
         return ERR_OK;
-    enum error error = find_segments(env->io, directory, table);
+    enum error error = find_segments(env, directory, table);
     for (size_t i = 0; i < table->count && error == ERR_OK; i++) {
         if (!table->entries[i].known)
-            error = load_entry(env, &table->entries[i]);
+            error = load_entry(env, &table->entries[i], table->start);
     }
     table->loaded = error == ERR_OK;
     return error;

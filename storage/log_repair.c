@@ -72,27 +72,68 @@ static enum error empty_file(struct io *io, const char *directory, const struct 
     return error;
 }
 
-static enum error cut_active(struct io *io, const char *directory, const struct log_state *state,
-                             struct message *message)
+/* The active segment's size; -1: it is missing. */
+static enum error active_size(struct io *io, const char *path, int64_t *out)
 {
+    struct io_file *file;
+    *out = -1;
+    enum error error = io->ops->open(io, path, IO_READ, &file);
+    if (error != ERR_OK)
+        return error == ERR_NOT_FOUND ? ERR_OK : error;
+    error = io->ops->size(io, file, out);
+    io->ops->close(io, file);
+    return error;
+}
+
+enum error log_check_files(struct env *env, const char *directory, struct log_state *state,
+                           struct message *message)
+{
+    if (state->active_size == 0)
+        return ERR_OK;
     char *path = segment_path(directory, state->active_base, SEGMENT_LOG);
-    struct io_file *file = NULL;
-    int64_t size = 0;
-    enum error error = io->ops->open(io, path, IO_READ | IO_WRITE, &file);
-    if (error == ERR_OK)
-        error = io->ops->size(io, file, &size);
-    if (error == ERR_OK && size > state->active_size)
-        error = io->ops->truncate(io, file, state->active_size);
-    if (error == ERR_NOT_FOUND || (error == ERR_OK && size < state->active_size)) {
+    int64_t size;
+    enum error error = active_size(env->io, path, &size);
+    if (error == ERR_OK && size < state->active_size) {
         message_set(message,
-                    "%s: the segment has %lld bytes, but %lld were known to be durable: the file "
-                    "was cut or replaced. Put the file back from a copy, or delete the topic",
-                    path, (long long)size, (long long)state->active_size);
+                    "%s: damaged at byte %lld: %lld bytes were known to be durable, the file was "
+                    "cut, replaced or removed. Stop the broker and put the file back from a copy, "
+                    "or delete the topic",
+                    path, (long long)MAX(size, 0), (long long)state->active_size);
+        state->active_base = state->next_offset;
+        state->active_size = 0;
         error = ERR_CORRUPT;
     }
-    if (file)
-        io->ops->close(io, file);
     free(path);
+    return error;
+}
+
+static enum error cut_active(struct io *io, const char *directory, const struct log_state *state)
+{
+    char *path = segment_path(directory, state->active_base, SEGMENT_LOG);
+    struct io_file *file;
+    enum error error = io->ops->open(io, path, IO_READ | IO_WRITE, &file);
+    free(path);
+    if (error != ERR_OK)
+        return error;
+    int64_t size;
+    error = io->ops->size(io, file, &size);
+    if (error == ERR_OK && size > state->active_size)
+        error = io->ops->truncate(io, file, state->active_size);
+    io->ops->close(io, file);
+    return error;
+}
+
+enum error log_first_segment(struct env *env, const char *directory, int64_t *base_offset)
+{
+    struct found_files found;
+    enum error error = find_files(env->io, directory, &found);
+    for (size_t i = 0; i < found.count && error == ERR_OK; i++) {
+        if (found.at[i].part != SEGMENT_LOG)
+            continue;
+        *base_offset = found.at[i].base_offset;
+        break;
+    }
+    free(found.at);
     return error;
 }
 
@@ -137,23 +178,6 @@ static enum error cut_index(struct io *io, const char *directory, const struct l
     return error == ERR_NOT_FOUND ? ERR_OK : error;
 }
 
-/* The start lies in a segment that is there. */
-static enum error check_start(const char *directory, const struct log_state *state,
-                              const struct found_files *found, struct message *message)
-{
-    if (state->log_start_offset >= state->active_base)
-        return ERR_OK;
-    for (size_t i = 0; i < found->count; i++) {
-        if (found->at[i].part == SEGMENT_LOG && found->at[i].base_offset <= state->log_start_offset)
-            return ERR_OK;
-    }
-    message_set(message,
-                "%s: no segment holds offset %lld, where the log starts: a file is missing. Put it "
-                "back from a copy, or delete the topic",
-                directory, (long long)state->log_start_offset);
-    return ERR_CORRUPT;
-}
-
 /* Later segments go, and so do indexes whose segment is gone (.log comes first in the order). Files
  * of an active segment that is empty are emptied. */
 static enum error remove_beyond(struct io *io, const char *directory, const struct log_state *state,
@@ -174,20 +198,17 @@ static enum error remove_beyond(struct io *io, const char *directory, const stru
     return error;
 }
 
-enum error log_cut_files(struct env *env, const char *directory, const struct log_state *state,
-                         struct message *message)
+enum error log_cut_files(struct env *env, const char *directory, const struct log_state *state)
 {
     struct io *io = env->io;
     struct found_files found;
     enum error error = find_files(io, directory, &found);
     if (error == ERR_OK)
-        error = check_start(directory, state, &found, message);
-    if (error == ERR_OK)
         error = remove_beyond(io, directory, state, &found);
     free(found.at);
     if (error != ERR_OK || state->active_size == 0)
         return error;
-    error = cut_active(io, directory, state, message);
+    error = cut_active(io, directory, state);
     if (error == ERR_OK)
         error =
             cut_index(io, directory, state, SEGMENT_INDEX, OFFSET_INDEX_ENTRY, offset_entry_stays);

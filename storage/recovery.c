@@ -234,7 +234,7 @@ static void report_recovery(const struct recovery *r)
                   F_INT("journal_bytes", p->journal_bytes), F_INT("entries", p->entries),
                   F_INT("batches", p->batches), F_INT("rows", p->rows), F_INT("logs", p->logs),
                   F_INT("cut_bytes", p->cut_bytes), F_INT("damaged", p->damaged),
-                  F_INT("took_ms", p->took_ms));
+                  F_INT("damaged_logs", p->damaged_logs), F_INT("took_ms", p->took_ms));
 }
 
 enum error recovery_run(struct env *env, const struct recovery_options *options, struct kv **kv,

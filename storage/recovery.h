@@ -4,7 +4,8 @@
  * checkpointed position on; open the logs at their checkpointed state, append the batches again,
  * merge the rows; flush and sync everything; one synced kv batch; start fresh journals. Idempotent:
  * killed in the middle, the next run does the same again. The journal's last, torn group is cut and
- * reported; damage below the durable mark is reported, never cut. */
+ * reported; damage below the durable mark is reported, never cut. A damaged journal refuses the
+ * start; a log whose segment lost bytes goes on without them. */
 #ifndef STORAGE_RECOVERY_H
 #define STORAGE_RECOVERY_H
 
@@ -14,7 +15,7 @@
 struct recovery_report {
     bool clean; /* the last run had checkpointed everything */
     int64_t journal_bytes, entries, batches, rows, cut_bytes;
-    int logs, damaged;
+    int logs, damaged, damaged_logs; /* damaged: journals */
     int64_t took_ms;
 };
 

@@ -55,7 +55,8 @@ MUST_USE enum error redo_append_batch(struct redo *redo, struct redo_log *l,
 MUST_USE enum error redo_flush_logs(struct redo *redo);
 /* The rows of all logs, as they are now. */
 MUST_USE enum error redo_finish_logs(struct redo *redo);
-/* Acknowledged groups are left out, so segments may hold what the rows do not know: cuts all. */
+/* Acknowledged groups are left out, so segments may hold what the rows do not know, or be gone:
+ * cuts all, and moves starts up to what is there. */
 MUST_USE enum error redo_cut_all(struct redo *redo);
 
 #endif

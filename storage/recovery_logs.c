@@ -75,6 +75,21 @@ static enum error clear_files(struct redo *redo, const struct redo_log *l)
     return error == ERR_NOT_FOUND ? ERR_OK : error;
 }
 
+/* Only its own log suffers from a damaged file: the range that is lost answers an error. */
+static enum error check_files(struct redo *redo, const struct redo_log *l, struct log_state *state)
+{
+    struct message damage;
+    enum error error = log_check_files(redo->env, l->directory, state, &damage);
+    if (error != ERR_CORRUPT)
+        return error;
+    trace_log(redo->env->trace, TRACE_ERROR,
+              "a partition lost records, reading them is answered with an error",
+              F_INT("partition", l->partition), F_INT("end_offset", state->next_offset),
+              F_STRING("reason", damage.text));
+    redo->report->damaged_logs++;
+    return ERR_OK;
+}
+
 enum error redo_open_log(struct redo *redo, struct redo_log *l)
 {
     enum error error;
@@ -85,7 +100,9 @@ enum error redo_open_log(struct redo *redo, struct redo_log *l)
         state.active_size = 0;
         error = clear_files(redo, l);
     } else {
-        error = log_cut_files(redo->env, l->directory, &state, redo->message);
+        error = check_files(redo, l, &state);
+        if (error == ERR_OK)
+            error = log_cut_files(redo->env, l->directory, &state);
     }
     if (error != ERR_OK)
         return error;
@@ -177,7 +194,13 @@ static enum error finish_log(struct redo *redo, struct redo_log *l)
         return clear_files(redo, l);
     }
     bool cleared = l->log == NULL && is_dead(l) && l->state.active_base < l->start;
-    if (l->log || cleared || l->start > l->state.log_start_offset)
+    int64_t base = l->state.active_base;
+    if (l->log == NULL && !is_dead(l)) {
+        enum error error = check_files(redo, l, &l->state);
+        if (error != ERR_OK)
+            return error;
+    }
+    if (l->log || cleared || l->start > l->state.log_start_offset || l->state.active_base != base)
         put_log_row(redo, l);
     return cleared ? clear_files(redo, l) : ERR_OK;
 }
@@ -197,6 +220,15 @@ struct partition_walk {
     enum error error;
 };
 
+/* Log starts and deletions that are left out may have removed files already. */
+static enum error follow_files(struct redo *redo, struct redo_log *l)
+{
+    int64_t first = l->state.next_offset;
+    enum error error = log_first_segment(redo->env, l->directory, &first);
+    l->start = MAX(l->start, MIN(first, l->state.next_offset));
+    return error;
+}
+
 static void cut_partition(void *context, const char *name)
 {
     struct partition_walk *w = context;
@@ -205,8 +237,16 @@ static void cut_partition(void *context, const char *name)
     if (*end != '\0' || partition < 0 || partition > INT32_MAX || w->error != ERR_OK)
         return;
     struct redo_log *l = redo_find_log(w->redo, w->topic_id, (int32_t)partition);
-    if (l->log == NULL && redo_log_exists(w->redo, l) && !is_dead(l))
-        w->error = log_cut_files(w->redo->env, l->directory, &l->state, w->redo->message);
+    if (!redo_log_exists(w->redo, l))
+        return;
+    w->error = follow_files(w->redo, l);
+    if (w->error != ERR_OK || l->log || is_dead(l))
+        return;
+    struct log_state state = l->state;
+    struct message damage;
+    w->error = log_check_files(w->redo->env, l->directory, &state, &damage);
+    if (w->error == ERR_OK || w->error == ERR_CORRUPT) /* it is reported with the others */
+        w->error = log_cut_files(w->redo->env, l->directory, &state);
 }
 
 enum error redo_cut_all(struct redo *redo)

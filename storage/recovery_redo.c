@@ -318,8 +318,6 @@ enum error redo_run(struct redo *redo, bool accept_damage)
     enum error error = pass(redo, learn_part, true, accept_damage);
     if (error == ERR_OK)
         error = pass(redo, redo_part, false, accept_damage);
-    redo->report->clean =
-        redo->report->entries == 0 && redo->report->cut_bytes == 0 && redo->report->damaged == 0;
     if (error == ERR_OK && redo->report->damaged > 0)
         error = redo_cut_all(redo);
     if (error == ERR_OK)
@@ -331,5 +329,8 @@ enum error redo_run(struct redo *redo, bool accept_damage)
         error = redo_finish_logs(redo);
     if (error == ERR_OK && redo->something_removed)
         error = scan_kind(redo, ROW_PRODUCER, check_producer);
+    const struct recovery_report *r = redo->report;
+    redo->report->clean =
+        r->entries == 0 && r->cut_bytes == 0 && r->damaged == 0 && r->damaged_logs == 0;
     return error;
 }

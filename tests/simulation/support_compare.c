@@ -1,4 +1,5 @@
 /* model_compare: what a disk holds after recovery against the model. */
+#include "base/compiler.h"
 #include "storage/store_rows.h"
 #include "tests/simulation/support_model.h"
 
@@ -167,8 +168,19 @@ static const char *compare_absent(const struct model_partition *p, const struct 
     return error == ERR_NOT_FOUND ? NULL : wrong("files of a deleted topic");
 }
 
-static const char *compare_partition(const struct model_partition *p, const struct sim_disk *disk,
-                                     uint32_t k)
+/* The latest start that a partition may have which the model says starts at `start`. */
+static int64_t latest_start(const struct model *m, const struct model_partition *p, int64_t start,
+                            int64_t next)
+{
+    if (!m->gave_up)
+        return start;
+    if (model_history_at(&m->topics[p->topic], UINT32_MAX, 0) == 0)
+        return next;
+    return MIN(model_history_at(&p->starts, UINT32_MAX, 0), next);
+}
+
+static const char *compare_partition(const struct model *m, const struct model_partition *p,
+                                     const struct sim_disk *disk, uint32_t k)
 {
     size_t count = model_batches_at(p, k);
     int64_t start = model_history_at(&p->starts, k, 0);
@@ -181,7 +193,8 @@ static const char *compare_partition(const struct model_partition *p, const stru
     struct log_state state;
     if (log_state_decode(row, &state) != ERR_OK)
         return wrong("a log's row cannot be read");
-    if (state.next_offset != next || state.log_start_offset != start)
+    if (state.next_offset != next || state.log_start_offset < start ||
+        state.log_start_offset > latest_start(m, p, start, next))
         return wrong("partition %d-%d is [%" PRId64 ", %" PRId64 "), expected [%" PRId64
                      ", %" PRId64 ")",
                      p->topic, p->number, state.log_start_offset, state.next_offset, start, next);
@@ -229,9 +242,18 @@ static const char *compare_shard(const struct model *m, const struct sim_disk *d
         for (int i = 0; i < MODEL_PARTITIONS && result == NULL; i++) {
             const struct model_partition *p = &m->partitions[t][i];
             if (shard_of(m, p) == shard)
-                result = exists ? compare_partition(p, disk, k) : compare_absent(p, disk);
+                result = exists ? compare_partition(m, p, disk, k) : compare_absent(p, disk);
         }
     }
+    return result;
+}
+
+const char *model_compare_gone(const struct model *m, const struct sim_disk *disk, int topic)
+{
+    const char *result = NULL;
+    bool exists = model_history_at(&m->topics[topic], UINT32_MAX, 0) != 0;
+    for (int i = 0; i < MODEL_PARTITIONS && !exists && result == NULL; i++)
+        result = compare_absent(&m->partitions[topic][i], disk);
     return result;
 }
 

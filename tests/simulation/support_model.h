@@ -10,7 +10,7 @@
 
 #include "tests/simulation/support_life.h"
 
-enum { MODEL_TOPICS = 3, MODEL_PARTITIONS = 2, MODEL_PRODUCERS = 2, MODEL_ROWS = 8 };
+enum { MODEL_TOPICS = 5, MODEL_PARTITIONS = 2, MODEL_PRODUCERS = 2, MODEL_ROWS = 8 };
 
 struct model_batch {
     uint32_t entry;
@@ -51,6 +51,7 @@ struct model {
     struct model_partition partitions[MODEL_TOPICS][MODEL_PARTITIONS];
     struct model_history rows[MODEL_ROWS];
     int64_t versions;
+    bool gave_up; /* later entries are left out, what they deleted may be gone all the same */
 };
 
 void model_init(struct model *m, int shard_count);
@@ -81,5 +82,7 @@ int32_t model_next_sequence(const struct model_partition *p, int producer);
 /* Compares a recovered disk. Fills k (one number per shard) and returns NULL, or says what is
  * wrong (a static text). */
 const char *model_compare(const struct model *m, const struct sim_disk *disk, uint32_t *k);
+/* Of a topic that is deleted nothing is left, also before any recovery. */
+const char *model_compare_gone(const struct model *m, const struct sim_disk *disk, int topic);
 
 #endif

@@ -23,9 +23,8 @@ static void fill(struct log_world *w, int batches)
 
 static enum error cut(struct log_world *w, struct log_state state)
 {
-    struct message message;
     log_world_close(w);
-    return log_cut_files(&w->env, w->directory, &state, &message);
+    return log_cut_files(&w->env, w->directory, &state);
 }
 
 static int64_t part_size(const struct log_world *w, int64_t base, enum segment_part part)
@@ -118,31 +117,65 @@ TEST(cutting_back_to_nothing_empties_the_first_files_and_removes_the_others)
     EXPECT_INT(part_size(&w, 20, SEGMENT_INDEX), -1);
 }
 
-TEST(missing_bytes_below_the_state_are_damage)
+/* Below the state bytes are missing: appends go on behind them, the rest stays readable. */
+static void expect_contained(struct log_world *w, struct log_state state, int64_t readable_end)
+{
+    struct message message = {""};
+    int64_t base = state.active_base, size = part_size(w, base, SEGMENT_LOG);
+    EXPECT_INT(log_check_files(&w->env, w->directory, &state, &message), ERR_CORRUPT);
+    char *path = segment_path(w->directory, base, SEGMENT_LOG);
+    EXPECT(strstr(message.text, path) != NULL);
+    free(path);
+    EXPECT_INT(state.active_base, state.next_offset);
+    EXPECT_INT(state.active_size, 0);
+    EXPECT_INT(log_cut_files(&w->env, w->directory, &state), ERR_OK);
+    EXPECT_INT(part_size(w, base, SEGMENT_LOG), size);
+    log_world_open(w, state);
+    EXPECT_INT(log_world_append(w, (struct batch_spec){.count = 1}), state.next_offset);
+    log_world_flush(w);
+    log_trim_tail(w->log, 0);
+    for (int64_t offset = 0; offset <= state.next_offset; offset++) {
+        struct read_result r = log_world_read(w, offset, state.next_offset + 1, 1, true);
+        bool there = offset < readable_end || offset == state.next_offset;
+        EXPECT_INT(r.error, there ? ERR_OK : ERR_CORRUPT);
+        read_result_free(&r);
+    }
+    log_world_close(w);
+}
+
+TEST(missing_bytes_below_the_state_take_their_own_range_only)
 {
     struct log_world w;
     fill(&w, 25);
     struct log_state state = log_state(w.log);
-    state.active_size++;
-    EXPECT_INT(cut(&w, state), ERR_CORRUPT);
-    state.active_size--;
-    unlink_part(&w, 0, SEGMENT_LOG);
-    EXPECT_INT(cut(&w, state), ERR_CORRUPT); /* where the log starts */
-    state.log_start_offset = 20;
-    EXPECT_INT(cut(&w, state), ERR_OK);
-    unlink_part(&w, state.active_base, SEGMENT_LOG);
-    EXPECT_INT(cut(&w, state), ERR_CORRUPT);
+    log_world_close(&w);
+    char *path = segment_path(w.directory, state.active_base, SEGMENT_LOG);
+    struct io_file *file;
+    EXPECT_INT(w.env.io->ops->open(w.env.io, path, IO_READ | IO_WRITE, &file), ERR_OK);
+    EXPECT_INT(w.env.io->ops->truncate(w.env.io, file, state.active_size - 1), ERR_OK);
+    w.env.io->ops->close(w.env.io, file);
+    free(path);
+    expect_contained(&w, state, state.next_offset - 2);
 }
 
-TEST(damage_that_stops_a_cut_removes_nothing)
+TEST(a_missing_last_segment_takes_its_own_range_only)
 {
     struct log_world w;
-    fill(&w, 35);
-    struct log_state state = {.next_offset = 40, .active_base = 20, .active_size = 10};
+    fill(&w, 25);
+    struct log_state state = log_state(w.log);
+    log_world_close(&w);
+    unlink_part(&w, state.active_base, SEGMENT_LOG);
+    expect_contained(&w, state, state.active_base);
+}
+
+TEST(a_missing_only_segment_takes_its_own_range_only)
+{
+    struct log_world w;
+    fill(&w, 5);
+    struct log_state state = log_state(w.log);
+    log_world_close(&w);
     unlink_part(&w, 0, SEGMENT_LOG);
-    EXPECT_INT(cut(&w, state), ERR_CORRUPT);
-    EXPECT(part_size(&w, 40, SEGMENT_LOG) > 0);
-    EXPECT(part_size(&w, 60, SEGMENT_LOG) > 0);
+    expect_contained(&w, state, 0);
 }
 
 TEST(a_log_that_was_never_flushed_needs_no_directory)
@@ -150,7 +183,9 @@ TEST(a_log_that_was_never_flushed_needs_no_directory)
     struct log_world w;
     log_world_init(&w);
     EXPECT_INT(cut(&w, (struct log_state){0}), ERR_OK);
-    EXPECT_INT(cut(&w, (struct log_state){0, 10, 0, 100}), ERR_CORRUPT);
+    struct log_state lost = {0, 10, 0, 100};
+    struct message message;
+    EXPECT_INT(log_check_files(&w.env, w.directory, &lost, &message), ERR_CORRUPT);
     struct log_state state = {0};
     EXPECT_INT(log_check_indexes(&w.env, w.directory, &state), ERR_OK);
 }
