@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+enum { HISTORY_LONG_MS = 25000 }; /* after which every checkpoint is due */
+
 struct history_commit {
     struct commit commit;
     struct history *history;
@@ -69,6 +71,7 @@ static void set_topic(struct history *h, int topic, bool exists)
     else
         store_delete(h->life->stores[0], row_key_view(&key));
     model_history_add(&h->model->topics[topic], entry, exists);
+    h->deletion[topic] = exists ? 0 : entry;
     for (int i = 0; i < MODEL_PARTITIONS && !exists; i++) {
         struct model_partition *p = &h->model->partitions[topic][i];
         if (shard_of(h, p) == 0)
@@ -80,6 +83,10 @@ static void set_topic(struct history *h, int topic, bool exists)
 /* The other shards follow when the row is durably gone. */
 static void follow_deletion(struct history *h, int topic)
 {
+    uint32_t entry = h->deletion[topic];
+    if (entry == 0 || entry > h->model->shards[0].acknowledged)
+        return;
+    h->deletion[topic] = 0;
     for (int i = 0; i < MODEL_PARTITIONS; i++) {
         struct model_partition *p = &h->model->partitions[topic][i];
         int shard = shard_of(h, p);
@@ -91,22 +98,32 @@ static void follow_deletion(struct history *h, int topic)
     }
 }
 
-static void wait_for_all(struct history *h)
+static void follow_deletions(struct history *h)
 {
-    life_settle(h->life);
+    for (int t = 0; t < MODEL_TOPICS; t++)
+        follow_deletion(h, t);
 }
 
+/* Never the first one. */
 static void delete_topic(struct history *h)
 {
-    int topic = MODEL_TOPICS - 1;
-    if (!topic_exists(h, topic) || below(h, 3) > 0)
+    int topic = 1 + (int)below(h, MODEL_TOPICS - 1);
+    if (!topic_exists(h, topic))
         return;
     set_topic(h, topic, false);
-    if (h->life->shard_count > 1) {
-        wait_for_all(h);
-        if (h->life->failures == 0)
-            follow_deletion(h, topic);
-    }
+    h->deleted++;
+}
+
+static void create_topic(struct history *h)
+{
+    int topic = 0;
+    while (topic < MODEL_TOPICS && h->topic_used[topic])
+        topic++;
+    if (topic == MODEL_TOPICS)
+        return;
+    h->topic_used[topic] = true;
+    set_topic(h, topic, true);
+    h->created++;
 }
 
 void history_begin(struct history *h, struct life *life, struct model *model, struct random *random)
@@ -116,10 +133,13 @@ void history_begin(struct history *h, struct life *life, struct model *model, st
         h->topic_used[t] = model->topics[t].count > 0;
         if (model->partitions[t][0].count + model->partitions[t][1].count > 0)
             h->topic_used[t] = true;
-        if (!h->topic_used[t])
-            set_topic(h, t, true);
     }
-    wait_for_all(h);
+    for (int t = 0; t < HISTORY_FIRST_TOPICS; t++) {
+        if (!h->topic_used[t])
+            create_topic(h);
+    }
+    h->created = 0;
+    life_settle(life);
 }
 
 /* Batches */
@@ -165,11 +185,18 @@ static void append(struct history *h, struct model_partition *p, uint32_t entry)
     shared_buffer_unref(buffer);
 }
 
+/* Its row is there and durable, so any shard may use it. */
+static bool topic_usable(const struct history *h, int topic)
+{
+    uint32_t durable = h->model->shards[0].acknowledged;
+    return topic_exists(h, topic) && model_history_at(&h->model->topics[topic], durable, 0) != 0;
+}
+
 static struct model_partition *random_partition(struct history *h)
 {
     for (;;) {
         int topic = (int)below(h, MODEL_TOPICS);
-        if (topic_exists(h, topic))
+        if (topic == 0 || topic_usable(h, topic))
             return &h->model->partitions[topic][below(h, MODEL_PARTITIONS)];
     }
 }
@@ -230,13 +257,14 @@ static void move_start(struct history *h)
     if (count == 0)
         return;
     int64_t offset =
-        below(h, 6) == 0 ? p->batches[count - 1].next : p->batches[below(h, count)].base;
+        below(h, 4) == 0 ? p->batches[count - 1].next : p->batches[below(h, count)].base;
     if (offset <= now)
         return;
     uint32_t entry = begin(h, shard);
     store_set_log_start(store, log, offset);
     model_history_add(&p->starts, entry, offset);
     commit(h, shard);
+    h->starts_moved++;
 }
 
 static void loaded(struct job *job)
@@ -259,9 +287,81 @@ static void load_log(struct history *h)
     log_load_submit(&h->life->executors[2 * shard + 1].executor, load);
 }
 
+static void fill_disk(struct history *h)
+{
+    struct sim_disk *disk = h->life->disk;
+    disk->fail_error = ERR_NO_SPACE;
+    disk->fail_from = disk->calls;
+    disk->fail_to = UINT64_MAX;
+    disk->free_bytes = 0;
+    h->filled++;
+}
+
+void history_make_room(struct history *h)
+{
+    h->life->disk->fail_to = 0;
+    h->life->disk->free_bytes = INT64_MAX;
+}
+
+static void change_room(struct history *h)
+{
+    if (!h->fills_disk)
+        return;
+    if (h->life->disk->fail_to > 0)
+        history_make_room(h);
+    else
+        fill_disk(h);
+}
+
+static int random_shard(struct history *h)
+{
+    return (int)below(h, (uint64_t)h->life->shard_count);
+}
+
+static void change_something(struct history *h)
+{
+    switch (below(h, 4)) {
+    case 0:
+        make_entry(h);
+        break;
+    case 1:
+        delete_topic(h);
+        break;
+    default:
+        move_start(h);
+        break;
+    }
+}
+
+/* A checkpoint becomes due: at an idle store, at one whose logs did not change since the last one,
+ * or with a group that is being handed over; something changes just before and just after. */
+static void act_at_checkpoint(struct history *h)
+{
+    int shard = random_shard(h);
+    uint64_t before = below(h, 4);
+    if (before > 0)
+        life_settle(h->life);
+    if (before > 1) {
+        life_turn(h->life, shard, HISTORY_LONG_MS);
+        life_settle(h->life);
+    }
+    if (before > 2) { /* so that there is an entry to checkpoint, of rows only */
+        put_row(h, shard, begin(h, shard));
+        commit(h, shard);
+        life_settle(h->life);
+    }
+    change_something(h);
+    life_turn(h->life, shard, HISTORY_LONG_MS);
+    for (uint64_t steps = below(h, 3); steps > 0; steps--)
+        (void)life_step(h->life);
+    change_something(h);
+    h->at_checkpoint++;
+}
+
 void history_act(struct history *h)
 {
-    switch (below(h, 20)) {
+    follow_deletions(h);
+    switch (below(h, 21)) {
     case 0:
         move_start(h);
         break;
@@ -269,10 +369,25 @@ void history_act(struct history *h)
         load_log(h);
         break;
     case 2:
-        delete_topic(h);
+        switch (below(h, 8)) {
+        case 0:
+        case 1:
+            delete_topic(h);
+            break;
+        case 2:
+            create_topic(h);
+            break;
+        case 3:
+        case 4:
+            change_room(h);
+            break;
+        default:
+            act_at_checkpoint(h);
+            break;
+        }
         break;
     case 3:
-        life_turn(h->life, (int)below(h, (uint64_t)h->life->shard_count), (int64_t)below(h, 1500));
+        life_turn(h->life, random_shard(h), (int64_t)below(h, 1500));
         break;
     case 4:
     case 5:
@@ -285,7 +400,7 @@ void history_act(struct history *h)
     case 10:
     case 11:
     case 12:
-        life_turn(h->life, (int)below(h, (uint64_t)h->life->shard_count), 1);
+        life_turn(h->life, random_shard(h), 1);
         break;
     default:
         (void)life_step(h->life);

@@ -37,6 +37,9 @@ enum error life_recover(struct life *life, struct sim_disk *disk, int shard_coun
     life->disk = disk;
     life->shard_count = shard_count;
     life->now_ms = 1000;
+    life->journal_file_bytes = JOURNAL_FILE_BYTES;
+    life->checkpoint_bytes = CHECKPOINT_BYTES;
+    life->checkpoint_interval_ms = 20000;
     life->clock = (struct clock){monotonic_ns, wall_ms};
     random_seeded_init(&life->random, seed);
     life->env = (struct env){.clock = &life->clock,
@@ -65,9 +68,9 @@ enum error life_open(struct life *life)
             .data_directory = "data",
             .shard = i,
             .shard_count = life->shard_count,
-            .journal_file_bytes = JOURNAL_FILE_BYTES,
-            .checkpoint_bytes = CHECKPOINT_BYTES,
-            .checkpoint_interval_ms = 20000,
+            .journal_file_bytes = life->journal_file_bytes,
+            .checkpoint_bytes = life->checkpoint_bytes,
+            .checkpoint_interval_ms = life->checkpoint_interval_ms,
             .group_bytes = GROUP_BYTES,
             .tail_cache_bytes = TAIL_CACHE_BYTES,
             .unflushed_bytes = UNFLUSHED_BYTES,

@@ -28,6 +28,8 @@ struct life {
     enum error failure; /* the last one's reason */
     int closed;
     enum error close_result; /* the worst */
+    /* Of the stores; may be changed before life_open. */
+    int64_t journal_file_bytes, checkpoint_bytes, checkpoint_interval_ms;
 };
 
 extern const struct log_config life_log_config;

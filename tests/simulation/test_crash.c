@@ -26,7 +26,8 @@ const char *__asan_default_options(void)
 /* What was met on the way: a campaign that does not meet them proves nothing. */
 struct reached {
     uint64_t states, histories, kills, inside_recovery, three_deep, continued, torn, redone,
-        changed_shards, clean, starts_moved, checkpoints;
+        changed_shards, clean, checkpoints, starts_moved, deleted, created, filled, at_checkpoint,
+        closed_busy;
 };
 
 struct campaign {
@@ -58,6 +59,26 @@ static uint64_t draw(struct campaign *c, uint64_t bound)
 
 static void explore(void *context, struct sim_disk *disk);
 
+/* Checkpoints and new journal files seldom or all the time. */
+static void vary_sizes(struct campaign *c, struct life *life)
+{
+    if (draw(c, 2) == 0)
+        life->checkpoint_bytes /= 8;
+    if (draw(c, 2) == 0)
+        life->checkpoint_interval_ms = 300;
+    if (draw(c, 3) == 0)
+        life->journal_file_bytes /= 4;
+}
+
+static void note_history(struct reached *r, const struct history *h)
+{
+    r->starts_moved += h->starts_moved;
+    r->deleted += h->deleted;
+    r->created += h->created;
+    r->filled += h->filled;
+    r->at_checkpoint += h->at_checkpoint;
+}
+
 /* A life that goes on after a crash, in a copy of the model. */
 static void go_on(struct explorer *e, struct life *life, const uint32_t *k)
 {
@@ -70,6 +91,7 @@ static void go_on(struct explorer *e, struct life *life, const uint32_t *k)
                               1};
     life->disk->on_call = explore;
     life->disk->context = &deeper;
+    vary_sizes(c, life);
     if (life_open(life) != ERR_OK)
         fail(c, life->message.text);
     struct history h;
@@ -81,7 +103,8 @@ static void go_on(struct explorer *e, struct life *life, const uint32_t *k)
         history_act(&h);
     if (wrong)
         fail(c, wrong);
-    life_settle(life);
+    if (draw(c, 2) == 0)
+        life_settle(life);
     life_close(life);
     if (life->close_result != ERR_OK || life->failures > 0)
         fail(c, "a life that went on did not close in order");
@@ -92,7 +115,7 @@ static void go_on(struct explorer *e, struct life *life, const uint32_t *k)
 static void recover_and_compare(struct explorer *e, struct sim_disk *disk)
 {
     struct campaign *c = e->campaign;
-    struct explorer deeper = {c, e->model, e->depth + 1, e->depth == 0 ? 150 : 60, 1};
+    struct explorer deeper = {c, e->model, e->depth + 1, e->depth == 0 ? 200 : 60, 1};
     if (e->depth + 1 < DEPTH_MAX) {
         disk->on_call = explore;
         disk->context = &deeper;
@@ -108,6 +131,8 @@ static void recover_and_compare(struct explorer *e, struct sim_disk *disk)
     disk->on_call = NULL;
     uint32_t k[LIFE_SHARDS_MAX];
     const char *wrong = model_compare(e->model, disk, k);
+    if (life.report.damaged_logs > 0)
+        wrong = "a partition is taken for damaged";
     if (wrong)
         fail(c, wrong);
     c->reached.states++;
@@ -137,6 +162,55 @@ static void explore(void *context, struct sim_disk *disk)
     }
 }
 
+/* Acts, and ends in order: at work or not. */
+static void act_and_close(struct campaign *c, struct life *life, struct model *model,
+                          struct random *random)
+{
+    struct history h;
+    history_begin(&h, life, model, random);
+    h.fills_disk = c->seed % 3 == 0;
+    for (int i = 0; i < ACTIONS; i++)
+        history_act(&h);
+    note_history(&c->reached, &h);
+    history_make_room(&h);
+    /* A refusal that comes back while closing is not tried again. */
+    bool settles = h.filled > 0 || random_below(random, 2) == 0;
+    c->reached.closed_busy += !settles;
+    if (settles)
+        life_settle(life);
+    life_close(life);
+    const char *wrong = NULL;
+    if (life->close_result != ERR_OK || life->failures > 0)
+        wrong = "the stores did not close in order";
+    for (int t = 0; t < MODEL_TOPICS && wrong == NULL; t++)
+        wrong = h.deletion[t] == 0 ? model_compare_gone(model, life->disk, t) : NULL;
+    if (wrong)
+        fail(c, wrong);
+}
+
+static void live(struct campaign *c, struct sim_disk *disk, struct model *model,
+                 struct random *random, bool ended_in_order)
+{
+    uint32_t k[LIFE_SHARDS_MAX];
+    int shards = 1 + (int)random_below(random, LIFE_SHARDS_MAX);
+    struct life life;
+    if (life_recover(&life, disk, shards, random_u64(random)) != ERR_OK)
+        fail(c, life.message.text);
+    const char *wrong = model_compare(model, disk, k);
+    if (wrong == NULL && ended_in_order && !life.report.clean)
+        wrong = "something was redone after an orderly end";
+    if (wrong)
+        fail(c, wrong);
+    model_rebase(model, k, shards);
+    vary_sizes(c, &life);
+    if (life_open(&life) != ERR_OK)
+        fail(c, life.message.text);
+    act_and_close(c, &life, model, random);
+    for (int i = 0; i < shards; i++)
+        c->reached.checkpoints += store_stats(life.stores[i]).checkpoints;
+    life_end(&life);
+}
+
 /* One history: lives with orderly ends, crashed at every call. */
 static void run_history(struct campaign *c)
 {
@@ -147,33 +221,13 @@ static void run_history(struct campaign *c)
     disk->refuse_direct = c->seed % 7 == 0;
     struct model model;
     model_init(&model, 1 + (int)random_below(&random.random, LIFE_SHARDS_MAX));
-    struct explorer e = {c, &model, 0, 1, 3};
+    /* Mostly one crash at each call: more histories meet more orders than more crashes do. */
+    struct explorer e = {c, &model, 0, 1, c->seed % 4 == 0 ? 3 : 1};
     disk->on_call = explore;
     disk->context = &e;
-    for (uint64_t lives = 1 + random_below(&random.random, 3); lives > 0; lives--) {
-        uint32_t k[LIFE_SHARDS_MAX];
-        int shards = 1 + (int)random_below(&random.random, LIFE_SHARDS_MAX);
-        struct life life;
-        if (life_recover(&life, disk, shards, random_u64(&random.random)) != ERR_OK)
-            fail(c, life.message.text);
-        const char *wrong = model_compare(&model, disk, k);
-        if (wrong)
-            fail(c, wrong);
-        model_rebase(&model, k, shards);
-        if (life_open(&life) != ERR_OK)
-            fail(c, life.message.text);
-        struct history h;
-        history_begin(&h, &life, &model, &random.random);
-        for (int i = 0; i < ACTIONS; i++)
-            history_act(&h);
-        life_settle(&life);
-        life_close(&life);
-        if (life.close_result != ERR_OK || life.failures > 0)
-            fail(c, "the stores did not close in order");
-        for (int i = 0; i < shards; i++)
-            c->reached.checkpoints += store_stats(life.stores[i]).checkpoints;
-        life_end(&life);
-    }
+    uint64_t lives = 1 + random_below(&random.random, 3);
+    for (uint64_t i = 0; i < lives; i++)
+        live(c, disk, &model, &random.random, i > 0);
     sim_disk_free(disk);
     model_free(&model);
     c->reached.histories++;
@@ -184,9 +238,12 @@ static void print_reached(const struct reached *r)
     printf("%" PRIu64 " states of %" PRIu64 " histories: killed %" PRIu64
            ", inside recovery %" PRIu64 ", three deep %" PRIu64 ", went on %" PRIu64
            ", torn groups %" PRIu64 ", batches redone %" PRIu64 ", other shard count %" PRIu64
-           ", clean %" PRIu64 ", checkpoints %" PRIu64 "\n",
+           ", clean %" PRIu64 ", checkpoints %" PRIu64 ", starts moved %" PRIu64
+           ", topics deleted %" PRIu64 ", made %" PRIu64 ", disk filled %" PRIu64
+           ", acts at a checkpoint %" PRIu64 ", closed at work %" PRIu64 "\n",
            r->states, r->histories, r->kills, r->inside_recovery, r->three_deep, r->continued,
-           r->torn, r->redone, r->changed_shards, r->clean, r->checkpoints);
+           r->torn, r->redone, r->changed_shards, r->clean, r->checkpoints, r->starts_moved,
+           r->deleted, r->created, r->filled, r->at_checkpoint, r->closed_busy);
 }
 
 TEST(a_crash_at_any_call_loses_nothing_that_was_acknowledged)
@@ -199,5 +256,6 @@ TEST(a_crash_at_any_call_loses_nothing_that_was_acknowledged)
     const struct reached *r = &c.reached;
     EXPECT(c.target < 10000 ||
            (r->kills && r->inside_recovery && r->three_deep && r->continued && r->torn &&
-            r->redone && r->changed_shards && r->clean && r->checkpoints));
+            r->redone && r->changed_shards && r->clean && r->checkpoints && r->starts_moved &&
+            r->deleted && r->created && r->filled && r->at_checkpoint && r->closed_busy));
 }
