@@ -165,8 +165,5 @@ MUST_USE enum error log_first_segment(struct env *env, const char *directory, in
  * on from there. Durable after sync_all: recovery does it once for all logs. */
 MUST_USE enum error log_cut_files(struct env *env, const char *directory,
                                   const struct log_state *state);
-/* Rebuilds missing or damaged index files of a log, blocking. */
-MUST_USE enum error log_check_indexes(struct env *env, const char *directory,
-                                      const struct log_state *state);
 
 #endif

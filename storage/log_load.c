@@ -152,14 +152,23 @@ static enum error find_segments(struct env *env, const char *directory, struct s
     return error;
 }
 
+/* Whether the end of a segment is found by its index. */
+static bool index_reaches_end(const struct segment_view *view)
+{
+    struct segment_place place;
+    return segment_locate(view, view->next_offset - 1, &place) == ERR_OK &&
+           view->size - place.position <= SEGMENT_INDEX_GAP_MAX;
+}
+
 /* Indexes of a large closed segment that are missing or not sound would make every read of it slow.
  * It is no fault of the data if they cannot be written. */
 static void mend_indexes(struct env *env, struct table_entry *entry)
 {
-    if (entry->summary.index_bytes > 0 || entry->view.size < UNINDEXED_MAX)
+    bool useful = entry->summary.index_bytes > 0 && index_reaches_end(&entry->view);
+    if (useful || entry->view.size < UNINDEXED_MAX)
         return;
     struct segment_summary summary;
-    if (segment_rebuild_indexes(&entry->view, env->trace) == ERR_OK &&
+    if (segment_check_indexes(&entry->view, env->trace) == ERR_OK &&
         segment_summarize(&entry->view, &summary) == ERR_OK)
         entry->summary = summary;
 }

@@ -84,6 +84,9 @@ MUST_USE enum error segment_locate(const struct segment_view *view, int64_t offs
 MUST_USE enum error segment_locate_time(const struct segment_view *view, int64_t timestamp,
                                         struct segment_place *out);
 
+/* More bytes than this behind the last entry: the index lost its end. */
+enum { SEGMENT_INDEX_GAP_MAX = 4 << 20 };
+
 /* What a log knows of a segment's timestamps and indexes. */
 struct segment_summary {
     int64_t first_timestamp; /* the first batch's largest one; SEGMENT_NO_TIMESTAMP: empty */

@@ -8,7 +8,6 @@
 enum {
     INDEX_FILE_MAX = 64 << 20, /* one that is larger is not ours */
     INDEX_INTERVAL = 4096,     /* of indexes made anew */
-    INDEX_GAP_MAX = 4 << 20,   /* this much behind the last entry: the index lost its end */
 };
 
 static enum error read_index(const struct segment_view *view, enum segment_part part,
@@ -27,7 +26,7 @@ static bool reaches_end(const struct segment_view *view, struct bytes entries)
     if (entries.size > 0)
         last = offset_index_decode(entries.data + entries.size - OFFSET_INDEX_ENTRY,
                                    view->base_offset);
-    return view->size - last.position <= INDEX_GAP_MAX;
+    return view->size - last.position <= SEGMENT_INDEX_GAP_MAX;
 }
 
 /* Both files are there, their entries rise, and the last ones say what the batches say. */

@@ -3,6 +3,8 @@
 #include "storage/segment.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* A log of batches with different sizes in several segments; `ends[offset]` says where the batch of
  * an offset ends, and `sizes` how large it is. */
@@ -453,6 +455,36 @@ TEST(lost_indexes_of_a_large_closed_segment_are_made_anew_when_it_is_found)
     EXPECT_INT(log_world_time(&w, 7, 30).offset, 7);
     free(index);
     free(times);
+    log_world_close(&w);
+}
+
+TEST(an_index_that_lost_its_end_is_made_anew_and_a_sound_empty_one_is_not)
+{
+    struct log_world w;
+    log_world_init(&w);
+    w.config.segment_bytes = 8 << 20;
+    log_world_open(&w, (struct log_state){0});
+    for (int i = 0; i < 80; i++)
+        log_world_append(&w, (struct batch_spec){.count = 1, .timestamp = i, .value_size = 99000});
+    log_world_append(&w, (struct batch_spec){.count = 1, .value_size = 2 << 20});
+    log_world_append(&w, (struct batch_spec){.count = 1, .value_size = 7 << 20});
+    log_world_flush(&w);
+    char *index = segment_path(w.directory, 0, SEGMENT_INDEX);
+    char *of_one_batch = segment_path(w.directory, 80, SEGMENT_INDEX);
+    int64_t index_size = file_size(index);
+    EXPECT_INT(truncate(index, 16), 0);
+    struct log_state state = log_state(w.log);
+    log_world_open(&w, state);
+    struct stat before, after;
+    EXPECT_INT(stat(of_one_batch, &before), 0);
+    struct read_result r = log_world_read(&w, 50, 51, 1, true); /* looks for the segments */
+    EXPECT_INT(r.error, ERR_OK);
+    read_result_free(&r);
+    EXPECT_INT(file_size(index), index_size);
+    EXPECT_INT(stat(of_one_batch, &after), 0);
+    EXPECT_INT(before.st_ino, after.st_ino);
+    free(index);
+    free(of_one_batch);
     log_world_close(&w);
 }
 
