@@ -170,14 +170,13 @@ static enum error posix_size(struct io *io, struct io_file *file, int64_t *out)
 
 static enum error posix_reserve(struct io *io, struct io_file *file, int64_t size)
 {
-    int reason;
+    int result; /* not posix_fallocate: that writes by itself, which direct I/O refuses */
     do {
-        reason = posix_fallocate(file->descriptor, 0, size);
-    } while (reason == EINTR);
-    if (reason == 0)
-        return ERR_OK;
-    errno = reason;
-    return refused(io, "posix_fallocate", file->path);
+        result = fallocate(file->descriptor, 0, 0, size);
+    } while (result < 0 && errno == EINTR);
+    if (result < 0 && (errno == EOPNOTSUPP || errno == ENOSYS))
+        return ERR_UNSUPPORTED;
+    return result == 0 ? ERR_OK : refused(io, "fallocate", file->path);
 }
 
 static enum error posix_rename(struct io *io, const char *from, const char *to)

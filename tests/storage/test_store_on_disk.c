@@ -2,14 +2,17 @@
 #include "base/crc32c.h"
 #include "storage/io.h"
 #include "storage/recovery.h"
+#include "storage/segment.h"
 #include "storage/store.h"
+#include "storage/store_rows.h"
 #include "tests/harness/harness.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 static const struct uuid topic_id = {{1, 2, 3, 4}};
-static const struct log_config config = {.segment_bytes = 1 << 20,
+static const struct log_config config = {.segment_bytes = 2 << 20,
                                          .segment_ms = INT64_MAX,
                                          .segment_index_bytes = 1 << 20,
                                          .index_interval_bytes = 4096,
@@ -188,4 +191,119 @@ TEST(a_second_broker_is_refused)
     EXPECT_INT(recovery_run(&p.env, &options, &kv, &report, &message), ERR_BUSY);
     EXPECT(strstr(message.text, p.directory) != NULL);
     stop(&p, true);
+}
+
+static void read_done(struct job *job)
+{
+    (void)job;
+}
+
+static void expect_readable(struct log *log, int64_t count)
+{
+    EXPECT_INT(log_next_offset(log), count);
+    for (int64_t offset = 0; offset < count; offset++) {
+        struct log_read_job read = {.job.done = read_done,
+                                    .log = log,
+                                    .offset = offset,
+                                    .end_offset = count,
+                                    .max_bytes = 1,
+                                    .at_least_one = true};
+        log_read_submit(executor_inline(), &read);
+        EXPECT_INT(read.result, ERR_OK);
+        EXPECT(read.slice != NULL);
+        log_slice_unref(read.slice);
+    }
+}
+
+static const struct io_ops *real_ops;
+
+static enum error open_plain(struct io *io, const char *path, int flags, struct io_file **out)
+{
+    return flags & (IO_DIRECT | IO_UNCACHED) ? ERR_UNSUPPORTED
+                                             : real_ops->open(io, path, flags, out);
+}
+
+static enum error reserve_nothing(struct io *io, struct io_file *file, int64_t size)
+{
+    (void)io, (void)file, (void)size;
+    return ERR_UNSUPPORTED;
+}
+
+/* A group of several batches, some with blocks of their own, at no particular address. */
+static void append_large_group(struct place *p, struct log *log, int64_t base)
+{
+    store_begin(p->store);
+    for (int i = 0; i < 6; i++)
+        EXPECT_INT(append(p, log, i % 2 ? 100 : 90000 + (size_t)i * 777), base + i);
+    store_commit(p->store, new_commit());
+    store_turn(p->store, clock_monotonic_ms(p->env.clock), 0);
+    EXPECT_INT(log_durable_offset(log), base + 6);
+}
+
+TEST(without_direct_io_and_reservation_nothing_is_lost_either)
+{
+    real_ops = io_posix()->ops;
+    struct io_ops plain = *real_ops;
+    plain.open = open_plain;
+    plain.reserve = reserve_nothing;
+    io_posix()->ops = &plain;
+    struct place p;
+    start(&p, "plain");
+    put_topic_and_batches(&p, 20);
+    struct log *log = store_log(p.store, topic_id, 0, &config, false);
+    append_large_group(&p, log, 20);
+    append_large_group(&p, log, 26); /* into the next file */
+    stop(&p, false);
+    restart(&p, "plain", "plain-again");
+    EXPECT_INT(p.report.batches, 32);
+    log = store_log(p.store, topic_id, 0, &config, false);
+    expect_readable(log, 32);
+    append_large_group(&p, log, 32); /* into a file that is used again */
+    stop(&p, false);
+    restart(&p, "plain-again", "plain-thrice");
+    expect_readable(store_log(p.store, topic_id, 0, &config, false), 38);
+    stop(&p, true);
+    io_posix()->ops = real_ops;
+}
+
+static int64_t index_size(const struct place *p)
+{
+    char *directory = partition_directory(p->directory, topic_id, 0);
+    char *path = segment_path(directory, 0, SEGMENT_INDEX);
+    struct stat info;
+    int64_t size = stat(path, &info) == 0 ? info.st_size : -1;
+    free(directory);
+    free(path);
+    return size;
+}
+
+static void lose_index(const struct place *p)
+{
+    char *directory = partition_directory(p->directory, topic_id, 0);
+    char *path = segment_path(directory, 0, SEGMENT_INDEX);
+    EXPECT_INT(io_posix()->ops->unlink(io_posix(), path), ERR_OK);
+    free(directory);
+    free(path);
+}
+
+TEST(a_lost_index_is_made_anew_when_the_log_is_looked_at_after_a_start)
+{
+    for (int in_order = 0; in_order < 2; in_order++) {
+        const char *name = in_order ? "index" : "index-kill";
+        struct place p;
+        start(&p, name);
+        put_topic_and_batches(&p, 500);
+        stop(&p, in_order);
+        int64_t size = index_size(&p);
+        EXPECT(size > 0);
+        lose_index(&p);
+        restart(&p, name, in_order ? "index-again" : "index-kill-again");
+        struct log *log = store_log(p.store, topic_id, 0, &config, false);
+        struct log_load_job load = {.job.done = read_done, .log = log};
+        log_load_submit(executor_inline(), &load);
+        EXPECT_INT(load.result, ERR_OK);
+        EXPECT_INT(index_size(&p), size);
+        expect_readable(log, 500);
+        stop(&p, true);
+    }
 }
