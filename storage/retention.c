@@ -7,6 +7,8 @@
 static bool is_expired(const struct log *log, const struct segment *segment, int64_t wall_ms)
 {
     int64_t age;
+    if (segment->next_offset <= log->start_offset)
+        return true; /* given up already */
     if (log->config.retention_ms < 0 || !segment->known || segment->damaged ||
         segment->summary.max_timestamp < 0)
         return false;
