@@ -38,6 +38,20 @@ def batches():
             yield words[0], bytes.fromhex(words[1])
 
 
+def journal_groups():
+    """How many blocks, then the parts (docs/on-disk-format.md)."""
+    def view(content):
+        return bytes([len(content) % 128 | 128, len(content) // 128]) + content
+    log = bytes(range(16)) + b"\3"
+    batch = (0).to_bytes(8, "big") + (20000).to_bytes(4, "big") + b"\0\0\0\0\2" + bytes(44) + b"head"
+    end = b"\1"
+    yield "rows", b"\0" + b"\3" + view(b"Okey") + view(b"value") + b"\4" + view(b"Okey") + end
+    yield "logs", b"\0" + b"\5" + log + b"\x0e" + b"\6" + log + end
+    yield "batch", b"\0" + b"\2" + log + b"\x0e" + b"\1" + view(batch) + end
+    yield "blocks", b"\5" + (b"\2" + log + b"\x0e\2" + view(batch) + b"\0\4" + view(b"tail")
+                             + b"\2" + log + b"\x10\3" + view(batch) + b"\4\1" + view(b"") + end)
+
+
 def write(directory, target, seeds):
     folder = directory / target
     folder.mkdir(parents=True)
@@ -53,6 +67,7 @@ def write_all(directory):
     shutil.rmtree(directory, ignore_errors=True)
     write(directory, "request", requests())
     write(directory, "record_batch", batches())
+    write(directory, "journal", journal_groups())
     for folder in sorted((HERE / "corpus").iterdir()):
         write(directory, folder.name, ((path.name, path.read_bytes()) for path in sorted(folder.iterdir())))
 
