@@ -50,9 +50,12 @@ struct block_pool *block_pool_create(void)
 
 static struct slab *create_slab(struct block_pool *pool)
 {
+    uint8_t *memory = pages_take(LARGE_PAGE);
+    if (memory == NULL)
+        return NULL;
     struct slab *slab = xcalloc(1, sizeof *slab);
     slab->pool = pool;
-    slab->memory = pages_take(LARGE_PAGE);
+    slab->memory = memory;
     ASAN_POISON_MEMORY_REGION(slab->memory, LARGE_PAGE);
     pool->slab_count++;
     return slab;
@@ -126,6 +129,7 @@ static void cut_slab(struct slab *slab, size_t class)
     }
 }
 
+/* NULL when memory is out. */
 static struct slab *usable_slab(struct block_pool *pool, size_t class)
 {
     struct list_node *node = list_first(&pool->partial[class]);
@@ -135,6 +139,8 @@ static struct slab *usable_slab(struct block_pool *pool, size_t class)
     pool->empty_count -= node != NULL;
     pool->least_empty = MIN(pool->least_empty, pool->empty_count);
     struct slab *slab = node ? CONTAINER_OF(node, struct slab, node) : create_slab(pool);
+    if (slab == NULL)
+        return NULL;
     cut_slab(slab, class);
     list_prepend(&pool->partial[class], &slab->node);
     return slab;
@@ -165,6 +171,10 @@ void *block_take(struct block_pool *pool, size_t size, struct slab **out)
     ASSERT(size >= BLOCK_MIN && size <= BLOCK_MAX);
     pthread_mutex_lock(&pool->mutex);
     struct slab *slab = usable_slab(pool, class_of(size));
+    if (slab == NULL) {
+        pthread_mutex_unlock(&pool->mutex);
+        return NULL;
+    }
     uint8_t *block = slab->memory + take_index(slab) * slab->block_size;
     if (slab->used == cuts[slab->class])
         list_remove(&slab->node);

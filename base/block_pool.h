@@ -18,7 +18,8 @@ struct block_pool *block_pool_create(void);
 /* The owner is done with it. It goes with its last block. */
 void block_pool_release(struct block_pool *pool);
 
-/* A block of at least `size` bytes, BLOCK_MIN <= size <= BLOCK_MAX. *slab is what it came from. */
+/* A block of at least `size` bytes, BLOCK_MIN <= size <= BLOCK_MAX. *slab is what it came from.
+ * NULL when memory is out. */
 void *block_take(struct block_pool *pool, size_t size, struct slab **slab);
 void block_give(struct slab *slab, void *block);
 

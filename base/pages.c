@@ -9,7 +9,8 @@ void *pages_take(size_t size)
     ASSERT(size > 0 && size % LARGE_PAGE == 0);
     size_t mapped = size + LARGE_PAGE;
     uint8_t *start = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    ASSERT(start != MAP_FAILED);
+    if (start == MAP_FAILED)
+        return NULL;
     size_t before = -(uintptr_t)start % LARGE_PAGE;
     if (before > 0)
         munmap(start, before);

@@ -28,9 +28,8 @@ void groups_init(struct store *s)
 /* Large ones in large pages: every byte that is stored goes through them. */
 static uint8_t *take_data(size_t capacity)
 {
-    if (capacity % LARGE_PAGE == 0)
-        return pages_take(capacity);
-    uint8_t *data = aligned_alloc(IO_ALIGNMENT, capacity);
+    uint8_t *data =
+        capacity % LARGE_PAGE == 0 ? pages_take(capacity) : aligned_alloc(IO_ALIGNMENT, capacity);
     ASSERT(data != NULL);
     return data;
 }

@@ -100,3 +100,8 @@ TEST(large_pages_are_aligned_and_zero)
     memory[2 * LARGE_PAGE - 1] = 1;
     pages_give(memory, 2 * LARGE_PAGE);
 }
+
+TEST(memory_that_is_out_is_said)
+{
+    EXPECT(pages_take((size_t)1 << 60) == NULL);
+}
