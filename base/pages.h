@@ -12,7 +12,8 @@
 
 enum { LARGE_PAGE = 2 << 20 };
 
-/* Zeros, at a multiple of LARGE_PAGE; NULL when memory is out. The size is a multiple of it, too. */
+/* Zeros, at a multiple of LARGE_PAGE; NULL when memory is out. The size is a multiple of it, too.
+ */
 void *pages_take(size_t size);
 void pages_give(void *memory, size_t size);
 

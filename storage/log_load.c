@@ -129,10 +129,8 @@ static void check_first(struct env *env, const char *directory, const struct seg
 {
     int64_t first = table->count > 0 ? table->entries[0].view.base_offset : table->before;
     if (first > table->start)
-        trace_log(env->trace, TRACE_ERROR,
-                  "segments are missing, put the files back from a copy or delete the topic",
-                  F_STRING("directory", directory), F_INT("from_offset", table->start),
-                  F_INT("to_offset", first));
+        trace_log(env->trace, TRACE_ERROR, "segments are missing", F_STRING("directory", directory),
+                  F_INT("from_offset", table->start), F_INT("to_offset", first));
 }
 
 static enum error find_segments(struct env *env, const char *directory, struct segment_table *table)

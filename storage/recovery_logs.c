@@ -82,8 +82,7 @@ static enum error check_files(struct redo *redo, const struct redo_log *l, struc
     enum error error = log_check_files(redo->env, l->directory, state, &damage);
     if (error != ERR_CORRUPT)
         return error;
-    trace_log(redo->env->trace, TRACE_ERROR,
-              "a partition lost records, reading them is answered with an error",
+    trace_log(redo->env->trace, TRACE_ERROR, "a partition lost records",
               F_INT("partition", l->partition), F_INT("end_offset", state->next_offset),
               F_STRING("reason", damage.text));
     redo->report->damaged_logs++;
