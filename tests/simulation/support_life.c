@@ -128,8 +128,10 @@ void life_close(struct life *life)
         ASSERT(idle < 1000);
         while (life_step(life))
             idle = 0;
+        /* As a shard does: a job on a log that the store waits for tells only its owner. */
+        for (int i = 0; i < life->shard_count; i++)
+            life_turn(life, i, 0);
         life->now_ms += 100;
-        timers_run(&life->timers, life->now_ms);
     }
 }
 
