@@ -132,6 +132,8 @@ static enum error sim_write(struct io *io, struct io_file *file, const struct io
                             int count, int64_t position)
 {
     struct sim_disk *disk = disk_of(io);
+    if (file->direct && disk->refuse_direct_writes)
+        return ERR_UNSUPPORTED;
     enum error error = refuse(disk, true);
     if (error != ERR_OK)
         return error;
@@ -351,6 +353,7 @@ struct sim_disk *sim_disk_crash(const struct sim_disk *disk, enum crash_kind kin
     left->inodes = xmalloc(disk->inode_count * sizeof(struct sim_content *));
     left->inode_count = left->inode_capacity = disk->inode_count;
     left->refuse_direct = disk->refuse_direct;
+    left->refuse_direct_writes = disk->refuse_direct_writes;
     for (size_t i = 0; i < disk->inode_count; i++)
         left->inodes[i] = content_after_cut(disk->inodes[i], kind, seed + i);
     return left;

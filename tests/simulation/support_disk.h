@@ -44,6 +44,7 @@ struct sim_disk {
     enum error (*refuse)(struct sim_disk *disk, bool grows); /* these two: inner workings */
     void (*happened)(struct sim_disk *disk);
     bool refuse_direct;
+    bool refuse_direct_writes; /* the flag is taken, the writes are not */
     int64_t free_bytes;
     int open_files;
 };

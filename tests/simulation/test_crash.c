@@ -219,6 +219,7 @@ static void run_history(struct campaign *c)
     random_seeded_init(&random, c->seed);
     random_seeded_init(&c->random, c->seed ^ 0x9e3779b97f4a7c15);
     disk->refuse_direct = c->seed % 7 == 0;
+    disk->refuse_direct_writes = c->seed % 7 == 1;
     struct model model;
     model_init(&model, 1 + (int)random_below(&random.random, LIFE_SHARDS_MAX));
     /* Mostly one crash at each call: more histories meet more orders than more crashes do. */
