@@ -1,8 +1,12 @@
 /* InitProducerId for idempotent producers: a fresh id, epoch 0.
  *
  * Without a transactional id nothing connects a producer with an earlier one, so an id and epoch
- * given along (version 3 and later) lead to a fresh id as well, as in Kafka. Transactions are not
- * built: a transactional id gets UNSUPPORTED_VERSION, which every client takes as final. */
+ * given along (version 3 and later) lead to a fresh id as well, as in Kafka.
+ *
+ * Transactions are not built: a transactional id gets UNSUPPORTED_VERSION. Most clients take that
+ * as final; librdkafka asks again until its init_transactions() times out, and names it then. What
+ * librdkafka takes as final speaks of authorization, fencing or the timeout, and would mislead. Nor
+ * does FindCoordinator refuse: librdkafka would report a coordinator that it cannot reach. */
 #include "broker/broker.h"
 #include "broker/controller.h"
 #include "broker/handlers/handlers.h"
