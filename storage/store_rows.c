@@ -90,6 +90,11 @@ bool row_changes_has(const struct row_changes *r, struct bytes key)
     return map_get(&r->map, key) != NULL;
 }
 
+static int by_key(const void *a, const void *b)
+{
+    return bytes_compare(((const struct kv_change *)a)->key, ((const struct kv_change *)b)->key);
+}
+
 struct kv_change *row_changes_array(const struct row_changes *r, size_t *count)
 {
     struct kv_change *array = xmalloc((r->map.count + 1) * sizeof *array);
@@ -97,6 +102,7 @@ struct kv_change *row_changes_array(const struct row_changes *r, size_t *count)
     *count = 0;
     for (struct row_change *c; (c = map_next(&r->map, &at));)
         array[(*count)++] = (struct kv_change){change_key(c), change_value(c)};
+    qsort(array, *count, sizeof *array, by_key);
     return array;
 }
 
