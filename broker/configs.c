@@ -68,19 +68,29 @@ static struct bytes value_from(int8_t source, const struct setting *row,
     }
 }
 
-/* What the broker says for a config that these rows give, the first of them that says something. A
- * value that leaves it to the next row says nothing. */
+/* What the broker says for a config that these rows give, from the first word of the first row on.
+ * While that row leaves it to the others nobody is named, as in Kafka: retention.ms has no synonym
+ * as long as only log.retention.hours is set. */
 static void add_broker_synonyms(struct config_entry *e, const struct setting *const *rows,
                                 int count, const struct live_settings *broker, struct arena *arena)
 {
+    bool begun = false;
     for (size_t s = 0; s < COUNT_OF(broker_sources); s++) {
         for (int i = 0; i < count; i++) {
             struct bytes value = value_from(broker_sources[s], rows[i], broker, arena);
-            if (bytes_is_null(value) || (i + 1 < count && topic_setting_leaves_it(rows[i], value)))
+            if (bytes_is_null(value) || topic_setting_leaves_it(rows[i], value))
                 continue;
-            add_synonym(e, rows[i]->key, rows[i]->secret ? BYTES_NULL : value, broker_sources[s]);
+            begun |= i == 0;
+            if (begun)
+                add_synonym(e, rows[i]->key, rows[i]->secret ? BYTES_NULL : value,
+                            broker_sources[s]);
         }
     }
+}
+
+static int8_t source_of(const struct config_entry *e)
+{
+    return e->synonym_count ? e->synonyms[0].source : CONFIG_DEFAULT;
 }
 
 static struct config_entry entry_of(const struct setting *row)
@@ -104,12 +114,9 @@ static void describe_topic_row(const struct setting *row, const struct live_sett
     *e = entry_of(row);
     if (!bytes_is_null(own))
         add_synonym(e, row->key, own, CONFIG_OF_TOPIC);
-    if (count > 0)
-        add_broker_synonyms(e, rows, count, broker, arena);
-    else
-        add_synonym(e, row->key, bytes_string(row->initial), CONFIG_DEFAULT);
+    add_broker_synonyms(e, rows, count, broker, arena);
     e->value = format(row, effective, arena);
-    e->source = e->synonyms[0].source;
+    e->source = source_of(e);
 }
 
 static struct config_entry processor_entry(const struct topic_config *config)
@@ -165,7 +172,7 @@ size_t broker_config_entries(const struct live_settings *broker, struct arena *a
         *e = entry_of(row);
         add_broker_synonyms(e, &row, 1, broker, arena);
         e->value = format(row, &broker->now, arena);
-        e->source = e->synonyms[0].source;
+        e->source = source_of(e);
     }
     *out = entries;
     return count;

@@ -42,7 +42,8 @@ struct config_synonym {
 
 enum { CONFIG_SYNONYMS_MAX = 8 };
 
-/* One config and its value now; synonyms from the strongest to the default, the first in effect. */
+/* One config and its value now; synonyms from the strongest to the default, the first in effect.
+ * None: nobody set it, and Kafka names no default of it. */
 struct config_entry {
     struct bytes name, value, documentation;
     int8_t source, type;

@@ -29,7 +29,8 @@ struct settings {
     double cleaner_min_cleanable_ratio;
     int64_t cleaner_min_compaction_lag_ms, cleaner_max_compaction_lag_ms,
         cleaner_delete_retention_ms, log_segment_delete_delay_ms, log_flush_interval_messages,
-        log_flush_interval_ms, min_insync_replicas;
+        log_flush_interval_ms, min_insync_replicas, log_local_retention_bytes,
+        log_local_retention_ms;
     bool unclean_leader_election, log_preallocate;
     /* Ours. */
     int64_t shards; /* 0: chosen for the machine */

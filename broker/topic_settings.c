@@ -57,9 +57,9 @@ const struct setting topic_setting_table[] = {
          "log.index.interval.bytes", "bytes of log between two index entries"),
     CHOICE("leader.replication.throttled.replicas", SETTING_LIST, leader_throttled, "", NULL, NULL,
            "stored for tools; one node does not replicate"),
-    SIZE("local.retention.bytes", local_retention_bytes, "-2", -2, LARGEST, NULL,
-         "stored for tools; there is no remote storage"),
-    TIME("local.retention.ms", local_retention_ms, "-2", -2, NULL,
+    SIZE("local.retention.bytes", local_retention_bytes, "-2", -2, LARGEST,
+         "log.local.retention.bytes", "stored for tools; there is no remote storage"),
+    TIME("local.retention.ms", local_retention_ms, "-2", -2, "log.local.retention.ms",
          "stored for tools; there is no remote storage"),
     TIME("max.compaction.lag.ms", max_compaction_lag_ms, LARGEST_TEXT, 1,
          "log.cleaner.max.compaction.lag.ms",
@@ -105,7 +105,8 @@ const struct setting topic_setting_table[] = {
     {0},
 };
 
-/* Broker keys that leave it to one in a coarser unit while they have their value for "not set". */
+/* Broker keys without a default of Kafka's. While they have their value for "not set" they leave it
+ * to the next, one in a coarser unit, or to the topic's own default. */
 static const struct fallback {
     const char *key, *next;
     int64_t not_set;
@@ -114,6 +115,7 @@ static const struct fallback {
     {"log.retention.minutes", "log.retention.hours", -2},
     {"log.roll.ms", "log.roll.hours", -1},
     {"log.roll.jitter.ms", "log.roll.jitter.hours", -1},
+    {"log.flush.interval.ms", NULL, INT64_MAX},
 };
 
 static const struct fallback *fallback_of(const struct setting *row)
@@ -144,8 +146,8 @@ bool topic_setting_leaves_it(const struct setting *broker_row, struct bytes valu
     return fallback && parse_i64(value, &number) && number == fallback->not_set;
 }
 
-const struct setting *topic_setting_broker_row(const struct setting *row,
-                                               const struct settings *broker)
+/* The first of them that is set, or NULL. */
+static const struct setting *broker_row(const struct setting *row, const struct settings *broker)
 {
     const struct setting *rows[BROKER_ROWS_MAX];
     int count = topic_setting_broker_rows(row, rows);
@@ -208,10 +210,8 @@ static void take_broker_value(const struct setting *row, struct topic_settings *
         break;
     default:
         memcpy(&number, value, sizeof number);
-        if (__builtin_mul_overflow(number, unit_of(from->key), &number))
-            number = INT64_MAX;
-        if (number < 0)
-            number = -1; /* no limit, in whatever unit */
+        if (number >= 0 && __builtin_mul_overflow(number, unit_of(from->key), &number))
+            number = INT64_MAX; /* a negative one means something in whatever unit */
         memcpy(field, &number, sizeof number);
         break;
     }
@@ -249,7 +249,7 @@ void topic_settings_load(struct topic_settings *out, const struct settings *brok
     memset(out, 0, sizeof *out);
     settings_defaults(topic_setting_table, out);
     for (const struct setting *row = topic_setting_table; row->key; row++) {
-        const struct setting *from = topic_setting_broker_row(row, broker);
+        const struct setting *from = broker_row(row, broker);
         if (from)
             take_broker_value(row, out, from, broker);
     }

@@ -48,13 +48,8 @@ enum { BROKER_ROWS_MAX = 3 };
  * Returns how many. */
 int topic_setting_broker_rows(const struct setting *row,
                               const struct setting *out[BROKER_ROWS_MAX]);
-/* Whether this value of a broker's row means that the next of them says. */
+/* Whether this value of a broker's row means that it is not set: the next of them says, if any. */
 bool topic_setting_leaves_it(const struct setting *broker_row, struct bytes value);
-
-/* The broker's row that gives this topic setting its default, after Kafka's order of precedence
- * (log.retention.ms before .minutes before .hours), or NULL when no broker key does. */
-const struct setting *topic_setting_broker_row(const struct setting *row,
-                                               const struct settings *broker);
 
 /* The effective settings of a topic: its overrides over the broker's defaults over Kafka's.
  * Overrides in the catalog were checked when they were set. `topic` may be NULL: the defaults

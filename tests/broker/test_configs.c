@@ -72,11 +72,26 @@ static int alter(struct test_client *c, const char *topic, struct edit edit)
     return alter_resource(c, RESOURCE_TOPIC, topic, false, &edit, 1)->error_code;
 }
 
+/* "2 log.retention.ms=7" and so on, from the strongest to the default. */
+static const char *synonyms_of(struct test_broker *b,
+                               const struct describe_configs_response_results_configs *d)
+{
+    struct buffer text;
+    buffer_init(&text, 4096);
+    for (int32_t i = 0; i < d->synonyms_count; i++)
+        buffer_printf(&text, "%s%d %.*s=%.*s", i ? "; " : "", d->synonyms[i].source,
+                      BYTES_PRINTF(d->synonyms[i].name), BYTES_PRINTF(d->synonyms[i].value));
+    const char *copy = (const char *)arena_copy(test_arena(b), buffer_view(&text)).data;
+    buffer_free(&text);
+    return copy;
+}
+
 enum { SET, DELETE, APPEND, SUBTRACT };
 
 TEST(a_topics_configs_carry_source_type_and_synonyms)
 {
-    struct test_broker *b = test_broker_start(2, "log.retention.hours=24", NULL);
+    struct test_broker *b =
+        test_broker_start(2, "log.retention.hours=24", "log.segment.bytes=3000000", NULL);
     struct test_client *c = test_client_open(b, 1);
     test_create_topic(c, "orders", 1, "retention.ms=5000", "segment.bytes=2097152", NULL);
     const struct describe_configs_response_results_configs *d =
@@ -86,13 +101,10 @@ TEST(a_topics_configs_carry_source_type_and_synonyms)
     EXPECT_INT(d->config_type, CONFIG_LONG);
     EXPECT(!d->read_only && !d->is_sensitive);
     EXPECT(d->documentation.size > 0);
-    EXPECT_INT(d->synonyms_count, 3);
-    EXPECT_INT(d->synonyms[0].source, CONFIG_OF_TOPIC);
-    EXPECT_BYTES(d->synonyms[1].name, BYTES_LITERAL("log.retention.hours"));
-    EXPECT_BYTES(d->synonyms[1].value, BYTES_LITERAL("24"));
-    EXPECT_INT(d->synonyms[1].source, CONFIG_OF_STATIC_BROKER);
-    EXPECT_BYTES(d->synonyms[2].value, BYTES_LITERAL("168"));
-    EXPECT_INT(d->synonyms[2].source, CONFIG_DEFAULT);
+    EXPECT_STRING(synonyms_of(b, d), "1 retention.ms=5000");
+    EXPECT_STRING(synonyms_of(b, topic_config(c, "orders", "segment.bytes")),
+                  "1 segment.bytes=2097152; 4 log.segment.bytes=3000000; "
+                  "5 log.segment.bytes=1073741824");
     EXPECT_INT(topic_config(c, "orders", "segment.bytes")->config_type, CONFIG_INT);
     EXPECT_INT(topic_config(c, "orders", "cleanup.policy")->config_type, CONFIG_LIST);
     EXPECT_INT(topic_config(c, "orders", "preallocate")->config_type, CONFIG_BOOLEAN);
@@ -103,7 +115,43 @@ TEST(a_topics_configs_carry_source_type_and_synonyms)
     EXPECT_INT(alter(c, "orders", (struct edit){"retention.ms", DELETE, NULL}), KAFKA_NONE);
     d = topic_config(c, "orders", "retention.ms");
     EXPECT_BYTES(d->value, BYTES_LITERAL("86400000"));
-    EXPECT_INT(d->config_source, CONFIG_OF_STATIC_BROKER);
+    test_broker_free(b);
+}
+
+/* Kafka has no default for these broker keys: who sets none of them gets no synonym, not even that
+ * of the coarser unit. */
+TEST(a_config_that_nobody_set_and_kafka_has_no_default_for_has_no_synonyms)
+{
+    static const char *const names[] = {"flush.ms",
+                                        "retention.ms",
+                                        "segment.ms",
+                                        "segment.jitter.ms",
+                                        "follower.replication.throttled.replicas",
+                                        "leader.replication.throttled.replicas",
+                                        "remote.storage.enable",
+                                        "remote.log.copy.disable",
+                                        "remote.log.delete.on.disable"};
+    struct test_broker *b = test_broker_start(1, "log.roll.hours=24", NULL);
+    struct test_client *c = test_client_open(b, 0);
+    test_create_topic(c, "orders", 1, NULL);
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        EXPECT_STRING(synonyms_of(b, topic_config(c, "orders", names[i])), "");
+        EXPECT_INT(topic_config(c, "orders", names[i])->config_source, CONFIG_DEFAULT);
+    }
+    EXPECT_BYTES(topic_config(c, "orders", "segment.ms")->value, BYTES_LITERAL("86400000"));
+    EXPECT_STRING(synonyms_of(b, topic_config(c, "orders", "local.retention.ms")),
+                  "5 log.local.retention.ms=-2");
+    EXPECT_BYTES(topic_config(c, "orders", "local.retention.ms")->value, BYTES_LITERAL("-2"));
+    EXPECT_STRING(synonyms_of(b, topic_config(c, "orders", "local.retention.bytes")),
+                  "5 log.local.retention.bytes=-2");
+    test_broker_free(b);
+    b = test_broker_start(1, "log.roll.ms=7000", "log.flush.interval.ms=5", NULL);
+    c = test_client_open(b, 0);
+    test_create_topic(c, "orders", 1, NULL);
+    EXPECT_STRING(synonyms_of(b, topic_config(c, "orders", "segment.ms")),
+                  "4 log.roll.ms=7000; 5 log.roll.hours=168");
+    EXPECT_STRING(synonyms_of(b, topic_config(c, "orders", "flush.ms")),
+                  "4 log.flush.interval.ms=5");
     test_broker_free(b);
 }
 
@@ -133,7 +181,6 @@ TEST(the_brokers_configs_are_described_in_full)
         EXPECT(r->configs[i].config_type != 0);
         EXPECT(r->configs[i].config_source > 0);
         EXPECT(r->configs[i].documentation.size > 0);
-        EXPECT(r->configs[i].synonyms_count > 0);
     }
     EXPECT_BYTES(find(r, "num.partitions")->value, BYTES_LITERAL("3"));
     EXPECT_INT(find(r, "num.partitions")->config_source, CONFIG_OF_STATIC_BROKER);
@@ -317,20 +364,6 @@ static int alter_broker(struct test_client *c, const char *node, struct edit edi
     return alter_resource(c, RESOURCE_BROKER, node, false, &edit, 1)->error_code;
 }
 
-/* "2 log.retention.ms=7" and so on, from the strongest to the default. */
-static const char *synonyms_of(struct test_broker *b,
-                               const struct describe_configs_response_results_configs *d)
-{
-    struct buffer text;
-    buffer_init(&text, 4096);
-    for (int32_t i = 0; i < d->synonyms_count; i++)
-        buffer_printf(&text, "%s%d %.*s=%.*s", i ? "; " : "", d->synonyms[i].source,
-                      BYTES_PRINTF(d->synonyms[i].name), BYTES_PRINTF(d->synonyms[i].value));
-    const char *copy = (const char *)arena_copy(test_arena(b), buffer_view(&text)).data;
-    buffer_free(&text);
-    return copy;
-}
-
 TEST(broker_configs_have_a_layer_for_the_cluster_and_one_for_the_node)
 {
     FOR_SHARD_COUNTS(shards)
@@ -373,8 +406,7 @@ TEST(a_topic_takes_its_defaults_from_the_layers)
     struct test_broker *b = test_broker_start(2, "log.retention.hours=24", NULL);
     struct test_client *c = test_client_open(b, 1);
     test_create_topic(c, "orders", 1, NULL);
-    EXPECT_STRING(synonyms_of(b, topic_config(c, "orders", "retention.ms")),
-                  "4 log.retention.hours=24; 5 log.retention.hours=168");
+    EXPECT_BYTES(topic_config(c, "orders", "retention.ms")->value, BYTES_LITERAL("86400000"));
     EXPECT_INT(alter_broker(c, "", (struct edit){"log.retention.ms", SET, "1h"}), KAFKA_NONE);
     const struct describe_configs_response_results_configs *d =
         topic_config(c, "orders", "retention.ms");
