@@ -50,3 +50,23 @@ bool config_changes_send(struct client *client, const struct config_changes *c, 
                                      response.responses[0].error_message};
     return true;
 }
+
+/* "<key>: why", or "Invalid value <value> for configuration <key>: why". */
+static bool blames(struct bytes message, struct bytes key)
+{
+    const uint8_t *at = memmem(message.data, message.size, key.data, key.size);
+    if (at == NULL)
+        return false;
+    size_t before = (size_t)(at - message.data), end = before + key.size;
+    return (before == 0 || at[-1] == ' ') && end < message.size && message.data[end] == ':';
+}
+
+const struct config_change *config_changes_blamed(const struct config_changes *c,
+                                                  struct bytes message)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        if (blames(message, c->items[i].key))
+            return &c->items[i];
+    }
+    return NULL;
+}

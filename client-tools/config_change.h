@@ -26,4 +26,9 @@ void config_changes_set(struct config_changes *c, struct bytes key, struct bytes
 bool config_changes_send(struct client *client, const struct config_changes *c, bool validate_only,
                          struct arena *arena, struct config_result *result, struct failure *f);
 
+/* The change that a refusal is about: the broker's message names it. NULL: all of them.
+ */
+const struct config_change *config_changes_blamed(const struct config_changes *c,
+                                                  struct bytes message);
+
 #endif

@@ -22,6 +22,7 @@ int output_format_parse(struct bytes name);
 
 enum cell_type {
     CELL_TEXT,
+    CELL_LONG, /* text; shown to people, cut so that the line fits, if it can */
     CELL_INT,
     CELL_COUNT,    /* text: 18.2M */
     CELL_SIZE,     /* bytes; text: 9.1GiB */

@@ -15,9 +15,9 @@ static const struct flag flags[] = {
 };
 
 static const struct column columns[] = {
-    {"topic", CELL_TEXT, false},  {"processor", CELL_TEXT, false}, {"action", CELL_TEXT, false},
-    {"key", CELL_TEXT, false},    {"value", CELL_TEXT, false},     {"previous", CELL_TEXT, true},
-    {"error", CELL_ERROR, false}, {"message", CELL_TEXT, false},   END_OF_COLUMNS,
+    {"topic", CELL_TEXT, false},  {"processor", CELL_TEXT, true}, {"action", CELL_TEXT, false},
+    {"key", CELL_TEXT, false},    {"value", CELL_LONG, false},    {"previous", CELL_TEXT, true},
+    {"error", CELL_ERROR, false}, {"message", CELL_TEXT, false},  END_OF_COLUMNS,
 };
 
 static bool read_files(struct tool *t, struct declarations *d)
@@ -65,14 +65,13 @@ static void add_change(struct table *table, const struct plan_change *c,
     table_error(table, result->error_code, result->message);
 }
 
-/* The broker's message begins with the setting at fault. */
-static const struct plan_change *culprit(const struct plan *plan, struct bytes topic,
-                                         struct bytes message)
+static const struct plan_change *culprit(const struct plan *plan,
+                                         const struct config_changes *changes, struct bytes message)
 {
-    for (size_t i = 0; i < plan->count; i++) {
+    const struct config_change *blamed = config_changes_blamed(changes, message);
+    for (size_t i = 0; blamed && i < plan->count; i++) {
         const struct plan_change *c = &plan->changes[i];
-        if (bytes_equal(c->topic, topic) && bytes_starts_with(message, c->key) &&
-            message.size > c->key.size && message.data[c->key.size] == ':')
+        if (bytes_equal(c->topic, changes->topic) && bytes_equal(c->key, blamed->key))
             return c;
     }
     return NULL;
@@ -89,11 +88,12 @@ static void say_where(const struct tool *t, const struct declarations *declared,
 }
 
 /* A topic's changes are one: when they are refused, one row says which of them and why. */
-static void add_refusal(struct tool *t, struct table *table, struct bytes topic,
+static void add_refusal(struct tool *t, struct table *table, const struct config_changes *changes,
                         const struct plan *plan, const struct declarations *declared,
                         const struct config_result *result)
 {
-    const struct plan_change *c = culprit(plan, topic, result->message);
+    struct bytes topic = changes->topic;
+    const struct plan_change *c = culprit(plan, changes, result->message);
     table_row(table);
     table_text(table, topic);
     table_text(table, c ? c->processor : BYTES_NULL);
@@ -142,7 +142,7 @@ static bool apply_topic(struct tool *t, struct table *table, struct bytes topic,
         return false;
     }
     if (result.error_code != 0) {
-        add_refusal(t, table, topic, plan, declared, &result);
+        add_refusal(t, table, &changes, plan, declared, &result);
         return true;
     }
     for (size_t i = 0; i < plan->count; i++) {

@@ -45,6 +45,7 @@ struct input {
     struct buffer headers; /* encoded, for every record */
     int32_t header_count, partition;
     bool jsonl, tombstones;
+    int64_t records; /* read so far */
     struct line_reader lines;
     struct arena arena; /* of one line */
 };
@@ -176,6 +177,7 @@ static bool send_line(struct input *in, struct producer *p, struct bytes line)
         return fail_usage(&t->failure, "%s, line %" PRId64 ": %s", in->lines.name, in->lines.line,
                           why.text);
     complete(in, &record);
+    in->records++;
     return producer_add(p, &place, &record, &t->failure);
 }
 
@@ -190,8 +192,9 @@ static bool send_lines(struct input *in, struct producer *p)
     for (;;) {
         struct bytes line;
         int wait_ms = p->pending_bytes > 0 ? (int)linger_ms : -1;
-        enum line_result result = line_reader_next(&in->lines, wait_ms, &line, &t->failure);
-        bool ends = result == LINE_END || result == LINE_FAILED || stop_requested() || p->failed;
+        enum line_result result =
+            p->failed ? LINE_END : line_reader_next(&in->lines, wait_ms, &line, &t->failure);
+        bool ends = result == LINE_END || result == LINE_FAILED || stop_requested();
         if (ends)
             stop_acknowledge();
         if (ends || result == LINE_WAITING) {
@@ -216,6 +219,27 @@ static bool finish_interrupted(struct tool *t, struct producer *p)
         return false;
     stop_acknowledge();
     return producer_flush(p, &t->failure);
+}
+
+static int64_t written(const struct producer *p)
+{
+    int64_t sum = 0;
+    for (const struct producer_topic *topic = p->topics; topic; topic = topic->next) {
+        for (int32_t i = 0; i < topic->partition_count; i++)
+            sum += topic->partitions[i].records;
+    }
+    return sum;
+}
+
+/* After a refusal nothing more is read: what is to be sent again must be known. */
+static void say_what_is_left(const struct input *in, const struct producer *p)
+{
+    int64_t sent = written(p);
+    if (p->failed)
+        tool_say(in->tool,
+                 "stopped: %" PRId64 " of the %" PRId64 " records read are written, %" PRId64
+                 " are not; nothing behind line %" PRId64 " of %s was read",
+                 sent, in->records, in->records - sent, in->lines.line, in->lines.name);
 }
 
 static void show_result(struct tool *t, const struct producer *p)
@@ -277,6 +301,7 @@ static bool run(struct tool *t)
     bool good =
         prepare_producer(t, in.partition, &p) && (send_lines(&in, &p) || finish_interrupted(t, &p));
     show_result(t, &p);
+    say_what_is_left(&in, &p);
     producer_free(&p);
     line_reader_close(&in.lines);
     buffer_free(&in.headers);

@@ -14,6 +14,7 @@ static void append_exact(struct buffer *out, const struct column *c, const struc
     char time[40];
     switch (c->type) {
     case CELL_TEXT:
+    case CELL_LONG:
     case CELL_INTS:
     case CELL_ERROR:
         buffer_append_bytes(out, cell->text);
@@ -36,7 +37,7 @@ static void append_exact(struct buffer *out, const struct column *c, const struc
 
 static void append_json_cell(struct buffer *out, const struct column *c, const struct cell *cell)
 {
-    bool quoted = c->type == CELL_TEXT || c->type == CELL_ERROR;
+    bool quoted = c->type == CELL_TEXT || c->type == CELL_LONG || c->type == CELL_ERROR;
     if (cell->null) {
         buffer_append_string(out, "null");
     } else if (quoted) {
@@ -101,7 +102,8 @@ static void clean_from(struct buffer *out, size_t start)
 
 static bool is_empty(const struct column *c, const struct cell *cell)
 {
-    return cell->null || (cell->text.size == 0 && (c->type == CELL_TEXT || c->type == CELL_INTS));
+    return cell->null || (cell->text.size == 0 &&
+                          (c->type == CELL_TEXT || c->type == CELL_LONG || c->type == CELL_INTS));
 }
 
 static void render_tsv(const struct document *d, struct buffer *out)
@@ -232,6 +234,22 @@ static void append_padded(struct buffer *out, size_t start, size_t width, bool r
     }
 }
 
+/* Cuts the cell that begins at `start` to the width, with dots for what is gone. */
+static void cut(struct buffer *out, size_t start, size_t width)
+{
+    static const char dots[] = "...";
+    if (display_width(out, start) <= width)
+        return;
+    size_t end = start;
+    for (size_t left = width - strlen(dots); left > 0; left--) {
+        end++;
+        while (end < out->size && (out->data[end] & 0xc0) == 0x80)
+            end++;
+    }
+    out->size = end;
+    buffer_append_string(out, dots);
+}
+
 /* One line of a table; row SIZE_MAX is the titles. */
 static void append_text_row(struct buffer *out, const struct table *t, size_t row,
                             const size_t *widths, size_t last, bool wide)
@@ -244,9 +262,27 @@ static void append_text_row(struct buffer *out, const struct table *t, size_t ro
             append_title(out, &t->columns[i]);
         else
             append_text_cell(out, &t->columns[i], &t->cells[row * t->column_count + i], wide);
+        if (t->columns[i].type == CELL_LONG)
+            cut(out, start, widths[i]);
         append_padded(out, start, widths[i], is_number(t->columns[i].type), i == last);
         buffer_append_string(out, i == last ? "\n" : "  ");
     }
+}
+
+/* Narrows a column of long text as far as the line needs, and no further than can be read. */
+static void fit(const struct table *t, size_t *widths)
+{
+    enum { LINE = 80, GAP = 2, NARROWEST = 20 };
+    size_t line = 0, longest = SIZE_MAX;
+    for (size_t i = 0; i < t->column_count; i++) {
+        line += widths[i] ? widths[i] + (line ? GAP : 0) : 0;
+        if (t->columns[i].type == CELL_LONG)
+            longest = i;
+    }
+    if (line <= LINE || longest == SIZE_MAX || widths[longest] <= NARROWEST)
+        return;
+    size_t room = widths[longest] - MIN(widths[longest], line - LINE);
+    widths[longest] = MAX(room, (size_t)NARROWEST);
 }
 
 static void render_text_table(const struct table *t, bool wide, bool color, struct buffer *out)
@@ -270,6 +306,8 @@ static void render_text_table(const struct table *t, bool wide, bool color, stru
         }
     }
     buffer_free(&cell);
+    if (!wide && t->errors == 0) /* what was refused is shown whole */
+        fit(t, widths);
     if (color)
         buffer_append_string(out, "\033[1m");
     append_text_row(out, t, SIZE_MAX, widths, last, wide);

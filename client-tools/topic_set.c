@@ -9,10 +9,21 @@ static const struct flag set_flags[] = {
 };
 
 static const struct column columns[] = {
-    {"topic", CELL_TEXT, false},  {"key", CELL_TEXT, false},     {"value", CELL_TEXT, false},
+    {"topic", CELL_TEXT, false},  {"key", CELL_TEXT, false},     {"value", CELL_LONG, false},
     {"error", CELL_ERROR, false}, {"message", CELL_TEXT, false}, END_OF_COLUMNS,
 };
 
+static void add_change(struct table *table, const struct config_changes *changes,
+                       const struct config_change *c, const struct config_result *result)
+{
+    table_row(table);
+    table_text(table, changes->topic);
+    table_text(table, c ? c->key : BYTES_NULL);
+    table_text(table, c ? c->value : BYTES_NULL);
+    table_error(table, result->error_code, result->message);
+}
+
+/* All or nothing: a refusal is one row. */
 static bool send_changes(struct tool *t, struct config_changes *changes)
 {
     struct table *table = tool_table(t, "configs");
@@ -26,13 +37,12 @@ static bool send_changes(struct tool *t, struct config_changes *changes)
     if (!tool_client(t) ||
         !config_changes_send(t->client, changes, t->dry_run, &t->arena, &result, &t->failure))
         return false;
-    for (size_t i = 0; i < changes->count; i++) {
-        table_row(table);
-        table_text(table, changes->topic);
-        table_text(table, changes->items[i].key);
-        table_text(table, changes->items[i].value);
-        table_error(table, result.error_code, result.message);
+    if (result.error_code != 0) {
+        add_change(table, changes, config_changes_blamed(changes, result.message), &result);
+        return true;
     }
+    for (size_t i = 0; i < changes->count; i++)
+        add_change(table, changes, &changes->items[i], &result);
     return true;
 }
 

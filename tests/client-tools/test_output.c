@@ -49,6 +49,34 @@ static void sample_free(struct sample *s)
     arena_free(&s->arena);
 }
 
+TEST(a_long_text_is_cut_to_the_line_but_only_for_people)
+{
+    static const struct column long_columns[] = {
+        {"key", CELL_TEXT, false}, {"value", CELL_LONG, false}, END_OF_COLUMNS};
+    static const char shown[] =
+        "KEY   VALUE\n"
+        "name  ëaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...\n"
+        "k     short\n";
+    struct sample s;
+    arena_init(&s.arena, 1 << 20);
+    buffer_init(&s.out, 1 << 20);
+    document_init(&s.document, "topic set", &s.arena);
+    struct table *t = document_table(&s.document, "configs", long_columns);
+    char text[203] = "ë";
+    memset(text + 2, 'a', 200);
+    table_row(t);
+    table_text(t, BYTES_LITERAL("name"));
+    table_text(t, bytes_string(text));
+    table_row(t);
+    table_text(t, BYTES_LITERAL("k"));
+    table_text(t, BYTES_LITERAL("short"));
+    EXPECT_STRING(render(&s, OUTPUT_TEXT), shown);
+    EXPECT(strstr(render(&s, OUTPUT_WIDE), text) != NULL);
+    EXPECT(strstr(render(&s, OUTPUT_JSON), text) != NULL);
+    EXPECT(strstr(render(&s, OUTPUT_TSV), text) != NULL);
+    sample_free(&s);
+}
+
 TEST(text_is_aligned_short_and_without_needless_columns)
 {
     struct sample s;

@@ -518,6 +518,29 @@ def test_a_bad_line_stops_behind_the_good_ones():
         assert tool.text("consume", "t", "-o", ":end", "-f", "%v\\n") == "1\n"
 
 
+def test_a_refusal_stops_and_says_what_is_left():
+    with Broker() as broker:
+        tool = Tool(broker.address)
+        tool.run("topic", "create", "t", "-c", "max.message.bytes=2000")
+        lines = "a\n" * 3 + "b" * 5000 + "\n" + "c\n" * 100
+        refused = tool.run("produce", "t", "-X", "batch.size=1000", stdin=lines, code=1)
+        assert "MESSAGE_TOO_LARGE" in refused.stdout
+        assert "stopped: 3 of the 5 records read are written, 2 are not; nothing behind line 5 of " \
+            "standard input was read" in refused.stderr
+        assert tool.text("consume", "t", "-o", ":end", "-f", "%v\\n") == "a\na\na\n"
+
+
+def test_refused_settings_are_one_row_that_names_the_one_at_fault():
+    with Broker() as broker:
+        tool = Tool(broker.address)
+        tool.run("topic", "create", "t")
+        row, = tool.json("topic", "set", "t", "retention.ms=7d", "segment.bytes=x", "max.message.bytes=9",
+                         code=1)["configs"]
+        assert (row["key"], row["value"], row["error"]) == ("segment.bytes", "x", "INVALID_CONFIG")
+        row, = tool.json("topic", "set", "none", "retention.ms=7d", "segment.ms=7d", code=1)["configs"]
+        assert (row["key"], row["error"]) == (None, "UNKNOWN_TOPIC_OR_PARTITION")
+
+
 def test_a_partition_that_is_not_there_is_no_other_one():
     with Broker() as broker:
         tool = Tool(broker.address)
