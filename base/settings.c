@@ -70,11 +70,9 @@ static bool parse_number(const struct setting *row, struct bytes text, int64_t *
     }
 }
 
-static enum error refuse(const struct setting *row, struct bytes text, struct message *message,
-                         const char *allowed)
+static enum error refuse(struct message *message, const char *allowed)
 {
-    message_set(message, "Invalid value %.*s for configuration %s: %s", BYTES_PRINTF(text),
-                row->key, allowed);
+    message_set(message, "%s", allowed);
     return ERR_INVALID;
 }
 
@@ -86,14 +84,14 @@ static enum error set_number(const struct setting *row, void *values, struct byt
                                         [SETTING_DURATION] = "Not a duration (60000, 10s, 7d)"};
     int64_t v;
     if (!parse_number(row, text, &v))
-        return refuse(row, text, message, kinds[row->type]);
+        return refuse(message, kinds[row->type]);
     if (v < row->minimum || v > row->maximum) {
         char allowed[96];
         if (v < row->minimum)
             snprintf(allowed, sizeof allowed, "Value must be at least %" PRId64, row->minimum);
         else
             snprintf(allowed, sizeof allowed, "Value must be no more than %" PRId64, row->maximum);
-        return refuse(row, text, message, allowed);
+        return refuse(message, allowed);
     }
     if (values)
         memcpy((char *)values + row->field, &v, sizeof v);
@@ -105,7 +103,7 @@ static enum error set_double(const struct setting *row, void *values, struct byt
 {
     char copy[64], *end;
     if (text.size == 0 || text.size >= sizeof copy)
-        return refuse(row, text, message, "Not a number");
+        return refuse(message, "Not a number");
     memcpy(copy, text.data, text.size);
     copy[text.size] = '\0';
     double v = strtod(copy, &end);
@@ -113,22 +111,21 @@ static enum error set_double(const struct setting *row, void *values, struct byt
         char allowed[96];
         snprintf(allowed, sizeof allowed, "Must be a number from %" PRId64 " to %" PRId64,
                  row->minimum, row->maximum);
-        return refuse(row, text, message, allowed);
+        return refuse(message, allowed);
     }
     if (values)
         memcpy((char *)values + row->field, &v, sizeof v);
     return ERR_OK;
 }
 
-static enum error refuse_choice(const struct setting *row, struct bytes text,
-                                struct message *message)
+static enum error refuse_choice(const struct setting *row, struct message *message)
 {
     struct buffer allowed;
     buffer_init(&allowed, 512);
     buffer_append_string(&allowed, "String must be one of: ");
     for (const char *const *c = row->choices; *c; c++)
         buffer_printf(&allowed, "%s%s", c == row->choices ? "" : ", ", *c);
-    enum error error = refuse(row, text, message, buffer_c_string(&allowed));
+    enum error error = refuse(message, buffer_c_string(&allowed));
     buffer_free(&allowed);
     return error;
 }
@@ -147,7 +144,7 @@ static enum error set_enum(const struct setting *row, void *values, struct bytes
 {
     int64_t v = choice_index(row, text);
     if (v < 0)
-        return refuse_choice(row, text, message);
+        return refuse_choice(row, message);
     if (values)
         memcpy((char *)values + row->field, &v, sizeof v);
     return ERR_OK;
@@ -158,7 +155,7 @@ static enum error set_bool(const struct setting *row, void *values, struct bytes
 {
     bool v = text.size == 4 && strncasecmp((const char *)text.data, "true", 4) == 0;
     if (!v && !(text.size == 5 && strncasecmp((const char *)text.data, "false", 5) == 0))
-        return refuse(row, text, message, "Expected value to be either true or false");
+        return refuse(message, "Expected value to be either true or false");
     if (values)
         memcpy((char *)values + row->field, &v, sizeof v);
     return ERR_OK;
@@ -184,13 +181,13 @@ static enum error set_text(const struct setting *row, void *values, struct bytes
         size_t at = 0;
         for (struct bytes item; !bytes_is_null(item = setting_list_next(text, &at));) {
             if (choice_index(row, item) < 0)
-                return refuse_choice(row, text, message);
+                return refuse_choice(row, message);
         }
     }
     if (memchr(text.size ? text.data : (const uint8_t *)"", 0, text.size))
-        return refuse(row, text, message, "may not contain a zero byte");
+        return refuse(message, "may not contain a zero byte");
     if ((int64_t)text.size < row->minimum)
-        return refuse(row, text, message, "may not be empty");
+        return refuse(message, "may not be empty");
     if (values) {
         char **field = (char **)(void *)((char *)values + row->field);
         free(*field);
@@ -199,8 +196,8 @@ static enum error set_text(const struct setting *row, void *values, struct bytes
     return ERR_OK;
 }
 
-enum error setting_set(const struct setting *row, void *values, struct bytes text,
-                       struct message *message)
+enum error setting_parse(const struct setting *row, void *values, struct bytes text,
+                         struct message *message)
 {
     switch (row->type) {
     case SETTING_INT:
@@ -220,6 +217,17 @@ enum error setting_set(const struct setting *row, void *values, struct bytes tex
         break;
     }
     return ERR_OK;
+}
+
+enum error setting_set(const struct setting *row, void *values, struct bytes text,
+                       struct message *message)
+{
+    struct message allowed = {""};
+    enum error error = setting_parse(row, values, text, &allowed);
+    if (error)
+        message_set(message, "Invalid value %.*s for configuration %s: %s", BYTES_PRINTF(text),
+                    row->key, allowed.text);
+    return error;
 }
 
 void settings_defaults(const struct setting *table, void *values)

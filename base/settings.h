@@ -43,6 +43,9 @@ const char *setting_suggest(const struct setting *table, struct bytes key);
  * ERR_INVALID the message says key, value and what is allowed. */
 MUST_USE enum error setting_set(const struct setting *row, void *values, struct bytes text,
                                 struct message *message);
+/* The same; the message is what is allowed alone, for who says the rest in a form of its own. */
+MUST_USE enum error setting_parse(const struct setting *row, void *values, struct bytes text,
+                                  struct message *message);
 /* Sets every field to its default. String fields must be NULL or owned. */
 void settings_defaults(const struct setting *table, void *values);
 void settings_free(const struct setting *table, void *values);

@@ -4,6 +4,7 @@
 #include "broker/endpoint.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -16,9 +17,19 @@ struct loading {
     const struct settings_load *load;
 };
 
-static void add_fault(struct loading *l, const char *from, const char *text)
+static void add_fault(struct loading *l, const char *from, struct bytes key, const char *why)
 {
-    buffer_printf(l->faults, "%s: %s\n", from, text);
+    buffer_printf(l->faults, "%s: %.*s: %s\n", from, BYTES_PRINTF(key), why);
+}
+
+static void refuse_value(struct loading *l, const char *from, const struct setting *row,
+                         struct bytes value, const char *why)
+{
+    if (row->secret)
+        add_fault(l, from, bytes_string(row->key), why);
+    else
+        buffer_printf(l->faults, "%s: %s: '%.*s': %s\n", from, row->key,
+                      (int)MIN(value.size, (size_t)200), value.data, why);
 }
 
 static void apply(struct loading *l, const char *from, struct bytes key, struct bytes value)
@@ -27,8 +38,7 @@ static void apply(struct loading *l, const char *from, struct bytes key, struct 
     const struct setting *row = setting_find(broker_setting_table, key);
     if (row == NULL) {
         const char *near = setting_suggest(broker_setting_table, key);
-        message_set(&message, "%.*s: unknown key", BYTES_PRINTF(key));
-        add_fault(l, from, message.text);
+        add_fault(l, from, key, "unknown key");
         if (near)
             buffer_printf(l->faults, "  did you mean %s?\n", near);
         return;
@@ -38,7 +48,7 @@ static void apply(struct loading *l, const char *from, struct bytes key, struct 
         return;
     }
     if (settings_set(l->out, row, value, &message) != ERR_OK) {
-        add_fault(l, from, message.text);
+        refuse_value(l, from, row, value, message.text);
         return;
     }
     size_t at = (size_t)(row - broker_setting_table);
@@ -71,7 +81,7 @@ static bool read_whole(const char *path, struct buffer *out)
 }
 
 /* Replaces ${env:NAME} and ${file:/path}; false with a fault noted. */
-static bool expand(struct loading *l, const char *from, struct bytes *value)
+static bool expand(struct loading *l, const char *from, struct bytes key, struct bytes *value)
 {
     struct buffer out;
     buffer_init(&out, 1 << 20);
@@ -100,8 +110,8 @@ static bool expand(struct loading *l, const char *from, struct bytes *value)
         }
         if (!fine)
             buffer_printf(l->faults,
-                          "%s: cannot resolve ${%.*s}: use ${env:NAME} or ${file:/path}\n", from,
-                          BYTES_PRINTF(name));
+                          "%s: %.*s: cannot resolve ${%.*s}: use ${env:NAME} or ${file:/path}\n",
+                          from, BYTES_PRINTF(key), BYTES_PRINTF(name));
         left = bytes_from(left, (size_t)(close + 1 - left.data));
     }
     buffer_append_bytes(&out, left);
@@ -112,35 +122,52 @@ static bool expand(struct loading *l, const char *from, struct bytes *value)
 
 enum { DEEPEST_INCLUDE = 8 };
 
-static void load_file(struct loading *l, const char *path, int depth)
+/* `from` names the file; for one that is included also who does. False with a fault noted. */
+static bool read_file(struct loading *l, const char *from, const char *path, int depth,
+                      struct bytes *out)
 {
     struct buffer text;
     buffer_init(&text, 16 << 20);
-    if (depth > DEEPEST_INCLUDE || !read_whole(path, &text)) {
-        add_fault(l, path, depth > DEEPEST_INCLUDE ? "included too deeply" : "cannot be read");
-        buffer_free(&text);
-        return;
-    }
-    struct bytes copy = arena_copy(&l->arena, buffer_view(&text));
+    errno = 0;
+    bool fine = depth <= DEEPEST_INCLUDE && read_whole(path, &text);
+    if (depth > DEEPEST_INCLUDE)
+        buffer_printf(l->faults, "%s: included too deeply\n", from);
+    else if (!fine)
+        buffer_printf(l->faults, "%s: cannot be read: %s\n", from,
+                      errno ? strerror(errno) : "larger than 16 MiB");
+    else
+        *out = arena_copy(&l->arena, buffer_view(&text));
     buffer_free(&text);
+    return fine;
+}
+
+static void load_file(struct loading *l, const char *named, const char *path, int depth)
+{
+    struct bytes copy;
+    if (!read_file(l, named, path, depth, &copy))
+        return;
     struct properties_reader r = properties_reader_of(copy, false);
     struct property p;
     struct message message;
     char from[128];
     while (properties_next(&r, &l->arena, &p, &message)) {
         snprintf(from, sizeof from, "%.100s:%d", path, p.line);
-        if (!expand(l, from, &p.value))
+        if (!expand(l, from, p.key, &p.value))
             continue;
         if (bytes_equal_string(p.key, "include")) {
-            char *name = bytes_to_string(p.value);
-            load_file(l, name, depth + 1);
+            char *name = bytes_to_string(p.value), by[512];
+            snprintf(by, sizeof by, "%s: include: %.300s", from, name);
+            load_file(l, by, name, depth + 1);
             free(name);
         } else {
             apply(l, from, p.key, p.value);
         }
     }
-    if (message.text[0])
-        add_fault(l, path, message.text);
+    static const char LINE[] = "line ";
+    if (strncmp(message.text, LINE, sizeof LINE - 1) == 0)
+        buffer_printf(l->faults, "%s:%s\n", path, message.text + sizeof LINE - 1);
+    else if (message.text[0])
+        buffer_printf(l->faults, "%s: %s\n", path, message.text);
 }
 
 /* KAFKA_LOG_RETENTION_HOURS is log.retention.hours; __ is _, ___ is -. */
@@ -202,18 +229,27 @@ bool settings_is_explicit(const struct settings *s, const char *key)
 
 /* --- what no single row can say --- */
 
-/* A value that parsed but cannot be used, with where it came from. */
-static void refuse_value(struct loading *l, const char *key, const char *why)
+static const char *source_of(const struct loading *l, const struct setting *row)
 {
-    struct message message = {""};
+    return l->sources[row - broker_setting_table].from;
+}
+
+/* A value that parsed but cannot be used. */
+static void refuse_key(struct loading *l, const char *key, const char *why)
+{
     const struct setting *row = setting_find(broker_setting_table, bytes_string(key));
     struct buffer value;
     buffer_init(&value, 1 << 20);
     setting_format(row, l->out, &value);
-    message_set(&message, "Invalid value %.200s for configuration %s: %s", buffer_c_string(&value),
-                key, why);
-    add_fault(l, l->sources[row - broker_setting_table].from, message.text);
+    refuse_value(l, source_of(l, row), row, buffer_view(&value), why);
     buffer_free(&value);
+}
+
+/* The reason names the part of the value that is wrong. */
+static void refuse_part(struct loading *l, const char *key, const char *why)
+{
+    struct bytes name = bytes_string(key);
+    add_fault(l, source_of(l, setting_find(broker_setting_table, name)), name, why);
 }
 
 static const char TELL[] = "clients cannot connect to that: set advertised.listeners to an address "
@@ -226,19 +262,19 @@ static void check_listeners(struct loading *l)
     int count = 0;
     const char *told = l->out->advertised_listeners;
     if (endpoints_parse(bytes_string(l->out->listeners), listeners, &count, &message))
-        refuse_value(l, "listeners", message.text);
+        refuse_part(l, "listeners", message.text);
     if (count > 0 && told[0] == '\0' && !endpoint_is_address(&listeners[0]))
-        refuse_value(l, "listeners", TELL);
+        refuse_key(l, "listeners", TELL);
     while (count > 0)
         endpoint_free(&listeners[--count]);
     if (told[0] == '\0')
         return;
     if (endpoint_parse(bytes_string(told), &advertised, &message)) {
-        refuse_value(l, "advertised.listeners", message.text);
+        refuse_part(l, "advertised.listeners", message.text);
         return;
     }
     if (!endpoint_is_address(&advertised) || advertised.port == 0)
-        refuse_value(l, "advertised.listeners", TELL);
+        refuse_key(l, "advertised.listeners", TELL);
     endpoint_free(&advertised);
 }
 
@@ -246,12 +282,12 @@ static void check_together(struct loading *l)
 {
     const struct settings *s = l->out;
     if (strchr(s->log_dirs, ','))
-        refuse_value(l, "log.dirs", "one directory only; several are not supported");
+        refuse_key(l, "log.dirs", "one directory only; several are not supported");
     check_listeners(l);
     if (s->admin_listeners[0])
-        refuse_value(l, "tidemill.admin.listeners", "HTTP is not built yet, so it must be empty");
+        refuse_key(l, "tidemill.admin.listeners", "HTTP is not built yet, so it must be empty");
     if (s->group_min_session_ms > s->group_max_session_ms)
-        refuse_value(l, "group.min.session.timeout.ms", "is above group.max.session.timeout.ms");
+        refuse_key(l, "group.min.session.timeout.ms", "is above group.max.session.timeout.ms");
 }
 
 enum error settings_load(const struct settings_load *load, struct settings *out,
@@ -265,7 +301,7 @@ enum error settings_load(const struct settings_load *load, struct settings *out,
     for (size_t i = 0; broker_setting_table[i].key; i++)
         snprintf(l.sources[i].from, sizeof l.sources[i].from, "default");
     if (load->file)
-        load_file(&l, load->file, 0);
+        load_file(&l, load->file, load->file, 0);
     load_environment(&l);
     load_flags(&l);
     check_together(&l);
@@ -295,7 +331,7 @@ enum error settings_set(struct settings *s, const struct setting *row, struct by
                         struct message *message)
 {
     size_t at = (size_t)(row - broker_setting_table);
-    enum error error = setting_set(row, s, value, message);
+    enum error error = setting_parse(row, s, value, message);
     if (error == ERR_OK)
         s->explicit_rows[at / 64] |= (uint64_t)1 << at % 64;
     return error;

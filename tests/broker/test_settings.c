@@ -46,8 +46,7 @@ TEST(a_listener_that_cannot_be_is_a_fault_that_says_which_and_what_is_allowed)
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         char flag[256], fault[512];
         snprintf(flag, sizeof flag, "listeners=%s", cases[i].value);
-        snprintf(fault, sizeof fault, "-X: Invalid value %s for configuration listeners: %s",
-                 cases[i].value, cases[i].why);
+        snprintf(fault, sizeof fault, "-X: listeners: %s", cases[i].why);
         EXPECT_STRING(faults_of(flag), fault);
     }
     EXPECT_STRING(faults_of("listeners=PLAINTEXT://[::1]:9092,PLAINTEXT://localhost:0, "
@@ -74,14 +73,23 @@ TEST(clients_are_not_told_what_is_no_address)
     for (size_t i = 0; i < COUNT_OF(untold); i++)
         EXPECT(strstr(faults_of(untold[i]), ": clients cannot connect to that: set ") != NULL);
     EXPECT(strstr(faults_of("advertised.listeners=kafka-1:9092"),
-                  "configuration advertised.listeners: 'kafka-1:9092': " EXPECTED) != NULL);
+                  "-X: advertised.listeners: 'kafka-1:9092': " EXPECTED) != NULL);
     EXPECT_STRING(faults_of("advertised.listeners=PLAINTEXT://kafka-1:9092"), "");
 }
 
 TEST(what_is_not_built_may_not_be_configured)
 {
-    EXPECT_STRING(faults_of("tidemill.admin.listeners=http://127.0.0.1:9644"),
-                  "-X: Invalid value http://127.0.0.1:9644 for configuration "
-                  "tidemill.admin.listeners: HTTP is not built yet, so it must be empty\n");
+    EXPECT_STRING(
+        faults_of("tidemill.admin.listeners=http://127.0.0.1:9644"),
+        "-X: tidemill.admin.listeners: 'http://127.0.0.1:9644': HTTP is not built yet, so "
+        "it must be empty\n");
     EXPECT(strstr(faults_of("log.dirs=/a,/b"), "one directory only") != NULL);
+}
+
+TEST(a_fault_says_where_it_is_which_key_and_why)
+{
+    EXPECT_STRING(faults_of("num.partitions=abc"), "-X: num.partitions: 'abc': Not a number\n");
+    EXPECT_STRING(faults_of("log.retention.hourz=3"),
+                  "-X: log.retention.hourz: unknown key\n  did you mean log.retention.hours?\n");
+    EXPECT_STRING(faults_of("num.partitions"), "-X num.partitions: expected key=value\n");
 }

@@ -252,16 +252,18 @@ def test_a_configuration_that_cannot_be_used_ends_with_2_whether_checked_or_star
     flags = [part for key, value in bad.items() for part in ("-X", f"{key}={value}")]
     with tempfile.TemporaryDirectory() as directory:
         file = pathlib.Path(directory, "broker.properties")
-        file.write_text("# mine\nlisteners=SSL://localhost:9093\n", encoding="ascii")
+        file.write_text("# mine\nlisteners=SSL://localhost:9093\ninclude=none\nnothing\n", encoding="ascii")
         program = [str(build_directory() / "tidemilld"), "-X", f"log.dirs={directory}/data"]
         for check in ([], ["-t"]):
             ended = subprocess.run([*program, *check, *flags], capture_output=True, text=True, timeout=20, check=False)
             assert ended.returncode == 2, ended
             for key, value in bad.items():
-                assert f"-X: Invalid value {value} for configuration {key}: " in ended.stderr, (key, ended.stderr)
+                assert f"-X: {key}: '{value}': " in ended.stderr, (key, ended.stderr)
             ended = subprocess.run([*program, *check, "-c", str(file)], capture_output=True, text=True, timeout=20,
                                    check=False)
-            assert ended.returncode == 2 and f"{file}:2: Invalid value SSL://localhost:9093" in ended.stderr, ended
+            assert ended.returncode == 2 and f"{file}:2: listeners: 'SSL://localhost:9093': " in ended.stderr, ended
+            assert f"{file}:3: include: none: cannot be read: No such file or directory\n" in ended.stderr, ended
+            assert f"{file}:4: expected key = value: nothing\n" in ended.stderr, ended
         assert not pathlib.Path(directory, "data").exists()
         fine = subprocess.run([*program, "-t"], capture_output=True, text=True, timeout=20, check=False)
         assert (fine.returncode, fine.stdout, fine.stderr) == (0, "", ""), fine
