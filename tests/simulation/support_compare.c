@@ -63,6 +63,22 @@ static size_t batch_with_base(const struct model_partition *p, size_t count, int
     return low;
 }
 
+/* Recovery ends segments where they ended before. */
+static const char *compare_boundaries(const struct model_partition *p,
+                                      const struct segment_list *list, int64_t start, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct model_batch *b = &p->batches[i];
+        bool found = !b->starts_segment || b->base < start;
+        for (size_t k = 0; k < list->count && !found; k++)
+            found = list->bases[k] == b->base;
+        if (!found)
+            return wrong("partition %d-%d: no segment begins at %" PRId64, p->topic, p->number,
+                         b->base);
+    }
+    return NULL;
+}
+
 static const char *compare_segments(const struct model_partition *p, const struct sim_disk *disk,
                                     const struct log_state *state, size_t count)
 {
@@ -94,6 +110,8 @@ static const char *compare_segments(const struct model_partition *p, const struc
         reached = end;
     }
     free(directory);
+    if (result == NULL)
+        result = compare_boundaries(p, &list, state->log_start_offset, count);
     if (result == NULL && reached < 0 && state->log_start_offset < state->next_offset)
         result = wrong("partition %d-%d has no segments for [%" PRId64 ", %" PRId64 ")", p->topic,
                        p->number, state->log_start_offset, state->next_offset);

@@ -180,8 +180,9 @@ static void append(struct history *h, struct model_partition *p, uint32_t entry)
     struct shared_buffer *buffer = shared_buffer_create(size);
     write_batch(buffer->data, size, producer, model_next_sequence(p, producer),
                 1 + (int32_t)below(h, 5), random_u64(h->random));
-    store_append(store, log, buffer, buffer->data, size, 0);
-    model_append(p, entry, bytes_of(buffer->data, size), producer);
+    int64_t base = store_append(store, log, buffer, buffer->data, size, 0);
+    model_append(p, entry, bytes_of(buffer->data, size), producer,
+                 log_state(log).active_base == base);
     shared_buffer_unref(buffer);
 }
 
@@ -406,6 +407,23 @@ void history_act(struct history *h)
         (void)life_step(h->life);
         break;
     }
+}
+
+const char *history_check_live(struct history *h)
+{
+    for (int t = 0; t < MODEL_TOPICS; t++) {
+        for (int i = 0; i < MODEL_PARTITIONS && topic_exists(h, t); i++) {
+            struct model_partition *p = &h->model->partitions[t][i];
+            struct log *log = store_log(h->life->stores[shard_of(h, p)], p->topic_id, p->number,
+                                        &life_log_config, true);
+            int64_t next = p->count > 0 ? p->batches[p->count - 1].next : 0;
+            if (log_durable_offset(log) != next || log_next_offset(log) != next)
+                return "a batch is not visible";
+            if (log_start_offset(log) != model_history_at(&p->starts, UINT32_MAX, 0))
+                return "a log's start did not move";
+        }
+    }
+    return NULL;
 }
 
 const char *history_check_retries(struct history *h)

@@ -29,6 +29,8 @@ void history_act(struct history *h);
 void history_make_room(struct history *h);
 /* Checks that retries of the last batches are recognised. NULL or what is wrong. */
 const char *history_check_retries(struct history *h);
+/* Checks the logs of a store that is settled. NULL or what is wrong. */
+const char *history_check_live(struct history *h);
 /* One batch to a partition in an entry of its own, whatever the disk does. */
 void history_produce(struct history *h, int topic, int partition);
 

@@ -151,7 +151,8 @@ struct bytes model_row_value(int64_t version, uint8_t out[MODEL_VALUE_MAX])
 
 /* Batches */
 
-void model_append(struct model_partition *p, uint32_t entry, struct bytes batch, int producer)
+void model_append(struct model_partition *p, uint32_t entry, struct bytes batch, int producer,
+                  bool starts_segment)
 {
     struct batch_header h;
     bool whole = batch_header_read(batch, &h);
@@ -166,7 +167,8 @@ void model_append(struct model_partition *p, uint32_t entry, struct bytes batch,
                                                   .base = h.base_offset,
                                                   .next = batch_last_offset(&h) + 1,
                                                   .producer = producer,
-                                                  .sequence = h.base_sequence};
+                                                  .sequence = h.base_sequence,
+                                                  .starts_segment = starts_segment};
 }
 
 size_t model_batches_at(const struct model_partition *p, uint32_t k)

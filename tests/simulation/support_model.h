@@ -18,6 +18,7 @@ struct model_batch {
     int64_t base, next;
     int producer; /* -1: none */
     int32_t sequence;
+    bool starts_segment;
 };
 
 struct model_change {
@@ -74,7 +75,8 @@ void model_history_add(struct model_history *h, uint32_t entry, int64_t value);
 /* The value after entry k; `otherwise` when there was none. */
 int64_t model_history_at(const struct model_history *h, uint32_t k, int64_t otherwise);
 /* Notes a stamped batch. */
-void model_append(struct model_partition *p, uint32_t entry, struct bytes batch, int producer);
+void model_append(struct model_partition *p, uint32_t entry, struct bytes batch, int producer,
+                  bool starts_segment);
 /* How many batches there are after entry k. */
 size_t model_batches_at(const struct model_partition *p, uint32_t k);
 int32_t model_next_sequence(const struct model_partition *p, int producer);

@@ -178,8 +178,10 @@ static void act_and_close(struct campaign *c, struct life *life, struct model *m
     c->reached.closed_busy += !settles;
     if (settles)
         life_settle(life);
+    const char *wrong = h.filled == 0 && settles ? history_check_live(&h) : NULL;
+    if (wrong)
+        fail(c, wrong);
     life_close(life);
-    const char *wrong = NULL;
     if (life->close_result != ERR_OK || life->failures > 0)
         wrong = "the stores did not close in order";
     for (int t = 0; t < MODEL_TOPICS && wrong == NULL; t++)
