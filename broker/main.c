@@ -1,15 +1,15 @@
 /* tidemilld: arguments, configuration, threads, signals. What the broker does is elsewhere. */
 #include "base/units.h"
+#include "broker/arguments.h"
 #include "broker/broker.h"
+#include "broker/data_directory.h"
 #include "broker/disk_worker.h"
 #include "broker/net/listener.h"
 #include "broker/net/loop.h"
-#include "broker/reference.h"
 #include "broker/start.h"
 #include "storage/recovery.h"
 
 #include <event2/event.h>
-#include <getopt.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
@@ -22,15 +22,7 @@
 
 extern char **environ;
 
-enum { EXIT_OK = 0, EXIT_CANNOT_RUN = 1, EXIT_BAD_CONFIG = 2, EXIT_STORAGE = 4 };
-enum { FLAGS_MAX = 256, SHARDS_MAX = 64 };
-
-struct arguments {
-    const char *file;
-    const char *flags[FLAGS_MAX + 1];
-    int flag_count;
-    bool check, print, changed, dev;
-};
+enum { SHARDS_MAX = 64 };
 
 /* The disk workers of each shard. */
 enum { JOURNAL, BACKGROUND, READER, WORKERS };
@@ -55,86 +47,6 @@ struct program {
     int signals;
     char dev_directory[64];
 };
-
-static const char usage[] =
-    "Usage: tidemilld [-c FILE] [-X key=value]... [-t] [--print-config [--changed]] [--dev]\n"
-    "\n"
-    "The Tidemill broker: speaks the Kafka protocol and runs stream processors.\n"
-    "\n"
-    "  -c, --config FILE    properties file with Kafka's keys\n"
-    "  -X key=value         one setting; goes before the file\n"
-    "  -t                   check the configuration and exit (0: fine, 2: not)\n"
-    "      --print-config   print every key, its value and where it came from\n"
-    "      --changed        with --print-config: only keys that were set\n"
-    "      --dev            temporary data directory, free port\n"
-    "      --reference      print the reference page of all keys\n"
-    "      --version        print the version\n"
-    "\n"
-    "Example: tidemilld -X log.dirs=/var/lib/tidemill -X listeners=PLAINTEXT://127.0.0.1:9092\n";
-
-static void print_reference(void)
-{
-    struct buffer page;
-    buffer_init(&page, 4 << 20);
-    reference_write(&page);
-    fputs(buffer_c_string(&page), stdout);
-    buffer_free(&page);
-}
-
-/* The exit code, or -1 to go on. */
-static int parse_arguments(int count, char **values, struct arguments *out)
-{
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"print-config", no_argument, NULL, 'p'},
-        {"changed", no_argument, NULL, 'C'},      {"dev", no_argument, NULL, 'd'},
-        {"reference", no_argument, NULL, 'r'},    {"version", no_argument, NULL, 'V'},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
-    };
-    for (int c; (c = getopt_long(count, values, "c:X:th", options, NULL)) != -1;) {
-        switch (c) {
-        case 'c':
-            out->file = optarg;
-            break;
-        case 'X':
-            if (out->flag_count == FLAGS_MAX) {
-                fprintf(stderr, "tidemilld: more than %d -X flags: use a file\n", FLAGS_MAX);
-                return EXIT_BAD_CONFIG;
-            }
-            out->flags[out->flag_count++] = optarg;
-            break;
-        case 't':
-            out->check = true;
-            break;
-        case 'p':
-            out->print = true;
-            break;
-        case 'C':
-            out->changed = true;
-            break;
-        case 'd':
-            out->dev = true;
-            break;
-        case 'V':
-            printf("tidemilld %s\n", TIDEMILL_VERSION);
-            return EXIT_OK;
-        case 'r':
-            print_reference();
-            return EXIT_OK;
-        case 'h':
-            fputs(usage, stdout);
-            return EXIT_OK;
-        default:
-            fputs("hint: tidemilld --help\n", stderr);
-            return EXIT_BAD_CONFIG;
-        }
-    }
-    if (optind < count) {
-        fprintf(stderr, "tidemilld: unexpected argument %s\nhint: tidemilld --help\n",
-                values[optind]);
-        return EXIT_BAD_CONFIG;
-    }
-    return -1;
-}
 
 static void print_config(const struct program *p, bool changed)
 {
@@ -413,6 +325,8 @@ static int run(struct program *p)
                                         p->settings.journal_file_bytes};
     if (!open_listeners(p, &message))
         return cannot_run(message.text);
+    if (data_directory_check(p->settings.log_dirs, &message))
+        return cannot_run(message.text);
     if (recovery_run(&p->env, &recovery, &p->kv, &report, &message))
         return cannot_run(message.text);
     if (!open_shards(p, &message))
@@ -432,7 +346,7 @@ int main(int count, char **values)
 {
     static struct program program;
     static struct arguments arguments;
-    int code = parse_arguments(count, values, &arguments);
+    int code = arguments_parse(count, values, &arguments);
     if (code < 0)
         code = load_settings(&program, &arguments);
     if (code >= 0)

@@ -267,3 +267,23 @@ def test_a_configuration_that_cannot_be_used_ends_with_2_whether_checked_or_star
         assert not pathlib.Path(directory, "data").exists()
         fine = subprocess.run([*program, "-t"], capture_output=True, text=True, timeout=20, check=False)
         assert (fine.returncode, fine.stdout, fine.stderr) == (0, "", ""), fine
+
+
+def test_a_flag_that_is_not_known_is_named_with_the_nearest():
+    for flags, said in ((["--chnged"], "unknown flag --chnged\nhint: did you mean --changed?\n"),
+                        (["--nonsense"], "unknown flag --nonsense\nhint: tidemilld --help\n"),
+                        (["-tZ"], "unknown flag -Z\nhint: tidemilld --help\n"),
+                        (["-c"], "a value must follow --config\nhint: tidemilld --help\n"),
+                        (["--dev=yes"], "no value may follow: --dev=yes\nhint: tidemilld --help\n"),
+                        (["file"], "unexpected argument file\nhint: tidemilld --help\n")):
+        ended = subprocess.run([str(build_directory() / "tidemilld"), *flags], capture_output=True, text=True,
+                               timeout=20, check=False)
+        assert (ended.returncode, ended.stderr) == (2, f"tidemilld: {said}"), ended
+
+
+def test_a_data_directory_that_is_no_directory_is_refused_as_that():
+    with tempfile.NamedTemporaryFile() as file:
+        ended = subprocess.run([str(build_directory() / "tidemilld"), "-X", f"log.dirs={file.name}", "-X",
+                                "listeners=PLAINTEXT://127.0.0.1:0"], capture_output=True, text=True, timeout=20,
+                               check=False)
+        assert ended.returncode == 1 and f"{file.name} is not a directory: set log.dirs" in ended.stderr, ended

@@ -1,0 +1,123 @@
+#include "broker/data_directory.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct user_name {
+    char text[64];
+};
+
+static struct user_name name_of(uid_t user)
+{
+    struct user_name name;
+    const struct passwd *known = getpwuid(user);
+    if (known)
+        snprintf(name.text, sizeof name.text, "%s", known->pw_name);
+    else
+        snprintf(name.text, sizeof name.text, "%u", (unsigned)user);
+    return name;
+}
+
+/* Permission is asked for as it will be needed: with the effective user. */
+static bool may(const char *path, int mode)
+{
+    return faccessat(AT_FDCWD, path, mode, AT_EACCESS) == 0;
+}
+
+/* What is there but may not be used. */
+static enum error refuse(const char *directory, const char *path, const struct stat *found,
+                         const char *act, struct message *message)
+{
+    int reason = errno;
+    struct user_name user = name_of(geteuid()), owner = name_of(found->st_uid);
+    if (reason == EACCES || reason == EPERM)
+        message_set(message,
+                    "cannot use the data directory %s: user %s may not %s %s (owner %s, mode "
+                    "%04o): give the data directory to %s (chown -R), or set log.dirs to another",
+                    directory, user.text, act, path, owner.text, (unsigned)(found->st_mode & 07777),
+                    user.text);
+    else
+        message_set(message, "cannot use the data directory %s: may not %s %s: %s", directory, act,
+                    path, strerror(reason));
+    return ERR_INVALID;
+}
+
+static enum error refuse_file(const char *directory, const char *path, struct message *message)
+{
+    message_set(message,
+                "cannot use the data directory %s: %s is not a directory: set log.dirs to one",
+                directory, path);
+    return ERR_INVALID;
+}
+
+/* What another user's broker left inside: its files are not ours to write. */
+static enum error check_entries(const char *directory, struct message *message)
+{
+    enum error error = ERR_OK;
+    DIR *listing = opendir(directory);
+    for (struct dirent *e; listing && !error && (e = readdir(listing));) {
+        struct stat found;
+        char path[4096];
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+            continue;
+        snprintf(path, sizeof path, "%s/%s", directory, e->d_name);
+        if (stat(path, &found) != 0 || !(S_ISDIR(found.st_mode) || S_ISREG(found.st_mode)))
+            continue;
+        if (!may(path, R_OK | W_OK | (S_ISDIR(found.st_mode) ? X_OK : 0)))
+            error = refuse(directory, path, &found, "read and write", message);
+    }
+    if (listing)
+        closedir(listing);
+    return error;
+}
+
+/* In place; ends at "." or "/". */
+static void to_parent(char *path)
+{
+    char *slash = strrchr(path, '/');
+    if (slash == NULL)
+        strcpy(path, ".");
+    else
+        slash[slash == path] = '\0';
+}
+
+/* Whether the path is not there for us, as far as we may look. */
+static bool is_missing(const char *path, struct stat *found)
+{
+    return stat(path, found) != 0 && (errno == ENOENT || errno == EACCES || errno == ENOTDIR);
+}
+
+/* The nearest that is there must let us make the rest. */
+static enum error check_parent(const char *directory, struct message *message)
+{
+    struct stat found = {.st_mode = S_IFDIR};
+    enum error error = ERR_OK;
+    char *path = xstrdup(directory);
+    do {
+        to_parent(path);
+    } while (is_missing(path, &found) && strcmp(path, ".") != 0 && strcmp(path, "/") != 0);
+    if (!S_ISDIR(found.st_mode))
+        error = refuse_file(directory, path, message);
+    else if (!may(path, W_OK | X_OK))
+        error = refuse(directory, path, &found, "make a directory in", message);
+    free(path);
+    return error;
+}
+
+enum error data_directory_check(const char *path, struct message *message)
+{
+    struct stat found = {.st_mode = S_IFDIR};
+    if (is_missing(path, &found))
+        return check_parent(path, message);
+    if (!S_ISDIR(found.st_mode))
+        return refuse_file(path, path, message);
+    if (!may(path, R_OK | W_OK | X_OK))
+        return refuse(path, path, &found, "read and write", message);
+    return check_entries(path, message);
+}

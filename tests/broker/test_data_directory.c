@@ -1,0 +1,102 @@
+#include "tests/harness/harness.h"
+
+#include "broker/data_directory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { NOBODY = 65534 };
+
+/* A directory of the test's own, everybody may look into it; `inside` is a path in it. */
+struct place {
+    char root[64], inside[96];
+};
+
+static struct place make_place(const char *name)
+{
+    struct place p = {.root = "/tmp/tidemill-test-XXXXXX"};
+    EXPECT(mkdtemp(p.root) != NULL);
+    EXPECT_INT(chmod(p.root, 0755), 0);
+    snprintf(p.inside, sizeof p.inside, "%s/%s", p.root, name);
+    return p;
+}
+
+/* As somebody whom permissions hold back: root's tests do so as nobody. */
+static enum error check_unprivileged(const char *path, struct message *message)
+{
+    bool root = geteuid() == 0;
+    if (root)
+        EXPECT_INT(seteuid(NOBODY), 0);
+    enum error error = data_directory_check(path, message);
+    if (root)
+        EXPECT_INT(seteuid(0), 0);
+    return error;
+}
+
+static void expect_refused(const char *path, const char *what)
+{
+    struct message message = {""};
+    EXPECT_INT(check_unprivileged(path, &message), ERR_INVALID);
+    EXPECT(strstr(message.text, what) != NULL);
+    EXPECT(strstr(message.text, path) != NULL);
+    EXPECT(strstr(message.text, "log.dirs") != NULL);
+}
+
+static void write_file(const char *path, mode_t mode)
+{
+    FILE *file = fopen(path, "w");
+    EXPECT(file != NULL);
+    fclose(file);
+    EXPECT_INT(chmod(path, mode), 0);
+}
+
+TEST(a_directory_of_ones_own_or_one_that_can_be_made_is_fine)
+{
+    struct place p = make_place("a/b/c");
+    struct message message = {""};
+    EXPECT_INT(data_directory_check(p.inside, &message), ERR_OK);
+    EXPECT_INT(data_directory_check(p.root, &message), ERR_OK);
+    EXPECT_INT(data_directory_check("relative/data", &message), ERR_OK);
+    EXPECT_STRING(message.text, "");
+    rmdir(p.root);
+}
+
+TEST(who_may_not_write_hears_the_path_the_user_and_the_owner)
+{
+    struct place p = make_place("read-only");
+    char below[128];
+    EXPECT_INT(mkdir(p.inside, 0555), 0);
+    expect_refused(p.inside, "may not read and write ");
+    snprintf(below, sizeof below, "%s/x/y", p.inside);
+    expect_refused(below, "may not make a directory in ");
+    expect_refused(below, ", mode 0555): give the data directory to ");
+    EXPECT_INT(chmod(p.inside, 0), 0);
+    expect_refused(below, "may not make a directory in ");
+    rmdir(p.inside);
+    rmdir(p.root);
+}
+
+TEST(what_somebody_else_left_inside_is_named)
+{
+    struct place p = make_place("lock");
+    write_file(p.inside, 0);
+    EXPECT_INT(chmod(p.root, 0777), 0);
+    expect_refused(p.root, "/lock (owner ");
+    unlink(p.inside);
+    rmdir(p.root);
+}
+
+TEST(a_file_is_no_directory)
+{
+    struct place p = make_place("file");
+    char below[128];
+    write_file(p.inside, 0644);
+    expect_refused(p.inside, "is not a directory");
+    snprintf(below, sizeof below, "%s/data", p.inside);
+    struct message message = {""};
+    EXPECT_INT(data_directory_check(below, &message), ERR_INVALID);
+    unlink(p.inside);
+    rmdir(p.root);
+}
