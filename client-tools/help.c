@@ -191,8 +191,8 @@ void help_markdown(struct buffer *out)
         buffer_append_string(out, "## tidemill ");
         append_name(out, c);
         buffer_printf(out, "%s%s\n\n%s.%s%s\n\n```\n", c->arguments[0] ? " " : "", c->arguments,
-                      c->sentence, c->destructive ? " Asks first." : "",
-                      c->streaming ? " Runs until Ctrl-C or the end of its input." : "");
+                      c->sentence, c->destructive ? " Asks before anything is lost." : "",
+                      c->streaming ? " Ctrl-C ends it." : "");
         for (size_t e = 0; c->examples[e]; e++)
             buffer_printf(out, "tidemill %s\n", c->examples[e]);
         buffer_append_string(out, "```\n\n");

@@ -51,9 +51,9 @@ static void append_command(struct buffer *out, const struct command *c)
     append_line(out, ".SS \"", name.text, "\"");
     append_line(out, "", c->sentence, ".");
     if (c->destructive)
-        buffer_append_string(out, "Asks first.\n");
+        buffer_append_string(out, "Asks before anything is lost.\n");
     if (c->streaming)
-        buffer_append_string(out, "Runs until Ctrl\\-C or the end of its input.\n");
+        buffer_append_string(out, "Ctrl\\-C ends it.\n");
     append_flags(out, c->flags);
     buffer_append_string(out, ".PP\n.nf\n");
     for (size_t i = 0; c->examples[i]; i++)
