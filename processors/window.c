@@ -58,11 +58,13 @@ static enum error parse_named(struct bytes part, size_t equals, int64_t *offset,
                     BYTES_PRINTF(name));
         return ERR_INVALID;
     }
-    if (!parse_duration_ms(value, offset) || *offset < -CONFIG_MAX_DURATION_MS ||
-        *offset > CONFIG_MAX_DURATION_MS) {
-        message_set(message, "offset '%.*s' is not a duration such as 6h", BYTES_PRINTF(value));
+    bool is_negative = value.size > 0 && value.data[0] == '-';
+    if (!config_duration(is_negative ? bytes_from(value, 1) : value, offset)) {
+        message_set(message, "offset '%.*s' is not a duration such as 6h or -30m",
+                    BYTES_PRINTF(value));
         return ERR_INVALID;
     }
+    *offset = is_negative ? -*offset : *offset;
     return ERR_OK;
 }
 
@@ -72,12 +74,18 @@ static bool ends_with(struct bytes text, const char *end)
     return text.size > size && memcmp(text.data + text.size - size, end, size) == 0;
 }
 
+/* A week is seven days, but one of the calendar begins on Monday, and 1970 on a Thursday. */
+static bool is_calendar_size(struct bytes text)
+{
+    return ends_with(text, "w") || ends_with(text, "mo");
+}
+
 static enum error refuse_duration(struct bytes part, struct message *message)
 {
     if (part.size > 0 && memchr(part.data, ',', part.size))
         message_set(message, "'%.*s': arguments are separated by ';'", BYTES_PRINTF(part));
-    else if (ends_with(part, "w") || ends_with(part, "mo"))
-        message_set(message, "'%.*s': calendar sizes (1w, 1mo) are not built yet",
+    else if (is_calendar_size(part))
+        message_set(message, "'%.*s': calendar sizes (1w, 1mo) are not built yet; 7d is a size",
                     BYTES_PRINTF(part));
     else
         config_refuse_duration(part, message);
@@ -98,7 +106,11 @@ static enum error parse_arguments(struct bytes text, struct arguments *out, stru
                 return e;
             continue;
         }
-        if (out->count == MAX_ARGUMENTS || !config_duration(part, &out->durations[out->count]))
+        if (out->count == MAX_ARGUMENTS) {
+            message_set(message, "'%.*s' is one argument too many", BYTES_PRINTF(part));
+            return ERR_INVALID;
+        }
+        if (is_calendar_size(part) || !config_duration(part, &out->durations[out->count]))
             return refuse_duration(part, message);
         out->count++;
     }
