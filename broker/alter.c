@@ -105,14 +105,8 @@ static void mark_repeats(struct alter *a)
 {
     struct arena *arena = &a->request->arena;
     struct bytes *names = request_alloc(a->request, (size_t)a->count, sizeof *names);
-    for (int32_t i = 0; i < a->count; i++) {
-        const struct alter_resource *r = &a->resources[i];
-        uint8_t *name = arena_alloc(arena, r->name.size + 1);
-        name[0] = (uint8_t)r->type;
-        if (r->name.size > 0)
-            memcpy(name + 1, r->name.data, r->name.size);
-        names[i] = bytes_of(name, r->name.size + 1);
-    }
+    for (int32_t i = 0; i < a->count; i++)
+        names[i] = repeats_name(arena, a->resources[i].type, a->resources[i].name);
     const bool *repeats = repeats_find(arena, names, (size_t)a->count);
     for (int32_t i = 0; i < a->count; i++)
         a->resources[i].is_repeated = repeats[i];

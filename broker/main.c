@@ -96,6 +96,7 @@ static int load_settings(struct program *p, struct arguments *a)
     p->trace = (struct trace){.level = (enum trace_level)p->settings.log_level,
                               .format = (enum trace_format)p->settings.log_format,
                               .clock = clock_system()};
+    io_posix_set_trace(&p->trace);
     if (!error && ignored.size)
         trace_log(&p->trace, TRACE_INFO, "keys without meaning here are ignored",
                   F_BYTES("keys", buffer_view(&ignored)));
@@ -149,13 +150,33 @@ static void stop_shards(struct program *p)
         loop_stop(p->loops[i]);
 }
 
+struct status_mail {
+    struct mail mail;
+    struct trace *trace;
+};
+
+/* The catalog is the shard's: only its thread may look. */
+static void write_status(struct mail *mail, struct shard *shard)
+{
+    struct status_mail *m = CONTAINER_OF(mail, struct status_mail, mail);
+    trace_log(m->trace, TRACE_INFO, "status", F_INT("topics", catalog_count(shard->catalog)));
+    free(m);
+}
+
+static void ask_for_status(struct program *p)
+{
+    struct status_mail *m = xcalloc(1, sizeof *m);
+    m->mail.deliver = write_status;
+    m->trace = &p->trace;
+    shard_post(p->shards[0], &m->mail);
+}
+
 static void on_signal(evutil_socket_t number, short what, void *context)
 {
     (void)what;
     struct program *p = context;
     if (number == SIGHUP || number == SIGUSR1) {
-        trace_log(&p->trace, TRACE_INFO, "status",
-                  F_INT("topics", catalog_count(p->shards[0]->catalog)));
+        ask_for_status(p);
         return;
     }
     if (p->signals++ > 0)
@@ -337,9 +358,20 @@ static int run(struct program *p)
     announce(p, &report, started_ns);
     serve(p);
     dismantle(p);
-    if (p->dev_directory[0])
-        (void)!io_remove_tree(io_posix(), p->dev_directory);
     return EXIT_OK;
+}
+
+static int check_or_run(struct program *p, const struct arguments *arguments)
+{
+    if (arguments->print)
+        print_config(p, arguments->changed);
+    if (arguments->check || arguments->print) {
+        settings_unload(&p->settings);
+        return EXIT_OK;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    keep_memory();
+    return run(p);
 }
 
 int main(int count, char **values)
@@ -349,15 +381,9 @@ int main(int count, char **values)
     int code = arguments_parse(count, values, &arguments);
     if (code < 0)
         code = load_settings(&program, &arguments);
-    if (code >= 0)
-        return code;
-    if (arguments.print)
-        print_config(&program, arguments.changed);
-    if (arguments.check || arguments.print) {
-        settings_unload(&program.settings);
-        return EXIT_OK;
-    }
-    signal(SIGPIPE, SIG_IGN);
-    keep_memory();
-    return run(&program);
+    if (code < 0)
+        code = check_or_run(&program, &arguments);
+    if (program.dev_directory[0])
+        (void)!io_remove_tree(io_posix(), program.dev_directory);
+    return code;
 }

@@ -16,3 +16,12 @@ bool *repeats_find(struct arena *arena, const struct bytes *names, size_t count)
     map_free(&seen);
     return repeats;
 }
+
+struct bytes repeats_name(struct arena *arena, int8_t type, struct bytes name)
+{
+    uint8_t *whole = arena_alloc(arena, name.size + 1);
+    whole[0] = (uint8_t)type;
+    if (name.size > 0)
+        memcpy(whole + 1, name.data, name.size);
+    return bytes_of(whole, name.size + 1);
+}

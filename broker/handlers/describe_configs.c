@@ -150,11 +150,7 @@ static const bool *find_repeats(struct request *request, const struct describe_c
     struct bytes *names = request_alloc(request, (size_t)in->resources_count, sizeof *names);
     for (int32_t i = 0; i < in->resources_count; i++) {
         const struct describe_configs_request_resources *r = &in->resources[i];
-        uint8_t *name = request_alloc(request, r->resource_name.size + 1, 1);
-        name[0] = (uint8_t)r->resource_type;
-        if (r->resource_name.size > 0)
-            memcpy(name + 1, r->resource_name.data, r->resource_name.size);
-        names[i] = bytes_of(name, r->resource_name.size + 1);
+        names[i] = repeats_name(&request->arena, r->resource_type, r->resource_name);
     }
     return repeats_find(&request->arena, names, (size_t)in->resources_count);
 }

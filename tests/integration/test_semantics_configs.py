@@ -1,5 +1,6 @@
 """Configs as tools see them: sources, synonyms, types, what an answer promises, refusals that change nothing."""
 import pathlib
+import signal
 import subprocess
 import tempfile
 
@@ -8,7 +9,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource as OldResource, ConfigResourceType
 
-from broker import Broker, build_directory
+from broker import Broker, build_directory, wait_until
 from wire import Cut, Wire
 
 NONE, UNKNOWN_TOPIC, INVALID_CONFIG, INVALID_REQUEST = 0, 3, 40, 42
@@ -287,3 +288,29 @@ def test_a_data_directory_that_is_no_directory_is_refused_as_that():
                                 "listeners=PLAINTEXT://127.0.0.1:0"], capture_output=True, text=True, timeout=20,
                                check=False)
         assert ended.returncode == 1 and f"{file.name} is not a directory: set log.dirs" in ended.stderr, ended
+
+
+def test_a_temporary_directory_goes_with_the_program_that_only_looked():
+    program = [str(build_directory() / "tidemilld"), "--dev"]
+    shown = subprocess.run([*program, "--print-config", "--changed"], capture_output=True, text=True, timeout=20,
+                           check=True).stdout
+    directory = pathlib.Path(next(l for l in shown.splitlines() if l.startswith("log.dirs="))[9:].split()[0])
+    assert directory.name.startswith("tidemill-dev-") and not directory.exists(), shown
+
+
+def test_the_status_is_written_while_topics_come_and_go():
+    with Broker(shards=2) as broker, Wire(broker.port) as wire:
+        for n in range(20):
+            wire.create(f"t{n}")
+            broker.process.send_signal(signal.SIGUSR1)
+        wait_until(lambda: "status topics=20" in broker.log_text(), 10, "the status of all topics")
+
+
+def test_what_the_system_refuses_is_logged_with_its_reason():
+    with tempfile.TemporaryDirectory() as directory:
+        pathlib.Path(directory, "lock").mkdir()
+        ended = subprocess.run([str(build_directory() / "tidemilld"), "-X", f"log.dirs={directory}", "-X",
+                                "listeners=PLAINTEXT://127.0.0.1:0"], capture_output=True, text=True, timeout=20,
+                               check=False)
+        assert ended.returncode == 1, ended
+        assert f'file operation refused call=open path={directory}/lock reason="Is a directory"' in ended.stderr, ended
