@@ -1,6 +1,7 @@
 #include "client-tools/group_member.h"
 
 #include "client-tools/link.h"
+#include "client-tools/range_assignor.h"
 #include "client-tools/stop.h"
 #include "protocol/consumer_protocol.h"
 #include "protocol/kafka_error.h"
@@ -99,113 +100,6 @@ static bool send_join(struct group_member *m, struct join_group_response *respon
     return true;
 }
 
-static bool subscribes(const struct range_member *m, struct bytes topic)
-{
-    for (size_t i = 0; i < m->topic_count; i++) {
-        if (bytes_equal(m->topics[i], topic))
-            return true;
-    }
-    return false;
-}
-
-struct range_share range_assign(const struct range_member *members, size_t count, size_t member,
-                                struct bytes topic, int32_t partitions)
-{
-    int32_t subscribers = 0, rank = 0;
-    if (!subscribes(&members[member], topic))
-        return (struct range_share){0, 0};
-    for (size_t i = 0; i < count; i++) {
-        if (!subscribes(&members[i], topic))
-            continue;
-        subscribers++;
-        rank += bytes_compare(members[i].id, members[member].id) < 0;
-    }
-    int32_t each = partitions / subscribers, extra = partitions % subscribers;
-    return (struct range_share){rank * each + MIN(rank, extra), each + (rank < extra)};
-}
-
-static bool read_members(struct group_member *m, const struct join_group_response *joined,
-                         struct range_member *members, struct failure *f)
-{
-    for (int32_t i = 0; i < joined->members_count; i++) {
-        struct consumer_subscription s;
-        if (consumer_subscription_decode(joined->members[i].metadata, &m->arena, &s) != ERR_OK)
-            return fail(f, "INCONSISTENT_GROUP_PROTOCOL",
-                        "group %.*s: a member's subscription cannot be read",
-                        BYTES_PRINTF(m->group));
-        members[i] =
-            (struct range_member){joined->members[i].member_id, s.topics, (size_t)s.topic_count};
-    }
-    return true;
-}
-
-/* Every topic that any member subscribes to, once. */
-static struct bytes *all_topics(struct group_member *m, const struct range_member *members,
-                                size_t count, size_t *topic_count)
-{
-    size_t most = 0;
-    for (size_t i = 0; i < count; i++)
-        most += members[i].topic_count;
-    struct bytes *topics = arena_array(&m->arena, most, sizeof *topics);
-    *topic_count = 0;
-    for (size_t i = 0; i < count; i++) {
-        for (size_t t = 0; t < members[i].topic_count; t++) {
-            struct range_member known = {.topics = topics, .topic_count = *topic_count};
-            if (!subscribes(&known, members[i].topics[t]))
-                topics[(*topic_count)++] = members[i].topics[t];
-        }
-    }
-    return topics;
-}
-
-static struct bytes encode_assignment(struct group_member *m, const struct range_member *members,
-                                      size_t count, size_t member, const struct topic_info *topics,
-                                      size_t topic_count)
-{
-    struct consumer_assignment a = {.user_data = BYTES_NULL};
-    a.topics = arena_array(&m->arena, topic_count, sizeof *a.topics);
-    for (size_t t = 0; t < topic_count; t++) {
-        struct range_share share =
-            range_assign(members, count, member, topics[t].name, topics[t].partition_count);
-        if (share.count == 0)
-            continue;
-        struct consumer_partitions *p = &a.topics[a.topic_count++];
-        p->topic = topics[t].name;
-        p->count = share.count;
-        p->partitions = arena_array(&m->arena, (size_t)share.count, sizeof *p->partitions);
-        for (int32_t i = 0; i < share.count; i++)
-            p->partitions[i] = topics[t].partitions[share.first + i].index;
-    }
-    struct buffer out;
-    buffer_init(&out, 64 << 20);
-    consumer_assignment_encode(&a, &out);
-    struct bytes encoded = arena_copy(&m->arena, buffer_view(&out));
-    buffer_free(&out);
-    return encoded;
-}
-
-/* The leader's work: who reads what. */
-static bool assign(struct group_member *m, const struct join_group_response *joined,
-                   struct sync_group_request *request, struct failure *f)
-{
-    size_t count = (size_t)joined->members_count, topic_count;
-    struct range_member *members = arena_array(&m->arena, count, sizeof *members);
-    struct topic_info *topics;
-    if (!read_members(m, joined, members, f))
-        return false;
-    struct bytes *names = all_topics(m, members, count, &topic_count);
-    if (!cluster_topics(m->client, names, topic_count, false, &m->arena, &topics, &topic_count, f))
-        return false;
-    request->assignments = schema_array(&sync_group_request_assignments_schema, count, &m->arena);
-    request->assignments_count = (int32_t)count;
-    for (size_t i = 0; i < count; i++) {
-        request->assignments[i].member_id = members[i].id;
-        request->assignments[i].assignment =
-            encode_assignment(m, members, count, i, topics, topic_count);
-    }
-    return true;
-}
-
 static bool send_sync(struct group_member *m, const struct join_group_response *joined,
                       struct sync_group_response *response, struct failure *f)
 {
@@ -218,7 +112,7 @@ static bool send_sync(struct group_member *m, const struct join_group_response *
     request.protocol_type = BYTES_LITERAL("consumer");
     request.protocol_name = BYTES_LITERAL("range");
     bool leads = bytes_equal(joined->leader, joined->member_id) && !joined->skip_assignment;
-    if (leads && !assign(m, joined, &request, f))
+    if (leads && !range_assign_members(m->client, joined, &m->arena, &request, f))
         return false;
     return client_call_waiting(m->client, m->coordinator, API_SYNC_GROUP, &request, &m->arena,
                                response, REBALANCE_TIMEOUT_MS, f);

@@ -33,17 +33,4 @@ bool group_member_commit(struct group_member *m, bool *rebalance, struct failure
 /* Leaves; says nothing when that fails: the session's end does the same. */
 void group_member_leave(struct group_member *m);
 
-/* The range assignor: for each topic, consecutive partitions to the members (sorted by id) that
- * subscribe to it; the first ones get one more when it does not come out even. */
-struct range_member {
-    struct bytes id;
-    const struct bytes *topics;
-    size_t topic_count;
-};
-struct range_share {
-    int32_t first, count; /* partitions [first, first + count) */
-};
-struct range_share range_assign(const struct range_member *members, size_t count, size_t member,
-                                struct bytes topic, int32_t partitions);
-
 #endif

@@ -1,4 +1,4 @@
-#include "client-tools/group_member.h"
+#include "client-tools/range_assignor.h"
 
 #include "tests/harness/harness.h"
 
