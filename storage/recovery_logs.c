@@ -236,10 +236,7 @@ static void cut_partition(void *context, const char *name)
     if (*end != '\0' || partition < 0 || partition > INT32_MAX || w->error != ERR_OK)
         return;
     struct redo_log *l = redo_find_log(w->redo, w->topic_id, (int32_t)partition);
-    if (!redo_log_exists(w->redo, l))
-        return;
-    w->error = follow_files(w->redo, l);
-    if (w->error != ERR_OK || l->log || is_dead(l))
+    if (l->log || !redo_log_exists(w->redo, l) || is_dead(l))
         return;
     struct log_state state = l->state;
     struct message damage;
@@ -253,6 +250,9 @@ enum error redo_cut_all(struct redo *redo)
     struct io *io = redo->env->io;
     struct partition_walk walk = {.redo = redo};
     size_t at = 0;
+    for (struct redo_log *l; walk.error == ERR_OK && (l = map_next(&redo->logs, &at));)
+        walk.error = follow_files(redo, l);
+    at = 0;
     for (struct redo_topic *t; walk.error == ERR_OK && (t = map_next(&redo->topics, &at));) {
         walk.topic_id = t->id;
         char *directory = topic_directory(redo->data_directory, t->id);

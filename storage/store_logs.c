@@ -311,11 +311,10 @@ static void remove_done(struct job *job)
 
 void store_logs_reap(struct store *s)
 {
-    if (s->maintenance.phase != MAINTENANCE_IDLE)
-        return; /* it may hold a flush of the log */
     LIST_FOR_EACH_SAFE (node, &s->dying) {
         struct store_log *l = CONTAINER_OF(node, struct store_log, dying);
-        if ((l->log && log_busy(l->log)) || l->marks[0] != 0 || l->marks[1] != 0)
+        ASSERT(l->marks[0] == 0 && l->marks[1] == 0); /* nothing follows a removal */
+        if (l->log && log_busy(l->log))
             continue;
         struct remove_job *r = xcalloc(1, sizeof *r);
         *r = (struct remove_job){

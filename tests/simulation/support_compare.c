@@ -186,13 +186,19 @@ static const char *compare_absent(const struct model_partition *p, const struct 
     return error == ERR_NOT_FOUND ? NULL : wrong("files of a deleted topic");
 }
 
+/* Its deletion was given up, and what followed it may have happened all the same. */
+static bool may_be_gone(const struct model *m, const struct model_partition *p)
+{
+    return m->gave_up && model_history_at(&m->topics[p->topic], UINT32_MAX, 0) == 0;
+}
+
 /* The latest start that a partition may have which the model says starts at `start`. */
 static int64_t latest_start(const struct model *m, const struct model_partition *p, int64_t start,
                             int64_t next)
 {
     if (!m->gave_up)
         return start;
-    if (model_history_at(&m->topics[p->topic], UINT32_MAX, 0) == 0)
+    if (may_be_gone(m, p))
         return next;
     return MIN(model_history_at(&p->starts, UINT32_MAX, 0), next);
 }
@@ -206,8 +212,9 @@ static const char *compare_partition(const struct model *m, const struct model_p
     struct row_key key = row_key_log(p->topic_id, p->number);
     struct bytes row = sim_disk_row(disk, row_key_view(&key));
     if (bytes_is_null(row))
-        return count == 0 && start == 0 ? NULL
-                                        : wrong("partition %d-%d is lost", p->topic, p->number);
+        return (count == 0 && start == 0) || may_be_gone(m, p)
+                   ? NULL
+                   : wrong("partition %d-%d is lost", p->topic, p->number);
     struct log_state state;
     if (log_state_decode(row, &state) != ERR_OK)
         return wrong("a log's row cannot be read");

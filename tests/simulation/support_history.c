@@ -104,12 +104,33 @@ static void follow_deletions(struct history *h)
         follow_deletion(h, t);
 }
 
+static void loaded(struct job *job)
+{
+    free(CONTAINER_OF(job, struct log_load_job, job));
+}
+
+/* What the broker's retention does before it can delete anything. */
+static void load_log(struct history *h, const struct model_partition *p)
+{
+    int shard = shard_of(h, p);
+    struct log *log =
+        store_log(h->life->stores[shard], p->topic_id, p->number, &life_log_config, true);
+    if (log_is_loaded(log))
+        return;
+    struct log_load_job *load = xcalloc(1, sizeof *load);
+    load->job.done = loaded;
+    load->log = log;
+    log_load_submit(&h->life->executors[2 * shard + 1].executor, load);
+}
+
 /* Never the first one. */
 static void delete_topic(struct history *h)
 {
     int topic = 1 + (int)below(h, MODEL_TOPICS - 1);
     if (!topic_exists(h, topic))
         return;
+    if (below(h, 2) == 0) /* somebody still reads it */
+        load_log(h, &h->model->partitions[topic][below(h, MODEL_PARTITIONS)]);
     set_topic(h, topic, false);
     h->deleted++;
 }
@@ -268,26 +289,6 @@ static void move_start(struct history *h)
     h->starts_moved++;
 }
 
-static void loaded(struct job *job)
-{
-    free(CONTAINER_OF(job, struct log_load_job, job));
-}
-
-/* What the broker's retention does before it can delete anything. */
-static void load_log(struct history *h)
-{
-    struct model_partition *p = random_partition(h);
-    int shard = shard_of(h, p);
-    struct log *log =
-        store_log(h->life->stores[shard], p->topic_id, p->number, &life_log_config, true);
-    if (log_is_loaded(log))
-        return;
-    struct log_load_job *load = xcalloc(1, sizeof *load);
-    load->job.done = loaded;
-    load->log = log;
-    log_load_submit(&h->life->executors[2 * shard + 1].executor, load);
-}
-
 static void fill_disk(struct history *h)
 {
     struct sim_disk *disk = h->life->disk;
@@ -367,7 +368,7 @@ void history_act(struct history *h)
         move_start(h);
         break;
     case 1:
-        load_log(h);
+        load_log(h, random_partition(h));
         break;
     case 2:
         switch (below(h, 8)) {
