@@ -1,6 +1,7 @@
 #include "base/trace.h"
 
 #include "base/buffer.h"
+#include "base/trace_repeats.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -116,19 +117,49 @@ static void format_text(struct buffer *out, int64_t now_ms, enum trace_level lev
     buffer_append_u8(out, '\n');
 }
 
+static void format(struct buffer *out, enum trace_format how, int64_t now_ms,
+                   enum trace_level level, const char *event, const struct trace_field *fields)
+{
+    if (how == TRACE_JSON)
+        format_json(out, now_ms, level, event, fields);
+    else
+        format_text(out, now_ms, level, how == TRACE_SYSTEMD, event, fields);
+}
+
+enum { FIELDS_MAX = 32 };
+
+/* The fields with the count behind them. */
+static void add_count(struct trace_field out[FIELDS_MAX], const struct trace_field *fields,
+                      int64_t repeated)
+{
+    size_t count = 0;
+    for (; fields[count].type != FIELD_END && count < FIELDS_MAX - 2; count++)
+        out[count] = fields[count];
+    out[count++] = F_INT("repeated", repeated);
+    out[count] = (struct trace_field){.type = FIELD_END};
+}
+
 void trace_write(struct trace *trace, enum trace_level level, const char *event,
                  const struct trace_field *fields)
 {
     struct buffer line;
+    struct trace_field counted[FIELDS_MAX];
+    int64_t now_ms = trace->clock->wall_ms(trace->clock), repeated = 0;
+    bool prints = true;
     buffer_init(&line, 64 << 10);
-    int64_t now_ms = trace->clock->wall_ms(trace->clock);
-    if (trace->format == TRACE_JSON)
-        format_json(&line, now_ms, level, event, fields);
-    else
-        format_text(&line, now_ms, level, trace->format == TRACE_SYSTEMD, event, fields);
-    if (trace->write)
-        trace->write(trace, buffer_view(&line));
-    else
-        (void)!write(STDERR_FILENO, line.data, line.size);
+    if (trace->repeats && level <= TRACE_WARN) {
+        format(&line, TRACE_SYSTEMD, 0, level, event, fields); /* which has no time */
+        prints = trace_repeats_print(trace->repeats, buffer_view(&line), now_ms, &repeated);
+        buffer_clear(&line);
+    }
+    if (prints) {
+        if (repeated > 0)
+            add_count(counted, fields, repeated);
+        format(&line, trace->format, now_ms, level, event, repeated > 0 ? counted : fields);
+        if (trace->write)
+            trace->write(trace, buffer_view(&line));
+        else
+            (void)!write(STDERR_FILENO, line.data, line.size);
+    }
     buffer_free(&line);
 }

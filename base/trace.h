@@ -3,8 +3,10 @@
  *   2026-11-20T13:37:45.120Z INFO  segment rolled topic=orders partition=3 size_bytes=1073741824
  *
  * Fields are given as name, type, value; the formatter quotes and escapes, so callers never build
- * lines by hand. May be called from any thread. A line that repeats within ten seconds is printed
- * once and then counted (repeated=N). Never logs record content. */
+ * lines by hand. May be called from any thread. Never logs record content.
+ *
+ * With `repeats`, an error or warning that comes again within ten seconds, fields and all, is
+ * counted instead; the next one printed says how many there were (repeated=N). */
 #ifndef BASE_TRACE_H
 #define BASE_TRACE_H
 
@@ -15,10 +17,13 @@
 enum trace_level { TRACE_ERROR, TRACE_WARN, TRACE_INFO, TRACE_DEBUG, TRACE_TRACE };
 enum trace_format { TRACE_TEXT, TRACE_JSON, TRACE_SYSTEMD };
 
+struct trace_repeats;
+
 struct trace {
     enum trace_level level;
     enum trace_format format;
     struct clock *clock;
+    struct trace_repeats *repeats; /* NULL: every line is printed */
     /* Takes one finished line, newline included. NULL: stderr. */
     void (*write)(struct trace *trace, struct bytes line);
 };
@@ -57,6 +62,9 @@ struct trace_field {
 
 void trace_write(struct trace *trace, enum trace_level level, const char *event,
                  const struct trace_field *fields);
+
+struct trace_repeats *trace_repeats_create(void);
+void trace_repeats_free(struct trace_repeats *repeats); /* NULL is fine */
 
 /* The level for "error", "warn", "info", "debug", "trace", or -1. */
 int trace_level_parse(const char *name);

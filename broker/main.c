@@ -95,7 +95,8 @@ static int load_settings(struct program *p, struct arguments *a)
                 buffer_c_string(&faults));
     p->trace = (struct trace){.level = (enum trace_level)p->settings.log_level,
                               .format = (enum trace_format)p->settings.log_format,
-                              .clock = clock_system()};
+                              .clock = clock_system(),
+                              .repeats = trace_repeats_create()};
     io_posix_set_trace(&p->trace);
     if (!error && ignored.size)
         trace_log(&p->trace, TRACE_INFO, "keys without meaning here are ignored",
