@@ -176,6 +176,8 @@ def main():
         for program in chosen:
             print(program.name, *program.tests)
         return 0
+    if not chosen:
+        print(f"no test is named like {' or '.join(arguments.names)}; see --list")
     results = run_all(chosen, arguments.quick)
     passed, failed = (sum(getattr(r, what) for r in results) for what in ("passed", "failed"))
     broken = [r.program.name for r in results if r.failed]

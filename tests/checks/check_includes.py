@@ -14,7 +14,7 @@ HOMES = [
     (r"openssl/", r"base/crypto\.c|broker/net/tls\.c"),
     (r"(zlib|zstd|lz4\w*|snappy\S*|zconf)\.h", r"protocol/compression\w*\.c"),
     (r"(sys/socket|netinet/\S+|arpa/inet|netdb)\.h", r"broker/net/\w+\.[ch]|client-tools/\w+\.[ch]"),
-    (r"pthread\.h", r"broker/\w+\.[ch]|broker/net/\w+\.[ch]|base/block_pool\.c"),
+    (r"pthread\.h", r"broker/\w+\.[ch]|broker/net/\w+\.[ch]|base/(block_pool|trace_repeats)\.c"),
 ]
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.MULTILINE)
 
