@@ -1,6 +1,6 @@
-"""Real data through a real pipeline: 20,000 flights, shuffled, with planted duplicates, malformed and late
-rows, must give exactly what an independent recount gives, row for row; and the same, byte for byte, when
-the broker is killed three times while the flights arrive.
+"""Real data through a real pipeline: 20,000 and 230,000 flights, shuffled, with planted duplicates, malformed
+and late rows, must give exactly what an independent recount gives, row for row; and the same, byte for byte,
+when the broker is killed three times while the flights arrive.
 
 The recount below knows the semantics (docs/processors.md) but shares no code with the broker: it decides
 per record what is malformed, late or duplicate, and lets SQLite add up the rest.
@@ -15,9 +15,9 @@ import time
 import confluent_kafka
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
-from broker import Broker, wait_until
+from broker import Broker, quick, wait_until
 
-DATA = pathlib.Path(__file__).parent / "node/node_modules/vega-datasets/data/flights-20k.json"
+DATA = pathlib.Path(__file__).parent / "node/node_modules/vega-datasets/data"
 HOUR, DAY = 3_600_000, 86_400_000
 OUT_OF_ORDER = 6 * HOUR
 SCHEMA = {"type": "object", "required": ["id", "date", "delay", "origin"],
@@ -43,10 +43,24 @@ def date_ms(text):
     return calendar.timegm(time.strptime(text, "%Y/%m/%d %H:%M")) * 1000
 
 
-def make_input(seed):
+def twenty_thousand():
+    return json.loads((DATA / "flights-20k.json").read_text(encoding="utf-8"))
+
+
+def two_hundred_thousand():
+    """These say at what hour and how far they flew, not when and from where: a day and a class of distance stand
+    for that. A quick run takes every tenth."""
+    flights = json.loads((DATA / "flights-200k.json").read_text(encoding="utf-8"))
+    first = date_ms("2001/01/01 00:00")
+    for n, flight in enumerate(flights[::10 if quick() else 1]):
+        moment = first + n % 100 * DAY + round(flight["time"] * 60) * 60_000
+        yield dict(flight, origin=f"{flight['distance'] // 250 * 250} miles",
+                   date=time.strftime("%Y/%m/%d %H:%M", time.gmtime(moment / 1000)))
+
+
+def make_input(seed, flights):
     """The records to send, in order: bytes."""
     chance = random.Random(seed)
-    flights = json.loads(DATA.read_text(encoding="utf-8"))
     rows = [dict(flight, id=f"f-{n}") for n, flight in enumerate(flights)]
     rows.sort(key=lambda row: date_ms(row["date"]) + chance.randrange(5 * HOUR))
     out = []
@@ -125,7 +139,8 @@ def produce(broker, records, kills):
     failed = []
     producer = confluent_kafka.Producer({"bootstrap.servers": broker.address, "enable.idempotence": True,
                                          "linger.ms": 2, "batch.num.messages": 200,
-                                         "message.timeout.ms": 120_000, "reconnect.backoff.max.ms": 200})
+                                         "message.timeout.ms": 120_000, "reconnect.backoff.max.ms": 200,
+                                         "queue.buffering.max.messages": 1_000_000})
     for n, record in enumerate(records):
         if n in kills:
             broker.restart(kill=True)
@@ -207,18 +222,23 @@ def without_wall_clock(outputs):
 
 
 def test_flights_equal_an_independent_recount_row_for_row():
-    records = make_input(seed=1)
+    records = make_input(1, twenty_thousand())
     check(records, *run(records))
+
+
+def test_ten_times_as_many_flights_equal_the_recount():
+    records = make_input(4, two_hundred_thousand())
+    check(records, *run(records, kills={len(records) // 2}))
 
 
 def test_flights_are_right_with_four_shards_and_a_crash():
     # Output topics belong to other shards than the input: results travel between them.
-    records = make_input(seed=3)
+    records = make_input(3, twenty_thousand())
     check(records, *run(records, kills={len(records) // 3}, shards=4))
 
 
 def test_three_crashes_change_no_byte_of_the_results():
-    records = make_input(seed=2)
+    records = make_input(2, twenty_thousand())
     calm = run(records)
     check(records, *calm)
     crashed = run(records, kills={len(records) // 5, len(records) // 2, len(records) * 4 // 5})
