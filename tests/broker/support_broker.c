@@ -44,7 +44,7 @@ struct test_broker {
     char directory[256];
     const char *flags[FLAGS_MAX + 1];
     int closed, held_shard;
-    bool journal_held;
+    bool journal_held, background_held;
 };
 
 struct test_transport {
@@ -317,7 +317,8 @@ static bool is_drawn(struct test_broker *b)
 
 static bool has_jobs(const struct test_broker *b, int shard)
 {
-    return !list_is_empty(&b->backgrounds[shard].jobs) || !list_is_empty(&b->readers[shard].jobs) ||
+    return (!b->background_held && !list_is_empty(&b->backgrounds[shard].jobs)) ||
+           !list_is_empty(&b->readers[shard].jobs) ||
            (!b->journal_held && !list_is_empty(&b->journals[shard].jobs));
 }
 
@@ -328,7 +329,7 @@ static bool turn_shard(struct test_broker *b, int i)
     bool moved = has_jobs(b, i) || !list_is_empty(&shard->mailbox.mail);
     if (!b->journal_held && is_drawn(b))
         run_job(&b->journals[i]);
-    if (is_drawn(b))
+    if (!b->background_held && is_drawn(b))
         run_job(&b->backgrounds[i]);
     if (is_drawn(b))
         run_job(&b->readers[i]);
@@ -371,6 +372,11 @@ void test_settle(struct test_broker *b)
 void test_hold_journal(struct test_broker *b, bool hold)
 {
     b->journal_held = hold;
+}
+
+void test_hold_background(struct test_broker *b, bool hold)
+{
+    b->background_held = hold;
 }
 
 void test_leap(struct test_broker *b, int64_t ms)

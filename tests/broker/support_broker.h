@@ -49,6 +49,8 @@ void test_settle(struct test_broker *b);
 void test_round(struct test_broker *b);
 /* While held, nothing becomes durable. */
 void test_hold_journal(struct test_broker *b, bool hold);
+/* While held, no flush and no checkpoint gets on. */
+void test_hold_background(struct test_broker *b, bool hold);
 /* While held, a shard has no turn: its mail waits. -1: none is held. */
 void test_hold_shard(struct test_broker *b, int shard);
 /* Moves both clocks, then settles. */

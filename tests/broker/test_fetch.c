@@ -301,6 +301,22 @@ TEST(zstd_is_not_given_to_clients_below_version_10)
     test_broker_free(b);
 }
 
+TEST(a_read_from_files_does_not_wait_for_a_flush)
+{
+    struct test_broker *b = test_broker_start(1, "tidemill.tail.cache.bytes=0", NULL);
+    struct test_client *c = test_client_open(b, 0);
+    test_create_topic(c, "orders", 1, NULL);
+    test_produce(c, "orders", 0, &(struct test_batch){.count = 10});
+    test_advance(b, 5000);
+    test_hold_background(b, true);
+    test_produce(c, "orders", 0, &(struct test_batch){.count = 1});
+    test_advance(b, 5000); /* it is to be flushed, and is not */
+    struct fetch_response_responses_partitions *p = test_fetch(c, "orders", 0, 0);
+    EXPECT_INT(test_count_records(p->records.bytes, 0), 10);
+    test_hold_background(b, false);
+    test_broker_free(b);
+}
+
 TEST(what_is_no_longer_in_memory_is_read_from_files)
 {
     FOR_SHARD_COUNTS(shards)

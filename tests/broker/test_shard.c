@@ -41,3 +41,16 @@ TEST(a_client_that_speaks_now_and_then_is_not_silent)
     EXPECT(!test_client_is_closed(c));
     test_broker_free(b);
 }
+
+TEST(memory_of_frames_goes_back_when_it_is_not_needed_for_a_while)
+{
+    struct test_broker *b = test_broker_start(1, "tidemill.tail.cache.bytes=0", NULL);
+    struct test_client *c = test_client_open(b, 0);
+    test_create_topic(c, "large", 1, NULL);
+    test_produce(c, "large", 0, &(struct test_batch){.count = 1, .value_size = 200000});
+    EXPECT(block_pool_bytes(test_shard(b, 0)->frames) > 0);
+    for (int i = 0; i < 4; i++)
+        test_advance(b, 5000);
+    EXPECT_INT(block_pool_bytes(test_shard(b, 0)->frames), 0);
+    test_broker_free(b);
+}

@@ -1,6 +1,7 @@
 /* The store over real files and LevelDB: what the simulation cannot see. */
 #include "base/crc32c.h"
 #include "storage/io.h"
+#include "storage/log_internal.h"
 #include "storage/recovery.h"
 #include "storage/segment.h"
 #include "storage/store.h"
@@ -264,6 +265,51 @@ TEST(without_direct_io_and_reservation_nothing_is_lost_either)
     expect_readable(store_log(p.store, topic_id, 0, &config, false), 38);
     stop(&p, true);
     io_posix()->ops = real_ops;
+}
+
+static struct bytes watched; /* a batch */
+static size_t written_in_place;
+
+static enum error note_write(struct io *io, struct io_file *file, const struct iovec *parts,
+                             int count, int64_t position)
+{
+    for (int i = 0; i < count; i++) {
+        const uint8_t *at = parts[i].iov_base;
+        if (at >= watched.data && at < watched.data + watched.size)
+            written_in_place += parts[i].iov_len;
+    }
+    return real_ops->write(io, file, parts, count, position);
+}
+
+/* How much of a batch the journal writes from where the batch is. */
+static size_t journal_in_place(struct place *p, struct log *log, size_t size)
+{
+    store_begin(p->store);
+    append(p, log, size);
+    const struct tail_batch *batch = tail_at(&log->tail, log->tail.count - 1);
+    watched = bytes_of(batch->at, batch->size);
+    written_in_place = 0;
+    store_commit(p->store, new_commit());
+    store_turn(p->store, clock_monotonic_ms(p->env.clock), 0);
+    EXPECT_INT(log_durable_offset(log), log_next_offset(log));
+    return written_in_place;
+}
+
+TEST(the_journal_takes_the_inside_of_a_large_batch_from_where_it_is)
+{
+    real_ops = io_posix()->ops;
+    struct io_ops noting = *real_ops;
+    noting.write = note_write;
+    struct place p;
+    start(&p, "in-place");
+    put_topic_and_batches(&p, 1);
+    struct log *log = store_log(p.store, topic_id, 0, &config, false);
+    io_posix()->ops = &noting;
+    size_t large = journal_in_place(&p, log, 90000);
+    EXPECT(large > 90000 - 3 * IO_ALIGNMENT && large % IO_ALIGNMENT == 0);
+    EXPECT_INT(journal_in_place(&p, log, 5000), 0);
+    io_posix()->ops = real_ops;
+    stop(&p, true);
 }
 
 static int64_t index_size(const struct place *p)
