@@ -180,6 +180,30 @@ TEST(what_was_committed_is_there_after_a_kill)
     stop(&p, true);
 }
 
+static int64_t flushed_tail(struct log *log)
+{
+    return (int64_t)log_tail_bytes(log) - log_unflushed_bytes(log);
+}
+
+TEST(all_tails_lose_the_same_share)
+{
+    struct place p;
+    start(&p, "tails");
+    put_topic_and_batches(&p, 1);
+    struct log *logs[2];
+    for (int i = 0; i < 2; i++)
+        logs[i] = store_log(p.store, topic_id, 1 + i, &config, true);
+    for (int i = 0; i < 120; i++) {
+        store_begin(p.store);
+        append(&p, logs[i % 2], 50000);
+        store_commit(p.store, new_commit());
+        store_turn(p.store, clock_monotonic_ms(p.env.clock), 0);
+        /* Of a budget of a megabyte, once each has had its first flush. */
+        EXPECT(i < 40 || MIN(flushed_tail(logs[0]), flushed_tail(logs[1])) >= 300000);
+    }
+    stop(&p, true);
+}
+
 TEST(a_second_broker_is_refused)
 {
     struct place p;
