@@ -116,6 +116,7 @@ enum error store_open(struct env *env, const struct store_options *options, stru
     timers_set(options->timers, &s->tick, s->now_ms + TICK_MS);
     store_enter(s);
     groups_prepare_spare(s);
+    store_check_space(s);
     store_leave(s);
     *out = s;
     return ERR_OK;

@@ -184,6 +184,21 @@ TEST(a_full_disk_makes_the_journal_wait_and_heal)
     finish(&s);
 }
 
+TEST(a_disk_that_is_nearly_full_at_the_start_is_full_at_once)
+{
+    struct scene s;
+    s.disk = sim_disk_create();
+    random_seeded_init(&s.random, 1);
+    model_init(&s.model, 1);
+    EXPECT_INT(life_recover(&s.life, s.disk, 1, 1), ERR_OK);
+    s.disk->free_bytes = 999;
+    EXPECT_INT(life_open(&s.life), ERR_OK);
+    run_jobs(&s);
+    EXPECT(store_is_full(s.life.stores[0]));
+    s.disk->free_bytes = INT64_MAX;
+    finish(&s);
+}
+
 TEST(a_nearly_full_disk_is_full_until_it_has_room_again)
 {
     struct scene s;
