@@ -222,10 +222,15 @@ static void sum_clear(void *state)
     *(struct sum *)state = (struct sum){.count = 0};
 }
 
-static void keep_if(struct extreme *e, const struct value *v, int wanted, struct arena *scratch)
+static bool is_wanted(const struct extreme *e, const struct value *v, int wanted)
 {
     struct value kept = kept_value_get(&e->value);
-    if (kept.type == VALUE_NULL || value_order(v, &kept) * wanted > 0)
+    return kept.type == VALUE_NULL || value_order(v, &kept) * wanted > 0;
+}
+
+static void keep_if(struct extreme *e, const struct value *v, int wanted, struct arena *scratch)
+{
+    if (is_wanted(e, v, wanted))
         kept_value_set(&e->value, v, scratch);
 }
 
@@ -249,6 +254,26 @@ static void max_add(void *state, const struct value *v, const struct arrival *fr
 {
     struct value number = as_number(v);
     keep_if(state, &number, 1, scratch);
+}
+
+static size_t extreme_text_size(const struct extreme *e, const struct value *v, int wanted)
+{
+    if (v == NULL)
+        return e->value.size;
+    struct value number = as_number(v);
+    return is_wanted(e, &number, wanted) ? value_text_size(v) : e->value.size;
+}
+
+static size_t min_text_size(const void *state, const struct value *v,
+                            const struct arrival *from UNUSED)
+{
+    return extreme_text_size(state, v, -1);
+}
+
+static size_t max_text_size(const void *state, const struct value *v,
+                            const struct arrival *from UNUSED)
+{
+    return extreme_text_size(state, v, 1);
 }
 
 static void merge_extreme(struct extreme *into, const struct extreme *from, int wanted)
@@ -316,11 +341,33 @@ static void set_edge(struct edge *e, const struct value *v, const struct arrival
     kept_value_set(&e->value, v, scratch);
 }
 
+static bool becomes_first(const struct edge *e, const struct arrival *from)
+{
+    return e->value.type == VALUE_NULL || is_earlier(from, &e->at);
+}
+
+static bool becomes_last(const struct edge *e, const struct arrival *from)
+{
+    return e->value.type == VALUE_NULL || is_earlier(&e->at, from);
+}
+
+static size_t first_text_size(const void *state, const struct value *v, const struct arrival *from)
+{
+    const struct edge *e = state;
+    return v && becomes_first(e, from) ? value_text_size(v) : e->value.size;
+}
+
+static size_t last_text_size(const void *state, const struct value *v, const struct arrival *from)
+{
+    const struct edge *e = state;
+    return v && becomes_last(e, from) ? value_text_size(v) : e->value.size;
+}
+
 static void first_add(void *state, const struct value *v, const struct arrival *from,
                       struct arena *scratch)
 {
     struct edge *e = state;
-    if (e->value.type == VALUE_NULL || is_earlier(from, &e->at))
+    if (becomes_first(e, from))
         set_edge(e, v, from, scratch);
 }
 
@@ -328,7 +375,7 @@ static void last_add(void *state, const struct value *v, const struct arrival *f
                      struct arena *scratch)
 {
     struct edge *e = state;
-    if (e->value.type == VALUE_NULL || is_earlier(&e->at, from))
+    if (becomes_last(e, from))
         set_edge(e, v, from, scratch);
 }
 
@@ -393,20 +440,20 @@ static void edge_free(void *state)
 }
 
 static const struct accumulator_type types[] = {
-    {"count", sizeof(struct count), false, admit_any, count_add, count_merge, count_result,
+    {"count", sizeof(struct count), false, admit_any, count_add, count_merge, NULL, count_result,
      count_encode, count_decode, count_clear, count_clear},
-    {"sum", sizeof(struct sum), true, admit_number, sum_add, sum_merge, sum_result, sum_encode,
-     sum_decode, sum_clear, sum_clear},
-    {"avg", sizeof(struct sum), true, admit_number, sum_add, sum_merge, avg_result, sum_encode,
-     sum_decode, sum_clear, sum_clear},
-    {"min", sizeof(struct extreme), true, admit_ordered, min_add, min_merge, extreme_result,
-     extreme_encode, extreme_decode, extreme_clear, extreme_free},
-    {"max", sizeof(struct extreme), true, admit_ordered, max_add, max_merge, extreme_result,
-     extreme_encode, extreme_decode, extreme_clear, extreme_free},
-    {"first", sizeof(struct edge), true, admit_any, first_add, first_merge, edge_result,
-     edge_encode, edge_decode, edge_clear, edge_free},
-    {"last", sizeof(struct edge), true, admit_any, last_add, last_merge, edge_result, edge_encode,
-     edge_decode, edge_clear, edge_free},
+    {"sum", sizeof(struct sum), true, admit_number, sum_add, sum_merge, NULL, sum_result,
+     sum_encode, sum_decode, sum_clear, sum_clear},
+    {"avg", sizeof(struct sum), true, admit_number, sum_add, sum_merge, NULL, avg_result,
+     sum_encode, sum_decode, sum_clear, sum_clear},
+    {"min", sizeof(struct extreme), true, admit_ordered, min_add, min_merge, min_text_size,
+     extreme_result, extreme_encode, extreme_decode, extreme_clear, extreme_free},
+    {"max", sizeof(struct extreme), true, admit_ordered, max_add, max_merge, max_text_size,
+     extreme_result, extreme_encode, extreme_decode, extreme_clear, extreme_free},
+    {"first", sizeof(struct edge), true, admit_any, first_add, first_merge, first_text_size,
+     edge_result, edge_encode, edge_decode, edge_clear, edge_free},
+    {"last", sizeof(struct edge), true, admit_any, last_add, last_merge, last_text_size,
+     edge_result, edge_encode, edge_decode, edge_clear, edge_free},
 };
 
 const struct accumulator_type *accumulator_find(struct bytes name)

@@ -29,6 +29,9 @@ struct accumulator_type {
     void (*add)(void *state, const struct value *v, const struct arrival *from,
                 struct arena *scratch);
     void (*merge)(void *into, const void *from);
+    /* The bytes of text that it keeps once `v` is added (NULL: as it is), in O(1) for a scalar.
+     * NULL: it keeps none. */
+    size_t (*text_size)(const void *state, const struct value *v, const struct arrival *from);
     /* Appends the result as JSON; *wide is set when it is an integer beyond int64. */
     void (*result)(const void *state, struct buffer *out, bool *wide, struct arena *scratch);
     void (*encode)(const void *state, struct buffer *out);

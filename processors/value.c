@@ -215,6 +215,41 @@ void value_append_json(struct buffer *out, const struct value *v, struct arena *
     }
 }
 
+enum { SCALAR_SIZE = 8 }; /* of an item: a number's JSON is at most six times as long */
+
+static size_t list_text_size(const struct value *v)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < v->list.count; i++)
+        size += SCALAR_SIZE + value_text_size(&v->list.items[i]);
+    return size;
+}
+
+static size_t map_text_size(const struct value *v)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < v->map.count; i++)
+        size +=
+            SCALAR_SIZE + v->map.entries[i].name.size + value_text_size(&v->map.entries[i].value);
+    return size;
+}
+
+size_t value_text_size(const struct value *v)
+{
+    switch (v->type) {
+    case VALUE_STRING:
+    case VALUE_BYTES:
+    case VALUE_JSON:
+        return v->bytes.size;
+    case VALUE_LIST:
+        return list_text_size(v);
+    case VALUE_MAP:
+        return map_text_size(v);
+    default:
+        return 0;
+    }
+}
+
 bool value_identical(const struct value *a, const struct value *b, struct arena *scratch)
 {
     if (a->type == b->type && a->type == VALUE_INT)

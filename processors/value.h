@@ -73,6 +73,11 @@ bool value_is_map(const struct value *v);
  * Bytes become base64. `scratch` is used for sorting; when it is exhausted, out is `overflowed`. */
 void value_append_json(struct buffer *out, const struct value *v, struct arena *scratch);
 
+/* Bytes of text in the value. Its canonical JSON has at most VALUE_JSON_GROWTH times as many, and a
+ * few more: a control character becomes six, 1e20 becomes 21. */
+size_t value_text_size(const struct value *v);
+enum { VALUE_JSON_GROWTH = 6 };
+
 /* Identity for grouping, distinct and top (section 6): equality of canonical JSON. */
 bool value_identical(const struct value *a, const struct value *b, struct arena *scratch);
 

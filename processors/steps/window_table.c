@@ -199,11 +199,25 @@ static void link_slice(struct group *g, struct slice *s, struct slice *after)
     *(s->next ? &s->next->previous : &g->last) = s;
 }
 
-struct slice *window_table_slice(struct window_table *t, struct group *g, int64_t start)
+/* The group's last slice that starts at `start` or before. */
+static struct slice *slice_before(const struct group *g, int64_t start)
 {
     struct slice *at = g->last; /* most records are among the newest */
     while (at && at->start > start)
         at = at->previous;
+    return at;
+}
+
+struct slice *window_table_find(const struct window_table *t, struct bytes key, int64_t start)
+{
+    const struct group *g = map_get(&t->groups, key);
+    struct slice *at = g ? slice_before(g, start) : NULL;
+    return at && at->start == start ? at : NULL;
+}
+
+struct slice *window_table_slice(struct window_table *t, struct group *g, int64_t start)
+{
+    struct slice *at = slice_before(g, start);
     if (at && at->start == start)
         return at;
     struct slice *s = slice_alloc(t);

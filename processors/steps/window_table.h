@@ -71,6 +71,8 @@ struct group *window_table_group(struct window_table *t, struct bytes key);
 /* The group's slice that starts at `start`, made if absent (empty, with no extent: last_offset is
  * -1). */
 struct slice *window_table_slice(struct window_table *t, struct group *g, int64_t start);
+/* The same, but NULL if there is none. */
+struct slice *window_table_find(const struct window_table *t, struct bytes key, int64_t start);
 /* Returns whether it was not dirty already. */
 bool window_table_mark_dirty(struct window_table *t, struct slice *s);
 
