@@ -28,7 +28,7 @@ const char *dead_letter_class(enum dead_letter_code code)
     return codes[code].class;
 }
 
-enum { MAX_HEADERS_BYTES = 64 << 20 };
+static const size_t MAX_HEADERS_BYTES = UINT32_MAX; /* more than a record can have */
 
 /* Headers under construction. */
 struct headers {

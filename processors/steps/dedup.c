@@ -19,7 +19,6 @@ enum {
     ID_VERBATIM = 0,
     ID_DIGEST = 1,
     ID_STRING = 2, /* a JSON string without its quotes */
-    ID_SCRATCH_MAX = 64 << 20,
 };
 
 struct dedup {
@@ -52,8 +51,8 @@ static struct chain_step *create(const struct processor *p)
     d->table = dedup_table_create(MAX(kept / SLICES, 1));
     bool is_key = p->id.count == 1 && expression_is_key(p->id.items[0]);
     d->form = (struct identity_form){.raw_key = is_key, .brackets = p->id.count > 1};
-    buffer_init(&d->id_text, ID_SCRATCH_MAX);
-    buffer_init(&d->tagged_headers, ID_SCRATCH_MAX);
+    buffer_init(&d->id_text, UINT32_MAX); /* more than a record can have */
+    buffer_init(&d->tagged_headers, UINT32_MAX);
     dedup_rows_init(&d->rows, p->name);
     d->evicted_until = INT64_MIN;
     return &d->step;

@@ -3,6 +3,8 @@
 #include "tests/harness/harness.h"
 #include "tests/processors/support_task.h"
 
+#include <stdlib.h>
+
 #define V "[orders/check]\ntype = validate\noutput = o\n"
 
 static void expect_header(struct world *w, size_t n, const char *name, const char *value)
@@ -88,11 +90,32 @@ TEST(the_topic_can_be_named_also_by_its_alias)
     world_free(&w);
 }
 
+TEST(a_dead_letter_may_have_very_large_headers)
+{
+    enum { SIZE = 65 << 20 };
+    struct outbox o;
+    struct buffer headers;
+    uint8_t *value = xcalloc(1, SIZE);
+    outbox_init(&o);
+    buffer_init(&headers, SIZE + 64);
+    record_headers_append(&headers, BYTES_LITERAL("h"), bytes_of(value, SIZE));
+    struct record record = {.headers = buffer_view(&headers), .header_count = 1};
+    struct dead_letter_reason reason = {.code = DEAD_KEY_MISSING};
+    struct dead_letter_origin origin = {.topic = BYTES_LITERAL("t")};
+    dead_letter_add(&o, route_to(0, 0), &record, &origin, &reason);
+    EXPECT_INT(o.count, 1);
+    EXPECT(o.records[0].headers_size > headers.size);
+    free(value);
+    buffer_free(&headers);
+    outbox_free(&o);
+}
+
 TEST(every_code_has_a_class)
 {
     EXPECT_STRING(dead_letter_code_name(DEAD_LATE), "LATE");
     EXPECT_STRING(dead_letter_class(DEAD_LATE), "late");
     EXPECT_STRING(dead_letter_class(DEAD_EXPR_ERROR), "permanent-code");
+
     EXPECT_STRING(dead_letter_class(DEAD_KEY_MISSING), "permanent-data");
     EXPECT_STRING(dead_letter_code_name(DEAD_TIMESTAMP_FUTURE), "TIMESTAMP_FUTURE");
 }
