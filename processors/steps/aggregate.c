@@ -6,7 +6,10 @@
 
 #include <stdlib.h>
 
-enum { GROUP_KEY_MAX = 64 << 20 };
+enum {
+    GROUP_KEY_MAX = 60 << 10, /* with names and times a row's key stays below 64 KiB */
+    KEY_BUFFER_MAX = 1 << 20,
+};
 
 static struct chain_step *create(const struct processor *p)
 {
@@ -19,9 +22,9 @@ static struct chain_step *create(const struct processor *p)
         .null_allowed = p->on_missing_key == ON_MISSING_KEY_NULL,
     };
     pane_writer_init(&a->panes);
-    buffer_init(&a->closed.partial_key, GROUP_KEY_MAX);
+    buffer_init(&a->closed.partial_key, KEY_BUFFER_MAX);
     buffer_init(&a->group, GROUP_KEY_MAX);
-    buffer_init(&a->key, GROUP_KEY_MAX + 256);
+    buffer_init(&a->key, KEY_BUFFER_MAX);
     buffer_init(&a->value, (size_t)1 << 30);
     a->merged = xcalloc(1, MAX(p->select.row_size, (size_t)1));
     return &a->step;

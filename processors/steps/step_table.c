@@ -88,6 +88,14 @@ static enum identity append_part(const struct expression *e, const struct expres
     return IDENTITY_OK;
 }
 
+static enum identity check_size(const struct buffer *out, struct message *message)
+{
+    if (!out->overflowed)
+        return IDENTITY_OK;
+    message_set(message, "the value is larger than %zu bytes", out->max);
+    return IDENTITY_ERROR;
+}
+
 enum identity step_identity(const struct expressions *e, const struct identity_form *form,
                             const struct chain_record *r, struct buffer *out,
                             struct message *message)
@@ -99,7 +107,7 @@ enum identity step_identity(const struct expressions *e, const struct identity_f
             return IDENTITY_MISSING;
         }
         buffer_append_bytes(out, r->record->key);
-        return IDENTITY_OK;
+        return check_size(out, message);
     }
     struct expression_input input = chain_record_input(r);
     if (form->brackets)
@@ -114,8 +122,5 @@ enum identity step_identity(const struct expressions *e, const struct identity_f
     }
     if (form->brackets)
         buffer_append_u8(out, ']');
-    if (!out->overflowed)
-        return IDENTITY_OK;
-    message_set(message, "the value is too large");
-    return IDENTITY_ERROR;
+    return check_size(out, message);
 }

@@ -2,6 +2,7 @@
 #include "tests/processors/support_task.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #define M1 "[orders/m1]\ntype = aggregate\ngroup-by = key\noutput = out\n"
 
@@ -474,5 +475,34 @@ TEST(hopping_windows_agree_with_a_recount)
         }
     }
     EXPECT_INT(at, w.output_count);
+    world_free(&w);
+}
+
+/* {"t":"xxx..."} of `size` bytes; the caller frees it. */
+static char *large_value(size_t size)
+{
+    char *value = xmalloc(size + 16);
+    strcpy(value, "{\"t\":\"");
+    memset(value + 6, 'x', size);
+    strcpy(value + 6 + size, "\"}");
+    return value;
+}
+
+TEST(a_group_key_that_is_too_large_for_a_row_is_a_dead_letter)
+{
+    struct world w;
+    char *key = large_value(61440 - 8), *longer = large_value(61441 - 8);
+    world_init(&w, 1, M1 "window = tumbling(10ms)\nselect = count() as n\n");
+    world_put(&w, 1, key, "{}");
+    world_put(&w, 1, longer, "{}");
+    world_put(&w, 10, "x", "{}");
+    world_run(&w);
+    EXPECT(world_output_header(&w, "out", 0, "sp.pane") != NULL);
+    EXPECT(world_output_header(&w, "out", 1, "sp.pane") == NULL);
+    EXPECT_STRING(world_output_header(&w, "dlq.orders", 0, "__dlq.errors.offset"), "1");
+    EXPECT_STRING(world_output_header(&w, "dlq.orders", 0, "__dlq.errors.message"),
+                  "group-by: the value is larger than 61440 bytes");
+    free(key);
+    free(longer);
     world_free(&w);
 }
