@@ -109,8 +109,46 @@ static void judge_step(struct chain_run *run, size_t i, struct chain_record *r)
     int parent = run->chain->processors[i]->parent;
     if (parent != NO_PARENT)
         r->record = run->verdicts[parent].record;
-    run->verdicts[i] = (struct verdict){FATE_PASSED, r->record};
+    run->verdicts[i] = (struct verdict){.fate = FATE_PASSED, .record = r->record};
     run->steps[i]->type->judge(run->steps[i], r, &run->verdicts[i], &run->reasons[i]);
+}
+
+static size_t record_bytes(const struct record *r)
+{
+    return r->key.size + r->value.size + r->headers.size;
+}
+
+/* What the verdict of step i makes the task write. */
+static size_t writes_of(const struct chain_run *run, size_t i)
+{
+    const struct verdict *v = &run->verdicts[i];
+    const struct processor *p = run->chain->processors[i];
+    int topic = v->fate == FATE_PASSED      ? p->output_topic
+                : v->fate == FATE_LATE      ? p->late_topic
+                : v->fate == FATE_DUPLICATE ? p->duplicates_topic
+                                            : NO_TOPIC;
+    return v->state_bytes + (topic != NO_TOPIC ? record_bytes(v->record) : 0);
+}
+
+/* Whether one step can hold all that the record writes; it dies where that becomes too much. One
+ * copy alone is always fine, because a dead letter would be one too. */
+static bool writes_fit(struct chain_run *run, size_t *failed)
+{
+    size_t sum = 0;
+    for (size_t i = 0; i < run->chain->count; i++) {
+        size_t before = sum, writes = run->is_reached[i] ? writes_of(run, i) : 0;
+        sum += writes;
+        bool is_alone = before == 0 && run->verdicts[i].state_bytes == 0;
+        if (sum <= STEP_WRITE_MAX || writes == 0 || is_alone)
+            continue;
+        step_fail(&run->verdicts[i], &run->reasons[i], DEAD_OUTPUT_TOO_LARGE,
+                  "the processors of topic %.*s would write %zu bytes for this record, more than "
+                  "the limit of %zu: give them fewer outputs or smaller records",
+                  BYTES_PRINTF(run->chain->topic), sum, STEP_WRITE_MAX);
+        *failed = i;
+        return false;
+    }
+    return true;
 }
 
 /* Lets every step judge. True when the record is fit; else *failed is the step at which it died. */
@@ -132,7 +170,7 @@ static bool judge(struct chain_run *run, struct chain_record *r, size_t *failed)
         if (run->verdicts[i].fate == FATE_DEAD || (i == 0 && !time_first && !extract_time(run, r)))
             return false;
     }
-    return true;
+    return writes_fit(run, failed);
 }
 
 /* Applying. */

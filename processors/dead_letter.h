@@ -20,6 +20,7 @@
     X(DEDUP_ID_MISSING, "permanent-data")  \
     X(TYPE_MISMATCH, "permanent-data")     \
     X(EXPR_ERROR, "permanent-code")        \
+    X(OUTPUT_TOO_LARGE, "permanent-code")  \
     X(LATE, "late")
 
 enum dead_letter_code {

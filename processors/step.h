@@ -26,9 +26,15 @@ enum fate {
     FATE_COUNT,
 };
 
+/* What one record may make the task write, and the result of one window, in bytes: state and
+ * outputs together. A step is one entry of the committer's journal, which takes 1 GiB; the rest is
+ * for what the step holds already and for entries beside it. */
+#define STEP_WRITE_MAX ((size_t)768 << 20)
+
 struct verdict {
     enum fate fate;
     const struct record *record; /* what goes on, when it passed */
+    size_t state_bytes;          /* of state that it makes the step write, at most */
 };
 
 /* Takes one pair of durable state, as it would be restored. */

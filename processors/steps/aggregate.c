@@ -9,7 +9,16 @@
 enum {
     GROUP_KEY_MAX = 60 << 10, /* with names and times a row's key stays below 64 KiB */
     KEY_BUFFER_MAX = 1 << 20,
+    AGGREGATE_SIZE_MAX = 128, /* of an accumulator's encoding or result, without its text */
 };
+
+static void find_texts(struct aggregate_state *a, const struct processor *p)
+{
+    for (size_t i = 0; i < p->select.count; i++)
+        a->texts |= (uint64_t)(p->select.items[i].type->text_size != NULL) << i;
+    size_t slices = (size_t)(p->window.size_ms / p->window.slice_ms);
+    a->window_slices = MIN(slices, (size_t)MAX(__builtin_popcountll(a->texts), 1));
+}
 
 static struct chain_step *create(const struct processor *p)
 {
@@ -21,6 +30,7 @@ static struct chain_step *create(const struct processor *p)
         .brackets = true,
         .null_allowed = p->on_missing_key == ON_MISSING_KEY_NULL,
     };
+    find_texts(a, p);
     pane_writer_init(&a->panes);
     buffer_init(&a->closed.partial_key, KEY_BUFFER_MAX);
     buffer_init(&a->group, GROUP_KEY_MAX);
@@ -165,6 +175,57 @@ static void judge_windows(struct aggregate_state *a, const struct chain_record *
     verdict->fate = FATE_ABSORBED;
 }
 
+/* The text that a slice keeps with the record judged. `slice` NULL: a new one. */
+static size_t text_size(const struct aggregate_state *a, const struct slice *slice,
+                        const struct arrival *from)
+{
+    uint64_t taken = a->counted & ~(slice ? slice->extent.absent : 0);
+    size_t sum = 0;
+    for (uint64_t left = a->texts; left; left &= left - 1) {
+        int i = __builtin_ctzll(left);
+        const struct aggregate *item = &a->step.processor->select.items[i];
+        const struct value *v = taken >> i & 1 ? &a->values[i] : NULL;
+        if (slice)
+            sum += item->type->text_size(slice->row + item->at, v, from);
+        else if (v)
+            sum += value_text_size(v);
+    }
+    return sum;
+}
+
+/* Bytes that a slice with so much text needs, at most: as a row, or as the result of a window. */
+static size_t written_size(const struct aggregate_state *a, size_t text)
+{
+    return text * VALUE_JSON_GROWTH + a->group.size +
+           a->step.processor->select.count * AGGREGATE_SIZE_MAX;
+}
+
+/* The text that a slice may have: as JSON it fits into a step, also when every text of a window is
+ * the largest of another slice. */
+static size_t text_max(const struct aggregate_state *a)
+{
+    return (STEP_WRITE_MAX - (1 << 20)) / VALUE_JSON_GROWTH / a->window_slices;
+}
+
+/* A slice is a row, and the slices of a window become one record: both must fit into a step. */
+static void judge_size(struct aggregate_state *a, const struct chain_record *r,
+                       struct verdict *verdict, struct dead_letter_reason *reason)
+{
+    struct arrival from = {r->event_time, r->record->offset};
+    const struct processor *p = a->step.processor;
+    a->slice = window_table_find(&a->windows, buffer_view(&a->group),
+                                 window_slice_start(&p->window, r->event_time));
+    size_t text = text_size(a, a->slice, &from), limit = text_max(a);
+    if (text > limit) {
+        step_fail(verdict, reason, DEAD_OUTPUT_TOO_LARGE,
+                  "aggregate %.*s would keep %zu bytes of text for one window, more than the limit "
+                  "of %zu: select fewer or smaller values, or send smaller records",
+                  BYTES_PRINTF(p->name), text, limit);
+        return;
+    }
+    verdict->state_bytes = written_size(a, text);
+}
+
 static void judge(struct chain_step *s, const struct chain_record *r, struct verdict *verdict,
                   struct dead_letter_reason *reason)
 {
@@ -176,9 +237,18 @@ static void judge(struct chain_step *s, const struct chain_record *r, struct ver
     if (step_where(s, r, verdict, reason) && judge_group(a, r, verdict, reason) &&
         judge_values(a, r, verdict, reason))
         judge_windows(a, r, verdict, reason);
+    if (verdict->fate == FATE_ABSORBED)
+        judge_size(a, r, verdict, reason);
 }
 
 /* Accumulating. */
+
+static struct slice *add_slice(struct aggregate_state *a, int64_t event_time)
+{
+    struct group *g = window_table_group(&a->windows, buffer_view(&a->group));
+    return window_table_slice(&a->windows, g,
+                              window_slice_start(&a->step.processor->window, event_time));
+}
 
 static void apply(struct chain_step *s, const struct chain_record *r, enum fate fate)
 {
@@ -186,9 +256,8 @@ static void apply(struct chain_step *s, const struct chain_record *r, enum fate 
         return;
     struct aggregate_state *a = aggregate_of(s);
     const struct aggregates *select = &s->processor->select;
-    struct group *g = window_table_group(&a->windows, buffer_view(&a->group));
-    struct slice *slice = window_table_slice(
-        &a->windows, g, window_slice_start(&s->processor->window, r->event_time));
+    struct slice *slice = a->slice ? a->slice : add_slice(a, r->event_time);
+    struct group *g = slice->group;
     struct arrival from = {r->event_time, r->record->offset};
     uint64_t taken = a->counted & ~slice->extent.absent;
     for (size_t i = 0; i < select->count; i++) {

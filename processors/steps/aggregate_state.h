@@ -31,6 +31,9 @@ struct aggregate_state {
     uint64_t counted; /* bit i: aggregate i takes it */
     int64_t first_open_end;
     int64_t closed_windows;
+    struct slice *slice;  /* where it goes, NULL: to one that is made */
+    uint64_t texts;       /* bit i: aggregate i may keep text */
+    size_t window_slices; /* how many of a window's slices can give a text to its result */
 };
 
 static inline struct aggregate_state *aggregate_of(struct chain_step *s)

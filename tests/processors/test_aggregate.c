@@ -488,6 +488,81 @@ static char *large_value(size_t size)
     return value;
 }
 
+/* "<call> as a0; <call> as a1..." */
+static void append_select(struct buffer *out, const char *call, int count)
+{
+    buffer_append_string(out, "select = ");
+    for (int i = 0; i < count; i++)
+        buffer_printf(out, "%s%s as a%d", i ? "; " : "", call, i);
+    buffer_append_u8(out, '\n');
+}
+
+TEST(a_record_that_makes_a_state_too_large_is_a_dead_letter)
+{
+    struct world w;
+    struct buffer sections;
+    buffer_init(&sections, 1 << 20);
+    buffer_append_string(&sections, M1 "window = tumbling(10ms)\n");
+    append_select(&sections, "last(value)", 64);
+    world_init(&w, 1, buffer_c_string(&sections));
+    char *large = large_value(17500000);
+    world_put(&w, 1, "x", "{\"t\":\"a\"}");
+    world_put(&w, 2, "x", large);
+    world_put(&w, 3, "y", large);
+    world_run_in(&w, 1, 1);
+    world_restart(&w);
+    world_put(&w, 10, "x", "{}");
+    world_run(&w);
+    EXPECT_STRING(world_output_header(&w, "dlq.orders", 1, "__dlq.errors.offset"), "2");
+    EXPECT_STRING(world_output_header(&w, "dlq.orders", 0, "__dlq.errors.offset"), "1");
+    EXPECT_STRING(world_output_header(&w, "dlq.orders", 0, "__dlq.errors.code"),
+                  "OUTPUT_TOO_LARGE");
+    EXPECT(strstr(world_output_header(&w, "dlq.orders", 0, "__dlq.errors.message"), "1120000512"));
+    EXPECT(world_output_header(&w, "dlq.orders", 2, "__dlq.errors.code") == NULL);
+    EXPECT(strstr(world_output(&w, "out"), "\"a63\":{\"t\":\"a\"}}\n") != NULL);
+    free(large);
+    buffer_free(&sections);
+    world_free(&w);
+}
+
+TEST(the_slices_of_a_hopping_window_share_the_room_for_its_result)
+{
+    struct world w;
+    char *large = large_value(36 << 20);
+    world_init(&w, 1,
+               M1 "window = hopping(20ms; 5ms)\n"
+                  "select = last(value) as a; first(value) as b; count() as n\n");
+    world_put(&w, 1, "x", large);
+    world_run(&w);
+    EXPECT_STRING(world_output_header(&w, "dlq.orders", 0, "__dlq.errors.code"),
+                  "OUTPUT_TOO_LARGE");
+    world_free(&w);
+    world_init(&w, 1,
+               M1 "window = tumbling(20ms)\n"
+                  "select = last(value) as a; first(value) as b; count() as n\n");
+    world_put(&w, 1, "x", large);
+    world_run(&w);
+    EXPECT(world_output_header(&w, "dlq.orders", 0, "__dlq.errors.code") == NULL);
+    free(large);
+    world_free(&w);
+}
+
+TEST(a_value_that_is_not_kept_does_not_count_against_the_limit)
+{
+    struct world w;
+    char *large = large_value(40 << 20), *larger = large_value(30 << 20);
+    larger[6] = 'y';
+    world_init(&w, 1,
+               M1 "window = tumbling(10ms)\nselect = first(value) as a; min(value.t) as b\n");
+    world_put(&w, 5, "x", large); /* 80 MiB */
+    world_put(&w, 6, "x", larger);
+    world_run_in(&w, 1, 1);
+    EXPECT(world_output_header(&w, "dlq.orders", 0, "__dlq.errors.code") == NULL);
+    free(large);
+    free(larger);
+    world_free(&w);
+}
+
 TEST(a_group_key_that_is_too_large_for_a_row_is_a_dead_letter)
 {
     struct world w;

@@ -116,6 +116,7 @@ TEST(every_code_has_a_class)
     EXPECT_STRING(dead_letter_class(DEAD_LATE), "late");
     EXPECT_STRING(dead_letter_class(DEAD_EXPR_ERROR), "permanent-code");
 
+    EXPECT_STRING(dead_letter_class(DEAD_OUTPUT_TOO_LARGE), "permanent-code");
     EXPECT_STRING(dead_letter_class(DEAD_KEY_MISSING), "permanent-data");
     EXPECT_STRING(dead_letter_code_name(DEAD_TIMESTAMP_FUTURE), "TIMESTAMP_FUTURE");
 }

@@ -357,6 +357,31 @@ TEST(a_step_ends_when_committing_it_would_take_long)
     world_free(&w);
 }
 
+TEST(a_record_that_would_be_written_too_often_is_a_dead_letter)
+{
+    enum { OUTPUTS = 48 };
+    struct world w;
+    struct buffer sections;
+    char *large = xmalloc((17 << 20) + 1);
+    sprintf(large, "%*d", 17 << 20, 1);
+    buffer_init(&sections, 1 << 20);
+    buffer_append_string(&sections, "[t/first]\ntype = filter\nwhere = true\n");
+    for (int i = 0; i < OUTPUTS; i++)
+        buffer_printf(&sections,
+                      "[t/f%d]\ntype = filter\nafter = first\nwhere = key == \"x\"\noutput = o%d\n",
+                      i, i);
+    world_init(&w, 1, buffer_c_string(&sections));
+    world_put(&w, 1, "x", large);
+    world_put(&w, 2, "x", "1");
+    world_run(&w);
+    EXPECT_STRING(world_output_header(&w, "dlq.t", 0, "__dlq.errors.code"), "OUTPUT_TOO_LARGE");
+    EXPECT_STRING(world_output(&w, "o0"), "2 x 1\n");
+    EXPECT_STRING(world_output(&w, "o47"), "2 x 1\n");
+    free(large);
+    buffer_free(&sections);
+    world_free(&w);
+}
+
 TEST(outputs_keep_their_key_together_and_keyless_ones_their_partition)
 {
     struct world w;
