@@ -31,6 +31,9 @@ enum fate {
  * for what the step holds already and for entries beside it. */
 #define STEP_WRITE_MAX ((size_t)768 << 20)
 
+/* The step is committed before more is put in, from so many bytes of output on. */
+enum { STEP_OUTPUT_BYTES = 1 << 20 };
+
 struct verdict {
     enum fate fate;
     const struct record *record; /* what goes on, when it passed */
@@ -55,6 +58,7 @@ struct chain_step {
     uint64_t late_window_drops, panes, tagged, evicted;
     int64_t open_windows, state_keys, state_bytes; /* gauges */
     size_t uncollected;                            /* changes that are not in the delta yet */
+    size_t uncollected_bytes;                      /* of them, at most */
 
     /* Set by the task before anything else is called. */
     struct bytes topic; /* the chain's input */

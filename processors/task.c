@@ -7,8 +7,8 @@
 /* When a step should be committed: by bytes of output and of changes, and by the number of records
  * and changes. Committing costs time in proportion to each, and nothing else is done meanwhile. */
 enum {
-    STEP_OUTPUT_BYTES = 1 << 20,
     STEP_CHANGE_BYTES = 1 << 20,
+    STEP_UNCOLLECTED_BYTES = 32 << 20, /* a hot window is not written for every record */
     STEP_CHANGES = 1 << 11,
     STEP_RECORDS = 1 << 14,
     MAX_PER_SLICE = 1 << 16, /* records and panes */
@@ -70,11 +70,19 @@ static size_t changes_in_step(const struct task *t)
     return count;
 }
 
+static size_t uncollected_bytes(const struct task *t)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < t->run.chain->count; i++)
+        bytes += t->run.steps[i]->uncollected_bytes;
+    return bytes;
+}
+
 bool task_wants_flush(const struct task *t)
 {
     return outbox_size(&t->run.outbox) >= STEP_OUTPUT_BYTES ||
            t->run.delta.bytes >= STEP_CHANGE_BYTES || t->records_in_step >= STEP_RECORDS ||
-           changes_in_step(t) >= STEP_CHANGES;
+           changes_in_step(t) >= STEP_CHANGES || uncollected_bytes(t) >= STEP_UNCOLLECTED_BYTES;
 }
 
 /* Input. */
@@ -145,7 +153,8 @@ static enum error run_records(struct task *t, size_t budget, int64_t wall_ms, bo
         move_cursor(t, record.offset + 1);
         t->records_in_step++;
         budget--;
-        chain_run_advance(&t->run, &budget);
+        if (!task_wants_flush(t)) /* results of windows can be as large as what the record wrote */
+            chain_run_advance(&t->run, &budget);
         if (t->run.is_pending || is_over(t, budget))
             return ERR_OK;
     }

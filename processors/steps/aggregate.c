@@ -3,6 +3,7 @@
 #include "processors/steps/aggregate_state.h"
 
 #include "base/compiler.h"
+#include "processors/outbox.h"
 
 #include <stdlib.h>
 
@@ -175,11 +176,11 @@ static void judge_windows(struct aggregate_state *a, const struct chain_record *
     verdict->fate = FATE_ABSORBED;
 }
 
-/* The text that a slice keeps with the record judged. `slice` NULL: a new one. */
+/* The text that a slice keeps: with the record judged, or as it is. `slice` NULL: of a new one. */
 static size_t text_size(const struct aggregate_state *a, const struct slice *slice,
-                        const struct arrival *from)
+                        const struct arrival *from, bool with_record)
 {
-    uint64_t taken = a->counted & ~(slice ? slice->extent.absent : 0);
+    uint64_t taken = with_record ? a->counted & ~(slice ? slice->extent.absent : 0) : 0;
     size_t sum = 0;
     for (uint64_t left = a->texts; left; left &= left - 1) {
         int i = __builtin_ctzll(left);
@@ -215,7 +216,7 @@ static void judge_size(struct aggregate_state *a, const struct chain_record *r,
     const struct processor *p = a->step.processor;
     a->slice = window_table_find(&a->windows, buffer_view(&a->group),
                                  window_slice_start(&p->window, r->event_time));
-    size_t text = text_size(a, a->slice, &from), limit = text_max(a);
+    size_t text = text_size(a, a->slice, &from, true), limit = text_max(a);
     if (text > limit) {
         step_fail(verdict, reason, DEAD_OUTPUT_TOO_LARGE,
                   "aggregate %.*s would keep %zu bytes of text for one window, more than the limit "
@@ -223,7 +224,10 @@ static void judge_size(struct aggregate_state *a, const struct chain_record *r,
                   BYTES_PRINTF(p->name), text, limit);
         return;
     }
+    bool is_new = a->slice == NULL || !list_contains(&a->slice->dirty);
+    size_t before = is_new ? 0 : written_size(a, text_size(a, a->slice, &from, false));
     verdict->state_bytes = written_size(a, text);
+    a->state_growth = verdict->state_bytes - MIN(before, verdict->state_bytes);
 }
 
 static void judge(struct chain_step *s, const struct chain_record *r, struct verdict *verdict,
@@ -268,6 +272,7 @@ static void apply(struct chain_step *s, const struct chain_record *r, enum fate 
     struct extent extent = {r->event_time, r->record->offset, r->record->offset, 0};
     extent_add(&slice->extent, &extent);
     s->uncollected += window_table_mark_dirty(&a->windows, slice);
+    s->uncollected_bytes += a->state_growth;
     window_table_schedule(&a->windows, g, a->first_open_end);
     s->late_window_drops += (uint64_t)a->closed_windows;
     aggregate_set_gauges(a);
@@ -313,7 +318,7 @@ static bool advance(struct chain_step *s, struct advance *advance)
     int64_t limit = advance->watermark - s->processor->lateness_ms;
     struct group *g;
     while ((g = window_table_next(&a->windows)) && g->next_end <= limit) {
-        if (advance->budget == 0)
+        if (advance->budget == 0 || outbox_size(s->outbox) >= STEP_OUTPUT_BYTES)
             return false;
         advance->budget--;
         emit(a, g);

@@ -64,7 +64,7 @@ void aggregate_collect(struct chain_step *s)
         state_put(s->delta, aggregate_slice_key(a, slice), buffer_view(&a->value));
         slice->is_stored = true;
     }
-    s->uncollected = 0;
+    s->uncollected = s->uncollected_bytes = 0;
     if (!a->closed.changed)
         return;
     encode_closed(a);

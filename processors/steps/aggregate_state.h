@@ -32,6 +32,7 @@ struct aggregate_state {
     int64_t first_open_end;
     int64_t closed_windows;
     struct slice *slice;  /* where it goes, NULL: to one that is made */
+    size_t state_growth;  /* bytes that it adds to what the open step writes, at most */
     uint64_t texts;       /* bit i: aggregate i may keep text */
     size_t window_slices; /* how many of a window's slices can give a text to its result */
 };

@@ -581,3 +581,21 @@ TEST(a_group_key_that_is_too_large_for_a_row_is_a_dead_letter)
     free(longer);
     world_free(&w);
 }
+
+TEST(large_results_of_windows_are_committed_one_by_one)
+{
+    struct world w;
+    char *large = large_value(1 << 20);
+    world_init(&w, 1, M1 "window = tumbling(10ms)\nselect = last(value) as a\n");
+    world_put(&w, 1, "x", large);
+    world_put(&w, 2, "y", large);
+    world_put(&w, 3, "z", large);
+    world_run(&w);
+    uint64_t before = w.last_sequence;
+    world_put(&w, 10, "x", "{}");
+    world_run(&w);
+    EXPECT(world_output_header(&w, "out", 2, "sp.pane") != NULL);
+    EXPECT_INT(w.last_sequence - before, 3);
+    free(large);
+    world_free(&w);
+}

@@ -357,6 +357,22 @@ TEST(a_step_ends_when_committing_it_would_take_long)
     world_free(&w);
 }
 
+TEST(a_step_ends_when_its_windows_keep_much_text)
+{
+    struct world w;
+    char *large = xmalloc((6 << 20) + 9);
+    sprintf(large, "{\"t\":\"%*d\"}", 6 << 20, 1);
+    world_init(&w, 1,
+               "[t/m]\ntype = aggregate\ngroup-by = key\nwindow = tumbling(10ms)\n"
+               "select = last(value) as a\noutput = out\n");
+    for (int i = 0; i < 3; i++)
+        world_put(&w, 1, i == 0 ? "x" : i == 1 ? "y" : "z", large);
+    world_run(&w);
+    EXPECT_INT(w.last_sequence, 4);
+    free(large);
+    world_free(&w);
+}
+
 TEST(a_record_that_would_be_written_too_often_is_a_dead_letter)
 {
     enum { OUTPUTS = 48 };
