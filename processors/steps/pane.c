@@ -1,20 +1,21 @@
 #include "processors/steps/pane.h"
 
 #include "processors/civil_time.h"
+#include "processors/dead_letter.h"
 #include "processors/json.h"
 #include "processors/outbox.h"
 #include "processors/utf8.h"
 
-/* What one record may have; accumulators keep values that came in such records. */
-enum { MAX_PANE_BYTES = 1 << 30 };
+/* More than a group's key, names and offsets need. */
+enum { MAX_PANE_BYTES = 64 << 20 };
 
 void pane_writer_init(struct pane_writer *w)
 {
     buffer_init(&w->key, MAX_PANE_BYTES);
-    buffer_init(&w->value, MAX_PANE_BYTES);
+    buffer_init(&w->value, STEP_WRITE_MAX);
     buffer_init(&w->headers, MAX_PANE_BYTES);
     buffer_init(&w->text, MAX_PANE_BYTES);
-    arena_init(&w->arena, MAX_PANE_BYTES);
+    arena_init(&w->arena, STEP_WRITE_MAX);
 }
 
 void pane_writer_free(struct pane_writer *w)
@@ -140,12 +141,45 @@ static int32_t write_headers(struct pane_writer *w, const struct chain_step *s,
     return 6;
 }
 
+/* Instead of a result that no step can hold: the window's key without a value, and the reason. The
+ * state of a window that was open before an aggregate was added can be that large. */
+static void write_dead_letter(struct pane_writer *w, const struct chain_step *s,
+                              const struct pane *pane)
+{
+    const struct processor *p = s->processor;
+    struct record record = {
+        .offset = pane->extent->last_offset,
+        .timestamp = pane->extent->max_time,
+        .key = buffer_view(&w->key),
+        .value = BYTES_NULL,
+    };
+    struct dead_letter_origin origin = {
+        .topic = s->topic,
+        .processor = p->name,
+        .version = p->version,
+        .partition = s->partition,
+        .wall_ms = pane->extent->max_time, /* a step reads no clock */
+    };
+    struct dead_letter_reason reason = {.code = DEAD_OUTPUT_TOO_LARGE};
+    message_set(&reason.message,
+                "the result of %.*s for the window from %lld to %lld is larger than the limit of "
+                "%zu bytes: select fewer or smaller values",
+                BYTES_PRINTF(p->name), (long long)pane->start, (long long)pane->end,
+                STEP_WRITE_MAX);
+    dead_letter_add(s->outbox, route_to(p->dead_letter_topic, s->partition), &record, &origin,
+                    &reason);
+}
+
 void pane_write(struct pane_writer *w, const struct chain_step *s, const struct pane *pane)
 {
     const struct processor *p = s->processor;
     arena_reset(&w->arena);
     bool wide = write_value(w, p, pane);
     write_key(w, p, pane);
+    if (w->value.overflowed) {
+        write_dead_letter(w, s, pane);
+        return;
+    }
     struct record record = {
         .timestamp =
             p->output_timestamp == OUTPUT_TIME_WINDOW_END ? pane->end - 1 : pane->extent->max_time,
