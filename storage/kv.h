@@ -14,10 +14,17 @@ struct kv_change {
     struct bytes key, value; /* value null: delete */
 };
 
+/* A store that is missing where rows were kept is a loss: nothing new may take its place. */
+enum kv_open {
+    KV_OPEN_EXISTING,
+    KV_OPEN_OR_CREATE, /* the directory is new; what an earlier start began is finished */
+};
+
 struct kv_driver {
-    /* Opens or creates. ERR_CORRUPT: damaged, the caller decides. */
-    enum error (*open)(struct kv_driver *driver, const char *path, struct kv **out,
-                       struct message *message);
+    /* ERR_CORRUPT: damaged or missing; nothing was changed, and `message` says what to do. With
+     * ERR_OK a message says that a write which a power cut interrupted was left out. */
+    enum error (*open)(struct kv_driver *driver, const char *path, enum kv_open how,
+                       struct kv **out, struct message *message);
     void (*close)(struct kv *kv);
     /* All changes or none, durable when it returns. */
     enum error (*write)(struct kv *kv, const struct kv_change *changes, size_t count);

@@ -8,7 +8,9 @@
  * is opened without them; whether what is left is recent enough is for the caller to judge, by the
  * checkpoint marks that also stand in the journals (recovery.c). */
 #include "base/crc32c.h"
+#include "storage/io.h"
 #include "storage/kv.h"
+#include "storage/recovery_meta.h"
 
 #include <leveldb/c.h>
 #include <stdlib.h>
@@ -70,7 +72,6 @@ static struct leveldb_kv *kv_create(struct kv_driver *driver)
     l->cache = leveldb_cache_create_lru(BLOCK_CACHE_BYTES);
     l->read = leveldb_readoptions_create();
     l->write = leveldb_writeoptions_create();
-    leveldb_options_set_create_if_missing(l->options, 1);
     leveldb_options_set_write_buffer_size(l->options, WRITE_BUFFER_BYTES);
     leveldb_options_set_cache(l->options, l->cache);
     leveldb_options_set_max_open_files(l->options, OPEN_FILES_MAX);
@@ -81,11 +82,43 @@ static struct leveldb_kv *kv_create(struct kv_driver *driver)
     return l;
 }
 
-static enum error open_leveldb(struct kv_driver *driver, const char *path, struct kv **out,
-                               struct message *message)
+/* LevelDB takes a directory without its file CURRENT for a new one, and deletes what is in it. */
+static enum error require_current(const char *path, struct message *message)
 {
+    char *current = path_join(path, "CURRENT");
+    struct io_file *file;
+    enum error error = io_posix()->ops->open(io_posix(), current, IO_READ, &file);
+    if (error == ERR_OK)
+        io_posix()->ops->close(io_posix(), file);
+    else
+        message_set(message,
+                    "%s: %s, so the rows of the key-value store cannot be found: restore the whole "
+                    "data directory from a copy. Nothing was changed",
+                    current, error_text(error));
+    free(current);
+    return error == ERR_NOT_FOUND ? ERR_CORRUPT : error;
+}
+
+/* LevelDB syncs the content of CURRENT and of its logs, and leaves their names to the kernel. */
+static enum error sync_names(struct leveldb_kv *l, const char *path, struct message *message)
+{
+    enum error error = io_posix()->ops->sync_directory(io_posix(), path);
+    if (error == ERR_OK)
+        return ERR_OK;
+    message_set(message, "cannot open the key-value store %s: %s", path, error_text(error));
+    kv_free(l);
+    return error;
+}
+
+static enum error open_leveldb(struct kv_driver *driver, const char *path, enum kv_open how,
+                               struct kv **out, struct message *message)
+{
+    enum error error = how == KV_OPEN_EXISTING ? require_current(path, message) : ERR_OK;
+    if (error != ERR_OK)
+        return error;
     struct leveldb_kv *l = kv_create(driver);
     char *text = NULL;
+    leveldb_options_set_create_if_missing(l->options, how == KV_OPEN_OR_CREATE);
     leveldb_options_set_paranoid_checks(l->options, 1);
     l->db = leveldb_open(l->options, path, &text);
     if (text && error_of(text) == ERR_CORRUPT) {
@@ -96,15 +129,17 @@ static enum error open_leveldb(struct kv_driver *driver, const char *path, struc
         l->db = leveldb_open(l->options, path, &text);
     }
     if (text) {
-        enum error error = error_of(text);
+        error = error_of(text);
         message_set(message, "cannot open the key-value store %s: %s", path, text);
         leveldb_free(text);
         l->db = NULL;
         kv_free(l);
         return error;
     }
-    *out = &l->kv;
-    return ERR_OK;
+    error = sync_names(l, path, message);
+    if (error == ERR_OK)
+        *out = &l->kv;
+    return error;
 }
 
 static uint32_t pair_crc(struct bytes key, struct bytes value)

@@ -86,7 +86,8 @@ static enum error open_kv(struct recovery *r)
 {
     struct message note = {""};
     char *path = path_join(r->options->data_directory, "kv");
-    enum error error = r->env->kv->open(r->env->kv, path, &r->kv, &note);
+    enum kv_open how = r->is_new ? KV_OPEN_OR_CREATE : KV_OPEN_EXISTING;
+    enum error error = r->env->kv->open(r->env->kv, path, how, &r->kv, &note);
     free(path);
     if (error != ERR_OK)
         *r->message = note;

@@ -350,6 +350,7 @@ struct sim_disk *sim_disk_create(void)
 struct sim_disk *sim_disk_crash(const struct sim_disk *disk, enum crash_kind kind, uint64_t seed)
 {
     struct sim_disk *left = disk_create(sim_kv_state_ref(disk->rows));
+    left->has_kv = disk->has_kv;
     left->inodes = xmalloc(disk->inode_count * sizeof(struct sim_content *));
     left->inode_count = left->inode_capacity = disk->inode_count;
     left->refuse_direct = disk->refuse_direct;

@@ -35,6 +35,7 @@ struct sim_disk {
     struct sim_content **inodes; /* 0: the root directory */
     size_t inode_count, inode_capacity;
     struct sim_kv_state *rows;
+    bool has_kv; /* the key-value store was created; without it there are no rows */
 
     uint64_t calls; /* that changed something, or would have */
     void (*on_call)(void *context, struct sim_disk *disk);

@@ -112,11 +112,16 @@ static struct sim_kv_state *merge(const struct sim_kv_state *old, const struct k
     return state;
 }
 
-static enum error kv_open(struct kv_driver *driver, const char *path, struct kv **out,
-                          struct message *message)
+static enum error kv_open(struct kv_driver *driver, const char *path, enum kv_open how,
+                          struct kv **out, struct message *message)
 {
-    (void)path, (void)message;
-    *out = &CONTAINER_OF(driver, struct sim_disk, driver)->kv;
+    struct sim_disk *disk = CONTAINER_OF(driver, struct sim_disk, driver);
+    if (!disk->has_kv && how == KV_OPEN_EXISTING) {
+        message_set(message, "%s: there is no key-value store", path);
+        return ERR_CORRUPT;
+    }
+    disk->has_kv = true;
+    *out = &disk->kv;
     return ERR_OK;
 }
 

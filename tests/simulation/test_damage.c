@@ -248,6 +248,23 @@ TEST(a_lost_key_value_store_is_refused)
     clear_scene(&s);
 }
 
+TEST(a_key_value_store_that_is_gone_is_not_made_anew)
+{
+    struct scene s;
+    set_scene(&s, test_seed());
+    s.disk->has_kv = false;
+    struct life life;
+    EXPECT_INT(life_recover(&life, s.disk, SHARDS, 1), ERR_CORRUPT);
+    EXPECT(!s.disk->has_kv);
+    s.disk->has_kv = true;
+    life_end(&life);
+    uint32_t k[LIFE_SHARDS_MAX];
+    EXPECT_INT(life_recover(&life, s.disk, SHARDS, 1), ERR_OK);
+    EXPECT(model_compare(&s.model, s.disk, k) == NULL);
+    life_end(&life);
+    clear_scene(&s);
+}
+
 TEST(a_flipped_bit_in_the_directorys_own_file_is_found_or_does_not_matter)
 {
     struct scene s;

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static struct kv *open_kv(const char *name)
 {
@@ -11,7 +12,7 @@ static struct kv *open_kv(const char *name)
     snprintf(path, sizeof path, "%s/%s", test_directory(), name);
     struct message message = {{0}};
     struct kv *kv = NULL;
-    enum error error = kv_leveldb()->open(kv_leveldb(), path, &kv, &message);
+    enum error error = kv_leveldb()->open(kv_leveldb(), path, KV_OPEN_OR_CREATE, &kv, &message);
     if (error != ERR_OK)
         test_fail(__FILE__, __LINE__, "%s: %s", error_text(error), message.text);
     return kv;
@@ -72,7 +73,8 @@ TEST(a_second_opener_is_told_that_it_is_in_use)
     char path[256];
     snprintf(path, sizeof path, "%s/lock", test_directory());
     struct message message;
-    EXPECT_INT(kv_leveldb()->open(kv_leveldb(), path, &other, &message), ERR_BUSY);
+    EXPECT_INT(kv_leveldb()->open(kv_leveldb(), path, KV_OPEN_OR_CREATE, &other, &message),
+               ERR_BUSY);
     kv->driver->close(kv);
 }
 
@@ -101,7 +103,7 @@ static bool gives_only_true_rows(const char *directory)
 {
     struct message message = {{0}};
     struct kv *kv;
-    if (kv_leveldb()->open(kv_leveldb(), directory, &kv, &message) != ERR_OK)
+    if (kv_leveldb()->open(kv_leveldb(), directory, KV_OPEN_EXISTING, &kv, &message) != ERR_OK)
         return true;
     bool wrong = false;
     (void)!kv->driver->scan(kv, BYTES_LITERAL(""), expect_value, &wrong);
@@ -131,4 +133,66 @@ TEST(a_flipped_bit_never_gives_a_wrong_row)
         snprintf(command, sizeof command, "rm -rf '%s'", directory);
         EXPECT_INT(system(command), 0);
     }
+}
+
+static void run(const char *format, const char *directory)
+{
+    char command[700];
+    snprintf(command, sizeof command, "cd '%s' && %s", directory, format);
+    EXPECT_INT(system(command), 0);
+}
+
+TEST(a_store_is_created_only_when_that_is_asked_for)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/absent", test_directory());
+    struct message message = {{0}};
+    struct kv *kv;
+    EXPECT_INT(kv_leveldb()->open(kv_leveldb(), path, KV_OPEN_EXISTING, &kv, &message),
+               ERR_CORRUPT);
+    EXPECT(strstr(message.text, "/absent/CURRENT: ") != NULL);
+    EXPECT(access(path, F_OK) != 0);
+    kv = open_kv("absent");
+    kv->driver->close(kv);
+    EXPECT_INT(kv_leveldb()->open(kv_leveldb(), path, KV_OPEN_EXISTING, &kv, &message), ERR_OK);
+    kv->driver->close(kv);
+}
+
+TEST(a_store_that_lost_its_file_current_is_refused_and_left_as_it_is)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/headless", test_directory());
+    struct kv *kv = open_kv("headless");
+    struct kv_change row = change("key", "a value of some length");
+    EXPECT_INT(kv->driver->write(kv, &row, 1), ERR_OK);
+    kv->driver->close(kv);
+    run("mv CURRENT ../CURRENT.kept && cp -r . ../headless.kept", path);
+    struct message message = {{0}};
+    EXPECT_INT(kv_leveldb()->open(kv_leveldb(), path, KV_OPEN_EXISTING, &kv, &message),
+               ERR_CORRUPT);
+    EXPECT(strstr(message.text, "restore the whole data directory from a copy") != NULL);
+    run("diff -r . ../headless.kept && mv ../CURRENT.kept CURRENT", path);
+    kv = open_kv("headless");
+    struct listing all = {.text = ""};
+    EXPECT_INT(kv->driver->scan(kv, BYTES_LITERAL(""), list_pair, &all), ERR_OK);
+    EXPECT_STRING(all.text, "key=a value of some length ");
+    kv->driver->close(kv);
+}
+
+TEST(a_creation_that_was_cut_off_is_finished)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/half", test_directory());
+    struct kv *kv = open_kv("half");
+    kv->driver->close(kv);
+    run("rm -f CURRENT *.log && echo half >MANIFEST-000001 && echo half >000001.dbtmp", path);
+    kv = open_kv("half");
+    struct kv_change row = change("key", "value");
+    EXPECT_INT(kv->driver->write(kv, &row, 1), ERR_OK);
+    kv->driver->close(kv);
+    kv = open_kv("half");
+    struct listing all = {.text = ""};
+    EXPECT_INT(kv->driver->scan(kv, BYTES_LITERAL(""), list_pair, &all), ERR_OK);
+    EXPECT_STRING(all.text, "key=value ");
+    kv->driver->close(kv);
 }
