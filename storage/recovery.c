@@ -5,6 +5,7 @@
 #include "storage/recovery_meta.h"
 #include "storage/recovery_redo.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 int shard_of_partition(const uint8_t topic_id[16], int32_t partition, int shard_count)
@@ -31,23 +32,29 @@ struct recovery {
 
 /* The directory */
 
+struct foreign {
+    char name[32]; /* empty: none */
+};
+
 static void note_foreign(void *context, const char *name)
 {
-    bool *foreign = context;
-    *foreign |= strcmp(name, "topics") == 0;
+    struct foreign *foreign = context;
+    if (strcmp(name, "topics") == 0 || strncmp(name, "shard-", 6) == 0)
+        snprintf(foreign->name, sizeof foreign->name, "%s", name);
 }
 
-/* Topics without our file: not ours, or the file was lost. Nothing is deleted on doubt. */
+/* Topics or journals without our file: not ours, or the file was lost. A first start that was cut
+ * off has made neither. Nothing is deleted on doubt. */
 static enum error check_new_directory(struct recovery *r)
 {
-    bool foreign = false;
+    struct foreign foreign = {""};
     struct io *io = r->env->io;
     enum error error = io->ops->list(io, r->options->data_directory, note_foreign, &foreign);
-    if (error == ERR_OK && foreign) {
+    if (error == ERR_OK && foreign.name[0] != '\0') {
         message_set(r->message,
-                    "%s has a folder topics but no tidemill.meta: restore the file from a copy, or "
+                    "%s has a folder %s but no tidemill.meta: restore the file from a copy, or "
                     "use an empty directory",
-                    r->options->data_directory);
+                    r->options->data_directory, foreign.name);
         error = ERR_CORRUPT;
     }
     return error;

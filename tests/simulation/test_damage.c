@@ -297,3 +297,24 @@ TEST(topics_without_the_directorys_own_file_are_not_touched)
     life_end(&life);
     clear_scene(&s);
 }
+
+/* The first checkpoint has not come yet, so there is no folder topics: the journals alone tell. */
+TEST(journals_without_the_directorys_own_file_are_not_touched)
+{
+    struct sim_disk *disk = sim_disk_create();
+    struct life life;
+    EXPECT_INT(life_recover(&life, disk, SHARDS, 1), ERR_OK);
+    EXPECT_INT(life_open(&life), ERR_OK);
+    struct sim_disk *left = sim_disk_crash(disk, CRASH_KEEP_ALL, 0);
+    life_close(&life);
+    life_end(&life);
+    sim_disk_free(disk);
+    EXPECT_INT(left->io.ops->unlink(&left->io, "data/tidemill.meta"), ERR_OK);
+    left->has_kv = false;
+    EXPECT_INT(life_recover(&life, left, SHARDS, 1), ERR_CORRUPT);
+    EXPECT(strstr(life.message.text, "shard-") != NULL);
+    EXPECT(strstr(life.message.text, "tidemill.meta") != NULL);
+    EXPECT(!left->has_kv);
+    life_end(&life);
+    sim_disk_free(left);
+}
