@@ -4,14 +4,16 @@
  * return wrong bytes after more than half of all single bit flips. Every write is synced: batches
  * written without a sync can be lost in the middle of the log, not only at its end.
  *
- * It is opened with paranoid checks first. They refuse an ordinary torn last batch too, so then it
- * is opened without them; whether what is left is recent enough is for the caller to judge, by the
- * checkpoint marks that also stand in the journals (recovery.c). */
+ * LevelDB opens it with paranoid checks, after a look of our own at its files (kv_files.h). It is
+ * opened without them only when all that is wrong is the torn end of the newest log, as a power cut
+ * leaves it. Whether that last write had been acknowledged nobody can tell from the log: the caller
+ * judges, by the checkpoint marks that also stand in the journals (recovery.c). */
 #include "base/crc32c.h"
 #include "storage/io.h"
 #include "storage/kv.h"
-#include "storage/recovery_meta.h"
+#include "storage/kv_files.h"
 
+#include <inttypes.h>
 #include <leveldb/c.h>
 #include <stdlib.h>
 
@@ -83,20 +85,45 @@ static struct leveldb_kv *kv_create(struct kv_driver *driver)
 }
 
 /* LevelDB takes a directory without its file CURRENT for a new one, and deletes what is in it. */
-static enum error require_current(const char *path, struct message *message)
+static enum error check_files(const char *path, enum kv_open how, struct kv_torn_end *torn,
+                              struct message *message)
 {
-    char *current = path_join(path, "CURRENT");
-    struct io_file *file;
-    enum error error = io_posix()->ops->open(io_posix(), current, IO_READ, &file);
-    if (error == ERR_OK)
-        io_posix()->ops->close(io_posix(), file);
-    else
-        message_set(message,
-                    "%s: %s, so the rows of the key-value store cannot be found: restore the whole "
-                    "data directory from a copy. Nothing was changed",
-                    current, error_text(error));
-    free(current);
-    return error == ERR_NOT_FOUND ? ERR_CORRUPT : error;
+    enum error error = kv_files_check(io_posix(), path, torn, message);
+    if (error != ERR_NOT_FOUND)
+        return error;
+    if (how == KV_OPEN_OR_CREATE)
+        return ERR_OK;
+    message_set(message,
+                "%s/CURRENT: the file is missing, so the rows of the key-value store cannot be "
+                "found: restore the whole data directory from a copy. Nothing was changed",
+                path);
+    return ERR_CORRUPT;
+}
+
+/* One open. NULL: `text` is LevelDB's reason, to be freed. */
+static struct leveldb_kv *try_open(struct kv_driver *driver, const char *path, enum kv_open how,
+                                   bool strict, char **text)
+{
+    struct leveldb_kv *l = kv_create(driver);
+    leveldb_options_set_create_if_missing(l->options, how == KV_OPEN_OR_CREATE);
+    leveldb_options_set_paranoid_checks(l->options, strict);
+    l->db = leveldb_open(l->options, path, text);
+    if (*text == NULL)
+        return l;
+    l->db = NULL;
+    kv_free(l);
+    return NULL;
+}
+
+/* Paranoid checks refuse most torn ends. An open without them leaves the end out and puts the rest
+ * into a table; what is used then is opened with them again. */
+static struct leveldb_kv *open_torn(struct kv_driver *driver, const char *path, char **text)
+{
+    struct leveldb_kv *l = try_open(driver, path, KV_OPEN_EXISTING, false, text);
+    if (l == NULL)
+        return NULL;
+    kv_free(l);
+    return try_open(driver, path, KV_OPEN_EXISTING, true, text);
 }
 
 /* LevelDB syncs the content of CURRENT and of its logs, and leaves their names to the kernel. */
@@ -110,32 +137,39 @@ static enum error sync_names(struct leveldb_kv *l, const char *path, struct mess
     return error;
 }
 
+static enum error refuse_open(const char *path, char *text, struct message *message)
+{
+    enum error error = error_of(text);
+    if (error == ERR_CORRUPT)
+        message_set(message,
+                    "cannot open the key-value store %s: %s: restore the whole data directory from "
+                    "a copy. No row was changed",
+                    path, text);
+    else
+        message_set(message, "cannot open the key-value store %s: %s", path, text);
+    leveldb_free(text);
+    return error;
+}
+
 static enum error open_leveldb(struct kv_driver *driver, const char *path, enum kv_open how,
                                struct kv **out, struct message *message)
 {
-    enum error error = how == KV_OPEN_EXISTING ? require_current(path, message) : ERR_OK;
+    struct kv_torn_end torn;
+    char *text = NULL;
+    enum error error = check_files(path, how, &torn, message);
     if (error != ERR_OK)
         return error;
-    struct leveldb_kv *l = kv_create(driver);
-    char *text = NULL;
-    leveldb_options_set_create_if_missing(l->options, how == KV_OPEN_OR_CREATE);
-    leveldb_options_set_paranoid_checks(l->options, 1);
-    l->db = leveldb_open(l->options, path, &text);
-    if (text && error_of(text) == ERR_CORRUPT) {
-        message_set(message, "%s was not closed in order (%s)", path, text);
+    struct leveldb_kv *l = try_open(driver, path, how, true, &text);
+    if (l == NULL && torn.file[0] != '\0' && error_of(text) == ERR_CORRUPT) {
         leveldb_free(text);
         text = NULL;
-        leveldb_options_set_paranoid_checks(l->options, 0);
-        l->db = leveldb_open(l->options, path, &text);
+        l = open_torn(driver, path, &text);
     }
-    if (text) {
-        error = error_of(text);
-        message_set(message, "cannot open the key-value store %s: %s", path, text);
-        leveldb_free(text);
-        l->db = NULL;
-        kv_free(l);
-        return error;
-    }
+    if (l == NULL)
+        return refuse_open(path, text, message);
+    if (torn.file[0] != '\0')
+        message_set(message, "%s/%s: its last write ends at byte %" PRId64 " and is not whole",
+                    path, torn.file, torn.at);
     error = sync_names(l, path, message);
     if (error == ERR_OK)
         *out = &l->kv;

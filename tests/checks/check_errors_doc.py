@@ -10,7 +10,7 @@ DOCUMENT = ROOT / "docs" / "errors.md"
 FOLDERS = ("base", "protocol", "storage", "processors", "broker")
 EVENT = re.compile(r"trace_log\([^;]*?TRACE_(?:ERROR|WARN)\b([^;]*?)(?:F_[A-Z0-9]+\(|\);)")
 LATER = re.compile(r"run_try_later\([^,;]+,([^;]*?),[^,;]*\);")
-START_UP = ("storage/recovery*.c", "storage/journal.c", "storage/kv_leveldb.c", "storage/store.c",
+START_UP = ("storage/recovery*.c", "storage/journal.c", "storage/kv*.c", "storage/store.c",
             "broker/start.c", "broker/net/listener.c")
 MESSAGE = re.compile(r"message_set\(([^;]*)\);")
 LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"')
