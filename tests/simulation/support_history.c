@@ -214,6 +214,7 @@ static bool topic_usable(const struct history *h, int topic)
     return topic_exists(h, topic) && model_history_at(&h->model->topics[topic], durable, 0) != 0;
 }
 
+/* Of a topic that is usable, or of the first one, which is unless the disk refused it. */
 static struct model_partition *random_partition(struct history *h)
 {
     for (;;) {
@@ -243,7 +244,7 @@ static void make_entry(struct history *h)
 {
     struct model_partition *first = random_partition(h);
     int shard = shard_of(h, first);
-    if (!store_accepts(h->life->stores[shard]))
+    if (!store_accepts(h->life->stores[shard]) || !topic_usable(h, first->topic))
         return;
     uint32_t entry = begin(h, shard);
     int kind = (int)below(h, 4); /* 0: rows only, 1: batches and rows, else batches only */
@@ -251,7 +252,7 @@ static void make_entry(struct history *h)
         append(h, first, entry);
     for (uint64_t more = kind > 0 ? below(h, 3) : 0; more > 0; more--) {
         struct model_partition *p = random_partition(h);
-        if (shard_of(h, p) == shard)
+        if (shard_of(h, p) == shard && topic_usable(h, p->topic))
             append(h, p, entry);
     }
     for (uint64_t rows = kind < 2 ? 1 + below(h, 3) : 0; rows > 0; rows--)
