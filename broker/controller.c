@@ -186,14 +186,8 @@ void controller_put_topic(struct controller *controller, struct topic *topic)
 
 void controller_remove_topic(struct controller *controller, struct topic *topic)
 {
-    struct buffer key, value;
-    buffer_init(&key, 64);
-    buffer_init(&value, INT32_MAX);
-    topic_row(topic, &key, &value);
     open_entry(controller);
-    store_delete(controller->shard->store, buffer_view(&key));
-    buffer_free(&key);
-    buffer_free(&value);
+    store_delete_topic(controller->shard->store, topic->id);
     catalog_draft_remove(&controller->draft, topic);
 }
 

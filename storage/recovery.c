@@ -147,16 +147,24 @@ struct tidying {
     const char *directory;
 };
 
-static void remove_lost_topic(void *context, const char *name)
+/* A directory is deleted because a journalled deletion says so, never because no row names it: rows
+ * can be lost. No unfinished creation leaves one either. A topic's row is durable before its first
+ * record is accepted, and its directory is made when records are flushed. */
+static void remove_deleted_topic(void *context, const char *name)
 {
     struct tidying *t = context;
     struct uuid id;
     if (!topic_directory_parse(name, &id) || redo_topic_exists(t->r->redo, id))
         return;
     char *path = path_join(t->directory, name);
-    trace_log(t->r->env->trace, TRACE_INFO, "the files of a deleted topic are removed",
-              F_STRING("directory", path));
-    (void)!io_remove_tree(t->r->env->io, path);
+    if (redo_topic_deleted(t->r->redo, id)) {
+        trace_log(t->r->env->trace, TRACE_INFO, "the files of a deleted topic are removed",
+                  F_STRING("directory", path));
+        (void)!io_remove_tree(t->r->env->io, path);
+    } else {
+        trace_log(t->r->env->trace, TRACE_WARN, "a topic's files have no topic, they are kept",
+                  F_STRING("directory", path));
+    }
     free(path);
 }
 
@@ -176,7 +184,7 @@ static void tidy_up(struct recovery *r)
     struct io *io = r->env->io;
     char *topics = path_join(r->options->data_directory, "topics");
     struct tidying t = {r, topics};
-    (void)!io->ops->list(io, topics, remove_lost_topic, &t);
+    (void)!io->ops->list(io, topics, remove_deleted_topic, &t);
     free(topics);
     for (int shard = r->options->shard_count; shard <= redo_last_shard(r->redo); shard++) {
         char *directory = journal_directory(r->options->data_directory, shard);

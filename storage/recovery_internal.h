@@ -25,6 +25,7 @@ struct redo_journal {
 
 struct redo_topic {
     struct uuid id;
+    bool has_files; /* of a deleted one: looked for at the end */
 };
 
 struct redo {
@@ -35,7 +36,7 @@ struct redo {
     struct message *message;
     struct redo_journal *journals;
     int journal_count;
-    struct map topics, logs;
+    struct map topics, deleted, logs; /* deleted: struct redo_topic, as topics */
     struct row_changes rows;
     bool something_removed; /* rows of logs that are gone have to be looked for */
     int64_t unflushed;
@@ -44,7 +45,8 @@ struct redo {
 /* recovery_logs.c */
 struct redo_log *redo_find_log(struct redo *redo, struct uuid topic_id, int32_t partition);
 void redo_free_logs(struct redo *redo);
-/* Neither removed nor of a topic that is gone. */
+/* Neither removed nor of a deleted topic. A log whose topic's row is missing without a deletion is
+ * kept as it is, and what the journals have for it is not lost either. */
 bool redo_log_exists(const struct redo *redo, const struct redo_log *l);
 /* Cuts the files to the checkpointed state and opens the log there. */
 MUST_USE enum error redo_open_log(struct redo *redo, struct redo_log *l);

@@ -33,7 +33,7 @@ void redo_free_logs(struct redo *redo)
 
 bool redo_log_exists(const struct redo *redo, const struct redo_log *l)
 {
-    return !l->removed && redo_topic_exists(redo, l->topic_id);
+    return !l->removed && !redo_topic_deleted(redo, l->topic_id);
 }
 
 static enum error load_producer(void *context, struct bytes key, struct bytes value)

@@ -14,26 +14,53 @@ static struct bytes topic_key(const struct redo_topic *t)
     return bytes_of(t->id.bytes, sizeof t->id.bytes);
 }
 
-bool redo_topic_exists(const struct redo *redo, struct uuid topic_id)
+static struct redo_topic *find_topic(const struct map *topics, struct uuid topic_id)
 {
-    struct redo_topic t = {topic_id};
-    return map_get(&redo->topics, topic_key(&t)) != NULL;
+    struct redo_topic t = {.id = topic_id};
+    return map_get(topics, topic_key(&t));
 }
 
-/* A row of kind ROW_TOPIC came (or went). */
+bool redo_topic_exists(const struct redo *redo, struct uuid topic_id)
+{
+    return find_topic(&redo->topics, topic_id) != NULL;
+}
+
+bool redo_topic_deleted(const struct redo *redo, struct uuid topic_id)
+{
+    return !redo_topic_exists(redo, topic_id) && find_topic(&redo->deleted, topic_id);
+}
+
+static void add_topic(struct map *topics, struct uuid topic_id)
+{
+    if (find_topic(topics, topic_id))
+        return;
+    struct redo_topic *topic = xmalloc(sizeof *topic);
+    *topic = (struct redo_topic){.id = topic_id};
+    map_put(topics, topic_key(topic), topic);
+}
+
+static void free_topics(struct map *topics)
+{
+    size_t at = 0;
+    for (struct redo_topic *t; (t = map_next(topics, &at));)
+        free(t);
+    map_free(topics);
+}
+
+/* A row of kind ROW_TOPIC or ROW_DELETED came (or went). */
 static void note_topic(struct redo *redo, struct bytes key, bool exists)
 {
-    struct redo_topic t;
-    if (key.size != 1 + sizeof t.id.bytes)
+    struct uuid id;
+    if (!row_key_parse_topic(key, &id))
         return;
-    memcpy(t.id.bytes, key.data + 1, sizeof t.id.bytes);
-    if (!exists) {
-        free(map_remove(&redo->topics, topic_key(&t)));
+    if (key.data[0] == ROW_DELETED) {
         redo->something_removed = true;
-    } else if (!redo_topic_exists(redo, t.id)) {
-        struct redo_topic *topic = xmalloc(sizeof *topic);
-        *topic = t;
-        map_put(&redo->topics, topic_key(topic), topic);
+        add_topic(&redo->deleted, id);
+    } else if (exists) {
+        add_topic(&redo->topics, id);
+    } else {
+        struct redo_topic t = {.id = id};
+        free(map_remove(&redo->topics, topic_key(&t)));
     }
 }
 
@@ -92,6 +119,8 @@ enum error redo_create(struct env *env, const char *data_directory, struct kv *k
     if (error == ERR_OK)
         error = scan_kind(redo, ROW_TOPIC, load_topic);
     if (error == ERR_OK)
+        error = scan_kind(redo, ROW_DELETED, load_topic);
+    if (error == ERR_OK)
         error = scan_kind(redo, ROW_LOG, load_log);
     if (error != ERR_OK) {
         message_set(message, "%s/kv: cannot read the key-value store: %s", data_directory,
@@ -107,10 +136,8 @@ void redo_free(struct redo *redo)
 {
     if (redo == NULL)
         return;
-    size_t at = 0;
-    for (struct redo_topic *t; (t = map_next(&redo->topics, &at));)
-        free(t);
-    map_free(&redo->topics);
+    free_topics(&redo->topics);
+    free_topics(&redo->deleted);
     redo_free_logs(redo);
     row_changes_free(&redo->rows);
     free(redo->journals);
@@ -154,8 +181,7 @@ static enum error learn_part(struct redo *redo, const struct journal_part *part,
     case JOURNAL_DELETE:
         row_changes_put(&redo->rows, part->key, part->bytes);
         redo->report->rows++;
-        if (part->key.size > 0 && part->key.data[0] == ROW_TOPIC)
-            note_topic(redo, part->key, part->kind == JOURNAL_PUT);
+        note_topic(redo, part->key, part->kind == JOURNAL_PUT);
         break;
     case JOURNAL_LOG_START: {
         struct redo_log *l = redo_find_log(redo, part->topic_id, part->partition);
@@ -313,6 +339,37 @@ static enum error check_producer(void *context, struct bytes key, struct bytes v
     return ERR_OK;
 }
 
+static void note_files(void *context, const char *name)
+{
+    struct redo *redo = context;
+    struct uuid id;
+    struct redo_topic *deleted =
+        topic_directory_parse(name, &id) ? find_topic(&redo->deleted, id) : NULL;
+    if (deleted)
+        deleted->has_files = true;
+}
+
+/* A deletion need not be remembered longer than its files are there, nor when the topic was made
+ * again. Whoever removed the files may not have made that durable. */
+static enum error forget_deletions(struct redo *redo)
+{
+    if (redo->deleted.count == 0)
+        return ERR_OK;
+    struct io *io = redo->env->io;
+    char *topics = path_join(redo->data_directory, "topics");
+    enum error error = io->ops->list(io, topics, note_files, redo);
+    if (error == ERR_OK)
+        error = io->ops->sync_directory(io, topics);
+    free(topics);
+    size_t at = 0;
+    for (struct redo_topic *t; (t = map_next(&redo->deleted, &at));) {
+        struct row_key key = row_key_deleted_topic(t->id);
+        if (!t->has_files || redo_topic_exists(redo, t->id))
+            row_changes_put(&redo->rows, row_key_view(&key), BYTES_NULL);
+    }
+    return error == ERR_NOT_FOUND ? ERR_OK : error;
+}
+
 enum error redo_run(struct redo *redo, bool accept_damage)
 {
     enum error error = pass(redo, learn_part, true, accept_damage);
@@ -329,6 +386,8 @@ enum error redo_run(struct redo *redo, bool accept_damage)
         error = redo_finish_logs(redo);
     if (error == ERR_OK && redo->something_removed)
         error = scan_kind(redo, ROW_PRODUCER, check_producer);
+    if (error == ERR_OK)
+        error = forget_deletions(redo);
     const struct recovery_report *r = redo->report;
     redo->report->clean =
         r->entries == 0 && r->cut_bytes == 0 && r->damaged == 0 && r->damaged_logs == 0;

@@ -26,5 +26,7 @@ MUST_USE enum error redo_run(struct redo *redo, bool accept_damage);
 /* What the key-value store must be told (besides new marks). Belongs to the redo. */
 struct row_changes *redo_rows(struct redo *redo);
 bool redo_topic_exists(const struct redo *redo, struct uuid topic_id);
+/* A deletion was journalled, and its files may still be there. */
+bool redo_topic_deleted(const struct redo *redo, struct uuid topic_id);
 
 #endif

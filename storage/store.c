@@ -188,6 +188,14 @@ void store_delete(struct store *s, struct bytes key)
     add_part(s, &(struct journal_part){.kind = JOURNAL_DELETE, .key = key});
 }
 
+void store_delete_topic(struct store *s, struct uuid topic_id)
+{
+    struct row_key topic = row_key_topic(topic_id), deleted = row_key_deleted_topic(topic_id);
+    uint8_t value[DELETED_TOPIC_SIZE];
+    store_delete(s, row_key_view(&topic));
+    store_put(s, row_key_view(&deleted), deleted_topic_encode(value));
+}
+
 void store_set_log_start(struct store *s, struct log *log, int64_t offset)
 {
     struct store_log *l = store_log_of(s, log);

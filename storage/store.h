@@ -73,6 +73,10 @@ int64_t store_append(struct store *s, struct log *log, struct shared_buffer *buf
                      size_t size, int64_t wall_ms);
 void store_put(struct store *s, struct bytes key, struct bytes value);
 void store_delete(struct store *s, struct bytes key);
+/* Deletes a topic's row, and puts one in its place that says so: a topic's files are deleted
+ * because of it alone, by this run or a later one. The start that finds the files gone removes it.
+ */
+void store_delete_topic(struct store *s, struct uuid topic_id);
 /* The log's start moves (retention, DeleteRecords). */
 void store_set_log_start(struct store *s, struct log *log, int64_t offset);
 /* Ends the entry. When it is durable the logs' durable offsets move, then commit->done is called.
@@ -108,6 +112,7 @@ enum row_kind {
     ROW_TASK = 'S',     /* processor state */
     ROW_OUTBOX = 'X',   /* outputs on their way to another shard */
     ROW_JOURNAL = 'J',  /* checkpoint positions; written by the store */
+    ROW_DELETED = 'D',  /* topics that were deleted; written by the store */
 };
 
 struct store_stats {

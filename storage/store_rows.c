@@ -144,6 +144,11 @@ struct row_key row_key_topic(struct uuid topic_id)
     return key_of(ROW_TOPIC, &topic_id);
 }
 
+struct row_key row_key_deleted_topic(struct uuid topic_id)
+{
+    return key_of(ROW_DELETED, &topic_id);
+}
+
 struct row_key row_key_log(struct uuid topic_id, int32_t partition)
 {
     struct row_key key = key_of(ROW_LOG, &topic_id);
@@ -192,6 +197,14 @@ bool row_key_parse_journal(struct bytes key, int *shard)
     int8_t kind = read_i8(&r);
     *shard = read_i32(&r);
     return !r.failed && reader_left(&r) == 0 && kind == ROW_JOURNAL && *shard >= 0;
+}
+
+bool row_key_parse_topic(struct bytes key, struct uuid *topic_id)
+{
+    struct reader r = reader_of(key);
+    int8_t kind = read_i8(&r);
+    *topic_id = read_uuid(&r);
+    return !r.failed && reader_left(&r) == 0 && (kind == ROW_TOPIC || kind == ROW_DELETED);
 }
 
 /* Values: a version byte, then big-endian 64-bit numbers. */
@@ -252,6 +265,11 @@ enum error journal_mark_decode(struct bytes value, struct journal_mark *out)
     *out = (struct journal_mark){
         .start = n[0], .run = n[1], .lsn = n[2], .sequence = n[3], .position = (int64_t)n[4]};
     return out->position >= 0 ? ERR_OK : ERR_CORRUPT;
+}
+
+struct bytes deleted_topic_encode(uint8_t out[DELETED_TOPIC_SIZE])
+{
+    return encode_numbers(out, NULL, 0);
 }
 
 /* Directories */

@@ -38,6 +38,7 @@ static inline struct bytes row_key_view(const struct row_key *key)
 }
 
 struct row_key row_key_topic(struct uuid topic_id);
+struct row_key row_key_deleted_topic(struct uuid topic_id);
 struct row_key row_key_log(struct uuid topic_id, int32_t partition);
 /* All producers of a log; with row_key_producer one of them. */
 struct row_key row_key_producers(struct uuid topic_id, int32_t partition);
@@ -48,12 +49,16 @@ struct row_key row_key_journal(int shard);
 bool row_key_parse(struct bytes key, struct uuid *topic_id, int32_t *partition,
                    int64_t *producer_id);
 bool row_key_parse_journal(struct bytes key, int *shard);
+/* Keys of ROW_TOPIC and ROW_DELETED. */
+bool row_key_parse_topic(struct bytes key, struct uuid *topic_id);
 
-enum { LOG_STATE_SIZE = 33, JOURNAL_MARK_SIZE = 41 };
+enum { LOG_STATE_SIZE = 33, JOURNAL_MARK_SIZE = 41, DELETED_TOPIC_SIZE = 1 };
 struct bytes log_state_encode(const struct log_state *state, uint8_t out[LOG_STATE_SIZE]);
 MUST_USE enum error log_state_decode(struct bytes value, struct log_state *out);
 struct bytes journal_mark_encode(const struct journal_mark *mark, uint8_t out[JOURNAL_MARK_SIZE]);
 MUST_USE enum error journal_mark_decode(struct bytes value, struct journal_mark *out);
+/* It says nothing but that it is there. */
+struct bytes deleted_topic_encode(uint8_t out[DELETED_TOPIC_SIZE]);
 
 /* <data>/topics/<topic id in hexadecimal, 8-4-4-4-12>[/<partition>]; the caller frees it. */
 char *topic_directory(const char *data_directory, struct uuid topic_id);

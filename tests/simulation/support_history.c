@@ -69,7 +69,7 @@ static void set_topic(struct history *h, int topic, bool exists)
     if (exists)
         store_put(h->life->stores[0], row_key_view(&key), BYTES_LITERAL("topic"));
     else
-        store_delete(h->life->stores[0], row_key_view(&key));
+        store_delete_topic(h->life->stores[0], model_topic_id(topic));
     model_history_add(&h->model->topics[topic], entry, exists);
     h->deletion[topic] = exists ? 0 : entry;
     for (int i = 0; i < MODEL_PARTITIONS && !exists; i++) {

@@ -1,4 +1,5 @@
 /* Damage to what is durable: found and named, never taken for data and never silently cut. */
+#include "storage/store_rows.h"
 #include "tests/harness/harness.h"
 #include "tests/simulation/support_history.h"
 
@@ -296,6 +297,88 @@ TEST(topics_without_the_directorys_own_file_are_not_touched)
     EXPECT(strstr(life.message.text, "tidemill.meta") != NULL);
     life_end(&life);
     clear_scene(&s);
+}
+
+/* As if the rows had lost it; null: puts it back. */
+static void change_topic_row(struct scene *s, struct bytes value)
+{
+    struct row_key key = row_key_topic(model_topic_id(0));
+    struct kv_change change = {row_key_view(&key), value};
+    EXPECT_INT(s->disk->driver.write(&s->disk->kv, &change, 1), ERR_OK);
+}
+
+TEST(a_topic_whose_row_vanished_keeps_all_that_it_has)
+{
+    int vanished = 0;
+    for (uint64_t seed = test_seed(); seed < test_seed() + 10; seed++) {
+        struct scene s;
+        set_scene(&s, seed);
+        struct row_key key = row_key_topic(model_topic_id(0));
+        if (!bytes_is_null(sim_disk_row(s.disk, row_key_view(&key)))) {
+            change_topic_row(&s, BYTES_NULL);
+            struct life life;
+            uint32_t k[LIFE_SHARDS_MAX];
+            EXPECT_INT(life_recover(&life, s.disk, SHARDS, seed), ERR_OK);
+            vanished += bytes_is_null(sim_disk_row(s.disk, row_key_view(&key)));
+            EXPECT_INT(life_open(&life), ERR_OK);
+            life_close(&life);
+            life_end(&life);
+            change_topic_row(&s, BYTES_LITERAL("topic"));
+            EXPECT_INT(life_recover(&life, s.disk, SHARDS, seed), ERR_OK);
+            const char *wrong = model_compare(&s.model, s.disk, k);
+            if (wrong)
+                test_fail(__FILE__, __LINE__, "seed %" PRIu64 ": %s", seed, wrong);
+            life_end(&life);
+        }
+        clear_scene(&s);
+    }
+    EXPECT(vanished > 2);
+}
+
+static bool topic_has_files(struct sim_disk *disk)
+{
+    struct names names = {.count = 0};
+    char *directory = topic_directory("data", model_topic_id(0));
+    enum error error = disk->io.ops->list(&disk->io, directory, note_name, &names);
+    free(directory);
+    return error == ERR_OK;
+}
+
+/* The broker ends when the row is gone and before any file is. */
+static void delete_topic_and_end(struct scene *s, uint64_t seed)
+{
+    struct life life;
+    EXPECT_INT(life_recover(&life, s->disk, SHARDS, seed), ERR_OK);
+    EXPECT_INT(life_open(&life), ERR_OK);
+    store_begin(life.stores[0]);
+    store_delete_topic(life.stores[0], model_topic_id(0));
+    store_commit(life.stores[0], NULL);
+    life_close(&life); /* with a checkpoint: the journal says nothing of it any more */
+    EXPECT_INT(life.close_result, ERR_OK);
+    life_end(&life);
+}
+
+TEST(the_files_of_a_deleted_topic_go_at_the_next_start_also_after_a_checkpoint)
+{
+    struct row_key deleted = row_key_deleted_topic(model_topic_id(0));
+    int removed = 0;
+    for (uint64_t seed = test_seed(); seed < test_seed() + 10; seed++) {
+        struct scene s;
+        set_scene(&s, seed);
+        delete_topic_and_end(&s, seed);
+        EXPECT(!bytes_is_null(sim_disk_row(s.disk, row_key_view(&deleted))));
+        removed += topic_has_files(s.disk);
+        for (uint64_t starts = 0; starts < 2; starts++) {
+            struct life life;
+            EXPECT_INT(life_recover(&life, s.disk, SHARDS, seed + 1000 * (1 + starts)), ERR_OK);
+            EXPECT(life.report.clean || starts > 0);
+            EXPECT(!topic_has_files(s.disk));
+            life_end(&life);
+        }
+        EXPECT(bytes_is_null(sim_disk_row(s.disk, row_key_view(&deleted))));
+        clear_scene(&s);
+    }
+    EXPECT(removed > 2);
 }
 
 /* The first checkpoint has not come yet, so there is no folder topics: the journals alone tell. */
