@@ -22,7 +22,8 @@ struct journal_reader {
     char *directory;
     uint32_t shard;
     uint64_t run;
-    lsn_t lsn; /* of the group that is expected next */
+    lsn_t lsn;        /* of the group that is expected next */
+    lsn_t checkpoint; /* the latest that a whole group tells of */
     struct found_file *files, *current;
     size_t file_count, file_capacity;
     int64_t position;
@@ -93,6 +94,8 @@ static enum error read_group(struct journal_reader *r, const struct found_file *
         *out = buffer;
     else
         shared_buffer_unref(buffer);
+    if (*out)
+        r->checkpoint = MAX(r->checkpoint, group->checkpoint);
     return error;
 }
 
@@ -204,16 +207,16 @@ enum error journal_reader_next(struct journal_reader *r, struct journal_group *g
 }
 
 /* Whether a whole group of this run, later than the expected one, stands in a file at `from` or
- * behind. */
+ * behind. Reads all of them, for the checkpoint that they tell of. */
 static enum error find_later_group(struct journal_reader *r, const struct found_file *f,
                                    int64_t from, uint8_t *chunk, bool *found)
 {
-    for (int64_t at = from; at < f->size && !*found; at += SCAN_BYTES) {
+    for (int64_t at = from; at < f->size; at += SCAN_BYTES) {
         size_t got;
         enum error error = r->env->io->ops->read(r->env->io, f->file, chunk, SCAN_BYTES, at, &got);
         if (error != ERR_OK)
             return error;
-        for (size_t i = 0; i < got && !*found; i += IO_ALIGNMENT) {
+        for (size_t i = 0; i < got; i += IO_ALIGNMENT) {
             struct journal_group group;
             if (!journal_group_read(bytes_of(chunk + i, got - i), &group) || group.run != r->run ||
                 group.sequence != f->sequence || group.lsn <= r->lsn)
@@ -222,7 +225,7 @@ static enum error find_later_group(struct journal_reader *r, const struct found_
             error = read_group(r, f, at + (int64_t)i, &group, &whole);
             if (error != ERR_OK)
                 return error;
-            *found = whole != NULL;
+            *found |= whole != NULL;
             shared_buffer_unref(whole);
         }
     }
@@ -234,7 +237,7 @@ static enum error later_group_exists(struct journal_reader *r, bool *found)
     uint8_t *chunk = xmalloc(SCAN_BYTES);
     enum error error = ERR_OK;
     *found = false;
-    for (size_t i = 0; i < r->file_count && error == ERR_OK && !*found; i++) {
+    for (size_t i = 0; i < r->file_count && error == ERR_OK; i++) {
         struct found_file *f = &r->files[i];
         if (f != r->current && f->consumed)
             continue;
@@ -277,6 +280,11 @@ enum error journal_reader_judge(struct journal_reader *r, enum journal_end *end,
     later |= r->needed != 0 && !file_exists(r, r->needed);
     *end = later ? JOURNAL_DAMAGED : *cut_bytes > 0 ? JOURNAL_TORN : JOURNAL_ENDED;
     return error;
+}
+
+lsn_t journal_reader_checkpoint(const struct journal_reader *r)
+{
+    return r->checkpoint;
 }
 
 static enum error copy_file(struct journal_reader *r, const struct found_file *f)

@@ -38,6 +38,9 @@ MUST_USE enum error journal_reader_next(struct journal_reader *r, struct journal
 /* How the journal ended: asked once journal_reader_next gave NULL. */
 MUST_USE enum error journal_reader_judge(struct journal_reader *r, enum journal_end *end,
                                          struct journal_mark *at, int64_t *cut_bytes);
+/* Up to where the key-value store was durable, as far as the groups that were read tell; after
+ * journal_reader_judge those behind a damaged one, too. */
+lsn_t journal_reader_checkpoint(const struct journal_reader *r);
 /* Copies the files from `at` on beside themselves, as <name>.damaged, synced. */
 MUST_USE enum error journal_reader_keep_copies(struct journal_reader *r);
 

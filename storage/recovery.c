@@ -23,7 +23,7 @@ struct recovery {
     struct env *env;
     const struct recovery_options *options;
     struct data_meta meta;
-    bool is_new;
+    bool is_new, rows_are_torn;
     struct kv *kv;
     struct redo *redo;
     struct recovery_report *report;
@@ -98,7 +98,8 @@ static enum error open_kv(struct recovery *r)
     free(path);
     if (error != ERR_OK)
         *r->message = note;
-    else if (note.text[0] != '\0')
+    r->rows_are_torn = error == ERR_OK && note.text[0] != '\0';
+    if (r->rows_are_torn)
         trace_log(r->env->trace, TRACE_WARN, "the key-value store is repaired",
                   F_STRING("reason", note.text));
     return error;
@@ -219,6 +220,8 @@ static enum error recover(struct recovery *r)
     if (error == ERR_OK)
         error =
             redo_create(r->env, r->options->data_directory, r->kv, r->report, r->message, &r->redo);
+    if (error == ERR_OK && r->rows_are_torn)
+        redo_rows_are_torn(r->redo);
     if (error == ERR_OK)
         error = check_kv(r);
     if (error == ERR_OK)

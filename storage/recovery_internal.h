@@ -38,6 +38,7 @@ struct redo {
     int journal_count;
     struct map topics, deleted, logs; /* deleted: struct redo_topic, as topics */
     struct row_changes rows;
+    bool rows_are_torn;
     bool something_removed; /* rows of logs that are gone have to be looked for */
     int64_t unflushed;
 };

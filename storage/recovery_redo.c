@@ -144,6 +144,11 @@ void redo_free(struct redo *redo)
     free(redo);
 }
 
+void redo_rows_are_torn(struct redo *redo)
+{
+    redo->rows_are_torn = true;
+}
+
 int redo_journals(const struct redo *redo)
 {
     return redo->journal_count;
@@ -244,6 +249,15 @@ static enum error walk_group(struct redo *redo, struct shared_buffer *group, par
     return error == ERR_OK && r.failed ? ERR_CORRUPT : error;
 }
 
+static enum error refuse_older(struct redo *redo, const struct redo_journal *journal)
+{
+    message_set(redo->message,
+                "%s/kv: the key-value store is older than the journal of shard %d: it was "
+                "damaged or replaced. Restore the whole data directory from a copy",
+                redo->data_directory, journal->shard);
+    return ERR_CORRUPT;
+}
+
 static enum error walk_journal(struct redo *redo, const struct redo_journal *journal,
                                struct journal_reader *reader, part_function *each, int64_t *size)
 {
@@ -254,13 +268,8 @@ static enum error walk_journal(struct redo *redo, const struct redo_journal *jou
         if (error != ERR_OK || bytes == NULL)
             return error;
         *size += (int64_t)journal_group_size(&group);
-        if (group.checkpoint > journal->mark.lsn) {
-            message_set(redo->message,
-                        "%s/kv: the key-value store is older than the journal of shard %d: it was "
-                        "damaged or replaced. Restore the whole data directory from a copy",
-                        redo->data_directory, journal->shard);
-            error = ERR_CORRUPT;
-        }
+        if (group.checkpoint > journal->mark.lsn)
+            error = refuse_older(redo, journal);
         if (error == ERR_OK)
             error = walk_group(redo, bytes, each);
         shared_buffer_unref(bytes);
@@ -286,6 +295,9 @@ static enum error judge_end(struct redo *redo, const struct redo_journal *journa
                   F_INT("position", at.position), F_INT("bytes", cut_bytes));
         return ERR_OK;
     }
+    /* A journal whose files were used again after a checkpoint looks damaged from an older one. */
+    if (redo->rows_are_torn || journal_reader_checkpoint(reader) > journal->mark.lsn)
+        return refuse_older(redo, journal);
     redo->report->damaged++;
     message_set(redo->message,
                 "%s/shard-%d/journal-%020" PRIu64 ".log: damaged at byte %" PRId64

@@ -16,6 +16,9 @@ MUST_USE enum error redo_create(struct env *env, const char *data_directory, str
                                 struct recovery_report *report, struct message *message,
                                 struct redo **out);
 void redo_free(struct redo *redo); /* NULL is fine */
+/* The last write to the key-value store was left out. If a journal does not go on from the rows
+ * that are left, that write was durable, and the rows are damaged rather than the journal. */
+void redo_rows_are_torn(struct redo *redo);
 /* How many journals there were, and the largest shard number and start count among them. */
 int redo_journals(const struct redo *redo);
 int redo_last_shard(const struct redo *redo);

@@ -226,8 +226,16 @@ TEST(a_key_value_store_older_than_the_journals_is_refused)
         enum error error = life_recover(&life, s.disk, SHARDS, 1);
         EXPECT(error == ERR_CORRUPT || model_compare(&s.model, s.disk, k) == NULL);
         EXPECT(error == ERR_CORRUPT || !differs);
+        if (error == ERR_CORRUPT && (strstr(life.message.text, "data/kv: ") == NULL ||
+                                     strstr(life.message.text, "accept-damage") != NULL))
+            test_fail(__FILE__, __LINE__, "seed %" PRIu64 ": %s", seed, life.message.text);
         refused += error == ERR_CORRUPT;
         life_end(&life);
+        if (error == ERR_CORRUPT) {
+            create_file(s.disk, "data/accept-damage"); /* which is about journals */
+            EXPECT_INT(life_recover(&life, s.disk, SHARDS, 1), ERR_CORRUPT);
+            life_end(&life);
+        }
         clear_scene(&s);
     }
     EXPECT(refused > 5);
