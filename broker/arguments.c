@@ -1,7 +1,7 @@
 #include "broker/arguments.h"
 
 #include "base/suggest.h"
-#include "broker/reference.h"
+#include "broker/config/reference.h"
 
 #include <getopt.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
 #ifndef BROKER_BROKER_H
 #define BROKER_BROKER_H
 
-#include "broker/endpoint.h"
-#include "broker/settings.h"
+#include "broker/config/settings.h"
+#include "broker/net/endpoint.h"
 #include "broker/shard.h"
 
 struct broker {

@@ -1,10 +1,10 @@
 #include "broker/partition.h"
 
 #include "broker/broker.h"
+#include "broker/fetch/waits.h"
 #include "broker/groups/coordinator.h"
-#include "broker/runner.h"
+#include "broker/runner/runner.h"
 #include "broker/upkeep.h"
-#include "broker/waits.h"
 
 #include <stdlib.h>
 

@@ -6,8 +6,8 @@
 #ifndef BROKER_PARTITION_H
 #define BROKER_PARTITION_H
 
+#include "broker/config/topic_settings.h"
 #include "broker/shard.h"
-#include "broker/topic_settings.h"
 
 struct partition {
     uint8_t key[20];     /* topic id + partition, big endian: the key in shard->partitions */

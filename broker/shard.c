@@ -1,6 +1,6 @@
 #include "broker/broker.h"
-#include "broker/connection.h"
-#include "broker/runner.h"
+#include "broker/connection/connection.h"
+#include "broker/runner/runner.h"
 #include "storage/recovery.h"
 
 #include <stdlib.h>

@@ -11,7 +11,7 @@
 #include "base/env.h"
 #include "base/map.h"
 #include "base/timers.h"
-#include "broker/live_settings.h"
+#include "broker/config/live_settings.h"
 #include "broker/mailbox.h"
 #include "storage/catalog.h"
 #include "storage/store.h"

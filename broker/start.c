@@ -1,11 +1,11 @@
 #include "broker/start.h"
 
-#include "broker/connection.h"
-#include "broker/controller.h"
+#include "broker/connection/connection.h"
+#include "broker/fetch/waits.h"
 #include "broker/groups/coordinator.h"
 #include "broker/partition.h"
-#include "broker/runner.h"
-#include "broker/waits.h"
+#include "broker/runner/runner.h"
+#include "broker/topics/controller.h"
 
 #include <stdio.h>
 #include <stdlib.h>

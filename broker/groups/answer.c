@@ -1,7 +1,7 @@
 #include "broker/groups/answer.h"
 
 #include "broker/broker.h"
-#include "broker/repeats.h"
+#include "broker/request/repeats.h"
 
 static const char journal_failed[] = "the journal failed";
 

@@ -4,8 +4,8 @@
 #define BROKER_GROUPS_ANSWER_H
 
 #include "broker/groups/coordinator.h"
-#include "broker/request.h"
-#include "broker/scatter.h"
+#include "broker/request/request.h"
+#include "broker/request/scatter.h"
 
 struct group_answer {
     struct group_waiter waiter;

@@ -1,6 +1,6 @@
 /* AlterConfigs: the overrides given replace all that a resource has. IncrementalAlterConfigs: sets,
  * deletes, appends or subtracts key by key. Only their keys differ. */
-#include "broker/alter.h"
+#include "broker/config/alter.h"
 #include "broker/handlers/handlers.h"
 #include "protocol/messages.h"
 

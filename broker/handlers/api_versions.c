@@ -1,5 +1,5 @@
 #include "broker/handlers/handlers.h"
-#include "broker/request.h"
+#include "broker/request/request.h"
 
 /* KIP-511: the software name and version must look like names (Kafka answers 42 otherwise). */
 static bool is_software_word(struct bytes b)

@@ -1,9 +1,9 @@
 /* CreatePartitions: topics grow, never shrink. */
 #include "broker/broker.h"
 #include "broker/handlers/handlers.h"
-#include "broker/repeats.h"
-#include "broker/request.h"
-#include "broker/topic_change.h"
+#include "broker/request/repeats.h"
+#include "broker/request/request.h"
+#include "broker/topics/topic_change.h"
 #include "protocol/messages.h"
 
 struct create_partitions {

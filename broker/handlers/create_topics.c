@@ -1,11 +1,11 @@
 /* CreateTopics: one change of the catalog for all topics of the request. The answer leaves when
  * their partitions are open everywhere. */
 #include "broker/broker.h"
-#include "broker/configs.h"
+#include "broker/config/configs.h"
 #include "broker/handlers/handlers.h"
-#include "broker/repeats.h"
-#include "broker/request.h"
-#include "broker/topic_change.h"
+#include "broker/request/repeats.h"
+#include "broker/request/request.h"
+#include "broker/topics/topic_change.h"
 #include "protocol/messages.h"
 
 struct create_topics {

@@ -1,8 +1,8 @@
 /* DeleteTopics: by name, or from version 6 on by name or id. Gone when it is answered. */
 #include "broker/broker.h"
-#include "broker/controller.h"
 #include "broker/handlers/handlers.h"
-#include "broker/request.h"
+#include "broker/request/request.h"
+#include "broker/topics/controller.h"
 #include "protocol/kafka_error.h"
 #include "protocol/messages.h"
 

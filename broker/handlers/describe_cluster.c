@@ -1,8 +1,8 @@
 /* DescribeCluster: one broker, which is its own controller. */
 #include "broker/broker.h"
 #include "broker/handlers/handlers.h"
-#include "broker/operations.h"
-#include "broker/request.h"
+#include "broker/request/operations.h"
+#include "broker/request/request.h"
 #include "protocol/kafka_error.h"
 #include "protocol/messages.h"
 

@@ -2,10 +2,10 @@
  */
 #include "base/units.h"
 #include "broker/broker.h"
-#include "broker/configs.h"
+#include "broker/config/configs.h"
 #include "broker/handlers/handlers.h"
-#include "broker/repeats.h"
-#include "broker/request.h"
+#include "broker/request/repeats.h"
+#include "broker/request/request.h"
 #include "protocol/kafka_error.h"
 #include "protocol/messages.h"
 

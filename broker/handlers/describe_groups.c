@@ -1,7 +1,7 @@
 /* DescribeGroups: members are shown with what they told and got while the group is stable. */
 #include "broker/groups/answer.h"
 #include "broker/handlers/handlers.h"
-#include "broker/operations.h"
+#include "broker/request/operations.h"
 
 enum {
     FIRST_WITH_NOT_FOUND = 6, /* before, a group that does not exist is "Dead" */

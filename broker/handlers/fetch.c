@@ -1,5 +1,5 @@
 /* Fetch: the request and its session become items, the items become the response. */
-#include "broker/fetch.h"
+#include "broker/fetch/fetch.h"
 
 #include "broker/broker.h"
 #include "broker/handlers/handlers.h"

@@ -1,7 +1,7 @@
 /* FindCoordinator: one node coordinates everything. */
 #include "broker/broker.h"
 #include "broker/handlers/handlers.h"
-#include "broker/request.h"
+#include "broker/request/request.h"
 
 enum key_type { KEY_GROUP = 0, KEY_TRANSACTION = 1 };
 

@@ -8,9 +8,9 @@
  * librdkafka takes as final speaks of authorization, fencing or the timeout, and would mislead. Nor
  * does FindCoordinator refuse: librdkafka would report a coordinator that it cannot reach. */
 #include "broker/broker.h"
-#include "broker/controller.h"
 #include "broker/handlers/handlers.h"
-#include "broker/request.h"
+#include "broker/request/request.h"
+#include "broker/topics/controller.h"
 #include "protocol/messages.h"
 
 struct init_producer_id {

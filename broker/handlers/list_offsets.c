@@ -3,8 +3,8 @@
 #include "broker/broker.h"
 #include "broker/handlers/handlers.h"
 #include "broker/partition.h"
-#include "broker/request.h"
-#include "broker/scatter.h"
+#include "broker/request/request.h"
+#include "broker/request/scatter.h"
 #include "protocol/messages.h"
 
 enum special_timestamp {

@@ -3,10 +3,10 @@
 #include "base/map.h"
 #include "broker/broker.h"
 #include "broker/handlers/handlers.h"
-#include "broker/operations.h"
 #include "broker/partition.h"
-#include "broker/request.h"
-#include "broker/topic_change.h"
+#include "broker/request/operations.h"
+#include "broker/request/request.h"
+#include "broker/topics/topic_change.h"
 #include "protocol/messages.h"
 
 enum {

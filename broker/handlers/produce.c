@@ -1,11 +1,11 @@
 /* Produce: each partition's batch goes to the shard that owns the partition; the reply leaves when
  * all of them are durable. */
-#include "broker/append.h"
 #include "broker/broker.h"
-#include "broker/controller.h"
 #include "broker/handlers/handlers.h"
-#include "broker/request.h"
-#include "broker/scatter.h"
+#include "broker/produce/append.h"
+#include "broker/request/request.h"
+#include "broker/request/scatter.h"
+#include "broker/topics/controller.h"
 #include "protocol/messages.h"
 
 struct produce_item {

@@ -1,7 +1,7 @@
 #include "broker/net/loop.h"
 
 #include "broker/broker.h"
-#include "broker/connection.h"
+#include "broker/connection/connection.h"
 #include "broker/net/transport_plain.h"
 
 #include <errno.h>

@@ -2,7 +2,7 @@
 #ifndef BROKER_NET_TRANSPORT_PLAIN_H
 #define BROKER_NET_TRANSPORT_PLAIN_H
 
-#include "broker/connection.h"
+#include "broker/connection/connection.h"
 
 struct loop;
 struct plain_transport;

@@ -1,6 +1,6 @@
 #include "tests/broker/support_runner.h"
 
-#include "broker/configs.h"
+#include "broker/config/configs.h"
 #include "protocol/record_batch.h"
 
 #include <stdarg.h>

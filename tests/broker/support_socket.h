@@ -2,7 +2,7 @@
 #ifndef TESTS_BROKER_SUPPORT_SOCKET_H
 #define TESTS_BROKER_SUPPORT_SOCKET_H
 
-#include "broker/connection.h"
+#include "broker/connection/connection.h"
 #include "tests/broker/support_broker.h"
 
 enum { ALL = 1 << 30 };

@@ -1,6 +1,6 @@
 #include "tests/broker/support_broker.h"
 
-#include "broker/configs.h"
+#include "broker/config/configs.h"
 
 #include <stdio.h>
 

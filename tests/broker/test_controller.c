@@ -1,6 +1,6 @@
 #include "tests/broker/support_broker.h"
 
-#include "broker/catalog_draft.h"
+#include "broker/topics/catalog_draft.h"
 
 #include <stdio.h>
 

@@ -1,6 +1,6 @@
 #include "tests/broker/support_broker.h"
 
-#include "broker/fetch_session.h"
+#include "broker/fetch/fetch_session.h"
 
 /* --- the sessions by themselves --- */
 

@@ -1,6 +1,6 @@
 #include "tests/broker/support_broker.h"
 
-#include "broker/frame_phase.h"
+#include "broker/connection/frame_phase.h"
 #include "broker/partition.h"
 #include "storage/log_internal.h"
 

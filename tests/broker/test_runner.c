@@ -1,6 +1,6 @@
 #include "tests/broker/support_runner.h"
 
-#include "broker/runner_internal.h"
+#include "broker/runner/runner_internal.h"
 
 #include <stdio.h>
 

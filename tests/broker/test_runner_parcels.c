@@ -1,7 +1,7 @@
 #include "tests/broker/support_runner.h"
 
 #include "broker/partition.h"
-#include "broker/runner_internal.h"
+#include "broker/runner/runner_internal.h"
 
 #include <stdio.h>
 

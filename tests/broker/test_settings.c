@@ -1,6 +1,6 @@
 #include "tests/harness/harness.h"
 
-#include "broker/settings.h"
+#include "broker/config/settings.h"
 
 #include <stdio.h>
 

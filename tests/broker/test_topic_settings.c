@@ -1,7 +1,7 @@
 #include "tests/harness/harness.h"
 
-#include "broker/settings.h"
-#include "broker/topic_settings.h"
+#include "broker/config/settings.h"
+#include "broker/config/topic_settings.h"
 
 static void load_broker(struct settings *out, const char *const *flags)
 {

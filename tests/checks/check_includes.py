@@ -13,8 +13,8 @@ HOMES = [
     (r"event2/", r"broker/net/\w+\.[ch]|broker/main\.c"),
     (r"openssl/", r"base/crypto\.c|broker/net/tls\.c"),
     (r"(zlib|zstd|lz4\w*|snappy\S*|zconf)\.h", r"protocol/compression\w*\.c"),
-    (r"(sys/socket|netinet/\S+|arpa/inet|netdb)\.h", r"broker/net/\w+\.[ch]|client-tools/\w+\.[ch]"),
-    (r"pthread\.h", r"broker/\w+\.[ch]|broker/net/\w+\.[ch]|base/(block_pool|trace_repeats)\.c"),
+    (r"(sys/socket|netinet/\S+|arpa/inet|netdb)\.h", r"broker/net/\w+\.[ch]|client-tools/cluster/\w+\.[ch]"),
+    (r"pthread\.h", r"broker/[\w/]+\.[ch]|base/(block_pool|trace_repeats)\.c"),
 ]
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.MULTILINE)
 

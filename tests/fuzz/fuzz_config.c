@@ -2,8 +2,8 @@
  * the processors of a topic. Whatever is accepted prints to text that is accepted again and prints
  * the same; whatever is refused says why. */
 #include "base/properties.h"
-#include "broker/settings.h"
-#include "broker/topic_settings.h"
+#include "broker/config/settings.h"
+#include "broker/config/topic_settings.h"
 #include "processors/topology.h"
 
 #include <stdio.h>

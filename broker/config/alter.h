@@ -1,0 +1,44 @@
+/* Changes of configs, for AlterConfigs (the whole set) and IncrementalAlterConfigs (key by key).
+ *
+ * Each resource is judged by itself; those that are right change together, in one entry. */
+#ifndef BROKER_CONFIG_ALTER_H
+#define BROKER_CONFIG_ALTER_H
+
+#include "broker/config/config_change.h"
+#include "broker/request/request.h"
+#include "broker/topics/controller.h"
+
+/* Kafka's codes. */
+enum alter_operation { ALTER_SET, ALTER_DELETE, ALTER_APPEND, ALTER_SUBTRACT };
+
+struct alter_key {
+    struct bytes name, value; /* the value may be null */
+    int8_t operation;
+};
+
+struct alter_resource {
+    int8_t type; /* enum resource_type, or anything */
+    struct bytes name;
+    const struct alter_key *keys;
+    int32_t key_count;
+    bool is_repeated; /* set by alter_submit */
+    struct verdict verdict;
+};
+
+/* In the request's arena, as everything it points to. */
+struct alter {
+    struct change change;
+    struct request *request;
+    struct alter_resource *resources;
+    int32_t count;
+    bool replaces, validate_only;
+    void (*answer)(struct alter *alter); /* with the verdicts; ends the request */
+};
+
+/* On shard 0. */
+void alter_submit(struct shard *shard, struct alter *alter);
+
+/* The broker's part of it (alter_broker.c), within the change. */
+struct verdict alter_broker(struct alter *a, struct controller *c, const struct alter_resource *r);
+
+#endif

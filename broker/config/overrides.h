@@ -1,0 +1,24 @@
+/* The overrides of one resource while a request changes them. The same for topics and the broker:
+ * they differ in the table and in who judges a value. */
+#ifndef BROKER_CONFIG_OVERRIDES_H
+#define BROKER_CONFIG_OVERRIDES_H
+
+#include "broker/config/alter.h"
+#include "broker/config/live_settings.h"
+
+struct overrides {
+    const struct setting *table; /* what is a list, which alone can be appended to */
+    const void *effective; /* values of the table: a list that is not overridden starts there */
+    /* Judges one value and gives its canonical form. */
+    struct verdict (*check)(struct bytes name, struct bytes value, struct arena *arena,
+                            struct bytes *canonical);
+    struct arena *arena;
+    struct topic_config *configs; /* the result */
+    size_t count;
+};
+
+/* Starts from `before` (NULL: from nothing) and applies the resource's keys. */
+struct verdict overrides_apply(struct overrides *o, const struct override_list *before,
+                               const struct alter_resource *resource);
+
+#endif

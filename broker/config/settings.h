@@ -1,0 +1,79 @@
+/* The broker's configuration: Kafka's keys and ours (tidemill.*), one row each in
+ * broker_setting_table, read from a properties file and -X flags. */
+#ifndef BROKER_CONFIG_SETTINGS_H
+#define BROKER_CONFIG_SETTINGS_H
+
+#include "base/settings.h"
+#include "base/trace.h"
+
+struct settings {
+    int64_t node_id;
+    char *listeners, *advertised_listeners, *log_dirs;
+    int64_t num_partitions, default_replication_factor;
+    bool auto_create_topics, delete_topic_enable;
+    int64_t max_request_bytes, connections_max_idle_ms, fetch_max_bytes;
+    int64_t fetch_session_slots, max_connections;
+    int64_t group_min_session_ms, group_max_session_ms, group_initial_rebalance_delay_ms,
+        group_max_size;
+    int64_t offsets_retention_minutes, offset_metadata_max_bytes;
+    int64_t producer_id_expiration_ms, retention_check_interval_ms;
+    /* Topic defaults: text, parsed by topic_settings through setting.broker_key. */
+    char *log_cleanup_policy;
+    int64_t log_retention_hours, log_retention_minutes, log_retention_ms, log_retention_bytes;
+    int64_t log_segment_bytes, log_roll_hours, log_roll_ms, log_roll_jitter_hours,
+        log_roll_jitter_ms, log_index_size_max_bytes, log_index_interval_bytes, message_max_bytes;
+    int64_t log_message_timestamp_type, log_message_timestamp_before_max_ms,
+        log_message_timestamp_after_max_ms;
+    int64_t compression_type_index;
+    int64_t compression_gzip_level, compression_lz4_level, compression_zstd_level;
+    double cleaner_min_cleanable_ratio;
+    int64_t cleaner_min_compaction_lag_ms, cleaner_max_compaction_lag_ms,
+        cleaner_delete_retention_ms, log_segment_delete_delay_ms, log_flush_interval_messages,
+        log_flush_interval_ms, min_insync_replicas, log_local_retention_bytes,
+        log_local_retention_ms;
+    bool unclean_leader_election, log_preallocate;
+    /* Ours. */
+    int64_t shards; /* 0: chosen for the machine */
+    bool clamp_replication_factor;
+    int64_t journal_file_bytes, checkpoint_bytes, checkpoint_interval_ms, group_bytes,
+        tail_cache_bytes, unflushed_bytes, min_free_bytes;
+    int64_t max_in_flight_requests, max_in_flight_bytes, max_uncompressed_bytes;
+    char *admin_listeners, *socket_congestion;
+    int64_t log_level, log_format;
+    bool dev;
+    uint64_t explicit_rows[4]; /* bit per row of the table: given, not a default */
+};
+
+extern const struct setting broker_setting_table[];
+
+enum { BROKER_SETTINGS_MAX = 256 };
+
+/* Where each value came from, for --print-config: one per row of the table, in an array of
+ * BROKER_SETTINGS_MAX. */
+struct settings_source {
+    char from[128]; /* "default", "broker.properties:12", "-X", "env KAFKA_LOG_DIRS" */
+};
+
+struct settings_load {
+    const char *file;               /* -c, or NULL */
+    const char *const *flags;       /* "key=value", NULL-terminated, or NULL */
+    const char *const *environment; /* environ, or NULL */
+};
+
+/* Loads everything; all faults are listed in `faults` ("file:line: key: why" lines, suggestion
+ * below). ERR_INVALID when there is any. `sources` may be NULL. `ignored` gets
+ * the names of accepted keys without meaning, comma separated. */
+MUST_USE enum error settings_load(const struct settings_load *load, struct settings *out,
+                                  struct settings_source *sources, struct buffer *faults,
+                                  struct buffer *ignored);
+/* Frees the text that settings_load or settings_copy allocated. */
+void settings_unload(struct settings *s);
+/* A copy with text of its own. */
+void settings_copy(struct settings *out, const struct settings *from);
+/* Sets one row, which then counts as explicit. On ERR_INVALID nothing changed. */
+MUST_USE enum error settings_set(struct settings *s, const struct setting *row, struct bytes value,
+                                 struct message *message);
+/* Whether a row was set explicitly (not by default). */
+bool settings_is_explicit(const struct settings *s, const char *key);
+
+#endif

@@ -1,0 +1,142 @@
+#include "broker/connection/connection_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct connection *connection_of_node(struct list_node *node)
+{
+    return CONTAINER_OF(node, struct connection, node);
+}
+
+struct connection *connection_of_turn_node(struct list_node *node)
+{
+    return CONTAINER_OF(node, struct connection, turn_node);
+}
+
+void connection_update_wants(struct connection *c)
+{
+    if (c->transport)
+        c->transport->ops->want(c->transport, !c->paused && !c->doomed, c->blocked);
+}
+
+struct connection *connection_create(struct shard *shard, struct transport *transport,
+                                     const char *host)
+{
+    struct connection *c = xcalloc(1, sizeof *c);
+    c->shard = shard;
+    c->transport = transport;
+    snprintf(c->host, sizeof c->host, "/%s", host);
+    list_init(&c->slots);
+    buffer_init(&c->leftover, READ_BUFFER_SIZE);
+    c->last_active_ms = shard->now_ms;
+    list_append(&shard->connections, &c->node);
+    shard->connection_count++;
+    connection_update_wants(c);
+    return c;
+}
+
+/* Frees the connection once it is closed and no request refers to it. */
+static void free_if_unused(struct connection *c)
+{
+    if (c->transport || c->slot_count > 0)
+        return;
+    list_remove(&c->turn_node);
+    free(c);
+}
+
+void connection_remove_slot(struct connection *c, struct request *request)
+{
+    ASSERT(request->done);
+    list_remove(&request->slot);
+    c->slot_count--;
+    c->unsent_bytes -= request->reply_bytes;
+    c->shard->unsent_bytes -= request->reply_bytes;
+    request_free(request);
+}
+
+void connection_close(struct connection *c)
+{
+    if (c->transport == NULL)
+        return;
+    c->transport->ops->close(c->transport);
+    c->transport = NULL;
+    connection_drop_input(c);
+    list_remove(&c->node);
+    list_remove(&c->turn_node);
+    c->shard->connection_count--;
+    LIST_FOR_EACH_SAFE (node, &c->slots) {
+        struct request *request = CONTAINER_OF(node, struct request, slot);
+        if (request->done)
+            connection_remove_slot(c, request);
+    }
+    free_if_unused(c);
+}
+
+void connection_expect(struct connection *c, struct request *request)
+{
+    list_append(&c->slots, &request->slot);
+    c->slot_count++;
+    c->shard->in_flight_bytes += request->counted_bytes;
+}
+
+static void needs_turn(struct connection *c)
+{
+    if (c->transport == NULL)
+        return;
+    list_remove(&c->turn_node);
+    list_append(&c->shard->ready_connections, &c->turn_node);
+}
+
+/* What was asked is not needed any more, however long the answer waits for its client. */
+static void release_input(struct connection *c, struct request *request)
+{
+    c->shard->in_flight_bytes -= request->counted_bytes;
+    request->counted_bytes = 0;
+    request_release_input(request);
+}
+
+void connection_finished(struct connection *c, struct request *request)
+{
+    request->done = true;
+    release_input(c, request);
+    c->unsent_bytes += request->reply_bytes;
+    c->shard->unsent_bytes += request->reply_bytes;
+    if (c->transport == NULL) {
+        connection_remove_slot(c, request);
+        free_if_unused(c);
+        return;
+    }
+    if (request->closes)
+        connection_stop_reading(c);
+    needs_turn(c);
+}
+
+void connection_writable(struct connection *c)
+{
+    needs_turn(c);
+}
+
+void connection_turn(struct connection *c)
+{
+    if (!connection_send_replies(c) || !connection_resume_input(c))
+        return;
+    if (c->paused)
+        connection_wait_for_turn(c);
+}
+
+void connection_stop_reading(struct connection *c)
+{
+    c->doomed = true;
+    connection_update_wants(c);
+}
+
+void connection_check_idle(struct connection *c)
+{
+    const struct settings *s = c->shard->broker->settings;
+    int64_t idle_ms = c->shard->now_ms - c->last_active_ms;
+    bool over = s->connections_max_idle_ms >= 0 && idle_ms > s->connections_max_idle_ms;
+    bool idle = over && c->slot_count == 0;
+    bool unread = c->blocked && idle_ms > STALE_MS && (over || !connection_has_unsent_share(c));
+    if (idle || unread || connection_is_stuck(c))
+        connection_close(c);
+}

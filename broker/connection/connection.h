@@ -1,0 +1,61 @@
+/* A client's connection: frames in, replies out, in order. Pure over struct transport.
+ *
+ * Limits: a frame larger than socket.request.max.bytes closes the connection; reading pauses while
+ * more than a named number of requests or bytes are in flight, while the client does not read its
+ * replies, while frames that are not whole hold too much memory, or while the store does not accept
+ * more. When memory is short, who holds it without getting on is closed. */
+#ifndef BROKER_CONNECTION_CONNECTION_H
+#define BROKER_CONNECTION_CONNECTION_H
+
+#include "base/error.h"
+#include "base/list.h"
+
+#include <sys/types.h>
+#include <sys/uio.h>
+
+struct shard;
+struct request;
+struct connection;
+struct transport;
+
+enum { TRANSPORT_AGAIN = -1, TRANSPORT_CLOSED = -2 };
+
+struct transport_ops {
+    /* Bytes read or written (> 0), TRANSPORT_AGAIN, or TRANSPORT_CLOSED (end or error). */
+    ssize_t (*read)(struct transport *t, void *data, size_t size);
+    ssize_t (*write)(struct transport *t, const struct iovec *parts, int count);
+    /* Sends from a file descriptor without a copy. */
+    ssize_t (*send_file)(struct transport *t, int descriptor, int64_t position, size_t size);
+    /* Which events the loop should report through connection_readable and connection_writable. */
+    void (*want)(struct transport *t, bool read, bool write);
+    void (*close)(struct transport *t); /* also frees it */
+};
+
+struct transport {
+    const struct transport_ops *ops;
+};
+
+/* `host` is copied ("127.0.0.1"). Takes over the transport. */
+struct connection *connection_create(struct shard *shard, struct transport *transport,
+                                     const char *host);
+void connection_readable(struct connection *c);
+void connection_writable(struct connection *c);
+/* Ends it at once; requests in flight go on and their replies are dropped. */
+void connection_close(struct connection *c);
+/* A request of it is under way: its reply will leave behind those before it. */
+void connection_expect(struct connection *c, struct request *request);
+/* A request of it has its reply (or none): on the home shard. */
+void connection_finished(struct connection *c, struct request *request);
+/* Takes no further requests; replies under way still leave. */
+void connection_stop_reading(struct connection *c);
+/* At the end of the turn: sends what is ready, looks again at input that had to wait. */
+void connection_turn(struct connection *c);
+/* Now and then: closes it if it was idle for too long, or if its unfinished frame or the answers it
+ * does not read hold memory that others wait for. */
+void connection_check_idle(struct connection *c);
+
+/* The connection of a node in shard->connections, and in the ready and paused lists. */
+struct connection *connection_of_node(struct list_node *node);
+struct connection *connection_of_turn_node(struct list_node *node);
+
+#endif

@@ -1,0 +1,28 @@
+/* Where a broker can be reached: one item of `listeners` or `advertised.listeners`. */
+#ifndef BROKER_NET_ENDPOINT_H
+#define BROKER_NET_ENDPOINT_H
+
+#include "base/error.h"
+
+enum { LISTENERS_MAX = 16 };
+
+struct endpoint {
+    char *listener; /* "PLAINTEXT" */
+    char *host;     /* without brackets; may be empty: all addresses */
+    int32_t port;
+};
+
+/* Splits "PLAINTEXT://host:port" ("[::1]" for IPv6). The strings are the caller's to free. On
+ * ERR_INVALID the message says what is wrong with this item and what is expected. */
+MUST_USE enum error endpoint_parse(struct bytes text, struct endpoint *out,
+                                   struct message *message);
+void endpoint_free(struct endpoint *e);
+
+/* Splits a comma separated list of one to LISTENERS_MAX endpoints; on an error none is left. */
+MUST_USE enum error endpoints_parse(struct bytes list, struct endpoint out[LISTENERS_MAX],
+                                    int *count, struct message *message);
+
+/* Whether a client can connect to such a host: "all addresses of this machine" is none. */
+bool endpoint_is_address(const struct endpoint *e);
+
+#endif

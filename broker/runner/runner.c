@@ -1,0 +1,255 @@
+#include "broker/runner/runner_internal.h"
+
+#include <stdlib.h>
+
+/* --- queues --- */
+
+void run_make_ready(struct run *run)
+{
+    bool has_work = !run->closing && (!run->failed || run->next_topology);
+    if (has_work && !list_contains(&run->in_queue))
+        list_append(&run->runner->ready, &run->in_queue);
+}
+
+void run_try_later(struct run *run, const char *what, enum error reason)
+{
+    if (run->closing)
+        return;
+    if (!run->complained)
+        trace_log(run->runner->shard->env->trace, TRACE_WARN, what,
+                  F_BYTES("topic", run->topic->name), F_INT("partition", run->partition->index),
+                  F_BYTES("processor", chain_name(run->chain)),
+                  F_STRING("reason", error_text(reason)), F_INT("again_in_ms", TICK_MS));
+    run->complained = true;
+    list_remove(&run->in_queue);
+    list_append(&run->runner->later, &run->in_queue);
+}
+
+void run_stop(struct run *run, const char *reason)
+{
+    run->failed = true;
+    list_remove(&run->in_queue);
+    trace_log(run->runner->shard->env->trace, TRACE_ERROR, "processor stopped",
+              F_BYTES("topic", run->topic->name), F_INT("partition", run->partition->index),
+              F_BYTES("processor", chain_name(run->chain)), F_STRING("reason", reason),
+              F_INT("offset", run->task ? task_cursor(run->task) : -1));
+}
+
+/* --- working --- */
+
+void run_flush(struct run *run, bool now)
+{
+    struct shard *shard = run->runner->shard;
+    if (!task_is_dirty(run->task)) {
+        run->dirty_since_ms = 0;
+        return;
+    }
+    if (run->dirty_since_ms == 0)
+        run->dirty_since_ms = shard->now_ms;
+    int64_t age_ms = shard->now_ms - run->dirty_since_ms;
+    if (now || task_wants_flush(run->task) || age_ms >= chain_commit_interval_ms(run->chain)) {
+        task_flush(run->task, &run->commit);
+        run->dirty_since_ms = 0;
+    }
+}
+
+/* Windows that are complete, behind the last record: their results may be more than a slice. */
+static bool emit_pending(struct run *run)
+{
+    if (run->reading || run->failed || !task_is_pending(run->task))
+        return false;
+    task_lift_watermark(run->task, task_watermark(run->task), run->runner->shard->wall_ms);
+    return true;
+}
+
+size_t slice_records_after(size_t records, int64_t took_ns)
+{
+    if (took_ns > SLICE_BUDGET_NS)
+        return MAX((size_t)((int64_t)records * SLICE_BUDGET_NS / took_ns), (size_t)1);
+    return took_ns > SLICE_BUDGET_NS / 2 ? records : MIN(records * 2, (size_t)SLICE_RECORDS_MAX);
+}
+
+static bool take_records(struct run *run)
+{
+    struct shard *shard = run->runner->shard;
+    struct clock *clock = shard->env->clock;
+    struct bytes batch;
+    if (!run_next_batch(run, &batch)) {
+        bool more = emit_pending(run);
+        run_flush(run, true);
+        return more;
+    }
+    bool finished = false;
+    struct message message = {""};
+    run->idle_since_ms = shard->now_ms;
+    int64_t begin_ns = clock->monotonic_ns(clock);
+    enum error error =
+        task_batch(run->task, batch, shard->wall_ms, run->slice_records, &finished, &message);
+    int64_t took_ns = clock->monotonic_ns(clock) - begin_ns;
+    if (!finished || took_ns > SLICE_BUDGET_NS) /* the end of a batch tells nothing */
+        run->slice_records = slice_records_after(run->slice_records, took_ns);
+    if (error)
+        run_stop(run, message.text[0] ? message.text : error_text(error));
+    else if (finished)
+        run_batch_done(run, batch);
+    run_flush(run, error != ERR_OK); /* what was before the fault is right */
+    return error == ERR_OK;
+}
+
+/* One slice: as many records as its time allows. True while more can be done now. Whatever it waits
+ * for makes the run ready again. */
+static bool run_slice(struct run *run)
+{
+    if (run->reading)
+        return false;
+    if (run->waiting) {
+        if (!run->ensuring)
+            run_commit_waiting(run);
+        return false;
+    }
+    if (run->next_topology) {
+        run_take_over(run);
+        return false;
+    }
+    if (run->failed)
+        return false;
+    if (!run->placed) {
+        run_place(run);
+        return false;
+    }
+    if (!chain_is_enabled(run->chain) || run->steps_in_flight >= STEPS_IN_FLIGHT)
+        return false;
+    return take_records(run);
+}
+
+/* Not while the journal is behind, the disk is full, or other shards have not taken what was made
+ * for them. Each of these ends with an event or is seen at the next tick. */
+static bool may_work(const struct runner *runner)
+{
+    const struct shard *shard = runner->shard;
+    return !shard->stopping && store_accepts(shard->store) && !store_is_full(shard->store) &&
+           runner->parcel_bytes < PARCEL_BYTES_MAX;
+}
+
+bool runner_turn(struct shard *shard)
+{
+    struct runner *runner = shard->runner;
+    struct clock *clock = shard->env->clock;
+    parcels_try_early(runner);
+    if (list_is_empty(&runner->ready))
+        return false;
+    int64_t end_ns = clock->monotonic_ns(clock) + TURN_BUDGET_NS;
+    while (!list_is_empty(&runner->ready) && may_work(runner)) {
+        struct run *run = CONTAINER_OF(list_pop(&runner->ready), struct run, in_queue);
+        if (run_slice(run))
+            run_make_ready(run);
+        if (clock->monotonic_ns(clock) >= end_ns)
+            break;
+    }
+    return !list_is_empty(&runner->ready) && may_work(runner);
+}
+
+static void tick(struct timer *timer, int64_t now_ms)
+{
+    struct runner *runner = CONTAINER_OF(timer, struct runner, tick);
+    list_take_all(&runner->ready, &runner->later);
+    runner_lift_idle(runner);
+    timers_set(&runner->shard->timers, timer, now_ms + TICK_MS);
+}
+
+/* --- the runner --- */
+
+struct runner *runner_create(struct shard *shard)
+{
+    struct runner *runner = xcalloc(1, sizeof *runner);
+    runner->shard = shard;
+    list_init(&runner->runs);
+    list_init(&runner->ready);
+    list_init(&runner->later);
+    list_init(&runner->early);
+    buffer_init(&runner->garbage, SIZE_MAX / 2);
+    buffer_init(&runner->key, ROW_KEY_MAX);
+    runner->tick.fire = tick;
+    return runner;
+}
+
+static enum error found(void *context, struct bytes key, struct bytes value)
+{
+    (void)key;
+    (void)value;
+    *(bool *)context = true;
+    return ERR_CLOSED; /* enough */
+}
+
+static bool has_task_rows(struct shard *shard)
+{
+    uint8_t prefix = ROW_TASK;
+    bool any = false;
+    enum error error = store_scan(shard->store, bytes_of(&prefix, 1), found, &any);
+    return any || error != ERR_OK;
+}
+
+/* Topic by topic, so that each one's processors are parsed once. A partition without processors
+ * may still have rows, of those that were deleted when the last run ended. */
+static enum error load_topic(struct runner *runner, struct topic *topic, bool has_rows)
+{
+    struct topology *topology;
+    if (!runner_topology(runner, topic, &topology) || (topology == NULL && !has_rows))
+        return ERR_OK;
+    enum error error = ERR_OK;
+    for (int32_t i = 0; i < topic->partitions && error == ERR_OK; i++) {
+        struct partition *partition = partition_find(runner->shard, topic->id, i);
+        if (partition)
+            error = run_rows_load(runner, partition, topology);
+    }
+    return error;
+}
+
+enum error runner_load(struct runner *runner, struct message *message)
+{
+    struct shard *shard = runner->shard;
+    bool has_rows = has_task_rows(shard);
+    enum error error = ERR_OK;
+    for (size_t i = 0; i < catalog_count(shard->catalog) && error == ERR_OK; i++)
+        error = load_topic(runner, catalog_at(shard->catalog, i), has_rows);
+    if (error == ERR_OK)
+        error = parcels_load(runner);
+    if (error == ERR_OK)
+        error = outbox_load(runner);
+    if (error)
+        message_set(message, "the rows of processors cannot be read: %s", error_text(error));
+    runner->loaded = true;
+    return error;
+}
+
+void runner_start(struct runner *runner)
+{
+    struct shard *shard = runner->shard;
+    if (runner->garbage.size > 0) {
+        store_begin(shard->store);
+        key_list_delete(&runner->garbage, shard->store);
+        store_commit(shard->store, NULL);
+        buffer_free(&runner->garbage);
+    }
+    LIST_FOR_EACH (node, &runner->runs) {
+        struct run *run = CONTAINER_OF(node, struct run, in_runner);
+        if (!run->placed && !run->failed)
+            run_place(run);
+    }
+    timers_set(&shard->timers, &runner->tick, shard->now_ms + TICK_MS);
+}
+
+void runner_free(struct runner *runner)
+{
+    if (runner == NULL)
+        return;
+    timers_cancel(&runner->shard->timers, &runner->tick);
+    for (struct list_node *node; (node = list_first(&runner->runs));)
+        run_free(CONTAINER_OF(node, struct run, in_runner));
+    parcels_free(runner);
+    topology_unref(runner->parsed);
+    topic_unref(runner->parsed_topic);
+    buffer_free(&runner->garbage);
+    buffer_free(&runner->key);
+    free(runner);
+}

@@ -1,0 +1,219 @@
+/* Shared by the runner's files; nobody else includes it.
+ *
+ *   runner.c         the runner: queues, slices, the second's tick
+ *   runner_change.c  tasks come, change and go with their topic's configs
+ *   runner_rows.c    durable rows of tasks: restored, stored, deleted
+ *   runner_input.c   batches of the input, from memory or files
+ *   runner_commit.c  steps become entries; output topics are created
+ *   runner_outbox.c  parcels to other shards
+ *   runner_parcels.c parcels from other shards
+ *   runner_idle.c    watermarks of idle partitions */
+#ifndef BROKER_RUNNER_RUNNER_INTERNAL_H
+#define BROKER_RUNNER_RUNNER_INTERNAL_H
+
+#include "broker/broker.h"
+#include "broker/partition.h"
+#include "broker/runner/runner.h"
+#include "processors/task.h"
+
+enum {
+    SLICE_BYTES = 1 << 20,   /* input taken from the log at once */
+    SLICE_RECORDS_FIRST = 8, /* records between two looks at the clock, at first */
+    SLICE_RECORDS_MAX = 64,
+    STEPS_IN_FLIGHT = 8,         /* steps of a task that the journal has not answered yet */
+    PARCEL_BYTES_MAX = 16 << 20, /* on their way to other shards; then the tasks wait */
+    TICK_MS = 1000,              /* idleness is looked at, and what failed is tried again */
+    TURN_BUDGET_NS = 500000,
+    SLICE_BUDGET_NS = TURN_BUDGET_NS / 5,
+    ROW_KEY_MAX = 1 << 16,
+};
+
+/* A task at work on one partition.
+ *
+ * It is freed when it is closing and nothing refers to it: no job (`reading`), no step that the
+ * journal has not answered, no parcel, no topic being created for it. */
+struct run {
+    struct list_node in_partition; /* partition->tasks */
+    struct list_node in_runner;    /* runner->runs */
+    struct list_node in_queue;     /* runner->ready, or runner->later */
+    struct runner *runner;
+    struct partition *partition;
+    struct topic *topic; /* the version whose configs it runs */
+    struct topology *topology;
+    const struct chain *chain;
+    struct task *task;
+    struct task_commit commit;
+    struct bytes prefix; /* of its rows, owned */
+    struct bytes source; /* its name in parcels: prefix + incarnation, owned */
+    /* A task that begins anew under an old name is somebody else: its steps count from 1 again. */
+    uint64_t incarnation;
+
+    /* The definition that takes over as soon as no job and no waiting step is under way. */
+    struct topic *next_topic;
+    struct topology *next_topology;
+
+    size_t slice_records;       /* as many as a slice may take in its time */
+    struct log_slice *slice;    /* input being read */
+    struct shared_buffer *copy; /* its bytes, when pieces lie in files */
+    size_t piece, at;           /* in the slice (or at: in the copy) */
+    struct log_read_job read;
+    struct log_time_job seek; /* start=@time */
+    struct job copy_job;
+    enum error copy_result;
+    bool reading; /* a job is under way */
+    bool placed;  /* its first offset is known and stored */
+
+    int steps_in_flight, parcels_out;
+    struct pending_step *waiting; /* a step whose output topic does not exist */
+    bool ensuring;                /* that topic is being created */
+    int64_t dirty_since_ms;       /* when the open step began; 0: there is none */
+    int64_t idle_since_ms;
+    struct buffer unread;         /* keys (be32 size, bytes) of rows that could not be restored */
+    bool complained;              /* about what it tries again every second */
+    bool failed, broken, closing; /* broken: its state could not be restored */
+};
+
+struct runner {
+    struct shard *shard;
+    bool loaded;
+    struct list runs;
+    struct list ready;     /* have something to do, in turn */
+    struct list later;     /* try again at the next tick */
+    struct map applied;    /* by row key: the last parcel taken from each source */
+    struct list early;     /* parcels for partitions that this shard was not told of yet */
+    size_t parcel_bytes;   /* of parcels on their way from here */
+    struct buffer garbage; /* keys (be32 size, bytes) of rows to be deleted at the start */
+    struct buffer key;     /* a row's key under construction */
+    struct timer tick;
+    bool asking; /* a round of idleness is under way */
+    /* The topology made last, and of which topic: partitions come one after the other. */
+    struct topic *parsed_topic;
+    struct topology *parsed;
+    bool parsed_fails;
+};
+
+/* --- runner.c --- */
+
+void run_make_ready(struct run *run);
+/* How many records the next slice may take, when one of `records` took so long: records differ by a
+ * thousand times in what they cost, and no request may wait for many dear ones. */
+size_t slice_records_after(size_t records, int64_t took_ns);
+/* Tries again at the next tick; says why, once. */
+void run_try_later(struct run *run, const char *what, enum error reason);
+/* A failing task stops alone; the others go on. */
+void run_stop(struct run *run, const char *reason);
+/* Commits the open step if there is one and it is due, or `now`. */
+void run_flush(struct run *run, bool now);
+
+/* --- runner_change.c --- */
+
+/* The task of a chain on a partition, or NULL. */
+struct run *run_find(struct partition *partition, struct bytes chain_name);
+/* A run with a task at the beginning, neither placed nor ready. */
+struct run *run_create(struct runner *runner, struct partition *partition,
+                       struct topology *topology, const struct chain *chain);
+/* Decides where a run without rows begins; stores it (now or when a search is done). */
+void run_place(struct run *run);
+/* Lets the next definition take over. */
+void run_take_over(struct run *run);
+/* Frees a closing run once nothing refers to it. */
+void run_release(struct run *run);
+/* Frees it whatever refers to it. */
+void run_free(struct run *run);
+/* The topology of a topic, NULL without processors. False: it does not run here, the log says why.
+ * It belongs to the runner. */
+bool runner_topology(struct runner *runner, struct topic *topic, struct topology **out);
+
+/* --- runner_rows.c --- */
+
+/* Rows: prefix + what a row is + the rest. A cursor row holds cursor, incarnation and
+ * state.version, each be64. */
+enum run_row { RUN_ROW_CURSOR = 0, RUN_ROW_STATE = 1 };
+/* Names the run for rows and parcels. */
+void run_name(struct run *run);
+/* Into the open entry. */
+void run_put_cursor(struct run *run, int64_t cursor);
+void run_put_state(struct run *run, const struct step_change *change);
+/* In an entry of its own. */
+void run_delete_rows(struct run *run);
+/* Makes the partition's tasks, with the state that the rows have. `topology` may be NULL. */
+MUST_USE enum error run_rows_load(struct runner *runner, struct partition *partition,
+                                  struct topology *topology);
+/* Notes a key in a list of keys (be32 size, bytes); deletes the rows of a list in the open entry.
+ */
+void key_list_add(struct buffer *list, struct bytes key);
+void key_list_delete(const struct buffer *list, struct store *store);
+
+/* --- runner_input.c --- */
+
+/* The next whole batch at or behind the cursor. False: none now (drained, reading, or failed). */
+bool run_next_batch(struct run *run, struct bytes *batch);
+/* The batch was taken whole. */
+void run_batch_done(struct run *run, struct bytes batch);
+void run_drop_input(struct run *run);
+/* Whether durable records wait behind the cursor. */
+bool run_has_input(const struct run *run);
+/* start=@time: finds the first offset on the background worker, then places the run. */
+void run_seek(struct run *run, int64_t timestamp);
+
+/* --- runner_commit.c --- */
+
+void run_commit_init(struct run *run);
+/* Goes on with the step that waited for its topics. */
+void run_commit_waiting(struct run *run);
+void run_free_waiting(struct run *run);
+/* State rows that the waiting step would have written, for their deletion. */
+void run_each_waiting_key(struct run *run, void (*each)(void *context, struct bytes key),
+                          void *context);
+
+/* --- runner_outbox.c and runner_parcels.c --- */
+
+enum outbox_row { OUTBOX_SENT = 's', OUTBOX_APPLIED = 'a' };
+
+/* One output on its way to another shard: stored with its step, sent when that is durable. */
+struct parcel {
+    struct mail mail;
+    struct commit commit;
+    struct list_node early; /* in runner->early of the target */
+    struct shard *home, *target;
+    struct run *run;     /* who waits for it at home; NULL after a restart */
+    struct bytes source; /* owned */
+    uint64_t sequence;
+    uint32_t index;
+    struct uuid topic_id;
+    int32_t partition;
+    uint64_t catalog_version; /* that the sender knew */
+    bool taken;               /* the target has it; otherwise the row stays */
+    struct shared_buffer *batch;
+};
+
+enum { PARCEL_NUMBER_SIZE = 12, PARCEL_DESTINATION_SIZE = 20 };
+
+struct parcel *parcel_create(struct run *run, uint64_t sequence, uint32_t index,
+                             struct topic *topic, int32_t partition, struct shared_buffer *batch);
+/* Into the open entry. */
+void parcel_store(struct parcel *parcel);
+void parcel_send(struct parcel *parcel);
+/* It will not be sent: its step failed. */
+void parcel_drop(struct parcel *parcel);
+/* On the target: appends it, once, and sends it home. */
+void parcel_apply(struct mail *mail, struct shard *shard);
+/* From the target back to the sender, who forgets it. */
+void parcel_send_home(struct parcel *parcel);
+/* Looks again at parcels that came before their partition. */
+void parcels_try_early(struct runner *runner);
+/* No parcel will come to this partition any more. */
+void parcels_forget_partition(struct runner *runner, struct uuid topic_id, int32_t partition);
+/* No parcel will come from this source any more: tells all shards. */
+void parcels_forget_source(struct shard *home, struct bytes source);
+MUST_USE enum error outbox_load(struct runner *runner);
+MUST_USE enum error parcels_load(struct runner *runner);
+void parcels_free(struct runner *runner);
+
+/* --- runner_idle.c --- */
+
+bool run_is_idle(const struct run *run);
+/* Starts a round: lifts the watermarks of this shard's idle partitions. */
+void runner_lift_idle(struct runner *runner);
+
+#endif

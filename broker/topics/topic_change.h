@@ -1,0 +1,40 @@
+/* Making, growing, configuring and removing topics, within a change of the controller. Each
+ * function checks everything first; with an error nothing was done. Messages lie in the arena
+ * given. */
+#ifndef BROKER_TOPICS_TOPIC_CHANGE_H
+#define BROKER_TOPICS_TOPIC_CHANGE_H
+
+#include "broker/config/config_change.h"
+#include "broker/topics/controller.h"
+
+struct topic_assignment {
+    int32_t partition;
+    const int32_t *brokers;
+    int32_t broker_count;
+};
+
+struct topic_spec {
+    struct bytes name;
+    int32_t partitions;                         /* -1: the broker's num.partitions */
+    int32_t replication_factor;                 /* -1: the broker's default */
+    const struct topic_assignment *assignments; /* then both of the above are -1 */
+    int32_t assignment_count;
+    const struct topic_config *configs; /* a value may be null: refused */
+    size_t config_count;
+};
+
+/* *out gets a reference to the topic, also when it is only checked. */
+struct verdict topic_change_create(struct controller *c, const struct topic_spec *spec,
+                                   bool only_check, struct arena *arena, struct topic **out);
+
+/* Raises the number of partitions to `count`. */
+struct verdict topic_change_grow(struct controller *c, struct topic *topic, int32_t count,
+                                 const struct topic_assignment *assignments,
+                                 int32_t assignment_count, bool only_check, struct arena *arena);
+
+/* Gives the topic exactly these overrides, which were checked one by one. */
+struct verdict topic_change_configure(struct controller *c, const struct topic *topic,
+                                      const struct topic_config *configs, size_t config_count,
+                                      bool only_check, struct arena *arena);
+
+#endif
