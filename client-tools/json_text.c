@@ -1,7 +1,7 @@
 #include "client-tools/json_text.h"
 
-#include "processors/json.h"
-#include "processors/utf8.h"
+#include "processors/json/json.h"
+#include "processors/values/utf8.h"
 
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 

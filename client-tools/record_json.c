@@ -3,8 +3,8 @@
 #include "base/trace.h"
 #include "base/units.h"
 #include "client-tools/json_text.h"
-#include "processors/json.h"
-#include "processors/utf8.h"
+#include "processors/json/json.h"
+#include "processors/values/utf8.h"
 
 #include <inttypes.h>
 

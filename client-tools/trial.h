@@ -5,7 +5,7 @@
 
 #include "client-tools/processor_file.h"
 #include "client-tools/record_json.h"
-#include "processors/task.h"
+#include "processors/task/task.h"
 
 struct trial;
 

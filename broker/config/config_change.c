@@ -3,7 +3,7 @@
 #include "base/env.h"
 #include "base/map.h"
 #include "broker/config/topic_settings.h"
-#include "processors/topology.h"
+#include "processors/topology/topology.h"
 
 #include <stdlib.h>
 

@@ -2,7 +2,7 @@
 
 #include "broker/config/live_settings.h"
 #include "broker/config/topic_settings.h"
-#include "processors/topology.h"
+#include "processors/topology/topology.h"
 
 static int8_t type_of(const struct setting *row)
 {

@@ -14,7 +14,7 @@
 #include "broker/broker.h"
 #include "broker/partition.h"
 #include "broker/runner/runner.h"
-#include "processors/task.h"
+#include "processors/task/task.h"
 
 enum {
     SLICE_BYTES = 1 << 20,   /* input taken from the log at once */

@@ -3,7 +3,7 @@
 #include "processors/steps/aggregate_state.h"
 
 #include "base/compiler.h"
-#include "processors/outbox.h"
+#include "processors/task/outbox.h"
 
 #include <stdlib.h>
 

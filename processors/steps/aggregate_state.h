@@ -3,8 +3,8 @@
 #define PROCESSORS_STEPS_AGGREGATE_STATE_H
 
 #include "base/compiler.h"
-#include "processors/step.h"
 #include "processors/steps/pane.h"
+#include "processors/steps/step.h"
 #include "processors/steps/window_table.h"
 
 /* Windows are closed in the order (end, group). Closed are all that end at or before `end`, and

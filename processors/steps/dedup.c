@@ -7,8 +7,8 @@
 
 #include "base/compiler.h"
 #include "base/crypto.h"
-#include "processors/outbox.h"
-#include "processors/step.h"
+#include "processors/steps/step.h"
+#include "processors/task/outbox.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 #include "processors/steps/dedup_rows.h"
 
 #include "base/compiler.h"
-#include "processors/civil_time.h"
+#include "processors/time/civil_time.h"
 
 #include <stdlib.h>
 

@@ -8,8 +8,8 @@
 #ifndef PROCESSORS_STEPS_DEDUP_ROWS_H
 #define PROCESSORS_STEPS_DEDUP_ROWS_H
 
-#include "processors/state.h"
 #include "processors/steps/dedup_table.h"
+#include "processors/task/state.h"
 
 struct row_due {
     int64_t last; /* the latest time in the row */

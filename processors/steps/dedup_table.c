@@ -2,7 +2,7 @@
 
 #include "base/compiler.h"
 #include "processors/steps/dedup_slots.h"
-#include "processors/window.h"
+#include "processors/time/window.h"
 
 #include <stdlib.h>
 

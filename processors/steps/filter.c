@@ -1,5 +1,5 @@
 /* filter: passes the records for which `where` is true. */
-#include "processors/step.h"
+#include "processors/steps/step.h"
 
 static void judge(struct chain_step *s, const struct chain_record *r, struct verdict *verdict,
                   struct dead_letter_reason *reason)

@@ -1,10 +1,10 @@
 #include "processors/steps/pane.h"
 
-#include "processors/civil_time.h"
-#include "processors/dead_letter.h"
-#include "processors/json.h"
-#include "processors/outbox.h"
-#include "processors/utf8.h"
+#include "processors/json/json.h"
+#include "processors/task/dead_letter.h"
+#include "processors/task/outbox.h"
+#include "processors/time/civil_time.h"
+#include "processors/values/utf8.h"
 
 /* More than a group's key, names and offsets need. */
 enum { MAX_PANE_BYTES = 64 << 20 };

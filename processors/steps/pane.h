@@ -2,7 +2,7 @@
 #ifndef PROCESSORS_STEPS_PANE_H
 #define PROCESSORS_STEPS_PANE_H
 
-#include "processors/step.h"
+#include "processors/steps/step.h"
 #include "processors/steps/window_table.h"
 
 /* Memory that is used again for every pane. */

@@ -1,4 +1,4 @@
-#include "processors/step.h"
+#include "processors/steps/step.h"
 
 #include "base/compiler.h"
 

@@ -1,7 +1,7 @@
 /* validate: passes what is JSON and, if there is one, fits the schema. A null value is a tombstone
  * and passes. */
-#include "processors/json.h"
-#include "processors/step.h"
+#include "processors/json/json.h"
+#include "processors/steps/step.h"
 
 static void judge(struct chain_step *s, const struct chain_record *r, struct verdict *verdict,
                   struct dead_letter_reason *reason)

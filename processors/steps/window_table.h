@@ -9,8 +9,8 @@
 
 #include "base/list.h"
 #include "base/map.h"
-#include "processors/aggregate.h"
-#include "processors/window.h"
+#include "processors/steps/select.h"
+#include "processors/time/window.h"
 
 /* No window ends here. */
 #define END_NONE INT64_MIN

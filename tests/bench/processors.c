@@ -7,7 +7,7 @@
  * time that a step took to be committed and, where there is state, bytes of memory for each key of
  * it. */
 #include "base/compiler.h"
-#include "processors/task.h"
+#include "processors/task/task.h"
 
 #include <malloc.h>
 #include <stdio.h>

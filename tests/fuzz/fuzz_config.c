@@ -4,7 +4,7 @@
 #include "base/properties.h"
 #include "broker/config/settings.h"
 #include "broker/config/topic_settings.h"
-#include "processors/topology.h"
+#include "processors/topology/topology.h"
 
 #include <stdio.h>
 #include <stdlib.h>

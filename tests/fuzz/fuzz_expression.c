@@ -1,7 +1,7 @@
 /* The first line is an expression, the rest the value of a record: whatever compiles runs to its
  * end within its bounds, and what it gives can be printed. */
-#include "processors/expression.h"
-#include "processors/json.h"
+#include "processors/expression/expression.h"
+#include "processors/json/json.h"
 
 #include <stdlib.h>
 

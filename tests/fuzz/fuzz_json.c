@@ -1,8 +1,8 @@
 /* Any text: what passes the check can be walked and printed, and its canonical form is JSON that
  * prints as itself. What does not pass is walked too, inside its bounds. A schema is compiled from
  * the text and applied to it. */
-#include "processors/json.h"
-#include "processors/json_schema.h"
+#include "processors/json/json.h"
+#include "processors/json/json_schema.h"
 
 #include <stdlib.h>
 

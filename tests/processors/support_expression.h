@@ -2,7 +2,7 @@
 #ifndef TESTS_PROCESSORS_SUPPORT_EXPRESSION_H
 #define TESTS_PROCESSORS_SUPPORT_EXPRESSION_H
 
-#include "processors/expression.h"
+#include "processors/expression/expression.h"
 
 struct expression_world {
     struct record record;

@@ -3,7 +3,7 @@
 #ifndef TESTS_PROCESSORS_SUPPORT_TASK_H
 #define TESTS_PROCESSORS_SUPPORT_TASK_H
 
-#include "processors/task.h"
+#include "processors/task/task.h"
 
 enum { WORLD_MAX_PAIRS = 256, WORLD_MAX_RECORDS = 4096, WORLD_WALL_MS = 1700000000000 };
 

@@ -1,4 +1,4 @@
-#include "processors/dead_letter.h"
+#include "processors/task/dead_letter.h"
 
 #include "tests/harness/harness.h"
 #include "tests/processors/support_task.h"

@@ -1,4 +1,4 @@
-#include "processors/event_time.h"
+#include "processors/time/event_time.h"
 
 #include "tests/harness/harness.h"
 #include "tests/processors/support_task.h"

@@ -1,4 +1,4 @@
-#include "processors/expression.h"
+#include "processors/expression/expression.h"
 
 #include "tests/harness/harness.h"
 #include "tests/processors/support_expression.h"

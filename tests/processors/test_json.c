@@ -1,4 +1,4 @@
-#include "processors/json.h"
+#include "processors/json/json.h"
 
 #include "tests/harness/harness.h"
 

@@ -1,5 +1,5 @@
 /* What strict JSON takes and what it refuses, with the place. */
-#include "processors/json.h"
+#include "processors/json/json.h"
 #include "tests/harness/harness.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
-#include "processors/json_schema.h"
+#include "processors/json/json_schema.h"
 
-#include "processors/json.h"
+#include "processors/json/json.h"
 #include "tests/harness/harness.h"
 
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* Runs the examples of docs/processors.md: a block of configuration, one of records that go in and
  * one of all records that come out, of which the fields shown must agree. */
-#include "processors/civil_time.h"
-#include "processors/json.h"
-#include "processors/parameters.h"
+#include "processors/json/json.h"
+#include "processors/time/civil_time.h"
+#include "processors/topology/parameters.h"
 #include "tests/harness/harness.h"
 #include "tests/processors/support_task.h"
 

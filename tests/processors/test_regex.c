@@ -1,4 +1,4 @@
-#include "processors/regex.h"
+#include "processors/expression/regex.h"
 
 #include "tests/harness/harness.h"
 

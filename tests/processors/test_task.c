@@ -1,5 +1,5 @@
 #include "base/random.h"
-#include "processors/topology.h"
+#include "processors/topology/topology.h"
 #include "tests/harness/harness.h"
 #include "tests/processors/support_task.h"
 

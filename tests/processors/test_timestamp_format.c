@@ -1,7 +1,7 @@
-#include "processors/timestamp_format.h"
+#include "processors/time/timestamp_format.h"
 
-#include "processors/civil_time.h"
-#include "processors/json.h"
+#include "processors/json/json.h"
+#include "processors/time/civil_time.h"
 #include "tests/harness/harness.h"
 
 enum { MISSING = -1, INVALID = -2 };

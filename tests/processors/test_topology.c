@@ -1,4 +1,4 @@
-#include "processors/topology.h"
+#include "processors/topology/topology.h"
 
 #include "tests/harness/harness.h"
 #include "tests/processors/support_task.h"

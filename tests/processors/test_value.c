@@ -1,7 +1,7 @@
-#include "processors/value.h"
+#include "processors/values/value.h"
 
-#include "processors/json.h"
-#include "processors/number.h"
+#include "processors/json/json.h"
+#include "processors/values/number.h"
 #include "tests/harness/harness.h"
 
 #include <float.h>

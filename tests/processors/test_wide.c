@@ -1,6 +1,6 @@
-#include "processors/wide.h"
+#include "processors/values/wide.h"
 
-#include "processors/number.h"
+#include "processors/values/number.h"
 #include "tests/harness/harness.h"
 
 static const char *text_of(const struct wide *v, int scale)

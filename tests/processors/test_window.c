@@ -1,4 +1,4 @@
-#include "processors/window.h"
+#include "processors/time/window.h"
 
 #include "tests/harness/harness.h"
 

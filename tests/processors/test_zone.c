@@ -1,8 +1,8 @@
-#include "processors/zone.h"
+#include "processors/time/zone.h"
 
 #include "base/random.h"
-#include "processors/civil_time.h"
-#include "processors/zone_table.h"
+#include "processors/time/civil_time.h"
+#include "processors/time/zone_table.h"
 #include "tests/harness/harness.h"
 
 #include <stdlib.h>

@@ -1,0 +1,195 @@
+#include "processors/expression/expression.h"
+
+#include "processors/expression/expression_tree.h"
+#include "processors/values/utf8.h"
+
+#include <stdlib.h>
+
+/* Nodes are small; what fills this is many large constant patterns. */
+enum { MAX_COMPILED_SIZE = 8 << 20, MAX_LIST_SOURCE = 64 << 10 };
+
+static struct bytes trimmed(struct bytes source)
+{
+    static const char space[] = " \t\n\v\f\r";
+    while (source.size > 0 && memchr(space, source.data[0], sizeof space - 1))
+        source = bytes_from(source, 1);
+    while (source.size > 0 && memchr(space, source.data[source.size - 1], sizeof space - 1))
+        source.size--;
+    return source;
+}
+
+static enum error compile_part(struct bytes source, size_t column_base, struct expression **out,
+                               struct message *message)
+{
+    if (source.size > EXPRESSION_MAX_SOURCE) {
+        message_set(message, "the expression has %zu bytes, at most %d are allowed", source.size,
+                    EXPRESSION_MAX_SOURCE);
+        return ERR_INVALID;
+    }
+    if (!utf8_valid(source)) {
+        message_set(message, "the expression is not UTF-8");
+        return ERR_INVALID;
+    }
+    struct expression *e = xcalloc(1, sizeof *e);
+    arena_init(&e->arena, MAX_COMPILED_SIZE);
+    e->source = arena_copy(&e->arena, source.data ? source : BYTES_LITERAL(""));
+    struct parser p = {.lexer = {.source = e->source,
+                                 .column_base = column_base,
+                                 .arena = &e->arena,
+                                 .message = message},
+                       .arena = &e->arena};
+    e->root = parser_parse(&p);
+    if (e->root == NULL) {
+        expression_free(e);
+        return ERR_INVALID;
+    }
+    e->source = trimmed(e->source);
+    *out = e;
+    return ERR_OK;
+}
+
+enum error expression_compile(struct bytes source, struct expression **out, struct message *message)
+{
+    *out = NULL;
+    return compile_part(source, 0, out, message);
+}
+
+static bool any_is_no_condition(const struct node *first);
+
+/* Whether it gives something else than true, false or null, whatever the record. */
+static bool is_no_condition(const struct node *n)
+{
+    switch (n->kind) {
+    case NODE_CONSTANT:
+        return n->constant.type != VALUE_BOOL && n->constant.type != VALUE_NULL;
+    case NODE_VARIABLE:
+        return n->variable != VARIABLE_VALUE;
+    case NODE_LIST:
+    case NODE_MAP:
+    case NODE_NEGATE:
+    case NODE_CHAIN:
+    case NODE_FILTER:
+    case NODE_MAP_EACH:
+        return true;
+    case NODE_NOT:
+    case NODE_AND:
+    case NODE_OR:
+        return any_is_no_condition(n->first);
+    case NODE_CHOOSE:
+        return is_no_condition(n->first) ||
+               (is_no_condition(n->first->next) && is_no_condition(n->last));
+    default:
+        return false;
+    }
+}
+
+static bool any_is_no_condition(const struct node *first)
+{
+    for (const struct node *n = first; n; n = n->next) {
+        if (is_no_condition(n))
+            return true;
+    }
+    return false;
+}
+
+enum error expression_compile_condition(struct bytes source, struct expression **out,
+                                        struct message *message)
+{
+    enum error e = expression_compile(source, out, message);
+    if (e || !is_no_condition((*out)->root))
+        return e;
+    message_set(message, "gives a value that is never true or false; compare it with something");
+    expression_free(*out);
+    *out = NULL;
+    return ERR_INVALID;
+}
+
+/* From `start`, the part up to the next semicolon outside of brackets (or the end). */
+static bool find_part_end(struct bytes source, size_t start, size_t *end, struct message *message)
+{
+    struct arena scratch;
+    arena_init(&scratch, 1 << 20);
+    struct lexer lexer = {.source = source, .at = start, .arena = &scratch, .message = message};
+    struct token t;
+    size_t depth = 0;
+    bool ok;
+    while ((ok = lexer_next(&lexer, &t)) && t.kind != TOKEN_END) {
+        if (t.kind == TOKEN_OPEN || t.kind == TOKEN_OPEN_BRACKET || t.kind == TOKEN_OPEN_BRACE)
+            depth++;
+        else if (t.kind == TOKEN_CLOSE || t.kind == TOKEN_CLOSE_BRACKET ||
+                 t.kind == TOKEN_CLOSE_BRACE)
+            depth -= depth > 0;
+        else if (t.kind == TOKEN_SEMICOLON && depth == 0)
+            break;
+    }
+    *end = t.at;
+    arena_free(&scratch);
+    return ok;
+}
+
+static void free_list(struct expression **list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        expression_free(list[i]);
+    free(list);
+}
+
+enum error expression_compile_list(struct bytes source, struct expression ***out, size_t *count,
+                                   struct message *message)
+{
+    struct expression **list = NULL;
+    size_t size = 0, start = 0;
+    *out = NULL;
+    *count = 0;
+    if (source.size > MAX_LIST_SOURCE) {
+        message_set(message, "the expressions have %zu bytes, at most %d are allowed", source.size,
+                    MAX_LIST_SOURCE);
+        return ERR_INVALID;
+    }
+    do {
+        size_t end;
+        enum error error = ERR_INVALID;
+        list = xrealloc(list, (size + 1) * sizeof(struct expression *));
+        if (find_part_end(source, start, &end, message))
+            error = compile_part(bytes_of(source.data + start, end - start), start, &list[size],
+                                 message);
+        if (error != ERR_OK) {
+            free_list(list, size);
+            return error;
+        }
+        size++;
+        start = end + 1;
+    } while (start <= source.size);
+    *out = list;
+    *count = size;
+    return ERR_OK;
+}
+
+void expression_free(struct expression *e)
+{
+    if (e == NULL)
+        return;
+    struct arena arena = e->arena;
+    free(e);
+    arena_free(&arena);
+}
+
+bool expression_is_key(const struct expression *e)
+{
+    return e->root->kind == NODE_VARIABLE && e->root->variable == VARIABLE_KEY;
+}
+
+struct bytes expression_name(const struct expression *e)
+{
+    const struct node *n = e->root;
+    if (n->kind == NODE_PATH)
+        return n->path[n->path_depth - 1];
+    if (n->kind == NODE_FIELD)
+        return n->name;
+    return expression_is_key(e) ? BYTES_LITERAL("key") : e->source;
+}
+
+struct bytes expression_source(const struct expression *e)
+{
+    return e->source;
+}

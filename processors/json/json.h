@@ -1,0 +1,44 @@
+/* JSON on the record path: looked into on demand, never built into a tree.
+ *
+ * A view is the text of one value inside a document that was checked once (json_check); the other
+ * functions rely on that check and do not fail on checked text (on any other text they stay inside
+ * it). Strict RFC 8259: no NaN, valid UTF-8, no trailing bytes, depth up to 64; and what cannot be
+ * used is refused too: escaped lone surrogates, numbers out of the range of a double or longer than
+ * 1024 characters. */
+#ifndef PROCESSORS_JSON_JSON_H
+#define PROCESSORS_JSON_JSON_H
+
+#include "processors/values/value.h"
+
+enum { JSON_MAX_DEPTH = 64 };
+
+/* Checks a whole document. On failure *at is the position and the reason is returned, else NULL. */
+const char *json_check(struct bytes text, size_t *at);
+
+/* The field `name` of the object `object` (text of a checked object, name unescaped UTF-8; the
+ * first one counts when it stands twice, here and everywhere). False when absent or `object` is no
+ * object. */
+bool json_field(struct bytes object, struct bytes name, struct bytes *value);
+
+/* The n-th element of an array. */
+bool json_element(struct bytes array, size_t n, struct bytes *value);
+
+/* Walks an object or array: start with *at = 0; name is raw text without quotes (escapes kept, see
+ * json_unescape) and null for arrays. */
+bool json_next(struct bytes container, size_t *at, struct bytes *raw_name, struct bytes *value);
+
+/* A view of the field at a path such as {"user","country"}. Stops as soon as it is found. */
+bool json_path(struct bytes document, const struct bytes *path, size_t depth, struct bytes *value);
+
+/* The value that JSON text stands for; strings with escapes are unescaped into the arena (null when
+ * that is exhausted). */
+struct value json_value(struct bytes text, struct arena *arena);
+
+/* Unescapes a raw string (without quotes); returns the input itself when nothing is escaped. */
+struct bytes json_unescape(struct bytes raw, struct arena *arena);
+
+/* Appends `text` as a JSON string, quotes included. UTF-8 stays; control characters, quote and
+ * backslash are escaped. */
+void json_append_string(struct buffer *out, struct bytes text);
+
+#endif

@@ -1,0 +1,11 @@
+/* What json.c and json_text.c share. Not for others. */
+#ifndef PROCESSORS_JSON_JSON_TEXT_H
+#define PROCESSORS_JSON_JSON_TEXT_H
+
+#include "base/bytes.h"
+
+/* Decodes the escape behind a backslash, at p < end. Writes up to 4 bytes, never more than the
+ * escape with its backslash has; returns what follows it. */
+const uint8_t *json_decode_escape(const uint8_t *p, const uint8_t *end, uint8_t *out, size_t *size);
+
+#endif

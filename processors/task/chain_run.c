@@ -1,0 +1,306 @@
+#include "processors/task/chain_run.h"
+
+#include "base/compiler.h"
+#include "processors/json/json.h"
+
+#include <stdlib.h>
+
+/* What one record's expressions may take. */
+static const size_t MAX_RECORD_ARENA = (size_t)1 << 30;
+
+static bool mentions_value(const struct expression *e)
+{
+    if (e == NULL)
+        return false;
+    struct bytes source = expression_source(e);
+    return memmem(source.data, source.size, "value", strlen("value")) != NULL;
+}
+
+static bool any_mentions_value(const struct expressions *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (mentions_value(list->items[i]))
+            return true;
+    }
+    return false;
+}
+
+/* Whether it has to be known if the value is JSON: checking it costs more than most steps. */
+static bool reads_value(const struct processor *p)
+{
+    if (p->type == PROCESSOR_VALIDATE || mentions_value(p->time.timestamp) ||
+        mentions_value(p->where) || any_mentions_value(&p->id) || any_mentions_value(&p->group_by))
+        return true;
+    for (size_t i = 0; i < p->select.count; i++) {
+        if (mentions_value(p->select.items[i].argument) || mentions_value(p->select.items[i].where))
+            return true;
+    }
+    return false;
+}
+
+void chain_run_init(struct chain_run *run, const struct chain *chain, int32_t partition)
+{
+    *run = (struct chain_run){
+        .chain = chain,
+        .partition = partition,
+        .steps = xcalloc(chain->count, sizeof(struct chain_step *)),
+        .verdicts = xcalloc(chain->count, sizeof *run->verdicts),
+        .reasons = xcalloc(chain->count, sizeof *run->reasons),
+        .is_reached = xcalloc(chain->count, sizeof *run->is_reached),
+        .watermark = WATERMARK_NONE,
+    };
+    outbox_init(&run->outbox);
+    state_delta_init(&run->delta);
+    arena_init(&run->arena, MAX_RECORD_ARENA);
+    for (size_t i = 0; i < chain->count; i++) {
+        struct chain_step *s = run->steps[i] = step_create(chain->processors[i]);
+        s->topic = chain->topic;
+        s->partition = partition;
+        s->outbox = &run->outbox;
+        s->delta = &run->delta;
+        run->reads_value |= reads_value(chain->processors[i]);
+    }
+}
+
+void chain_run_free(struct chain_run *run)
+{
+    for (size_t i = 0; i < run->chain->count; i++)
+        step_free(run->steps[i]);
+    free(run->steps);
+    free(run->verdicts);
+    free(run->reasons);
+    free(run->is_reached);
+    outbox_free(&run->outbox);
+    state_delta_free(&run->delta);
+    arena_free(&run->arena);
+}
+
+struct chain_step *chain_run_find(const struct chain_run *run, struct bytes processor)
+{
+    for (size_t i = 0; i < run->chain->count; i++) {
+        if (bytes_equal(run->chain->processors[i]->name, processor))
+            return run->steps[i];
+    }
+    return NULL;
+}
+
+/* Judging. */
+
+static bool extract_time(struct chain_run *run, struct chain_record *r)
+{
+    struct expression_input input = chain_record_input(r);
+    if (event_time_of(&chain_first(run->chain)->time, &input, r->wall_ms, r->arena, &r->event_time,
+                      &run->reasons[0]))
+        return true;
+    run->verdicts[0].fate = FATE_DEAD;
+    return false;
+}
+
+/* Whether the record comes to step i: the step before it let it pass. */
+static bool reaches(const struct chain_run *run, size_t i)
+{
+    int parent = run->chain->processors[i]->parent;
+    return parent == NO_PARENT ||
+           (run->is_reached[parent] && run->verdicts[parent].fate == FATE_PASSED);
+}
+
+static void judge_step(struct chain_run *run, size_t i, struct chain_record *r)
+{
+    int parent = run->chain->processors[i]->parent;
+    if (parent != NO_PARENT)
+        r->record = run->verdicts[parent].record;
+    run->verdicts[i] = (struct verdict){.fate = FATE_PASSED, .record = r->record};
+    run->steps[i]->type->judge(run->steps[i], r, &run->verdicts[i], &run->reasons[i]);
+}
+
+static size_t record_bytes(const struct record *r)
+{
+    return r->key.size + r->value.size + r->headers.size;
+}
+
+/* What the verdict of step i makes the task write. */
+static size_t writes_of(const struct chain_run *run, size_t i)
+{
+    const struct verdict *v = &run->verdicts[i];
+    const struct processor *p = run->chain->processors[i];
+    int topic = v->fate == FATE_PASSED      ? p->output_topic
+                : v->fate == FATE_LATE      ? p->late_topic
+                : v->fate == FATE_DUPLICATE ? p->duplicates_topic
+                                            : NO_TOPIC;
+    return v->state_bytes + (topic != NO_TOPIC ? record_bytes(v->record) : 0);
+}
+
+/* Whether one step can hold all that the record writes; it dies where that becomes too much. One
+ * copy alone is always fine, because a dead letter would be one too. */
+static bool writes_fit(struct chain_run *run, size_t *failed)
+{
+    size_t sum = 0;
+    for (size_t i = 0; i < run->chain->count; i++) {
+        size_t before = sum, writes = run->is_reached[i] ? writes_of(run, i) : 0;
+        sum += writes;
+        bool is_alone = before == 0 && run->verdicts[i].state_bytes == 0;
+        if (sum <= STEP_WRITE_MAX || writes == 0 || is_alone)
+            continue;
+        step_fail(&run->verdicts[i], &run->reasons[i], DEAD_OUTPUT_TOO_LARGE,
+                  "the processors of topic %.*s would write %zu bytes for this record, more than "
+                  "the limit of %zu: give them fewer outputs or smaller records",
+                  BYTES_PRINTF(run->chain->topic), sum, STEP_WRITE_MAX);
+        *failed = i;
+        return false;
+    }
+    return true;
+}
+
+/* Lets every step judge. True when the record is fit; else *failed is the step at which it died. */
+static bool judge(struct chain_run *run, struct chain_record *r, size_t *failed)
+{
+    *failed = 0;
+    bool time_first = !run->steps[0]->type->before_time;
+    for (size_t i = 0; i < run->chain->count; i++)
+        run->is_reached[i] = false;
+    run->is_reached[0] = true;
+    if (time_first && !extract_time(run, r))
+        return false;
+    for (size_t i = 0; i < run->chain->count; i++) {
+        run->is_reached[i] = reaches(run, i);
+        if (!run->is_reached[i])
+            continue;
+        judge_step(run, i, r);
+        *failed = i;
+        if (run->verdicts[i].fate == FATE_DEAD || (i == 0 && !time_first && !extract_time(run, r)))
+            return false;
+    }
+    return writes_fit(run, failed);
+}
+
+/* Applying. */
+
+/* A record that passes keeps its key, so it keeps its neighbours. */
+static void pass_to(struct chain_run *run, int topic, const struct record *record)
+{
+    struct route route = bytes_is_null(record->key) ? route_to(topic, run->partition)
+                                                    : route_by_key(topic, record->key);
+    outbox_add(&run->outbox, route, record);
+}
+
+static void add_dead_letter(struct chain_run *run, size_t i, int topic,
+                            const struct chain_record *r)
+{
+    const struct processor *p = run->chain->processors[i];
+    struct dead_letter_origin origin = {
+        .topic = run->chain->topic,
+        .processor = p->name,
+        .version = p->version,
+        .partition = run->partition,
+        .wall_ms = r->wall_ms,
+        .watermark = r->watermark,
+    };
+    dead_letter_add(&run->outbox, route_to(topic, run->partition), run->verdicts[i].record, &origin,
+                    &run->reasons[i]);
+}
+
+static void apply_step(struct chain_run *run, size_t i, const struct chain_record *r)
+{
+    struct chain_step *s = run->steps[i];
+    const struct processor *p = s->processor;
+    struct task_counters *c = &run->counters;
+    enum fate fate = run->verdicts[i].fate;
+    ASSERT(fate < FATE_DEAD); /* dead letters are buried, not applied */
+    s->fates[fate]++;
+    if (s->type->stateful)
+        s->type->apply(s, r, fate);
+    switch (fate) {
+    case FATE_PASSED:
+        c->passed += !p->has_follower;
+        if (p->output_topic != NO_TOPIC) {
+            pass_to(run, p->output_topic, run->verdicts[i].record);
+            c->records_out++;
+        }
+        break;
+    case FATE_ABSORBED:
+        c->absorbed++;
+        break;
+    case FATE_FILTERED:
+        c->filtered++;
+        break;
+    case FATE_NULL:
+        c->nulls++;
+        break;
+    case FATE_LATE:
+        c->late++;
+        if (p->late_topic != NO_TOPIC)
+            add_dead_letter(run, i, p->late_topic, r);
+        break;
+    case FATE_DUPLICATE:
+        c->duplicates++;
+        if (p->duplicates_topic != NO_TOPIC)
+            pass_to(run, p->duplicates_topic, run->verdicts[i].record);
+        break;
+    case FATE_DEAD:
+    case FATE_COUNT:
+        break;
+    }
+}
+
+/* The record dies as a whole: the steps before it let it pass, no step keeps anything of it. */
+static void bury(struct chain_run *run, size_t failed, const struct chain_record *r)
+{
+    run->counters.dead_letters++;
+    run->steps[failed]->fates[FATE_DEAD]++;
+    for (int i = run->chain->processors[failed]->parent; i != NO_PARENT;
+         i = run->chain->processors[i]->parent)
+        run->steps[i]->fates[FATE_PASSED]++;
+    add_dead_letter(run, failed, run->chain->processors[failed]->dead_letter_topic, r);
+}
+
+void chain_run_record(struct chain_run *run, const struct record *record, int64_t wall_ms)
+{
+    ASSERT(!run->is_pending);
+    size_t at, failed;
+    arena_reset(&run->arena);
+    struct chain_record r = {
+        .record = record,
+        .partition = run->partition,
+        .topic = run->chain->topic,
+        .value_is_json = run->reads_value && !bytes_is_null(record->value) &&
+                         json_check(record->value, &at) == NULL,
+        .watermark = run->watermark,
+        .wall_ms = wall_ms,
+        .arena = &run->arena,
+    };
+    run->counters.records_in++;
+    run->verdicts[0].record = record;
+    if (!judge(run, &r, &failed)) {
+        bury(run, failed, &r);
+        return;
+    }
+    for (size_t i = 0; i < run->chain->count; i++) {
+        if (!run->is_reached[i])
+            continue;
+        int parent = run->chain->processors[i]->parent;
+        r.record = parent == NO_PARENT ? record : run->verdicts[parent].record;
+        apply_step(run, i, &r);
+    }
+    chain_run_raise(run,
+                    watermark_after(&chain_first(run->chain)->time, run->watermark, r.event_time));
+}
+
+void chain_run_raise(struct chain_run *run, int64_t watermark)
+{
+    run->watermark = MAX(run->watermark, watermark);
+    run->is_pending = true;
+}
+
+void chain_run_advance(struct chain_run *run, size_t *budget)
+{
+    if (!run->is_pending)
+        return;
+    struct advance advance = {.watermark = run->watermark, .budget = *budget};
+    bool is_done = true;
+    for (size_t i = 0; i < run->chain->count && is_done; i++) {
+        if (run->steps[i]->type->stateful)
+            is_done = run->steps[i]->type->advance(run->steps[i], &advance);
+    }
+    *budget = advance.budget;
+    run->is_pending = !is_done;
+}

@@ -1,0 +1,28 @@
+/* A record on its way through a chain: what every step sees of it. */
+#ifndef PROCESSORS_TASK_RECORD_H
+#define PROCESSORS_TASK_RECORD_H
+
+#include "processors/expression/expression.h"
+
+struct chain_record {
+    const struct record *record; /* as the step before passed it on */
+    int32_t partition;
+    struct bytes topic;
+    bool value_is_json;
+    int64_t event_time; /* not known to a step that runs before it (validate as the first) */
+    int64_t watermark;  /* as it was before this record */
+    int64_t wall_ms;
+    struct arena *arena; /* lives as long as the record */
+};
+
+static inline struct expression_input chain_record_input(const struct chain_record *r)
+{
+    return (struct expression_input){
+        .record = r->record,
+        .partition = r->partition,
+        .topic = r->topic,
+        .value_is_json = r->value_is_json,
+    };
+}
+
+#endif

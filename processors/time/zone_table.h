@@ -1,0 +1,34 @@
+/* The table of time zones that generate_zones.py makes; for zone.c. */
+#ifndef PROCESSORS_TIME_ZONE_TABLE_H
+#define PROCESSORS_TIME_ZONE_TABLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The week-th weekday of a month (0: Sunday; week 5: the last one), so many seconds after its
+ * midnight by the offset in force before. */
+struct zone_date {
+    int8_t month, week, weekday;
+    int32_t at_s;
+};
+
+/* Both offsets are the same where there is no summer time. */
+struct zone_rule {
+    int32_t standard_s, summer_s;
+    struct zone_date start, end;
+};
+
+struct zone_entry {
+    uint32_t first, count; /* in the arrays of changes */
+    int32_t before_s;      /* the offset before the first change */
+    struct zone_rule rule; /* holds from the last change on */
+};
+
+extern const int64_t zone_change_times[]; /* seconds since 1970 */
+extern const int32_t zone_change_offsets[];
+extern const struct zone_entry zone_entries[];
+extern const char *const zone_names[]; /* sorted by bytes, ended by NULL */
+extern const uint16_t zone_of_name[];  /* in zone_entries */
+extern const size_t zone_name_count;
+
+#endif

@@ -1,0 +1,177 @@
+/* Whether a new configuration may go on with the state of the one that runs.
+ *
+ * Kept state must mean the same: a window, a group, an id, the clock or an aggregate may not
+ * change. Where records go, when they are late and which records come in may; added aggregates
+ * begin in windows that open later. Raising state.version starts without state and allows all. */
+#include "processors/steps/step.h"
+#include "processors/topology/chain.h"
+
+static const struct chain *find_chain(const struct topology *t, struct bytes name)
+{
+    for (size_t i = 0; t && i < t->chain_count; i++) {
+        if (bytes_equal(chain_name(&t->chains[i]), name))
+            return &t->chains[i];
+    }
+    return NULL;
+}
+
+static const struct processor *find_in_chain(const struct chain *c, struct bytes name)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        if (bytes_equal(c->processors[i]->name, name))
+            return c->processors[i];
+    }
+    return NULL;
+}
+
+static enum error refuse(struct message *message, const struct processor *p, const char *parameter)
+{
+    return topology_refuse(message, p->name, parameter,
+                           "changing it would give the state kept so far another meaning; raise "
+                           "state.version to start without it");
+}
+
+static bool same_expression(const struct expression *a, const struct expression *b)
+{
+    if (a == NULL || b == NULL)
+        return a == b;
+    return bytes_equal(expression_source(a), expression_source(b));
+}
+
+static bool same_expressions(const struct expressions *a, const struct expressions *b)
+{
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++) {
+        if (!same_expression(a->items[i], b->items[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool same_window(const struct window *a, const struct window *b)
+{
+    return a->size_ms == b->size_ms && a->advance_ms == b->advance_ms &&
+           a->offset_ms == b->offset_ms;
+}
+
+/* An aggregate that keeps its name must keep its meaning. */
+static bool same_aggregates(const struct aggregates *a, const struct aggregates *b)
+{
+    for (size_t i = 0; i < a->count; i++) {
+        for (size_t j = 0; j < b->count; j++) {
+            if (bytes_equal(a->items[i].name, b->items[j].name) &&
+                a->items[i].identity != b->items[j].identity)
+                return false;
+        }
+    }
+    return true;
+}
+
+static enum error compare_dedup(const struct processor *a, const struct processor *b,
+                                struct message *message)
+{
+    if (!same_expressions(&a->id, &b->id))
+        return refuse(message, b, "id");
+    if (a->within_ms != b->within_ms)
+        return refuse(message, b, "within");
+    if (a->clock != b->clock)
+        return refuse(message, b, "clock");
+    return a->refresh == b->refresh ? ERR_OK : refuse(message, b, "refresh");
+}
+
+static enum error compare_aggregate(const struct processor *a, const struct processor *b,
+                                    struct message *message)
+{
+    if (!same_expressions(&a->group_by, &b->group_by))
+        return refuse(message, b, "group-by");
+    if (a->on_missing_key != b->on_missing_key)
+        return refuse(message, b, "on-missing-key");
+    if (!same_window(&a->window, &b->window))
+        return refuse(message, b, "window");
+    if (!same_aggregates(&a->select, &b->select))
+        return refuse(message, b, "select");
+    return same_expression(a->where, b->where) ? ERR_OK : refuse(message, b, "where");
+}
+
+static enum error compare_processor(const struct processor *a, const struct processor *b,
+                                    struct message *message)
+{
+    if (a->type != b->type)
+        return refuse(message, b, "type");
+    if (a->type == PROCESSOR_DEDUP)
+        return compare_dedup(a, b, message);
+    return a->type == PROCESSOR_AGGREGATE ? compare_aggregate(a, b, message) : ERR_OK;
+}
+
+static enum error compare_clock(const struct chain *a, const struct chain *b,
+                                struct message *message)
+{
+    const struct processor *x = chain_first(a), *y = chain_first(b);
+    if (!same_expression(x->time.timestamp, y->time.timestamp))
+        return refuse(message, y, "timestamp");
+    if (!bytes_equal(x->timestamp_format, y->timestamp_format))
+        return refuse(message, y, "timestamp.format");
+    if (!bytes_equal(x->timestamp_tz, y->timestamp_tz))
+        return refuse(message, y, "timestamp.tz");
+    return x->time.on_missing == y->time.on_missing ? ERR_OK
+                                                    : refuse(message, y, "timestamp.on-missing");
+}
+
+static bool is_stateful(const struct processor *p)
+{
+    return step_type_of(p->type)->stateful;
+}
+
+/* A processor with state may leave (its state is dropped), but not silently move: it would go on
+ * in another chain with another cursor. */
+static enum error check_not_moved(const struct topology *next, const struct processor *p,
+                                  struct message *message)
+{
+    for (size_t i = 0; i < next->chain_count; i++) {
+        const struct processor *moved = find_in_chain(&next->chains[i], p->name);
+        if (moved && !bytes_is_null(moved->after) && is_stateful(moved))
+            return topology_refuse(message, p->name, "after",
+                                   "it would move to the chain of %.*s and lose its state; give "
+                                   "it another name there",
+                                   BYTES_PRINTF(chain_name(&next->chains[i])));
+    }
+    return ERR_OK;
+}
+
+static enum error compare_chain(const struct chain *a, const struct chain *b,
+                                const struct topology *next, struct message *message)
+{
+    bool has_state = false;
+    for (size_t i = 0; i < a->count; i++) {
+        const struct processor *p = a->processors[i], *q = find_in_chain(b, p->name);
+        if (!is_stateful(p))
+            continue;
+        has_state = true;
+        enum error e = q ? compare_processor(p, q, message) : check_not_moved(next, p, message);
+        if (e)
+            return e;
+    }
+    return has_state ? compare_clock(a, b, message) : ERR_OK;
+}
+
+enum error topology_can_replace(const struct topology *running, const struct topology *next,
+                                struct message *message)
+{
+    if (running == NULL || next == NULL)
+        return ERR_OK;
+    for (size_t i = 0; i < running->chain_count; i++) {
+        const struct chain *a = &running->chains[i], *b = find_chain(next, chain_name(a));
+        if (b == NULL)
+            continue; /* deleted, and its state with it */
+        int64_t from = chain_state_version(a), to = chain_state_version(b);
+        if (to < from)
+            return topology_refuse(message, chain_name(b), "state.version",
+                                   "%lld is below the running version %lld", (long long)to,
+                                   (long long)from);
+        enum error e = to > from ? ERR_OK : compare_chain(a, b, next, message);
+        if (e)
+            return e;
+    }
+    return ERR_OK;
+}

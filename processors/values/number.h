@@ -1,0 +1,42 @@
+/* Numbers as text: exact decimals and doubles. (Writing them: append_double and append_int128 in
+ * value.h.)
+ *
+ * A decimal is unscaled * 10^-scale with at most 38 digits, so that it fits an int128 and the sum
+ * of two still does. */
+#ifndef PROCESSORS_VALUES_NUMBER_H
+#define PROCESSORS_VALUES_NUMBER_H
+
+#include "processors/values/value.h"
+
+enum { DECIMAL_MAX_DIGITS = 38 };
+
+/* 10^n for 0 <= n <= 38. */
+int128 power_of_ten(int n);
+
+/* Reads "-12.340e2": digits, optional fraction and exponent, nothing else. Zeros at the end of a
+ * fraction do not count. False when it is no number or has more than 38 digits. The scale is not
+ * negative; it may be larger than 38 for tiny numbers. */
+bool decimal_parse(struct bytes text, int128 *unscaled, int *scale);
+
+/* Changes the scale, rounding half away from zero. False when the result has over 38 digits. */
+bool decimal_round(int128 unscaled, int from_scale, int to_scale, int128 *out);
+/* The same, rounding towards minus infinity. */
+bool decimal_floor(int128 unscaled, int from_scale, int to_scale, int128 *out);
+
+/* a * b, false over 38 digits. */
+bool decimal_multiply(int128 a, int128 b, int128 *out);
+double decimal_to_double(int128 unscaled, int scale);
+/* Exact where the double has a short decimal form, which is what people wrote. */
+bool decimal_from_double(double v, int128 *unscaled, int *scale);
+
+/* The double nearest to the text of a number, which is at most NUMBER_MAX_TEXT bytes long and as
+ * JSON has it. Infinite when it is out of range. */
+enum { NUMBER_MAX_TEXT = 1024 };
+double number_to_double(struct bytes text);
+
+/* Over values that are numbers (int, double or decimal). */
+double number_real(const struct value *v);
+/* Negative, zero or positive; exact between all kinds, although not every int64 is a double. */
+int number_compare(const struct value *a, const struct value *b);
+
+#endif
