@@ -2,7 +2,7 @@
 
 #include "base/units.h"
 #include "client-tools/files.h"
-#include "client-tools/help.h"
+#include "client-tools/help/help.h"
 #include "client-tools/stop.h"
 
 #include <stdarg.h>

@@ -3,9 +3,9 @@
 #define CLIENT_TOOLS_TOOL_H
 
 #include "client-tools/arguments.h"
-#include "client-tools/client.h"
-#include "client-tools/cluster.h"
-#include "client-tools/output.h"
+#include "client-tools/cluster/client.h"
+#include "client-tools/cluster/cluster.h"
+#include "client-tools/output/output.h"
 #include "client-tools/settings.h"
 
 struct tool {

@@ -1,7 +1,7 @@
 #include "client-tools/arguments.h"
 
-#include "client-tools/commands.h"
-#include "client-tools/help.h"
+#include "client-tools/commands/commands.h"
+#include "client-tools/help/help.h"
 #include "tests/harness/harness.h"
 
 #include <stdio.h>

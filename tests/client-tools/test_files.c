@@ -1,6 +1,6 @@
 #include "client-tools/files.h"
 
-#include "client-tools/link.h"
+#include "client-tools/cluster/link.h"
 #include "tests/harness/harness.h"
 
 #include <stdio.h>

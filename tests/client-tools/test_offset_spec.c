@@ -1,4 +1,4 @@
-#include "client-tools/offset_spec.h"
+#include "client-tools/cluster/offset_spec.h"
 
 #include "tests/harness/harness.h"
 

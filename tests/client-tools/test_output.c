@@ -1,4 +1,4 @@
-#include "client-tools/output.h"
+#include "client-tools/output/output.h"
 
 #include "client-tools/failure.h"
 #include "tests/harness/harness.h"

@@ -1,6 +1,6 @@
-#include "client-tools/processor_file.h"
+#include "client-tools/pipeline/processor_file.h"
 
-#include "client-tools/processor_plan.h"
+#include "client-tools/pipeline/processor_plan.h"
 #include "tests/harness/harness.h"
 
 static void parse(const char *text, struct arena *arena, struct declarations *d)

@@ -1,4 +1,4 @@
-#include "client-tools/range_assignor.h"
+#include "client-tools/cluster/range_assignor.h"
 
 #include "tests/harness/harness.h"
 

@@ -1,4 +1,4 @@
-#include "client-tools/record_format.h"
+#include "client-tools/output/record_format.h"
 
 #include "tests/harness/harness.h"
 

@@ -1,6 +1,6 @@
-#include "client-tools/record_json.h"
+#include "client-tools/output/record_json.h"
 
-#include "client-tools/json_text.h"
+#include "client-tools/output/json_text.h"
 #include "tests/harness/harness.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "client-tools/trial.h"
+#include "client-tools/pipeline/trial.h"
 
 #include "tests/harness/harness.h"
 

@@ -1,0 +1,30 @@
+#include "client-tools/commands/commands.h"
+
+/* In the order of help; commands of one noun stand together. */
+const struct command *const commands[] = {
+    &topic_create_command,
+    &topic_list_command,
+    &topic_describe_command,
+    &topic_delete_command,
+    &topic_set_command,
+    &topic_unset_command,
+    &topic_add_partitions_command,
+    &produce_command,
+    &consume_command,
+    &group_list_command,
+    &group_describe_command,
+    &group_seek_command,
+    &group_delete_command,
+    &processor_apply_command,
+    &processor_list_command,
+    &processor_describe_command,
+    &processor_export_command,
+    &processor_delete_command,
+    &processor_test_command,
+    &dlq_list_command,
+    &dlq_inspect_command,
+    &cluster_describe_command,
+    &doctor_command,
+    &completion_command,
+    NULL,
+};

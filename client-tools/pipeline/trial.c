@@ -1,0 +1,369 @@
+#include "client-tools/pipeline/trial.h"
+
+#include "base/murmur2.h"
+
+#include <stdlib.h>
+
+enum {
+    MAX_BATCH = 128 << 20,
+    MAX_QUEUE_BYTES = 1 << 30,
+    SLICE = 1 << 14,
+    DRAIN_TIME_DAYS = 36500, /* how far on time is moved */
+};
+
+struct trial_topic {
+    struct trial_topic *next;
+    struct bytes name;
+    struct topology *topology; /* NULL: only written to */
+    struct task **tasks;       /* chain by chain, partition by partition */
+    size_t chain_count;
+    int64_t *end_offsets; /* by partition */
+    bool is_output;
+};
+
+/* A batch that was appended and is not yet read by the processors of its topic. */
+struct queued {
+    struct queued *next;
+    struct trial_topic *topic;
+    int32_t partition;
+    struct bytes batch; /* owned */
+};
+
+struct trial {
+    struct task_commit commit; /* must be first */
+    struct trial_topic *topics;
+    int32_t partitions;
+    struct queued *first, *last;
+    size_t queued_bytes;
+    trial_output *output;
+    void *context;
+    struct arena names;
+    bool failed; /* more is queued than may be */
+};
+
+static struct trial_topic *find_topic(const struct trial *t, struct bytes name)
+{
+    for (struct trial_topic *topic = t->topics; topic; topic = topic->next) {
+        if (bytes_equal(topic->name, name))
+            return topic;
+    }
+    return NULL;
+}
+
+static struct trial_topic *add_topic(struct trial *t, struct bytes name)
+{
+    struct trial_topic *topic = find_topic(t, name);
+    if (topic)
+        return topic;
+    topic = xcalloc(1, sizeof *topic);
+    topic->name = arena_copy(&t->names, name);
+    topic->end_offsets = xcalloc((size_t)t->partitions, sizeof *topic->end_offsets);
+    struct trial_topic **end = &t->topics; /* in the order of the file */
+    while (*end)
+        end = &(*end)->next;
+    *end = topic;
+    return topic;
+}
+
+/* Takes ownership of `batch`, whose first offset is the partition's end. */
+static void enqueue(struct trial *t, struct trial_topic *topic, int32_t partition,
+                    struct bytes batch)
+{
+    t->queued_bytes += batch.size;
+    t->failed |= t->queued_bytes > MAX_QUEUE_BYTES;
+    if (topic->topology == NULL || t->failed) {
+        free((void *)(uintptr_t)batch.data);
+        t->queued_bytes -= batch.size;
+        return;
+    }
+    struct queued *q = xcalloc(1, sizeof *q);
+    *q = (struct queued){.topic = topic, .partition = partition, .batch = batch};
+    if (t->last)
+        t->last->next = q;
+    else
+        t->first = q;
+    t->last = q;
+}
+
+static void append_batch(struct trial *t, struct trial_topic *topic, int32_t partition,
+                         struct bytes batch, int32_t count, bool shown)
+{
+    struct bytes copy = bytes_copy(batch);
+    batch_stamp((uint8_t *)(uintptr_t)copy.data, topic->end_offsets[partition], 0);
+    topic->end_offsets[partition] += count;
+    struct arena arena;
+    struct record_iterator records;
+    struct record record;
+    arena_init(&arena, MAX_BATCH);
+    struct record_place place = {topic->name, partition, 0};
+    if (shown && records_open(copy, &arena, MAX_BATCH, &records) == ERR_OK) {
+        while (records_next(&records, &record))
+            t->output(t->context, &place, &record);
+    }
+    arena_free(&arena);
+    enqueue(t, topic, partition, copy);
+}
+
+static void take_step(struct task_commit *commit, const struct step *step)
+{
+    struct trial *t = (struct trial *)(void *)commit;
+    for (size_t i = 0; i < step->output_count; i++) {
+        const struct step_output *o = &step->outputs[i];
+        append_batch(t, add_topic(t, o->topic), o->partition, o->batch, o->record_count, true);
+    }
+}
+
+static int32_t partitions_of(struct task_commit *commit, struct bytes topic)
+{
+    (void)topic;
+    return ((struct trial *)(void *)commit)->partitions;
+}
+
+static void make_tasks(struct trial *t, struct trial_topic *topic)
+{
+    topic->chain_count = topology_chain_count(topic->topology);
+    size_t partitions = (size_t)t->partitions;
+    topic->tasks = xcalloc(topic->chain_count * partitions, sizeof *topic->tasks);
+    for (size_t c = 0; c < topic->chain_count; c++) {
+        for (size_t p = 0; p < partitions; p++)
+            topic->tasks[c * partitions + p] =
+                task_create(topology_chain(topic->topology, c), topic->topology, (int32_t)p, 0);
+    }
+}
+
+static bool parse_topic(struct trial *t, const struct declarations *d, struct trial_topic *topic,
+                        struct buffer *warnings, struct failure *f)
+{
+    struct config_pair *pairs = xcalloc(d->count, sizeof *pairs);
+    size_t count = 0;
+    for (size_t i = 0; i < d->count; i++) {
+        if (bytes_equal(d->items[i].topic, topic->name))
+            pairs[count++] = (struct config_pair){d->items[i].key, d->items[i].value};
+    }
+    struct topology_topic input = {topic->name, t->partitions};
+    struct message message = {""};
+    enum error e = topology_parse(&input, pairs, count, &topic->topology, &message, warnings);
+    free(pairs);
+    if (e != ERR_OK)
+        return fail_usage(f, "topic %.*s: %s", BYTES_PRINTF(topic->name), message.text);
+    if (topic->topology)
+        make_tasks(t, topic);
+    return true;
+}
+
+static void mark_outputs(struct trial *t)
+{
+    for (struct trial_topic *topic = t->topics; topic; topic = topic->next) {
+        struct bytes name;
+        bool is_dead_letter;
+        for (size_t i = 0;
+             topic->topology && topology_output(topic->topology, i, &name, &is_dead_letter); i++) {
+            struct trial_topic *output = find_topic(t, name);
+            if (output)
+                output->is_output = true;
+        }
+    }
+}
+
+bool trial_create(const struct declarations *d, int32_t partitions, trial_output *output,
+                  void *context, struct buffer *warnings, struct trial **out, struct failure *f)
+{
+    struct trial *t = xcalloc(1, sizeof *t);
+    t->commit = (struct task_commit){.commit = take_step, .partitions = partitions_of};
+    t->partitions = partitions;
+    t->output = output;
+    t->context = context;
+    arena_init(&t->names, 64 << 20);
+    for (size_t i = 0; i < d->count; i++)
+        add_topic(t, d->items[i].topic);
+    for (struct trial_topic *topic = t->topics; topic; topic = topic->next) {
+        if (!parse_topic(t, d, topic, warnings, f)) {
+            trial_free(t);
+            return false;
+        }
+    }
+    mark_outputs(t);
+    *out = t;
+    return true;
+}
+
+void trial_free(struct trial *t)
+{
+    if (t == NULL)
+        return;
+    while (t->first) {
+        struct queued *q = t->first;
+        t->first = q->next;
+        free((void *)(uintptr_t)q->batch.data);
+        free(q);
+    }
+    while (t->topics) {
+        struct trial_topic *topic = t->topics;
+        t->topics = topic->next;
+        for (size_t i = 0; i < topic->chain_count * (size_t)t->partitions; i++)
+            task_free(topic->tasks[i]);
+        free(topic->tasks);
+        free(topic->end_offsets);
+        topology_unref(topic->topology);
+        free(topic);
+    }
+    arena_free(&t->names);
+    free(t);
+}
+
+bool trial_has_topic(const struct trial *t, struct bytes topic)
+{
+    const struct trial_topic *found = find_topic(t, topic);
+    return found && found->topology;
+}
+
+struct bytes trial_input(const struct trial *t)
+{
+    const struct trial_topic *input = NULL;
+    for (const struct trial_topic *topic = t->topics; topic; topic = topic->next) {
+        if (topic->topology == NULL || topic->is_output)
+            continue;
+        if (input)
+            return BYTES_NULL;
+        input = topic;
+    }
+    return input ? input->name : BYTES_NULL;
+}
+
+static bool run_batch(struct trial *t, struct task *task, struct bytes batch, int64_t now_ms,
+                      struct failure *f)
+{
+    struct message message = {""};
+    bool finished = false;
+    while (!finished) {
+        if (task_batch(task, batch, now_ms, SLICE, &finished, &message) != ERR_OK)
+            return fail(f, "INTERNAL", "%s", message.text);
+        if (!finished || task_wants_flush(task))
+            task_flush(task, &t->commit);
+    }
+    return true;
+}
+
+/* Reads everything that is queued, and what comes of it. */
+static bool run_queue(struct trial *t, int64_t now_ms, struct failure *f)
+{
+    bool good = true;
+    while (t->first && good) {
+        struct queued *q = t->first;
+        t->first = q->next;
+        if (t->first == NULL)
+            t->last = NULL;
+        t->queued_bytes -= q->batch.size;
+        for (size_t c = 0; c < q->topic->chain_count && good; c++) {
+            struct task *task = q->topic->tasks[c * (size_t)t->partitions + (size_t)q->partition];
+            good = run_batch(t, task, q->batch, now_ms, f);
+        }
+        free((void *)(uintptr_t)q->batch.data);
+        free(q);
+    }
+    if (good && t->failed)
+        return fail(f, "TOO_LARGE", "the pipeline made more than 1 GiB of records at once");
+    return good;
+}
+
+bool trial_append(struct trial *t, const struct record_place *place, const struct record *record,
+                  int64_t now_ms, struct failure *f)
+{
+    struct trial_topic *topic = find_topic(t, place->topic);
+    int32_t partition = place->partition;
+    if (partition < 0 || partition >= t->partitions)
+        partition = bytes_is_null(record->key) ? 0 : murmur2_partition(record->key, t->partitions);
+    struct buffer out;
+    struct batch_builder builder;
+    buffer_init(&out, MAX_BATCH);
+    batch_builder_init(&builder, &out, CODEC_NONE);
+    batch_builder_add(&builder, record->timestamp, record->key, record->value, record->headers,
+                      record->header_count);
+    struct bytes batch = batch_builder_finish(&builder);
+    bool good = batch.size > 0 || fail(f, "MESSAGE_TOO_LARGE", "the record is too large");
+    if (good)
+        append_batch(t, topic, partition, batch, 1, false);
+    buffer_free(&out);
+    return good && run_queue(t, now_ms, f);
+}
+
+static void flush_all(struct trial *t, struct trial_topic *topic, bool drain, int64_t now_ms)
+{
+    const int64_t on_ms = DRAIN_TIME_DAYS * (int64_t)86400000;
+    for (size_t i = 0; i < topic->chain_count * (size_t)t->partitions; i++) {
+        struct task *task = topic->tasks[i];
+        if (drain && task_watermark(task) > INT64_MIN)
+            task_lift_watermark(task, task_watermark(task) + on_ms, now_ms);
+        while (task_is_pending(task)) {
+            task_flush(task, &t->commit);
+            task_lift_watermark(task, task_watermark(task), now_ms);
+        }
+        task_flush(task, &t->commit);
+    }
+}
+
+/* A topic whose records come from another is drained after it: inputs first, then, round by round,
+ * what they reach. A chain of topics is as long as there are topics, at most. */
+bool trial_finish(struct trial *t, bool drain, int64_t now_ms, struct failure *f)
+{
+    size_t rounds = 0;
+    for (struct trial_topic *topic = t->topics; topic; topic = topic->next)
+        rounds++;
+    for (; rounds > 0; rounds--) {
+        for (struct trial_topic *topic = t->topics; topic; topic = topic->next) {
+            flush_all(t, topic, false, now_ms);
+            if (!run_queue(t, now_ms, f))
+                return false;
+        }
+    }
+    if (!drain)
+        return true;
+    for (int outputs = 0; outputs < 2; outputs++) {
+        for (struct trial_topic *topic = t->topics; topic; topic = topic->next) {
+            if (topic->is_output != (outputs == 1))
+                continue;
+            flush_all(t, topic, true, now_ms);
+            if (!run_queue(t, now_ms, f))
+                return false;
+        }
+    }
+    return trial_finish(t, false, now_ms, f);
+}
+
+static void add_counters(struct processor_counters *sum, const struct processor_counters *c)
+{
+    sum->records_in += c->records_in;
+    sum->passed += c->passed;
+    sum->absorbed += c->absorbed;
+    sum->filtered += c->filtered;
+    sum->nulls += c->nulls;
+    sum->late += c->late;
+    sum->duplicates += c->duplicates;
+    sum->dead_letters += c->dead_letters;
+    sum->panes += c->panes;
+}
+
+bool trial_counters(const struct trial *t, size_t index, struct bytes *topic,
+                    struct bytes *processor, struct processor_counters *out)
+{
+    for (const struct trial_topic *at = t->topics; at; at = at->next) {
+        for (size_t c = 0; c < at->chain_count; c++) {
+            const struct chain *chain = topology_chain(at->topology, c);
+            size_t count = chain_processor_count(chain);
+            if (index >= count) {
+                index -= count;
+                continue;
+            }
+            *topic = at->name;
+            *processor = chain_processor_name(chain, index);
+            *out = (struct processor_counters){0};
+            for (int32_t p = 0; p < t->partitions; p++) {
+                struct processor_counters one = task_processor_counters(
+                    at->tasks[c * (size_t)t->partitions + (size_t)p], index);
+                add_counters(out, &one);
+            }
+            return true;
+        }
+    }
+    return false;
+}
