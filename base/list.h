@@ -63,12 +63,17 @@ static inline struct list_node *list_first(struct list *l)
 {
     return list_is_empty(l) ? NULL : l->head.next;
 }
-/* Moves everything from `from` to the end of `to`. */
+/* Moves everything from `from` to the end of `to`, in constant time. */
 static inline void list_take_all(struct list *to, struct list *from)
 {
-    struct list_node *node;
-    while ((node = list_pop(from)))
-        list_append(to, node);
+    if (list_is_empty(from))
+        return;
+    struct list_node *first = from->head.next, *last = from->head.previous;
+    first->previous = to->head.previous;
+    to->head.previous->next = first;
+    last->next = &to->head;
+    to->head.previous = last;
+    list_init(from);
 }
 
 #define LIST_FOR_EACH(node, list) \

@@ -1,5 +1,6 @@
 #include "base/arena.h"
 #include "base/buffer.h"
+#include "base/list.h"
 #include "base/map.h"
 #include "base/random.h"
 #include "base/timers.h"
@@ -176,4 +177,35 @@ TEST(timers_agree_with_sorting_over_random_sets_moves_and_cancels)
     for (int i = 2; i <= fired[0]; i++)
         EXPECT(alarms[fired[i - 1]].timer.due_ms <= alarms[fired[i]].timer.due_ms);
     timers_free(&t);
+}
+
+static void expect_order(const struct list *l, struct list_node **nodes, int count)
+{
+    const struct list_node *at = &l->head;
+    for (int i = 0; i < count; i++) {
+        EXPECT(at->next == nodes[i] && nodes[i]->previous == at);
+        at = at->next;
+    }
+    EXPECT(at->next == &l->head && l->head.previous == at);
+}
+
+TEST(a_list_takes_all_of_another_and_leaves_it_empty)
+{
+    struct list to, from;
+    struct list_node a = {0}, b = {0}, c = {0};
+    list_init(&to);
+    list_init(&from);
+    list_take_all(&to, &from);
+    EXPECT(list_is_empty(&to) && list_is_empty(&from));
+    list_append(&from, &a);
+    list_append(&from, &b);
+    list_take_all(&to, &from);
+    expect_order(&to, (struct list_node *[]){&a, &b}, 2);
+    EXPECT(list_is_empty(&from));
+    list_append(&from, &c);
+    list_take_all(&to, &from);
+    expect_order(&to, (struct list_node *[]){&a, &b, &c}, 3);
+    list_take_all(&to, &from);
+    expect_order(&to, (struct list_node *[]){&a, &b, &c}, 3);
+    EXPECT(list_is_empty(&from));
 }
