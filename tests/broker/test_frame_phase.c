@@ -75,3 +75,57 @@ TEST(a_head_that_does_not_say_where_its_records_go_lies_anywhere)
     buffer_free(&buffer);
     test_broker_free(b);
 }
+
+/* Encodes a Produce request by the schema tables. */
+static struct bytes encode_produce(struct buffer *out, int16_t version,
+                                   const struct produce_request *request)
+{
+    struct writer w;
+    struct request_header header = {API_PRODUCE, version, 7, bytes_string("a client")};
+    buffer_init(out, 1 << 20);
+    writer_init(&w, out);
+    write_request_header(&w, &header);
+    EXPECT_INT(schema_encode(&produce_request_schema, version, request, &w), ERR_OK);
+    writer_free(&w);
+    return buffer_view(out);
+}
+
+/* frame_phase() reads the head by hand, because it has no whole frame to decode. So what it finds
+ * is held against the tables, in every version that they describe. */
+TEST(the_records_are_found_where_the_schema_tables_put_them)
+{
+    static const char marker[] = "where the records begin";
+    static const char *const ids[] = {NULL, "", "a transactional id"};
+    struct test_broker *b = test_broker_start(1, NULL);
+    struct test_client *c = test_client_open(b, 0);
+    test_create_topic(c, "known", 3, NULL);
+    const struct api_messages *api = api_messages(API_PRODUCE);
+    for (int16_t version = api->min_version; version <= api->max_version; version++) {
+        for (int i = 0; i < 3 * 3; i++) {
+            char padded[sizeof marker << 8] = {0};
+            memcpy(padded, marker, sizeof marker);
+            struct produce_request_topic_data_partition_data partitions[] = {
+                {.index = i % 3, .records.bytes = bytes_of(padded, sizeof marker << i)},
+                {.index = (i + 1) % 3, .records.bytes = BYTES_LITERAL("more")}};
+            struct produce_request_topic_data topic = {.name = bytes_string("known"),
+                                                       .topic_id = test_topic_id(b, "known"),
+                                                       .partition_data = partitions,
+                                                       .partition_data_count = 2};
+            struct produce_request request = {
+                .transactional_id = ids[i / 3] ? bytes_string(ids[i / 3]) : BYTES_NULL,
+                .acks = (int16_t)(i % 2 ? -1 : 1),
+                .timeout_ms = 1 << i,
+                .topic_data = &topic,
+                .topic_data_count = 1};
+            struct buffer buffer;
+            struct bytes frame = encode_produce(&buffer, version, &request);
+            const uint8_t *records = memmem(frame.data, frame.size, marker, sizeof marker);
+            EXPECT(records != NULL);
+            size_t head = (size_t)(records - frame.data);
+            EXPECT_INT(frame_phase(test_shard(b, 0), bytes_of(frame.data, head)),
+                       (0 - head) % BUFFER_PHASES);
+            buffer_free(&buffer);
+        }
+    }
+    test_broker_free(b);
+}
