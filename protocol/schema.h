@@ -4,10 +4,14 @@
  * each API, plain structures and tables:
  *
  *   enum { API_PRODUCE = 0, ... };
- *   struct produce_request { struct bytes transactional_id; int16_t acks; int32_t timeout_ms;
- *                            struct produce_request_topic_data *topic_data; int32_t
- * topic_data_count; }; struct produce_request_topic_data { ... }; extern const struct schema
- * produce_request_schema, produce_response_schema;
+ *   struct produce_request {
+ *       struct bytes transactional_id;
+ *       ...
+ *       struct produce_request_topic_data *topic_data;
+ *       int32_t topic_data_count;
+ *   };
+ *   struct produce_request_topic_data { ... };
+ *   extern const struct schema produce_request_schema, produce_response_schema;
  *
  * Names are Kafka's field names in snake_case. A nested structure is named after its parent and
  * the field. An array is a pointer and a count beside it (`x`, `x_count`, count -1: null). Strings

@@ -71,9 +71,12 @@ struct producer_states *log_producers(struct log *log);
 
 /* Reads whole batches from the one that contains `offset` on, up to `end_offset` (exclusive; a
  * batch is in only if its last offset is below) and about max_bytes: with `at_least_one` the first
- * batch comes whole however large. An empty slice is NULL with ERR_OK. ERR_OUT_OF_RANGE  offset <
- * log start or > log end ERR_BUSY          the range is not in memory and its place in the files is
- * not known: run a log_read_job ERR_IO, ERR_CORRUPT  that range cannot be read */
+ * batch comes whole however large. An empty slice is NULL with ERR_OK.
+ *
+ *   ERR_OUT_OF_RANGE     the offset is below the log's start or above its end
+ *   ERR_BUSY             the range is not in memory and its place in the files is not known:
+ *                        run a log_read_job
+ *   ERR_IO, ERR_CORRUPT  that range cannot be read */
 MUST_USE enum error log_read(struct log *log, int64_t offset, int64_t end_offset, size_t max_bytes,
                              bool at_least_one, struct log_slice **out);
 
