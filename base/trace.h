@@ -17,7 +17,7 @@
 enum trace_level { TRACE_ERROR, TRACE_WARN, TRACE_INFO, TRACE_DEBUG, TRACE_TRACE };
 enum trace_format { TRACE_TEXT, TRACE_JSON, TRACE_SYSTEMD };
 
-struct trace_repeats;
+struct trace_repeats; /* trace_repeats.h */
 
 struct trace {
     enum trace_level level;
@@ -62,9 +62,6 @@ struct trace_field {
 
 void trace_write(struct trace *trace, enum trace_level level, const char *event,
                  const struct trace_field *fields);
-
-struct trace_repeats *trace_repeats_create(void);
-void trace_repeats_free(struct trace_repeats *repeats); /* NULL is fine */
 
 /* The level for "error", "warn", "info", "debug", "trace", or -1. */
 int trace_level_parse(const char *name);

@@ -1,5 +1,7 @@
 #include "base/trace_repeats.h"
 
+#include "base/compiler.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 

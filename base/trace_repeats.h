@@ -2,7 +2,12 @@
 #ifndef BASE_TRACE_REPEATS_H
 #define BASE_TRACE_REPEATS_H
 
-#include "base/trace.h"
+#include "base/bytes.h"
+
+struct trace_repeats;
+
+struct trace_repeats *trace_repeats_create(void);
+void trace_repeats_free(struct trace_repeats *repeats); /* NULL is fine */
 
 /* Whether this line (without its time) is to be printed now; *repeated: how many times it was
  * counted since it was printed last. */

@@ -1,4 +1,5 @@
 /* tidemilld: arguments, configuration, threads, signals. What the broker does is elsewhere. */
+#include "base/trace_repeats.h"
 #include "base/units.h"
 #include "broker/arguments.h"
 #include "broker/broker.h"

@@ -2,6 +2,7 @@
 
 #include "base/buffer.h"
 #include "base/trace.h"
+#include "base/trace_repeats.h"
 
 /* A log whose clock stands where the test sets it, and its lines without their times. */
 struct log {
