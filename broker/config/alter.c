@@ -7,16 +7,16 @@
 #include "broker/request/repeats.h"
 #include "broker/topics/topic_change.h"
 
-static const struct verdict FINE = {KAFKA_NONE, NULL};
+static const struct api_error FINE = {KAFKA_NONE, NULL};
 
-static struct verdict fault(enum kafka_error error, const char *message)
+static struct api_error fault(enum kafka_error error, const char *message)
 {
-    return (struct verdict){error, message};
+    return (struct api_error){error, message};
 }
 
 /* --- what must hold for any resource --- */
 
-static struct verdict check_keys(const struct alter_resource *r, struct arena *arena)
+static struct api_error check_keys(const struct alter_resource *r, struct arena *arena)
 {
     struct bytes *names = arena_array(arena, (size_t)r->key_count, sizeof *names);
     if (r->key_count > 2 * TOPIC_OVERRIDES_MAX)
@@ -41,8 +41,8 @@ static struct verdict check_keys(const struct alter_resource *r, struct arena *a
 
 /* --- topics --- */
 
-static struct verdict alter_topic(struct alter *a, struct controller *c,
-                                  const struct alter_resource *r)
+static struct api_error alter_topic(struct alter *a, struct controller *c,
+                                    const struct alter_resource *r)
 {
     struct shard *shard = controller_shard(c);
     struct arena *arena = &a->request->arena;
@@ -58,23 +58,23 @@ static struct verdict alter_topic(struct alter *a, struct controller *c,
                             .check = config_check_value,
                             .arena = arena};
     const struct override_list before = {topic->configs, topic->config_count};
-    struct verdict verdict = overrides_apply(&set, a->replaces ? NULL : &before, r);
+    struct api_error error = overrides_apply(&set, a->replaces ? NULL : &before, r);
     topic_settings_free(&effective);
-    if (verdict.error != KAFKA_NONE)
-        return verdict;
+    if (error.code != KAFKA_NONE)
+        return error;
     return topic_change_configure(c, topic, set.configs, set.count, a->validate_only, arena);
 }
 
 /* --- the change --- */
 
-static struct verdict alter_one(struct alter *a, struct controller *c,
-                                const struct alter_resource *r)
+static struct api_error alter_one(struct alter *a, struct controller *c,
+                                  const struct alter_resource *r)
 {
     if (r->is_repeated)
         return fault(KAFKA_INVALID_REQUEST, "Each resource must appear at most once.");
-    struct verdict verdict = check_keys(r, &a->request->arena);
-    if (verdict.error != KAFKA_NONE)
-        return verdict;
+    struct api_error error = check_keys(r, &a->request->arena);
+    if (error.code != KAFKA_NONE)
+        return error;
     switch (r->type) {
     case RESOURCE_TOPIC:
         return alter_topic(a, c, r);
@@ -90,14 +90,14 @@ static void apply(struct change *change, struct controller *c)
 {
     struct alter *a = CONTAINER_OF(change, struct alter, change);
     for (int32_t i = 0; i < a->count; i++)
-        a->resources[i].verdict = alter_one(a, c, &a->resources[i]);
+        a->resources[i].error = alter_one(a, c, &a->resources[i]);
 }
 
 static void done(struct change *change, enum error result)
 {
     struct alter *a = CONTAINER_OF(change, struct alter, change);
     for (int32_t i = 0; result != ERR_OK && i < a->count; i++)
-        a->resources[i].verdict = fault(controller_error(result), error_text(result));
+        a->resources[i].error = fault(controller_error(result), error_text(result));
     a->answer(a);
 }
 

@@ -22,7 +22,7 @@ struct alter_resource {
     const struct alter_key *keys;
     int32_t key_count;
     bool is_repeated; /* set by alter_submit */
-    struct verdict verdict;
+    struct api_error error;
 };
 
 /* In the request's arena, as everything it points to. */
@@ -32,13 +32,14 @@ struct alter {
     struct alter_resource *resources;
     int32_t count;
     bool replaces, validate_only;
-    void (*answer)(struct alter *alter); /* with the verdicts; ends the request */
+    void (*answer)(struct alter *alter); /* with the errors; ends the request */
 };
 
 /* On shard 0. */
 void alter_submit(struct shard *shard, struct alter *alter);
 
 /* The broker's part of it (alter_broker.c), within the change. */
-struct verdict alter_broker(struct alter *a, struct controller *c, const struct alter_resource *r);
+struct api_error alter_broker(struct alter *a, struct controller *c,
+                              const struct alter_resource *r);
 
 #endif

@@ -7,14 +7,14 @@
 
 enum { VALUE_BYTES_MAX = INT16_MAX };
 
-static const struct verdict FINE = {KAFKA_NONE, NULL};
+static const struct api_error FINE = {KAFKA_NONE, NULL};
 
-static struct verdict refuse(const char *message)
+static struct api_error refuse(const char *message)
 {
-    return (struct verdict){KAFKA_INVALID_REQUEST, message};
+    return (struct api_error){KAFKA_INVALID_REQUEST, message};
 }
 
-static struct verdict unknown_name(struct bytes name, struct arena *arena)
+static struct api_error unknown_name(struct bytes name, struct arena *arena)
 {
     const char *near = setting_suggest(broker_setting_table, name);
     return refuse(
@@ -24,8 +24,8 @@ static struct verdict unknown_name(struct bytes name, struct arena *arena)
 }
 
 /* Canonical: plain numbers for 7d or 1MiB. */
-static struct verdict canonical_value(const struct setting *row, struct bytes value,
-                                      struct arena *arena, struct bytes *canonical)
+static struct api_error canonical_value(const struct setting *row, struct bytes value,
+                                        struct arena *arena, struct bytes *canonical)
 {
     struct settings parsed = {0};
     struct message message = {""};
@@ -40,8 +40,8 @@ static struct verdict canonical_value(const struct setting *row, struct bytes va
     return FINE;
 }
 
-static struct verdict check_value(struct bytes name, struct bytes value, struct arena *arena,
-                                  struct bytes *canonical)
+static struct api_error check_value(struct bytes name, struct bytes value, struct arena *arena,
+                                    struct bytes *canonical)
 {
     const struct setting *row = setting_find(broker_setting_table, name);
     if (row == NULL)
@@ -57,8 +57,8 @@ static struct verdict check_value(struct bytes name, struct bytes value, struct 
     return canonical_value(row, value, arena, canonical);
 }
 
-static struct verdict check_node(const struct broker *broker, struct bytes name,
-                                 struct arena *arena)
+static struct api_error check_node(const struct broker *broker, struct bytes name,
+                                   struct arena *arena)
 {
     int64_t id;
     if (name.size > 0 && !parse_i64(name, &id))
@@ -98,7 +98,7 @@ static void put(struct controller *c, enum settings_layer layer, const struct ov
     controller_put_settings(c, next);
 }
 
-struct verdict alter_broker(struct alter *a, struct controller *c, const struct alter_resource *r)
+struct api_error alter_broker(struct alter *a, struct controller *c, const struct alter_resource *r)
 {
     const struct live_settings *live = controller_settings(c);
     enum settings_layer layer = r->name.size > 0 ? LAYER_NODE : LAYER_CLUSTER;
@@ -106,10 +106,10 @@ struct verdict alter_broker(struct alter *a, struct controller *c, const struct 
                             .effective = &live->now,
                             .check = check_value,
                             .arena = &a->request->arena};
-    struct verdict verdict = check_node(controller_shard(c)->broker, r->name, set.arena);
-    if (verdict.error == KAFKA_NONE)
-        verdict = overrides_apply(&set, a->replaces ? NULL : &live->layers[layer], r);
-    if (verdict.error == KAFKA_NONE && !a->validate_only && !is_same(&live->layers[layer], &set))
+    struct api_error error = check_node(controller_shard(c)->broker, r->name, set.arena);
+    if (error.code == KAFKA_NONE)
+        error = overrides_apply(&set, a->replaces ? NULL : &live->layers[layer], r);
+    if (error.code == KAFKA_NONE && !a->validate_only && !is_same(&live->layers[layer], &set))
         put(c, layer, &set);
-    return verdict;
+    return error;
 }

@@ -10,20 +10,20 @@
 /* Of one override: a longer one could be told to nobody, as strings on the wire end there. */
 enum { VALUE_BYTES_MAX = INT16_MAX };
 
-static const struct verdict FINE = {KAFKA_NONE, NULL};
+static const struct api_error FINE = {KAFKA_NONE, NULL};
 
-static struct verdict invalid(const char *message)
+static struct api_error invalid(const char *message)
 {
-    return (struct verdict){KAFKA_INVALID_CONFIG, message};
+    return (struct api_error){KAFKA_INVALID_CONFIG, message};
 }
 
-struct verdict config_too_many(struct arena *arena)
+struct api_error config_too_many(struct arena *arena)
 {
     return invalid(
         arena_printf(arena, "A topic may have at most %d configs", (int)TOPIC_OVERRIDES_MAX));
 }
 
-static struct verdict unknown_name(struct bytes name, struct arena *arena)
+static struct api_error unknown_name(struct bytes name, struct arena *arena)
 {
     const char *near = setting_suggest(topic_setting_table, name);
     if (near)
@@ -33,7 +33,8 @@ static struct verdict unknown_name(struct bytes name, struct arena *arena)
 }
 
 /* What can be asked for but not had. */
-static struct verdict check_availability(const struct setting *row, const struct topic_settings *s)
+static struct api_error check_availability(const struct setting *row,
+                                           const struct topic_settings *s)
 {
     if (row->field == offsetof(struct topic_settings, remote_storage) && s->remote_storage)
         return invalid("Tiered Storage functionality is disabled in the broker. Topic cannot be "
@@ -41,8 +42,8 @@ static struct verdict check_availability(const struct setting *row, const struct
     return FINE;
 }
 
-struct verdict config_check_value(struct bytes name, struct bytes value, struct arena *arena,
-                                  struct bytes *canonical)
+struct api_error config_check_value(struct bytes name, struct bytes value, struct arena *arena,
+                                    struct bytes *canonical)
 {
     struct topic_settings parsed = {0};
     struct message message = {""};
@@ -58,13 +59,13 @@ struct verdict config_check_value(struct bytes name, struct bytes value, struct 
         return unknown_name(name, arena);
     if (setting_set(row, &parsed, value, &message) != ERR_OK)
         return invalid((const char *)arena_copy(arena, bytes_string(message.text)).data);
-    struct verdict verdict = check_availability(row, &parsed);
+    struct api_error error = check_availability(row, &parsed);
     buffer_init(&text, VALUE_BYTES_MAX + 64);
     setting_format(row, &parsed, &text);
     *canonical = arena_copy(arena, buffer_view(&text));
     buffer_free(&text);
     topic_settings_free(&parsed);
-    return verdict;
+    return error;
 }
 
 /* --- processors --- */
@@ -129,33 +130,33 @@ static void walk_from(struct graph_walk *w, struct bytes output)
     }
 }
 
-static struct verdict check_acyclic(const struct catalog_draft *catalog,
-                                    const struct topic *candidate, const struct topology *topology,
-                                    struct arena *arena)
+static struct api_error check_acyclic(const struct catalog_draft *catalog,
+                                      const struct topic *candidate,
+                                      const struct topology *topology, struct arena *arena)
 {
     struct graph_walk w = {.catalog = catalog, .candidate = candidate};
-    struct verdict verdict = FINE;
+    struct api_error error = FINE;
     struct bytes name;
     bool is_dead_letter;
     for (size_t i = 0;
-         verdict.error == KAFKA_NONE && topology_output(topology, i, &name, &is_dead_letter); i++) {
+         error.code == KAFKA_NONE && topology_output(topology, i, &name, &is_dead_letter); i++) {
         struct bytes parameter = topology_output_parameter(topology, i);
         walk_from(&w, name);
         if (w.cycle)
-            verdict = invalid(arena_printf(
+            error = invalid(arena_printf(
                 arena, "%.*s: %.*s leads back to %.*s: the graph of topics must have no cycle",
                 BYTES_PRINTF(parameter), BYTES_PRINTF(name), BYTES_PRINTF(candidate->name)));
         else if (w.too_deep)
-            verdict =
+            error =
                 invalid(arena_printf(arena, "%.*s: the graph of topics is too large to be checked",
                                      BYTES_PRINTF(parameter)));
     }
     map_free(&w.seen);
-    return verdict;
+    return error;
 }
 
-static struct verdict check_outputs(const struct catalog_draft *catalog,
-                                    const struct topology *topology, struct arena *arena)
+static struct api_error check_outputs(const struct catalog_draft *catalog,
+                                      const struct topology *topology, struct arena *arena)
 {
     struct bytes name;
     bool is_dead_letter;
@@ -176,17 +177,17 @@ static struct verdict check_outputs(const struct catalog_draft *catalog,
     return FINE;
 }
 
-static struct verdict check_replacement(const struct topic *before, const struct topology *next,
-                                        struct arena *arena)
+static struct api_error check_replacement(const struct topic *before, const struct topology *next,
+                                          struct arena *arena)
 {
     struct topology *running = NULL;
     struct message message = {""};
-    struct verdict verdict = FINE;
+    struct api_error error = FINE;
     if (parse(before, &running, &message, NULL) == ERR_OK && running &&
         topology_can_replace(running, next, &message) != ERR_OK)
-        verdict = invalid((const char *)arena_copy(arena, bytes_string(message.text)).data);
+        error = invalid((const char *)arena_copy(arena, bytes_string(message.text)).data);
     topology_unref(running);
-    return verdict;
+    return error;
 }
 
 static void log_warnings(struct env *env, const struct topic *topic, struct buffer *warnings)
@@ -210,38 +211,38 @@ static bool has_processors(const struct topic *topic)
     return false;
 }
 
-static struct verdict check_processors(const struct catalog_draft *catalog,
-                                       const struct topic *before, const struct topic *candidate,
-                                       const struct topology *topology, struct arena *arena)
+static struct api_error check_processors(const struct catalog_draft *catalog,
+                                         const struct topic *before, const struct topic *candidate,
+                                         const struct topology *topology, struct arena *arena)
 {
-    struct verdict verdict = check_acyclic(catalog, candidate, topology, arena);
-    if (verdict.error == KAFKA_NONE)
-        verdict = check_outputs(catalog, topology, arena);
-    if (verdict.error == KAFKA_NONE && before)
-        verdict = check_replacement(before, topology, arena);
-    return verdict;
+    struct api_error error = check_acyclic(catalog, candidate, topology, arena);
+    if (error.code == KAFKA_NONE)
+        error = check_outputs(catalog, topology, arena);
+    if (error.code == KAFKA_NONE && before)
+        error = check_replacement(before, topology, arena);
+    return error;
 }
 
-struct verdict config_check_topic(struct env *env, const struct catalog_draft *catalog,
-                                  const struct topic *candidate, const struct topic *before,
-                                  struct arena *arena)
+struct api_error config_check_topic(struct env *env, const struct catalog_draft *catalog,
+                                    const struct topic *candidate, const struct topic *before,
+                                    struct arena *arena)
 {
     struct message message = {""};
     struct topology *topology = NULL;
     struct buffer warnings;
-    struct verdict verdict = FINE;
+    struct api_error error = FINE;
     if (candidate->config_count > TOPIC_OVERRIDES_MAX)
         return config_too_many(arena);
     if (!has_processors(candidate))
         return FINE;
     buffer_init(&warnings, 1 << 16);
     if (parse(candidate, &topology, &message, &warnings) != ERR_OK)
-        verdict = invalid((const char *)arena_copy(arena, bytes_string(message.text)).data);
+        error = invalid((const char *)arena_copy(arena, bytes_string(message.text)).data);
     else if (topology)
-        verdict = check_processors(catalog, before, candidate, topology, arena);
-    if (verdict.error == KAFKA_NONE)
+        error = check_processors(catalog, before, candidate, topology, arena);
+    if (error.code == KAFKA_NONE)
         log_warnings(env, candidate, &warnings);
     topology_unref(topology);
     buffer_free(&warnings);
-    return verdict;
+    return error;
 }

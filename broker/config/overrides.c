@@ -2,7 +2,7 @@
 
 #include "base/map.h"
 
-static const struct verdict FINE = {KAFKA_NONE, NULL};
+static const struct api_error FINE = {KAFKA_NONE, NULL};
 
 static struct topic_config *find(const struct overrides *o, struct bytes name)
 {
@@ -20,7 +20,7 @@ static void delete (struct overrides *o, struct bytes name)
         *found = o->configs[--o->count];
 }
 
-static struct verdict set(struct overrides *o, struct bytes name, struct bytes value)
+static struct api_error set(struct overrides *o, struct bytes name, struct bytes value)
 {
     struct topic_config *found = find(o, name);
     if (found == NULL) {
@@ -62,13 +62,13 @@ static void add_items(struct buffer *out, struct bytes from, struct bytes except
     map_free(&excepted);
 }
 
-static struct verdict change_list(struct overrides *o, const struct alter_key *key)
+static struct api_error change_list(struct overrides *o, const struct alter_key *key)
 {
     const struct setting *row = setting_find(o->table, key->name);
     bool append = key->operation == ALTER_APPEND;
     struct buffer text;
     if (row == NULL || row->type != SETTING_LIST)
-        return (struct verdict){
+        return (struct api_error){
             KAFKA_INVALID_CONFIG,
             arena_printf(o->arena, "Can't %s to key %.*s because its type is not LIST.",
                          append ? "APPEND" : "SUBTRACT", BYTES_PRINTF(key->name))};
@@ -82,7 +82,7 @@ static struct verdict change_list(struct overrides *o, const struct alter_key *k
     return set(o, key->name, value);
 }
 
-static struct verdict apply_key(struct overrides *o, const struct alter_key *key)
+static struct api_error apply_key(struct overrides *o, const struct alter_key *key)
 {
     switch (key->operation) {
     case ALTER_SET:
@@ -95,16 +95,16 @@ static struct verdict apply_key(struct overrides *o, const struct alter_key *key
     }
 }
 
-struct verdict overrides_apply(struct overrides *o, const struct override_list *before,
-                               const struct alter_resource *resource)
+struct api_error overrides_apply(struct overrides *o, const struct override_list *before,
+                                 const struct alter_resource *resource)
 {
-    struct verdict verdict = FINE;
+    struct api_error error = FINE;
     size_t kept = before ? before->count : 0;
     o->configs = arena_array(o->arena, kept + (size_t)resource->key_count, sizeof *o->configs);
     o->count = kept;
     for (size_t i = 0; i < kept; i++)
         o->configs[i] = before->configs[i];
-    for (int32_t i = 0; i < resource->key_count && verdict.error == KAFKA_NONE; i++)
-        verdict = apply_key(o, &resource->keys[i]);
-    return verdict;
+    for (int32_t i = 0; i < resource->key_count && error.code == KAFKA_NONE; i++)
+        error = apply_key(o, &resource->keys[i]);
+    return error;
 }

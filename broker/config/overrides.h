@@ -10,15 +10,15 @@ struct overrides {
     const struct setting *table; /* what is a list, which alone can be appended to */
     const void *effective; /* values of the table: a list that is not overridden starts there */
     /* Judges one value and gives its canonical form. */
-    struct verdict (*check)(struct bytes name, struct bytes value, struct arena *arena,
-                            struct bytes *canonical);
+    struct api_error (*check)(struct bytes name, struct bytes value, struct arena *arena,
+                              struct bytes *canonical);
     struct arena *arena;
     struct topic_config *configs; /* the result */
     size_t count;
 };
 
 /* Starts from `before` (NULL: from nothing) and applies the resource's keys. */
-struct verdict overrides_apply(struct overrides *o, const struct override_list *before,
-                               const struct alter_resource *resource);
+struct api_error overrides_apply(struct overrides *o, const struct override_list *before,
+                                 const struct alter_resource *resource);
 
 #endif

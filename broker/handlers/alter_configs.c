@@ -30,8 +30,8 @@ static void answer(struct alter *alter)
         const struct alter_resource *r = &alter->resources[i];
         response.responses[i].resource_type = r->type;
         response.responses[i].resource_name = r->name;
-        response.responses[i].error_code = (int16_t)r->verdict.error;
-        response.responses[i].error_message = reply_text(r->verdict.message);
+        response.responses[i].error_code = (int16_t)r->error.code;
+        response.responses[i].error_message = reply_text(r->error.message);
     }
     request_reply(alter->request, &response);
 }

@@ -13,17 +13,17 @@ struct create_partitions {
     struct create_partitions_response response;
 };
 
-static struct verdict grow(struct create_partitions *cp, struct controller *c, int32_t index)
+static struct api_error grow(struct create_partitions *cp, struct controller *c, int32_t index)
 {
     const struct create_partitions_request *in = cp->request->body;
     const struct create_partitions_request_topics *t = &in->topics[index];
     struct arena *arena = &cp->request->arena;
     if (cp->repeats[index])
-        return (struct verdict){KAFKA_INVALID_REQUEST, "Duplicate topic name."};
+        return (struct api_error){KAFKA_INVALID_REQUEST, "Duplicate topic name."};
     struct topic *topic = catalog_draft_by_name(controller_draft(c), t->name);
     if (topic == NULL)
-        return (struct verdict){KAFKA_UNKNOWN_TOPIC_OR_PARTITION,
-                                "This server does not host this topic-partition."};
+        return (struct api_error){KAFKA_UNKNOWN_TOPIC_OR_PARTITION,
+                                  "This server does not host this topic-partition."};
     int32_t given = MAX(t->assignments_count, 0);
     struct topic_assignment *assignments =
         t->assignments_count < 0 ? NULL : arena_array(arena, (size_t)given, sizeof *assignments);
@@ -39,10 +39,10 @@ static void apply(struct change *change, struct controller *c)
     struct create_partitions *cp = CONTAINER_OF(change, struct create_partitions, change);
     const struct create_partitions_request *in = cp->request->body;
     for (int32_t i = 0; i < in->topics_count; i++) {
-        struct verdict verdict = grow(cp, c, i);
+        struct api_error error = grow(cp, c, i);
         cp->response.results[i].name = in->topics[i].name;
-        cp->response.results[i].error_code = (int16_t)verdict.error;
-        cp->response.results[i].error_message = reply_text(verdict.message);
+        cp->response.results[i].error_code = (int16_t)error.code;
+        cp->response.results[i].error_message = reply_text(error.message);
     }
 }
 

@@ -71,17 +71,17 @@ static void describe(struct create_topics *ct, const struct topic *topic,
     }
 }
 
-static struct verdict create(struct create_topics *ct, struct controller *c, int32_t index,
-                             struct topic **made)
+static struct api_error create(struct create_topics *ct, struct controller *c, int32_t index,
+                               struct topic **made)
 {
     const struct create_topics_request *in = ct->request->body;
     struct arena *arena = &ct->request->arena;
     const struct topic_spec spec = spec_of(&in->topics[index], arena);
     if (ct->excessive)
-        return (struct verdict){KAFKA_POLICY_VIOLATION,
-                                "Excessively large number of partitions per request."};
+        return (struct api_error){KAFKA_POLICY_VIOLATION,
+                                  "Excessively large number of partitions per request."};
     if (ct->repeats[index])
-        return (struct verdict){KAFKA_INVALID_REQUEST, "Duplicate topic name."};
+        return (struct api_error){KAFKA_INVALID_REQUEST, "Duplicate topic name."};
     return topic_change_create(c, &spec, in->validate_only, arena, made);
 }
 
@@ -92,10 +92,10 @@ static void apply(struct change *change, struct controller *c)
     for (int32_t i = 0; i < in->topics_count; i++) {
         struct create_topics_response_topics *out = &ct->response.topics[i];
         struct topic *made = NULL;
-        struct verdict verdict = create(ct, c, i, &made);
+        struct api_error error = create(ct, c, i, &made);
         out->name = in->topics[i].name;
-        out->error_code = (int16_t)verdict.error;
-        out->error_message = reply_text(verdict.message);
+        out->error_code = (int16_t)error.code;
+        out->error_message = reply_text(error.message);
         if (made)
             describe(ct, made, out);
         topic_unref(made);

@@ -182,9 +182,9 @@ static void make_topics(struct change *change, struct controller *c)
         const struct topic_spec spec = {
             .name = m->missing[i].name, .partitions = -1, .replication_factor = -1};
         struct topic *topic = NULL;
-        struct verdict verdict = topic_change_create(c, &spec, false, &m->arena, &topic);
-        if (verdict.error != KAFKA_TOPIC_ALREADY_EXISTS)
-            m->missing[i].error = verdict.error;
+        struct api_error error = topic_change_create(c, &spec, false, &m->arena, &topic);
+        if (error.code != KAFKA_TOPIC_ALREADY_EXISTS)
+            m->missing[i].error = error.code;
         topic_unref(topic);
     }
 }

@@ -7,17 +7,17 @@
 
 enum { PARTITIONS_MAX = 100000 }; /* of one topic */
 
-static const struct verdict FINE = {KAFKA_NONE, NULL};
+static const struct api_error FINE = {KAFKA_NONE, NULL};
 
-static struct verdict fault(enum kafka_error error, const char *message)
+static struct api_error fault(enum kafka_error error, const char *message)
 {
-    return (struct verdict){error, message};
+    return (struct api_error){error, message};
 }
 
 /* --- names and numbers --- */
 
-static struct verdict check_name(const struct catalog_draft *catalog, struct bytes name,
-                                 struct arena *arena)
+static struct api_error check_name(const struct catalog_draft *catalog, struct bytes name,
+                                   struct arena *arena)
 {
     const char *why = topic_name_fault(name);
     if (why)
@@ -38,8 +38,8 @@ static struct verdict check_name(const struct catalog_draft *catalog, struct byt
     return FINE;
 }
 
-static struct verdict check_replication(const struct settings *s, int32_t factor,
-                                        struct arena *arena)
+static struct api_error check_replication(const struct settings *s, int32_t factor,
+                                          struct arena *arena)
 {
     if (factor == -1)
         factor = (int32_t)s->default_replication_factor;
@@ -54,8 +54,8 @@ static struct verdict check_replication(const struct settings *s, int32_t factor
 }
 
 /* One partition's replicas: this broker, once. */
-static struct verdict check_replicas(const struct broker *broker, const struct topic_assignment *a,
-                                     struct arena *arena)
+static struct api_error check_replicas(const struct broker *broker,
+                                       const struct topic_assignment *a, struct arena *arena)
 {
     if (a->broker_count <= 0)
         return fault(KAFKA_INVALID_REPLICA_ASSIGNMENT,
@@ -78,8 +78,8 @@ static struct verdict check_replicas(const struct broker *broker, const struct t
 }
 
 /* Partitions 0 to n-1, each once. */
-static struct verdict check_assignments(const struct broker *broker, const struct topic_spec *spec,
-                                        struct arena *arena)
+static struct api_error check_assignments(const struct broker *broker,
+                                          const struct topic_spec *spec, struct arena *arena)
 {
     bool *seen = arena_array(arena, (size_t)spec->assignment_count, sizeof *seen);
     for (int32_t i = 0; i < spec->assignment_count; i++) {
@@ -92,15 +92,15 @@ static struct verdict check_assignments(const struct broker *broker, const struc
                 KAFKA_INVALID_REPLICA_ASSIGNMENT,
                 arena_printf(arena, "Found multiple assignments for partition %d.", a->partition));
         seen[a->partition] = true;
-        struct verdict verdict = check_replicas(broker, a, arena);
-        if (verdict.error != KAFKA_NONE)
-            return verdict;
+        struct api_error error = check_replicas(broker, a, arena);
+        if (error.code != KAFKA_NONE)
+            return error;
     }
     return FINE;
 }
 
-static struct verdict check_counts(const struct broker *broker, const struct topic_spec *spec,
-                                   struct arena *arena, int32_t *partitions)
+static struct api_error check_counts(const struct broker *broker, const struct topic_spec *spec,
+                                     struct arena *arena, int32_t *partitions)
 {
     if (spec->assignment_count > 0) {
         *partitions = spec->assignment_count;
@@ -126,8 +126,8 @@ static struct verdict check_counts(const struct broker *broker, const struct top
 
 /* --- configs --- */
 
-static struct verdict check_values(const struct topic_spec *spec, struct arena *arena,
-                                   struct topic_config **out)
+static struct api_error check_values(const struct topic_spec *spec, struct arena *arena,
+                                     struct topic_config **out)
 {
     struct topic_config *configs = arena_array(arena, spec->config_count, sizeof *configs);
     if (spec->config_count > TOPIC_OVERRIDES_MAX)
@@ -145,10 +145,10 @@ static struct verdict check_values(const struct topic_spec *spec, struct arena *
                                           BYTES_PRINTF(given->name)));
         }
         configs[i].name = given->name;
-        struct verdict verdict =
+        struct api_error error =
             config_check_value(given->name, given->value, arena, &configs[i].value);
-        if (verdict.error != KAFKA_NONE)
-            return verdict;
+        if (error.code != KAFKA_NONE)
+            return error;
     }
     *out = configs;
     return FINE;
@@ -188,26 +188,26 @@ static void put(struct controller *c, struct topic *topic, const struct topic *b
 
 /* --- the changes --- */
 
-struct verdict topic_change_create(struct controller *c, const struct topic_spec *spec,
-                                   bool only_check, struct arena *arena, struct topic **out)
+struct api_error topic_change_create(struct controller *c, const struct topic_spec *spec,
+                                     bool only_check, struct arena *arena, struct topic **out)
 {
     struct shard *shard = controller_shard(c);
     struct topic_config *configs = NULL;
     int32_t partitions = 0;
-    struct verdict verdict = check_name(controller_draft(c), spec->name, arena);
+    struct api_error error = check_name(controller_draft(c), spec->name, arena);
     *out = NULL;
-    if (verdict.error == KAFKA_NONE)
-        verdict = check_counts(shard->broker, spec, arena, &partitions);
-    if (verdict.error == KAFKA_NONE)
-        verdict = check_values(spec, arena, &configs);
-    if (verdict.error != KAFKA_NONE)
-        return verdict;
+    if (error.code == KAFKA_NONE)
+        error = check_counts(shard->broker, spec, arena, &partitions);
+    if (error.code == KAFKA_NONE)
+        error = check_values(spec, arena, &configs);
+    if (error.code != KAFKA_NONE)
+        return error;
     struct topic *topic = topic_create(spec->name, fresh_id(c), partitions, shard->wall_ms, configs,
                                        spec->config_count);
-    verdict = config_check_topic(shard->env, controller_draft(c), topic, NULL, arena);
-    if (verdict.error != KAFKA_NONE) {
+    error = config_check_topic(shard->env, controller_draft(c), topic, NULL, arena);
+    if (error.code != KAFKA_NONE) {
         topic_unref(topic);
-        return verdict;
+        return error;
     }
     if (!only_check) {
         put(c, topic, NULL);
@@ -218,9 +218,9 @@ struct verdict topic_change_create(struct controller *c, const struct topic_spec
     return FINE;
 }
 
-static struct verdict check_growth(const struct broker *broker, const struct topic *topic,
-                                   int32_t count, const struct topic_assignment *assignments,
-                                   int32_t assignment_count, struct arena *arena)
+static struct api_error check_growth(const struct broker *broker, const struct topic *topic,
+                                     int32_t count, const struct topic_assignment *assignments,
+                                     int32_t assignment_count, struct arena *arena)
 {
     int32_t more = count - topic->partitions;
     if (more == 0)
@@ -244,32 +244,32 @@ static struct verdict check_growth(const struct broker *broker, const struct top
                                   "assignment(s) were specified.",
                                   more, assignment_count));
     for (int32_t i = 0; assignments && i < assignment_count; i++) {
-        struct verdict verdict = check_replicas(broker, &assignments[i], arena);
-        if (verdict.error != KAFKA_NONE)
-            return verdict;
+        struct api_error error = check_replicas(broker, &assignments[i], arena);
+        if (error.code != KAFKA_NONE)
+            return error;
     }
     return FINE;
 }
 
-struct verdict topic_change_grow(struct controller *c, struct topic *topic, int32_t count,
-                                 const struct topic_assignment *assignments,
-                                 int32_t assignment_count, bool only_check, struct arena *arena)
+struct api_error topic_change_grow(struct controller *c, struct topic *topic, int32_t count,
+                                   const struct topic_assignment *assignments,
+                                   int32_t assignment_count, bool only_check, struct arena *arena)
 {
     struct shard *shard = controller_shard(c);
-    struct verdict verdict =
+    struct api_error error =
         check_growth(shard->broker, topic, count, assignments, assignment_count, arena);
-    if (verdict.error != KAFKA_NONE)
-        return verdict;
+    if (error.code != KAFKA_NONE)
+        return error;
     struct topic *next = topic_create(topic->name, topic->id, count, topic->created_ms,
                                       topic->configs, topic->config_count);
-    verdict = config_check_topic(shard->env, controller_draft(c), next, topic, arena);
-    if (verdict.error == KAFKA_NONE && !only_check) {
+    error = config_check_topic(shard->env, controller_draft(c), next, topic, arena);
+    if (error.code == KAFKA_NONE && !only_check) {
         trace_log(shard->env->trace, TRACE_INFO, "partitions added", F_BYTES("topic", topic->name),
                   F_INT("from", topic->partitions), F_INT("to", count));
         put(c, next, topic);
     }
     topic_unref(next);
-    return verdict;
+    return error;
 }
 
 static bool same_configs(const struct topic *a, const struct topic *b)
@@ -284,20 +284,20 @@ static bool same_configs(const struct topic *a, const struct topic *b)
     return true;
 }
 
-struct verdict topic_change_configure(struct controller *c, const struct topic *topic,
-                                      const struct topic_config *configs, size_t config_count,
-                                      bool only_check, struct arena *arena)
+struct api_error topic_change_configure(struct controller *c, const struct topic *topic,
+                                        const struct topic_config *configs, size_t config_count,
+                                        bool only_check, struct arena *arena)
 {
     struct shard *shard = controller_shard(c);
     struct topic *next = topic_create(topic->name, topic->id, topic->partitions, topic->created_ms,
                                       configs, config_count);
-    struct verdict verdict =
+    struct api_error error =
         config_check_topic(shard->env, controller_draft(c), next, topic, arena);
-    if (verdict.error == KAFKA_NONE && !only_check && !same_configs(topic, next)) {
+    if (error.code == KAFKA_NONE && !only_check && !same_configs(topic, next)) {
         trace_log(shard->env->trace, TRACE_INFO, "topic configs changed",
                   F_BYTES("topic", topic->name), F_INT("overrides", config_count));
         put(c, next, topic);
     }
     topic_unref(next);
-    return verdict;
+    return error;
 }

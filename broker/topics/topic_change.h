@@ -24,17 +24,17 @@ struct topic_spec {
 };
 
 /* *out gets a reference to the topic, also when it is only checked. */
-struct verdict topic_change_create(struct controller *c, const struct topic_spec *spec,
-                                   bool only_check, struct arena *arena, struct topic **out);
+struct api_error topic_change_create(struct controller *c, const struct topic_spec *spec,
+                                     bool only_check, struct arena *arena, struct topic **out);
 
 /* Raises the number of partitions to `count`. */
-struct verdict topic_change_grow(struct controller *c, struct topic *topic, int32_t count,
-                                 const struct topic_assignment *assignments,
-                                 int32_t assignment_count, bool only_check, struct arena *arena);
+struct api_error topic_change_grow(struct controller *c, struct topic *topic, int32_t count,
+                                   const struct topic_assignment *assignments,
+                                   int32_t assignment_count, bool only_check, struct arena *arena);
 
 /* Gives the topic exactly these overrides, which were checked one by one. */
-struct verdict topic_change_configure(struct controller *c, const struct topic *topic,
-                                      const struct topic_config *configs, size_t config_count,
-                                      bool only_check, struct arena *arena);
+struct api_error topic_change_configure(struct controller *c, const struct topic *topic,
+                                        const struct topic_config *configs, size_t config_count,
+                                        bool only_check, struct arena *arena);
 
 #endif
