@@ -58,7 +58,8 @@ static struct api_error alter_topic(struct alter *a, struct controller *c,
                             .check = config_check_value,
                             .arena = arena};
     const struct override_list before = {topic->configs, topic->config_count};
-    struct api_error error = overrides_apply(&set, a->replaces ? NULL : &before, r);
+    struct api_error error =
+        overrides_apply(&set, a->replaces ? NULL : &before, r->keys, r->key_count);
     topic_settings_free(&effective);
     if (error.code != KAFKA_NONE)
         return error;

@@ -4,17 +4,9 @@
 #ifndef BROKER_CONFIG_ALTER_H
 #define BROKER_CONFIG_ALTER_H
 
-#include "broker/config/config_change.h"
+#include "broker/config/overrides.h"
 #include "broker/request/request.h"
 #include "broker/topics/controller.h"
-
-/* Kafka's codes. */
-enum alter_operation { ALTER_SET, ALTER_DELETE, ALTER_APPEND, ALTER_SUBTRACT };
-
-struct alter_key {
-    struct bytes name, value; /* the value may be null */
-    int8_t operation;
-};
 
 struct alter_resource {
     int8_t type; /* enum resource_type, or anything */

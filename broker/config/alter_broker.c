@@ -3,7 +3,7 @@
  * Kafka says INVALID_REQUEST where a broker config is refused, for topics INVALID_CONFIG. */
 #include "base/units.h"
 #include "broker/broker.h"
-#include "broker/config/overrides.h"
+#include "broker/config/alter.h"
 
 enum { VALUE_BYTES_MAX = INT16_MAX };
 
@@ -108,7 +108,8 @@ struct api_error alter_broker(struct alter *a, struct controller *c, const struc
                             .arena = &a->request->arena};
     struct api_error error = check_node(controller_shard(c)->broker, r->name, set.arena);
     if (error.code == KAFKA_NONE)
-        error = overrides_apply(&set, a->replaces ? NULL : &live->layers[layer], r);
+        error =
+            overrides_apply(&set, a->replaces ? NULL : &live->layers[layer], r->keys, r->key_count);
     if (error.code == KAFKA_NONE && !a->validate_only && !is_same(&live->layers[layer], &set))
         put(c, layer, &set);
     return error;

@@ -96,15 +96,15 @@ static struct api_error apply_key(struct overrides *o, const struct alter_key *k
 }
 
 struct api_error overrides_apply(struct overrides *o, const struct override_list *before,
-                                 const struct alter_resource *resource)
+                                 const struct alter_key *keys, int32_t key_count)
 {
     struct api_error error = FINE;
     size_t kept = before ? before->count : 0;
-    o->configs = arena_array(o->arena, kept + (size_t)resource->key_count, sizeof *o->configs);
+    o->configs = arena_array(o->arena, kept + (size_t)key_count, sizeof *o->configs);
     o->count = kept;
     for (size_t i = 0; i < kept; i++)
         o->configs[i] = before->configs[i];
-    for (int32_t i = 0; i < resource->key_count && error.code == KAFKA_NONE; i++)
-        error = apply_key(o, &resource->keys[i]);
+    for (int32_t i = 0; i < key_count && error.code == KAFKA_NONE; i++)
+        error = apply_key(o, &keys[i]);
     return error;
 }

@@ -3,8 +3,17 @@
 #ifndef BROKER_CONFIG_OVERRIDES_H
 #define BROKER_CONFIG_OVERRIDES_H
 
-#include "broker/config/alter.h"
+#include "broker/config/config_change.h"
 #include "broker/config/live_settings.h"
+
+/* Kafka's codes. */
+enum alter_operation { ALTER_SET, ALTER_DELETE, ALTER_APPEND, ALTER_SUBTRACT };
+
+/* One key of a request. */
+struct alter_key {
+    struct bytes name, value; /* the value may be null */
+    int8_t operation;
+};
 
 struct overrides {
     const struct setting *table; /* what is a list, which alone can be appended to */
@@ -17,8 +26,8 @@ struct overrides {
     size_t count;
 };
 
-/* Starts from `before` (NULL: from nothing) and applies the resource's keys. */
+/* Starts from `before` (NULL: from nothing) and applies the keys of one resource. */
 struct api_error overrides_apply(struct overrides *o, const struct override_list *before,
-                                 const struct alter_resource *resource);
+                                 const struct alter_key *keys, int32_t key_count);
 
 #endif
