@@ -2,6 +2,7 @@
 """The benchmark: Tidemill, Apache Kafka and a server that forgets, side by side on one machine.
 
   tests/bench/run.py [--pairs N] [--seconds S] [--only NAME,...] [--without-kafka] [--json FILE]
+                     [--against DIR]   another build of Tidemill, for example of the commit before
 
 Each scenario drives every system with the same client programs (librdkafka), interleaved, --pairs times,
 and prints medians, ratios and the broker's own CPU seconds. Numbers of one run can be compared with each
@@ -83,12 +84,18 @@ class System:
 
 class Tidemill(System):
     name = 'tidemill'
+    build = BUILD
 
     def start(self, *flags):
-        self.launch([os.path.join(BUILD, 'tidemilld'), '-X', f'log.dirs={self.directory}/data',
+        self.launch([os.path.join(self.build, 'tidemilld'), '-X', f'log.dirs={self.directory}/data',
                      '-X', f'listeners=PLAINTEXT://127.0.0.1:{self.port}',
                      '-X', 'group.initial.rebalance.delay.ms=0', *flags])
         wait_for(self.answers, 60, 'tidemilld')
+
+
+class Other(Tidemill):
+    """Tidemill as another build has it: --against."""
+    name = 'other'
 
 
 class Kafka(System):
@@ -161,6 +168,8 @@ class Bench:
 
     def systems(self):
         yield Tidemill
+        if self.options.against:
+            yield Other
         if not self.options.without_kafka:
             yield Kafka
 
@@ -299,7 +308,7 @@ class Bench:
             for name, figures in medians.items():
                 print(f'  {scenario:28s} {name:9s} ' + '  '.join(f'{k}={v:.4g}' for k, v in figures.items()))
             mine = medians.get('tidemill')
-            for other in ('kafka', 'null'):
+            for other in ('other', 'kafka', 'null'):
                 if mine and other in medians:
                     ratios = [f'{k} x{mine[k] / medians[other][k]:.3g}' for k in mine if medians[other].get(k)]
                     print(f'  {"":28s} against {other}: ' + '  '.join(ratios))
@@ -319,7 +328,9 @@ def main():
     parser.add_argument('--without-kafka', action='store_true')
     parser.add_argument('--directory', default=None, help='where data goes (default: the temporary directory)')
     parser.add_argument('--json')
+    parser.add_argument('--against', metavar='DIR', help='a build folder of Tidemill to compare with')
     options = parser.parse_args()
+    Other.build = options.against
     build()
     if not options.without_kafka:
         Kafka.collect()
