@@ -25,6 +25,9 @@ struct partition {
 
 enum { LEADER_EPOCH = 0 }; /* one node leads all: the epoch never changes */
 
+/* Kafka's isolation_level, as Fetch and ListOffsets give it. */
+enum isolation { READ_UNCOMMITTED = 0, READ_COMMITTED = 1 };
+
 /* The partition if this shard owns it, or NULL. */
 struct partition *partition_find(struct shard *shard, struct uuid topic_id, int32_t index);
 
@@ -32,6 +35,11 @@ struct partition *partition_find(struct shard *shard, struct uuid topic_id, int3
  * The batch is validated already. */
 int64_t partition_append(struct shard *shard, struct partition *partition,
                          struct shared_buffer *buffer, uint8_t *batch, size_t size);
+
+/* The first offset that a reader with this isolation may not see: the high watermark for
+ * READ_UNCOMMITTED, the last stable offset for READ_COMMITTED. Every reader asks here, processors
+ * with READ_COMMITTED; nothing else in the broker looks at the log's durable offset. */
+int64_t partition_visible_end(const struct partition *partition, enum isolation isolation);
 
 /* Keeps the partition while a job uses its log. The release may free it. */
 void partition_hold(struct partition *partition);

@@ -33,7 +33,7 @@ static void look(struct scatter_part *part, struct epoch_item *item)
         item->out->error_code = KAFKA_FENCED_LEADER_EPOCH;
     } else if (item->in->leader_epoch == LEADER_EPOCH) {
         item->out->leader_epoch = LEADER_EPOCH;
-        item->out->end_offset = log_durable_offset(p->log);
+        item->out->end_offset = partition_visible_end(p, READ_UNCOMMITTED);
     } /* an epoch that never was: -1, -1 and no error */
 }
 

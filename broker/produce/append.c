@@ -151,7 +151,7 @@ static bool check_sequence(struct append_run *run, struct partition *p,
     case PRODUCER_DUPLICATE:
         out->base_offset = offset;
         out->append_time_ms = p->settings.timestamp_type != 0 ? timestamp : -1;
-        run->must_wait |= offset >= log_durable_offset(p->log);
+        run->must_wait |= offset >= partition_visible_end(p, READ_UNCOMMITTED);
         return false;
     case PRODUCER_OUT_OF_ORDER:
         refuse(out, KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER,
