@@ -28,6 +28,11 @@ enum { LEADER_EPOCH = 0 }; /* one node leads all: the epoch never changes */
 /* Kafka's isolation_level, as Fetch and ListOffsets give it. */
 enum isolation { READ_UNCOMMITTED = 0, READ_COMMITTED = 1 };
 
+static inline enum isolation isolation_of_request(int8_t isolation_level)
+{
+    return isolation_level == READ_COMMITTED ? READ_COMMITTED : READ_UNCOMMITTED;
+}
+
 /* The partition if this shard owns it, or NULL. */
 struct partition *partition_find(struct shard *shard, struct uuid topic_id, int32_t index);
 

@@ -39,6 +39,7 @@ struct list_offsets {
     struct offset_item *items;
     uint32_t count;
     int *owners;
+    enum isolation isolation;
     struct scatter scatter;
     struct offset_part *parts;
 };
@@ -54,10 +55,20 @@ static void found(struct offset_item *item, int64_t offset, int64_t timestamp)
 
 static void look_on(struct offset_part *op);
 
-static struct offset_item *current_item(struct offset_part *op)
+static struct list_offsets *request_of(const struct offset_part *op)
 {
-    struct list_offsets *l = CONTAINER_OF(op->part->scatter, struct list_offsets, scatter);
-    return &l->items[op->part->items[op->at]];
+    return CONTAINER_OF(op->part->scatter, struct list_offsets, scatter);
+}
+
+static struct offset_item *current_item(const struct offset_part *op)
+{
+    return &request_of(op)->items[op->part->items[op->at]];
+}
+
+/* The end of the log for this client. */
+static int64_t end_offset(const struct offset_part *op, const struct partition *p)
+{
+    return partition_visible_end(p, request_of(op)->isolation);
 }
 
 static void job_done(struct job *job)
@@ -86,7 +97,7 @@ static void search(struct offset_part *op, struct partition *p, int64_t timestam
         .job.done = job_done,
         .log = p->log,
         .timestamp = timestamp == MAX_TIMESTAMP ? (int64_t)LOG_MAX_TIMESTAMP : timestamp,
-        .end_offset = log_durable_offset(p->log),
+        .end_offset = end_offset(op, p),
     };
     log_time_submit(op->part->shard->reader, &op->job);
 }
@@ -110,7 +121,7 @@ static bool look(struct offset_part *op, struct offset_item *item)
         return true;
     switch (item->in->timestamp) {
     case LATEST:
-        found(item, log_durable_offset(p->log), -1);
+        found(item, end_offset(op, p), -1);
         return true;
     case EARLIEST:
     case EARLIEST_LOCAL:
@@ -223,6 +234,7 @@ static void prepare(struct shard *shard, struct list_offsets *l)
     size_t count = 0;
     for (int32_t t = 0; t < in->topics_count; t++)
         count += (size_t)in->topics[t].partitions_count;
+    l->isolation = isolation_of_request(in->isolation_level);
     l->items = request_alloc(request, count, sizeof *l->items);
     l->owners = request_alloc(request, count, sizeof *l->owners);
     schema_defaults(&list_offsets_response_schema, &l->response);

@@ -3,8 +3,8 @@
 #include "protocol/record_batch.h"
 
 static const struct list_offsets_response_topics_partitions *
-list(struct test_client *c, int16_t version, const char *topic, int32_t partition,
-     int64_t timestamp)
+list_isolated(struct test_client *c, int16_t version, const char *topic, int32_t partition,
+              int64_t timestamp, int8_t isolation_level)
 {
     struct list_offsets_request request;
     struct list_offsets_request_topics_partitions p = {
@@ -13,6 +13,7 @@ list(struct test_client *c, int16_t version, const char *topic, int32_t partitio
         .name = bytes_string(topic), .partitions = &p, .partitions_count = 1};
     schema_defaults(&list_offsets_request_schema, &request);
     request.replica_id = -1;
+    request.isolation_level = isolation_level;
     request.topics = &t;
     request.topics_count = 1;
     struct list_offsets_response *r = test_call(c, API_LIST_OFFSETS, version, &request);
@@ -20,6 +21,13 @@ list(struct test_client *c, int16_t version, const char *topic, int32_t partitio
     EXPECT_INT(r->topics[0].partitions_count, 1);
     EXPECT_INT(r->topics[0].partitions[0].partition_index, partition);
     return &r->topics[0].partitions[0];
+}
+
+static const struct list_offsets_response_topics_partitions *
+list(struct test_client *c, int16_t version, const char *topic, int32_t partition,
+     int64_t timestamp)
+{
+    return list_isolated(c, version, topic, partition, timestamp, 0);
 }
 
 TEST(start_and_end_are_given_in_every_version)
@@ -64,6 +72,25 @@ TEST(a_time_gives_the_first_record_at_or_after_it)
             EXPECT_INT(r->error_code, KAFKA_NONE);
             EXPECT_INT(r->offset, cases[i].offset);
             EXPECT_INT(r->timestamp, cases[i].timestamp);
+        }
+        test_broker_free(b);
+    }
+}
+
+TEST(either_isolation_level_sees_the_same_end_and_the_same_times)
+{
+    FOR_SHARD_COUNTS(shards)
+    {
+        struct test_broker *b = test_broker_start(shards, NULL);
+        struct test_client *c = test_client_open(b, 1);
+        test_create_topic(c, "orders", 1, NULL);
+        test_produce(c, "orders", 0, &(struct test_batch){.count = 1, .timestamp = 1000});
+        test_produce(c, "orders", 0, &(struct test_batch){.count = 1, .timestamp = 2000});
+        for (int8_t level = 0; level <= 1; level++) {
+            EXPECT_INT(list_isolated(c, 2, "orders", 0, -1, level)->offset, 2);
+            EXPECT_INT(list_isolated(c, 7, "orders", 0, 1001, level)->offset, 1);
+            EXPECT_INT(list_isolated(c, 7, "orders", 0, -3, level)->offset, 1);
+            EXPECT_INT(list_isolated(c, 7, "orders", 0, 2001, level)->offset, -1);
         }
         test_broker_free(b);
     }
