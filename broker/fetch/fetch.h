@@ -30,7 +30,8 @@ struct fetch_item {
     struct fetch_session_partition *cached; /* valid while the session is as it was; or NULL */
     /* What came out. */
     enum kafka_error error;
-    int64_t high_watermark, log_start;
+    int64_t high_watermark, last_stable_offset, log_start;
+    int64_t visible_end; /* where this fetch ends: one of these, by its isolation level */
     struct log_slice *slice;
     bool ends_wait; /* an error, or more lies behind the slice: waiting brings nothing here */
     /* While waiting. */
@@ -66,6 +67,7 @@ struct fetch {
     struct request *request;
     struct shard *home;
     int16_t version;
+    enum isolation isolation;
     struct fetch_item *items;
     uint32_t count, failed; /* failed: items that had an error from the start */
     size_t max_bytes, min_bytes;

@@ -14,7 +14,7 @@ static void end_wait(struct fetch_part *fp, struct fetch_item *item)
 static void fail_item(struct fetch_part *fp, struct fetch_item *item, enum kafka_error error)
 {
     item->error = error;
-    item->high_watermark = item->log_start = -1;
+    item->high_watermark = item->last_stable_offset = item->visible_end = item->log_start = -1;
     end_wait(fp, item);
 }
 
@@ -83,7 +83,7 @@ static void take_slice(struct fetch_part *fp, struct fetch_item *item, const str
     item->slice = slice;
     fp->bytes += slice ? slice->size : 0;
     /* Cut by a limit, or where its file ends (the rest is in the next one, or in memory still). */
-    if (slice && slice->next_offset < item->high_watermark)
+    if (slice && slice->next_offset < item->visible_end)
         end_wait(fp, item);
 }
 
@@ -114,7 +114,7 @@ static void read_by_job(struct fetch_part *fp, struct fetch_item *item, struct p
         .job.done = job_done,
         .log = p->log,
         .offset = item->offset,
-        .end_offset = item->high_watermark,
+        .end_offset = item->visible_end,
         .max_bytes = limit,
         .at_least_one = at_least_one,
     };
@@ -139,6 +139,15 @@ static enum kafka_error error_of_absent(const struct fetch_part *fp)
     return by_id && error == KAFKA_UNKNOWN_TOPIC_OR_PARTITION ? KAFKA_UNKNOWN_TOPIC_ID : error;
 }
 
+static void note_bounds(const struct fetch_part *fp, struct fetch_item *item,
+                        const struct partition *p)
+{
+    item->high_watermark = partition_visible_end(p, READ_UNCOMMITTED);
+    item->last_stable_offset = partition_visible_end(p, READ_COMMITTED);
+    item->visible_end = partition_visible_end(p, fp->fetch->isolation);
+    item->log_start = log_start_offset(p->log);
+}
+
 bool fetch_read_item(struct fetch_part *fp, struct fetch_item *item)
 {
     forget_result(fp, item);
@@ -155,15 +164,14 @@ bool fetch_read_item(struct fetch_part *fp, struct fetch_item *item)
         fail_item(fp, item, fault);
         return true;
     }
-    item->high_watermark = log_durable_offset(p->log);
-    item->log_start = log_start_offset(p->log);
+    note_bounds(fp, item, p);
     bool first = fp->bytes == 0;
     size_t left = fp->fetch->max_bytes > fp->bytes ? fp->fetch->max_bytes - fp->bytes : 0;
     size_t limit = MIN(left, (size_t)MAX(item->max_bytes, 0));
-    if (item->offset >= item->high_watermark || (limit == 0 && !first))
+    if (item->offset >= item->visible_end || (limit == 0 && !first))
         return true;
     struct log_slice *slice = NULL;
-    enum error error = log_read(p->log, item->offset, item->high_watermark, limit, first, &slice);
+    enum error error = log_read(p->log, item->offset, item->visible_end, limit, first, &slice);
     if (error == ERR_BUSY) {
         read_by_job(fp, item, p, limit, first);
         return false;

@@ -45,7 +45,7 @@ static struct topic *look_up(struct lookup *l, const struct fetch_target *target
 static int place_item(struct fetch *fetch, struct lookup *lookup, struct fetch_item *item)
 {
     struct topic *topic = look_up(lookup, &item->target);
-    item->high_watermark = item->log_start = -1;
+    item->high_watermark = item->last_stable_offset = item->log_start = -1;
     if (topic && item->target.partition >= 0 && item->target.partition < topic->partitions) {
         item->topic_id = topic->id;
         return shard_for_partition(fetch->home, topic->id, item->target.partition)->id;
@@ -221,12 +221,12 @@ static bool has_news(struct fetch_session *session, struct fetch_item *item)
 static void fill_partition(const struct fetch *fetch, struct fetch_item *item,
                            struct fetch_response_responses_partitions *out)
 {
-    const struct fetch_request *in = fetch->request->body;
     out->partition_index = item->target.partition;
     out->error_code = (int16_t)item->error;
-    out->high_watermark = out->last_stable_offset = item->high_watermark;
+    out->high_watermark = item->high_watermark;
+    out->last_stable_offset = item->last_stable_offset;
     out->log_start_offset = item->log_start;
-    out->aborted_transactions_count = in->isolation_level == 1 ? 0 : -1;
+    out->aborted_transactions_count = fetch->isolation == READ_COMMITTED ? 0 : -1;
     out->records.bytes = bytes_of("", 0);
     if (item->slice) {
         out->records.slice = item->slice;
@@ -297,6 +297,7 @@ static void handle_at_session(struct shard *shard, struct request *request)
         .request = request,
         .home = shard,
         .version = request->header.api_version,
+        .isolation = isolation_of_request(in->isolation_level),
         .max_bytes = (size_t)MAX(max_bytes, 0),
         .min_bytes = (size_t)MAX(in->min_bytes, 0),
         .max_wait_ms = MIN(in->max_wait_ms, (int32_t)LONGEST_WAIT_MS),

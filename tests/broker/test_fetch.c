@@ -287,6 +287,49 @@ TEST(read_committed_gets_an_empty_list_of_aborted_transactions)
     test_broker_free(b);
 }
 
+TEST(either_isolation_level_reads_up_to_the_same_end)
+{
+    FOR_SHARD_COUNTS(shards)
+    {
+        struct test_broker *b = test_broker_start(shards, NULL);
+        struct test_client *c = test_client_open(b, 0);
+        test_create_topic(c, "orders", 1, NULL);
+        test_produce(c, "orders", 0, &(struct test_batch){.count = 3});
+        for (int8_t level = 0; level <= 1; level++) {
+            struct fetch_request *request = test_fetch_request(c, "orders", 0, 1);
+            request->isolation_level = level;
+            struct fetch_response_responses_partitions *p =
+                only(test_call(c, API_FETCH, 11, request));
+            EXPECT_INT(p->high_watermark, 3);
+            EXPECT_INT(p->last_stable_offset, 3);
+            EXPECT_INT(test_count_records(p->records.bytes, 1), 2);
+        }
+        test_broker_free(b);
+    }
+}
+
+TEST(a_long_poll_that_reads_committed_ends_with_the_first_record)
+{
+    FOR_SHARD_COUNTS(shards)
+    {
+        struct test_broker *b = test_broker_start(shards, NULL);
+        struct test_client *reader = test_client_open(b, 0), *writer = test_client_open(b, 1);
+        test_create_topic(writer, "orders", 1, NULL);
+        struct fetch_request *request = test_fetch_request(reader, "orders", 0, 0);
+        request->isolation_level = 1;
+        request->max_wait_ms = 5000;
+        test_send(reader, API_FETCH, 12, request);
+        test_advance(b, 100);
+        EXPECT(!test_has_response(reader));
+        test_produce(writer, "orders", 0, &(struct test_batch){.count = 2});
+        EXPECT(test_has_response(reader));
+        struct fetch_response_responses_partitions *p = only(test_receive(reader, API_FETCH, 12));
+        EXPECT_INT(p->last_stable_offset, 2);
+        EXPECT_INT(test_count_records(p->records.bytes, 0), 2);
+        test_broker_free(b);
+    }
+}
+
 TEST(zstd_is_not_given_to_clients_below_version_10)
 {
     struct test_broker *b = test_broker_start(2, NULL);
