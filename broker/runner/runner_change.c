@@ -108,7 +108,7 @@ void run_place(struct run *run)
         place_at(run, log_start_offset(log));
         return;
     case START_LATEST:
-        place_at(run, log_durable_offset(log));
+        place_at(run, partition_visible_end(run->partition, READ_COMMITTED));
         return;
     case START_TIME:
         break;

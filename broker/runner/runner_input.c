@@ -7,9 +7,14 @@ static int64_t next_offset(const struct run *run)
     return MAX(task_cursor(run->task), log_start_offset(run->partition->log));
 }
 
+static int64_t end_offset(const struct run *run)
+{
+    return partition_visible_end(run->partition, READ_COMMITTED);
+}
+
 bool run_has_input(const struct run *run)
 {
-    return next_offset(run) < log_durable_offset(run->partition->log);
+    return next_offset(run) < end_offset(run);
 }
 
 void run_drop_input(struct run *run)
@@ -132,7 +137,7 @@ static void start_read(struct run *run, int64_t offset)
     run->read = (struct log_read_job){.job = {.done = read_done},
                                       .log = run->partition->log,
                                       .offset = offset,
-                                      .end_offset = log_durable_offset(run->partition->log),
+                                      .end_offset = end_offset(run),
                                       .max_bytes = SLICE_BYTES,
                                       .at_least_one = true};
     begin_job(run);
@@ -156,7 +161,7 @@ void run_seek(struct run *run, int64_t timestamp)
     run->seek = (struct log_time_job){.job = {.done = seek_done},
                                       .log = run->partition->log,
                                       .timestamp = timestamp,
-                                      .end_offset = log_durable_offset(run->partition->log)};
+                                      .end_offset = end_offset(run)};
     begin_job(run);
     log_time_submit(run->runner->shard->reader, &run->seek);
 }
@@ -178,7 +183,7 @@ static void read_more(struct run *run)
     struct log_slice *slice = NULL;
     int64_t offset = next_offset(run);
     say_skipped(run, offset);
-    enum error error = log_read(log, offset, log_durable_offset(log), SLICE_BYTES, true, &slice);
+    enum error error = log_read(log, offset, end_offset(run), SLICE_BYTES, true, &slice);
     if (error == ERR_BUSY)
         start_read(run, offset);
     else if (error == ERR_OK)
