@@ -194,15 +194,20 @@ void partitions_apply_settings(struct shard *shard, struct live_settings *live)
     live_settings_unref(old);
 }
 
+void partition_visible_moved(struct shard *shard, struct partition *partition)
+{
+    ASSERT(!partition->deleted);
+    waits_moved(shard, partition);
+    if (shard->runner)
+        runner_partition_moved(shard, partition);
+}
+
 static void log_moved(void *context, struct log *log)
 {
     struct shard *shard = context;
     struct partition *p = log_owner(log);
-    if (p == NULL || p->deleted)
-        return;
-    waits_moved(shard, p);
-    if (shard->runner)
-        runner_partition_moved(shard, p);
+    if (p && !p->deleted)
+        partition_visible_moved(shard, p);
 }
 
 void partitions_start(struct shard *shard)

@@ -46,6 +46,12 @@ int64_t partition_append(struct shard *shard, struct partition *partition,
  * with READ_COMMITTED; nothing else in the broker looks at the log's durable offset. */
 int64_t partition_visible_end(const struct partition *partition, enum isolation isolation);
 
+/* Tells the fetches that wait for the partition and the tasks that read it. To be called on its
+ * shard whenever partition_visible_end gives more than before, for either isolation, or the log's
+ * start moved. Today the store's callback calls it; a last stable offset that moves by itself
+ * calls it too. */
+void partition_visible_moved(struct shard *shard, struct partition *partition);
+
 /* Keeps the partition while a job uses its log. The release may free it. */
 void partition_hold(struct partition *partition);
 void partition_release(struct shard *shard, struct partition *partition);

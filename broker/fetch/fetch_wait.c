@@ -14,10 +14,21 @@ static void mark_dirty(struct fetch_part *fp, struct fetch_item *item)
     fp->dirty = item;
 }
 
-static void partition_woke(struct partition_wait *wait, struct shard *shard, bool deleted)
+/* Whether a second reading may find something else. A partition that is gone (NULL) is something
+ * else, too: the reading finds that out. */
+static bool has_moved(const struct fetch_item *item, const struct partition *p)
+{
+    return p == NULL ||
+           partition_visible_end(p, item->part->fetch->isolation) != item->visible_end ||
+           log_start_offset(p->log) != item->log_start;
+}
+
+static void partition_woke(struct partition_wait *wait, struct shard *shard,
+                           const struct partition *partition)
 {
     struct fetch_item *item = CONTAINER_OF(wait, struct fetch_item, wait);
-    (void)deleted; /* reading it again finds out */
+    if (!has_moved(item, partition))
+        return;
     mark_dirty(item->part, item);
     due_work_add(shard, &item->part->due);
 }
@@ -90,7 +101,7 @@ static void wait_on_partitions(struct scatter_part *part)
         if (p)
             wait_register(&item->wait, p);
         /* What came between the reading and now wakes nobody any more. */
-        if (p == NULL || log_durable_offset(p->log) != item->high_watermark)
+        if (has_moved(item, p))
             mark_dirty(fp, item);
     }
     if (fp->dirty)

@@ -77,7 +77,7 @@ void waits_moved(struct shard *shard, struct partition *partition)
 {
     LIST_FOR_EACH_SAFE (node, &partition->waits) {
         struct partition_wait *wait = CONTAINER_OF(node, struct partition_wait, node);
-        wait->wake(wait, shard, false);
+        wait->wake(wait, shard, partition);
     }
 }
 
@@ -85,7 +85,7 @@ void waits_deleted(struct shard *shard, struct partition *partition)
 {
     for (struct list_node *node; (node = list_pop(&partition->waits));) {
         struct partition_wait *wait = CONTAINER_OF(node, struct partition_wait, node);
-        wait->wake(wait, shard, true);
+        wait->wake(wait, shard, NULL);
     }
 }
 

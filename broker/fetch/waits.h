@@ -1,9 +1,10 @@
 /* Who waits for a partition: parked fetches, and whoever else wants to hear of new records.
  *
- * A wait is embedded by its owner and registered on one partition. When the partition's durable end
- * moves, each of its waits is told, and only these; the owner marks itself as due and does its
- * reading once per turn, in waits_run, however many of its partitions moved. A partition that goes
- * away takes its waits out first and tells them.
+ * A wait is embedded by its owner and registered on one partition. When what is visible of the
+ * partition moves (partition_visible_moved), each of its waits is told, and only these. The owner
+ * judges whether its own view moved; if so it marks itself as due and does its reading once per
+ * turn, however many of its partitions moved. A partition that goes away takes its waits out first
+ * and tells them.
  *
  * Everything here belongs to one shard. */
 #ifndef BROKER_FETCH_WAITS_H
@@ -13,10 +14,11 @@
 
 struct partition_wait {
     struct list_node node; /* in partition->waits while registered */
-    /* New records are durable, or (deleted) the partition is going: then the wait is out of the
-     * list already. Must not read or reply here: several partitions may move one after the other.
-     */
-    void (*wake)(struct partition_wait *wait, struct shard *shard, bool deleted);
+    /* What is visible of the partition moved, or (NULL) the partition is going: then the wait is
+     * out of the list already. Must not read or reply here: several partitions may move one after
+     * the other. */
+    void (*wake)(struct partition_wait *wait, struct shard *shard,
+                 const struct partition *partition);
 };
 
 void wait_register(struct partition_wait *wait, struct partition *partition);
@@ -30,7 +32,7 @@ struct due_work {
 void due_work_add(struct shard *shard, struct due_work *work); /* fine when it is there already */
 void due_work_cancel(struct due_work *work);
 
-/* Tells all waits of a partition. */
+/* Tells all waits of a partition; partition.c calls it. */
 void waits_moved(struct shard *shard, struct partition *partition);
 void waits_deleted(struct shard *shard, struct partition *partition);
 
