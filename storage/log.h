@@ -91,7 +91,7 @@ struct log_read_job {
     bool at_least_one;
     enum error result;
     struct log_slice *slice;
-    void *internal[4];
+    struct read_plan *plan; /* log_read.c's own */
 };
 void log_read_submit(struct executor *executor, struct log_read_job *job);
 
@@ -105,7 +105,7 @@ struct log_time_job {
     int64_t timestamp, end_offset;
     enum error result;
     int64_t offset, found_timestamp;
-    void *internal[4];
+    struct time_plan *plan; /* log_time.c's own */
 };
 void log_time_submit(struct executor *executor, struct log_time_job *job);
 
@@ -116,7 +116,7 @@ struct log_load_job {
     struct job job;
     struct log *log;
     enum error result;
-    void *internal[4];
+    struct load_plan *plan; /* log_load.c's own */
 };
 void log_load_submit(struct executor *executor, struct log_load_job *job);
 bool log_is_loaded(const struct log *log);

@@ -285,14 +285,14 @@ struct load_plan {
 static void run_load(struct job *job)
 {
     struct log_load_job *load = CONTAINER_OF(job, struct log_load_job, job);
-    struct load_plan *plan = load->internal[0];
+    struct load_plan *plan = load->plan;
     load->result = segment_table_load(load->log->env, load->log->directory, &plan->table);
 }
 
 static void load_done(struct job *job)
 {
     struct log_load_job *load = CONTAINER_OF(job, struct log_load_job, job);
-    struct load_plan *plan = load->internal[0];
+    struct load_plan *plan = load->plan;
     segment_table_install(load->log, &plan->table);
     segment_table_free(&plan->table);
     job_plan_end(&plan->plan, job);
@@ -303,7 +303,7 @@ static void load_done(struct job *job)
 void log_load_submit(struct executor *executor, struct log_load_job *job)
 {
     struct load_plan *plan = xcalloc(1, sizeof *plan);
-    job->internal[0] = plan;
+    job->plan = plan;
     segment_table_take(job->log, &plan->table);
     job_plan_begin(&plan->plan, job->log, &job->job, run_load, load_done);
     executor->submit(executor, &job->job);

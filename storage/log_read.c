@@ -110,7 +110,7 @@ static enum error read_files(struct log_read_job *job, struct read_plan *plan)
 static void run_read(struct job *job)
 {
     struct log_read_job *read = CONTAINER_OF(job, struct log_read_job, job);
-    struct read_plan *plan = read->internal[0];
+    struct read_plan *plan = read->plan;
     if (plan->table.entries)
         read->result = read_files(read, plan);
 }
@@ -123,7 +123,7 @@ static void remember(struct log *log, const struct read_hint *hint)
 static void read_done(struct job *job)
 {
     struct log_read_job *read = CONTAINER_OF(job, struct log_read_job, job);
-    struct read_plan *plan = read->internal[0];
+    struct read_plan *plan = read->plan;
     struct log *log = read->log;
     segment_table_install(log, &plan->table);
     if (read->result != ERR_OK && read->offset < log->start_offset)
@@ -155,7 +155,7 @@ void log_read_submit(struct executor *executor, struct log_read_job *job)
 {
     struct log *log = job->log;
     struct read_plan *plan = xcalloc(1, sizeof *plan);
-    job->internal[0] = plan;
+    job->plan = plan;
     job->result =
         log_read(log, job->offset, job->end_offset, job->max_bytes, job->at_least_one, &job->slice);
     if (job->result == ERR_BUSY) {

@@ -202,7 +202,7 @@ static enum error find_peak(struct log_time_job *job, struct time_plan *plan)
 static void run_time(struct job *job)
 {
     struct log_time_job *time = CONTAINER_OF(job, struct log_time_job, job);
-    struct time_plan *plan = time->internal[0];
+    struct time_plan *plan = time->plan;
     time->result = segment_table_load(time->log->env, time->log->directory, &plan->table);
     if (time->result == ERR_OK)
         time->result =
@@ -212,7 +212,7 @@ static void run_time(struct job *job)
 static void time_done(struct job *job)
 {
     struct log_time_job *time = CONTAINER_OF(job, struct log_time_job, job);
-    struct time_plan *plan = time->internal[0];
+    struct time_plan *plan = time->plan;
     segment_table_install(time->log, &plan->table);
     segment_table_free(&plan->table);
     for (int i = 0; i < plan->tail_count; i++)
@@ -262,7 +262,7 @@ static void take_candidates(struct log_time_job *job, struct time_plan *plan)
 void log_time_submit(struct executor *executor, struct log_time_job *job)
 {
     struct time_plan *plan = xcalloc(1, sizeof *plan);
-    job->internal[0] = plan;
+    job->plan = plan;
     job->result = ERR_OK;
     job->offset = job->found_timestamp = -1;
     plan->executor = executor;
