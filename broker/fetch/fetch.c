@@ -6,7 +6,7 @@ bool fetch_has_enough(const struct fetch *fetch)
 {
     size_t bytes = 0;
     for (int i = 0; i < fetch->scatter.part_count; i++)
-        bytes += fetch->parts[i].known_bytes;
+        bytes += fetch_part_at(fetch, i)->known_bytes;
     return bytes >= fetch->min_bytes;
 }
 
@@ -14,8 +14,9 @@ static bool must_answer(struct fetch *fetch)
 {
     size_t ending = fetch->failed;
     for (int i = 0; i < fetch->scatter.part_count; i++) {
-        fetch->parts[i].known_bytes = fetch->parts[i].bytes;
-        ending += fetch->parts[i].ending;
+        struct fetch_part *fp = fetch_part_at(fetch, i);
+        fp->known_bytes = fp->bytes;
+        ending += fp->ending;
     }
     return fetch->max_wait_ms <= 0 || fetch->count == 0 || ending > 0 || fetch->home->stopping ||
            fetch_has_enough(fetch);
@@ -34,12 +35,9 @@ void fetch_start(struct fetch *fetch, const int *owners)
 {
     struct request *request = fetch->request;
     struct scatter *s = &fetch->scatter;
-    scatter_init(s, fetch->home, &request->arena, owners, fetch->count);
-    fetch->parts = request_alloc(request, (size_t)s->part_count, sizeof *fetch->parts);
-    for (int i = 0; i < s->part_count; i++) {
-        fetch->parts[i].fetch = fetch;
-        fetch->parts[i].part = &s->parts[i];
-    }
+    scatter_init(s, fetch->home, &request->arena, owners, fetch->count, sizeof(struct fetch_part));
+    for (int i = 0; i < s->part_count; i++)
+        fetch_part_at(fetch, i)->fetch = fetch;
     s->gathered = first_pass_done;
     scatter_run(s, fetch_part_read);
 }

@@ -45,10 +45,10 @@ enum fetch_part_state { FETCH_PART_IDLE, FETCH_PART_READING, FETCH_PART_WAITING 
 
 /* The items of one shard, and its reading. */
 struct fetch_part {
-    struct scatter_part *part;
+    struct scatter_part part;
     struct fetch *fetch;
     enum fetch_part_state state;
-    uint32_t at; /* first pass: index into part->items */
+    uint32_t at; /* first pass: index into part.items */
     size_t bytes;
     uint32_t ending;                      /* items that end the wait, however few bytes there are */
     size_t known_bytes;                   /* at home: what the part had when it was last there */
@@ -62,6 +62,7 @@ struct fetch_part {
     struct mail stop_mail;
     bool stopped; /* asked to end while a job ran */
 };
+_Static_assert(offsetof(struct fetch_part, part) == 0, "a part begins with its scatter_part");
 
 struct fetch {
     struct request *request;
@@ -73,7 +74,6 @@ struct fetch {
     size_t max_bytes, min_bytes;
     int64_t max_wait_ms;
     struct scatter scatter;
-    struct fetch_part *parts; /* beside scatter.parts */
     /* The session as it was when the items were made. */
     int32_t session_id, session_epoch;
     uint64_t session_serial;
@@ -105,8 +105,12 @@ void fetch_park(struct fetch *fetch);
 
 static inline struct fetch_part *fetch_part_of(struct scatter_part *part)
 {
-    struct fetch *fetch = CONTAINER_OF(part->scatter, struct fetch, scatter);
-    return &fetch->parts[part - part->scatter->parts];
+    return CONTAINER_OF(part, struct fetch_part, part);
+}
+
+static inline struct fetch_part *fetch_part_at(const struct fetch *fetch, int i)
+{
+    return fetch_part_of(fetch->scatter.parts[i]);
 }
 
 #endif

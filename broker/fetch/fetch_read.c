@@ -91,7 +91,7 @@ static void job_done(struct job *job)
 {
     struct log_read_job *read = CONTAINER_OF(job, struct log_read_job, job);
     struct fetch_part *fp = CONTAINER_OF(read, struct fetch_part, job);
-    struct shard *shard = fp->part->shard;
+    struct shard *shard = fp->part.shard;
     struct partition *p = fp->held;
     fp->held = NULL;
     if (p->deleted) {
@@ -118,7 +118,7 @@ static void read_by_job(struct fetch_part *fp, struct fetch_item *item, struct p
         .max_bytes = limit,
         .at_least_one = at_least_one,
     };
-    log_read_submit(fp->part->shard->reader, &fp->job);
+    log_read_submit(fp->part.shard->reader, &fp->job);
 }
 
 /* A second reading starts from nothing. */
@@ -134,7 +134,7 @@ static void forget_result(struct fetch_part *fp, struct fetch_item *item)
 
 static enum kafka_error error_of_absent(const struct fetch_part *fp)
 {
-    enum kafka_error error = scatter_error_of_absent(fp->part);
+    enum kafka_error error = scatter_error_of_absent(&fp->part);
     bool by_id = fp->fetch->version >= IDS_SINCE_VERSION;
     return by_id && error == KAFKA_UNKNOWN_TOPIC_OR_PARTITION ? KAFKA_UNKNOWN_TOPIC_ID : error;
 }
@@ -151,7 +151,7 @@ static void note_bounds(const struct fetch_part *fp, struct fetch_item *item,
 bool fetch_read_item(struct fetch_part *fp, struct fetch_item *item)
 {
     forget_result(fp, item);
-    struct partition *p = partition_find(fp->part->shard, item->topic_id, item->target.partition);
+    struct partition *p = partition_find(fp->part.shard, item->topic_id, item->target.partition);
     if (p == NULL) {
         fail_item(fp, item, error_of_absent(fp));
         return true;
@@ -182,7 +182,7 @@ bool fetch_read_item(struct fetch_part *fp, struct fetch_item *item)
 
 static void read_on(struct fetch_part *fp)
 {
-    struct scatter_part *part = fp->part;
+    struct scatter_part *part = &fp->part;
     while (fp->at < part->count) {
         struct fetch_item *item = &fp->fetch->items[part->items[fp->at++]];
         if (!fetch_read_item(fp, item))

@@ -35,7 +35,7 @@ static void partition_woke(struct partition_wait *wait, struct shard *shard,
 
 static void end_wait(struct fetch_part *fp)
 {
-    struct scatter_part *part = fp->part;
+    struct scatter_part *part = &fp->part;
     due_work_cancel(&fp->due);
     for (uint32_t i = 0; i < part->count; i++)
         wait_cancel(&fp->fetch->items[part->items[i]].wait);
@@ -146,16 +146,16 @@ static void stop_waiting(struct fetch *fetch)
     parked_remove(&fetch->parked);
     scatter_hold(s);
     for (int i = 0; i < s->part_count; i++) {
-        struct fetch_part *fp = &fetch->parts[i];
-        if (!s->parts[i].away)
+        struct fetch_part *fp = fetch_part_at(fetch, i);
+        if (!fp->part.away)
             continue;
-        if (s->parts[i].shard == fetch->home) {
+        if (fp->part.shard == fetch->home) {
             stop_part(fp);
             continue;
         }
         scatter_hold(s);
         fp->stop_mail.deliver = deliver_stop;
-        shard_post(s->parts[i].shard, &fp->stop_mail);
+        shard_post(fp->part.shard, &fp->stop_mail);
     }
     scatter_release(s);
 }

@@ -40,29 +40,28 @@ void group_answer_now(struct group_answer *answer)
 
 /* --- several groups --- */
 
-struct part_wait {
+struct visit_part {
+    struct scatter_part part;
     struct group_waiter waiter;
-    struct scatter_part *part;
     enum error result;
 };
 
 static void part_is_durable(struct group_waiter *waiter, enum error result)
 {
-    struct part_wait *wait = CONTAINER_OF(waiter, struct part_wait, waiter);
-    wait->result = result;
-    scatter_part_done(wait->part);
+    struct visit_part *vp = CONTAINER_OF(waiter, struct visit_part, waiter);
+    vp->result = result;
+    scatter_part_done(&vp->part);
 }
 
 static void visit_part(struct scatter_part *part)
 {
     struct group_visits *visits = CONTAINER_OF(part->scatter, struct group_visits, scatter);
-    struct part_wait *wait = &visits->waits[part - part->scatter->parts];
+    struct visit_part *vp = CONTAINER_OF(part, struct visit_part, part);
     part->arena.max = SIZE_MAX; /* what visits heed is GROUP_ANSWER_MAX */
     for (uint32_t i = 0; i < part->count; i++)
         visits->visit(visits, part->shard, part->items[i], &part->arena);
-    wait->part = part;
-    wait->waiter.send = part_is_durable;
-    coordinator_when_durable(part->shard->coordinator, &wait->waiter);
+    vp->waiter.send = part_is_durable;
+    coordinator_when_durable(part->shard->coordinator, &vp->waiter);
 }
 
 static void gathered(struct scatter *scatter)
@@ -70,7 +69,7 @@ static void gathered(struct scatter *scatter)
     struct group_visits *visits = CONTAINER_OF(scatter, struct group_visits, scatter);
     bool failed = false;
     for (int i = 0; i < scatter->part_count; i++)
-        failed |= visits->waits[i].result != ERR_OK;
+        failed |= CONTAINER_OF(scatter->parts[i], struct visit_part, part)->result != ERR_OK;
     scatter_end(scatter, &visits->request->arena);
     if (failed)
         request_fail(visits->request, journal_failed);
@@ -80,9 +79,8 @@ static void gathered(struct scatter *scatter)
 
 static void run(struct group_visits *visits, struct shard *home, const int *owners, size_t count)
 {
-    visits->waits =
-        request_alloc(visits->request, (size_t)home->broker->shard_count, sizeof *visits->waits);
-    scatter_init(&visits->scatter, home, &visits->request->arena, owners, count);
+    scatter_init(&visits->scatter, home, &visits->request->arena, owners, count,
+                 sizeof(struct visit_part));
     visits->scatter.gathered = gathered;
     scatter_run(&visits->scatter, visit_part);
 }

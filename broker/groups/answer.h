@@ -30,8 +30,7 @@ enum { GROUP_ANSWER_MAX = 128 << 20 }; /* what one shard adds to an answer about
 struct group_visits {
     struct request *request;
     struct scatter scatter;
-    struct part_wait *waits; /* one for each part */
-    const bool *repeats;     /* items whose group is that of another item, too */
+    const bool *repeats; /* items whose group is that of another item, too */
     /* Writes only what belongs to the item, with memory of `arena`. */
     void (*visit)(struct group_visits *visits, struct shard *shard, uint32_t item,
                   struct arena *arena);

@@ -27,11 +27,12 @@ struct offset_item {
 
 /* The items of one shard, looked at one after the other. */
 struct offset_part {
-    struct scatter_part *part;
+    struct scatter_part part;
     struct log_time_job job;
     struct partition *held; /* while the job runs */
     uint32_t at;
 };
+_Static_assert(offsetof(struct offset_part, part) == 0, "a part begins with its scatter_part");
 
 struct list_offsets {
     struct request *request;
@@ -41,7 +42,6 @@ struct list_offsets {
     int *owners;
     enum isolation isolation;
     struct scatter scatter;
-    struct offset_part *parts;
 };
 
 /* --- on the owner's shard --- */
@@ -57,12 +57,12 @@ static void look_on(struct offset_part *op);
 
 static struct list_offsets *request_of(const struct offset_part *op)
 {
-    return CONTAINER_OF(op->part->scatter, struct list_offsets, scatter);
+    return CONTAINER_OF(op->part.scatter, struct list_offsets, scatter);
 }
 
 static struct offset_item *current_item(const struct offset_part *op)
 {
-    return &request_of(op)->items[op->part->items[op->at]];
+    return &request_of(op)->items[op->part.items[op->at]];
 }
 
 /* The end of the log for this client. */
@@ -84,7 +84,7 @@ static void job_done(struct job *job)
     else
         found(item, time->offset, time->offset >= 0 ? time->found_timestamp : -1);
     op->held = NULL;
-    partition_release(op->part->shard, p);
+    partition_release(op->part.shard, p);
     op->at++;
     look_on(op);
 }
@@ -99,7 +99,7 @@ static void search(struct offset_part *op, struct partition *p, int64_t timestam
         .timestamp = timestamp == MAX_TIMESTAMP ? (int64_t)LOG_MAX_TIMESTAMP : timestamp,
         .end_offset = end_offset(op, p),
     };
-    log_time_submit(op->part->shard->reader, &op->job);
+    log_time_submit(op->part.shard->reader, &op->job);
 }
 
 static enum kafka_error check_epoch(int32_t epoch)
@@ -112,10 +112,9 @@ static enum kafka_error check_epoch(int32_t epoch)
 /* False: a job searches, and goes on when it is done. */
 static bool look(struct offset_part *op, struct offset_item *item)
 {
-    struct partition *p =
-        partition_find(op->part->shard, item->topic_id, item->in->partition_index);
+    struct partition *p = partition_find(op->part.shard, item->topic_id, item->in->partition_index);
     enum kafka_error error =
-        p ? check_epoch(item->in->current_leader_epoch) : scatter_error_of_absent(op->part);
+        p ? check_epoch(item->in->current_leader_epoch) : scatter_error_of_absent(&op->part);
     item->out->error_code = (int16_t)error;
     if (error != KAFKA_NONE)
         return true;
@@ -138,17 +137,16 @@ static bool look(struct offset_part *op, struct offset_item *item)
 
 static void look_on(struct offset_part *op)
 {
-    for (; op->at < op->part->count; op->at++) {
+    for (; op->at < op->part.count; op->at++) {
         if (!look(op, current_item(op)))
             return;
     }
-    scatter_part_done(op->part);
+    scatter_part_done(&op->part);
 }
 
 static void look_at_items(struct scatter_part *part)
 {
-    struct list_offsets *l = CONTAINER_OF(part->scatter, struct list_offsets, scatter);
-    look_on(&l->parts[part - l->scatter.parts]);
+    look_on(CONTAINER_OF(part, struct offset_part, part));
 }
 
 /* --- at home --- */
@@ -251,10 +249,8 @@ void list_offsets_handle(struct shard *shard, struct request *request)
     struct list_offsets *l = request_alloc(request, 1, sizeof *l);
     l->request = request;
     prepare(shard, l);
-    scatter_init(&l->scatter, shard, &request->arena, l->owners, l->count);
-    l->parts = request_alloc(request, (size_t)l->scatter.part_count, sizeof *l->parts);
-    for (int i = 0; i < l->scatter.part_count; i++)
-        l->parts[i].part = &l->scatter.parts[i];
+    scatter_init(&l->scatter, shard, &request->arena, l->owners, l->count,
+                 sizeof(struct offset_part));
     l->scatter.gathered = answer;
     scatter_run(&l->scatter, look_at_items);
 }

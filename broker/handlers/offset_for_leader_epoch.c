@@ -96,7 +96,8 @@ void offset_for_leader_epoch_handle(struct shard *shard, struct request *request
                                       (size_t)in->topics_count, &request->arena);
     for (int32_t t = 0; t < in->topics_count; t++)
         prepare_topic(shard, e, &in->topics[t], &e->response.topics[t]);
-    scatter_init(&e->scatter, shard, &request->arena, e->owners, e->count);
+    scatter_init(&e->scatter, shard, &request->arena, e->owners, e->count,
+                 sizeof(struct scatter_part));
     e->scatter.gathered = answer;
     scatter_run(&e->scatter, look_at_items);
 }

@@ -17,8 +17,8 @@ struct produce_item {
 
 /* The items of one shard. */
 struct produce_part {
+    struct scatter_part part;
     struct commit commit;
-    struct scatter_part *part;
 };
 
 struct produce {
@@ -27,7 +27,6 @@ struct produce {
     struct produce_item *items;
     uint32_t count;
     struct scatter scatter;
-    struct produce_part *parts; /* beside scatter.parts */
 };
 
 enum { ACKS_NONE = 0, ACKS_LEADER = 1, ACKS_ALL = -1 };
@@ -109,14 +108,14 @@ static void durable(struct commit *commit, enum error result)
 {
     struct produce_part *pp = CONTAINER_OF(commit, struct produce_part, commit);
     if (result != ERR_OK)
-        fail_items(pp->part);
-    scatter_part_done(pp->part);
+        fail_items(&pp->part);
+    scatter_part_done(&pp->part);
 }
 
 static void append_items(struct scatter_part *part)
 {
     struct produce *produce = produce_of(part);
-    struct produce_part *pp = &produce->parts[part - produce->scatter.parts];
+    struct produce_part *pp = CONTAINER_OF(part, struct produce_part, part);
     const struct produce_request *in = produce->request->body;
     struct append_run run;
     pp->commit.done = durable;
@@ -217,10 +216,7 @@ void produce_handle(struct shard *shard, struct request *request)
     produce->request = request;
     const int *owners = prepare(shard, produce);
     struct scatter *s = &produce->scatter;
-    scatter_init(s, shard, &request->arena, owners, produce->count);
-    produce->parts = request_alloc(request, (size_t)s->part_count, sizeof *produce->parts);
-    for (int i = 0; i < s->part_count; i++)
-        produce->parts[i].part = &s->parts[i];
+    scatter_init(s, shard, &request->arena, owners, produce->count, sizeof(struct produce_part));
     s->gathered = answer;
     scatter_run(s, append_items);
 }

@@ -13,9 +13,9 @@ static void deal(struct scatter *s, uint32_t *items, struct scatter_part **slots
             slots[owners[i]]->count++;
     }
     for (int p = 0; p < s->part_count; p++) {
-        s->parts[p].items = items;
-        items += s->parts[p].count;
-        s->parts[p].count = 0;
+        s->parts[p]->items = items;
+        items += s->parts[p]->count;
+        s->parts[p]->count = 0;
     }
     for (size_t i = 0; i < count; i++) {
         if (owners[i] == SCATTER_NOBODY)
@@ -25,24 +25,32 @@ static void deal(struct scatter *s, uint32_t *items, struct scatter_part **slots
     }
 }
 
+static struct scatter_part *add_part(struct scatter *s, struct shard *shard, struct arena *arena,
+                                     size_t size)
+{
+    ASSERT(size >= sizeof(struct scatter_part));
+    struct scatter_part *part = arena_alloc(arena, size);
+    ASSERT(part);
+    part->scatter = s;
+    part->shard = shard;
+    arena_init(&part->arena, PART_ARENA_MAX);
+    s->parts[s->part_count++] = part;
+    return part;
+}
+
 void scatter_init(struct scatter *s, struct shard *home, struct arena *arena, const int *owners,
-                  size_t count)
+                  size_t count, size_t part_size)
 {
     struct broker *broker = home->broker;
     size_t shards = (size_t)broker->shard_count;
     struct scatter_part **slots = arena_array(arena, shards, sizeof(struct scatter_part *));
-    struct scatter_part *parts = arena_array(arena, shards, sizeof *parts);
+    struct scatter_part **parts = arena_array(arena, shards, sizeof(struct scatter_part *));
     uint32_t *items = arena_array(arena, count, sizeof *items);
     ASSERT(slots && parts && items);
     *s = (struct scatter){.home = home, .catalog_version = home->catalog_version, .parts = parts};
     for (size_t i = 0; i < count; i++) {
-        if (owners[i] == SCATTER_NOBODY || slots[owners[i]])
-            continue;
-        struct scatter_part *part = &parts[s->part_count++];
-        part->scatter = s;
-        part->shard = broker->shards[owners[i]];
-        arena_init(&part->arena, PART_ARENA_MAX);
-        slots[owners[i]] = part;
+        if (owners[i] != SCATTER_NOBODY && slots[owners[i]] == NULL)
+            slots[owners[i]] = add_part(s, broker->shards[owners[i]], arena, part_size);
     }
     deal(s, items, slots, owners, count);
 }
@@ -121,11 +129,11 @@ void scatter_run(struct scatter *s, void (*work)(struct scatter_part *part))
     struct scatter_part *own = NULL; /* comes last, while the others work already */
     scatter_hold(s);
     for (int i = 0; i < s->part_count; i++) {
-        s->parts[i].work = work;
-        if (s->parts[i].shard == s->home)
-            own = &s->parts[i];
+        s->parts[i]->work = work;
+        if (s->parts[i]->shard == s->home)
+            own = s->parts[i];
         else
-            scatter_send(&s->parts[i]);
+            scatter_send(s->parts[i]);
     }
     if (own)
         scatter_send(own);
@@ -136,5 +144,5 @@ void scatter_end(struct scatter *s, struct arena *arena)
 {
     ASSERT(s->away == 0);
     for (int i = 0; i < s->part_count; i++)
-        arena_take(arena, &s->parts[i].arena);
+        arena_take(arena, &s->parts[i]->arena);
 }

@@ -8,6 +8,17 @@
  *
  *   scatter_init -> scatter_run -> work() on each shard -> scatter_part_done -> gathered() at home
  *
+ * A caller that keeps something with each part has a part of its own, which begins with struct
+ * scatter_part:
+ *
+ *   struct my_part {
+ *       struct scatter_part part;
+ *       ...
+ *   };
+ *
+ * It gives the size to scatter_init, and finds its part with CONTAINER_OF(part, struct my_part,
+ * part). Parts lie in the arena, zeroed, and live as long as the scatter.
+ *
  * A gathered scatter may run again (another round), or be ended by scatter_end. */
 #ifndef BROKER_REQUEST_SCATTER_H
 #define BROKER_REQUEST_SCATTER_H
@@ -30,8 +41,8 @@ struct scatter_part {
 
 struct scatter {
     struct shard *home;
-    uint64_t catalog_version;   /* that home knew when the items were made */
-    struct scatter_part *parts; /* one per shard that owns items */
+    uint64_t catalog_version;    /* that home knew when the items were made */
+    struct scatter_part **parts; /* one per shard that owns items */
     int part_count;
     int away; /* parts, and whatever else is held (scatter_hold) */
     /* At home, when a part is back; may send it again. May be NULL. */
@@ -42,10 +53,11 @@ struct scatter {
 
 enum { SCATTER_NOBODY = -1 };
 
-/* owners[i] is the id of the shard that owns item i, or SCATTER_NOBODY: the item is in no part. The
- * arrays go to the arena, whose limit the caller has lifted (request_alloc does). */
+/* owners[i] is the id of the shard that owns item i, or SCATTER_NOBODY: the item is in no part.
+ * Arrays and parts go to the arena, whose limit the caller has lifted (request_alloc does).
+ * `part_size` is that of the caller's part, or of struct scatter_part. */
 void scatter_init(struct scatter *s, struct shard *home, struct arena *arena, const int *owners,
-                  size_t count);
+                  size_t count, size_t part_size);
 /* In the part's work: the error for a partition that home knew and this shard has not. It was
  * deleted, or, when home knew a newer catalog, it is not opened yet: then clients are told to ask
  * for metadata and to come again, as Kafka does. */
