@@ -5,9 +5,9 @@
 
 static const char journal_failed[] = "the journal failed";
 
-static void send_answer(struct group_waiter *waiter, enum error result)
+static void send_answer(struct commit *commit, enum error result)
 {
-    struct group_answer *answer = group_answer_of(waiter);
+    struct group_answer *answer = CONTAINER_OF(commit, struct group_answer, commit);
     if (result)
         request_fail(answer->request, journal_failed);
     else
@@ -21,7 +21,8 @@ struct group_answer *group_answer_create(struct request *request, const struct s
 {
     struct group_answer *answer = request_alloc(request, 1, sizeof *answer);
     answer->waiter.take = take;
-    answer->waiter.send = send_answer;
+    answer->waiter.commit = &answer->commit;
+    answer->commit.done = send_answer;
     answer->request = request;
     answer->response = request_alloc(request, 1, schema_size(schema));
     schema_defaults(schema, answer->response);
@@ -42,13 +43,13 @@ void group_answer_now(struct group_answer *answer)
 
 struct visit_part {
     struct scatter_part part;
-    struct group_waiter waiter;
+    struct commit commit;
     enum error result;
 };
 
-static void part_is_durable(struct group_waiter *waiter, enum error result)
+static void part_is_durable(struct commit *commit, enum error result)
 {
-    struct visit_part *vp = CONTAINER_OF(waiter, struct visit_part, waiter);
+    struct visit_part *vp = CONTAINER_OF(commit, struct visit_part, commit);
     vp->result = result;
     scatter_part_done(&vp->part);
 }
@@ -60,8 +61,8 @@ static void visit_part(struct scatter_part *part)
     part->arena.max = SIZE_MAX; /* what visits heed is GROUP_ANSWER_MAX */
     for (uint32_t i = 0; i < part->count; i++)
         visits->visit(visits, part->shard, part->items[i], &part->arena);
-    vp->waiter.send = part_is_durable;
-    coordinator_when_durable(part->shard->coordinator, &vp->waiter);
+    vp->commit.done = part_is_durable;
+    coordinator_when_durable(part->shard->coordinator, &vp->commit);
 }
 
 static void gathered(struct scatter *scatter)

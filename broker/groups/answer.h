@@ -9,6 +9,7 @@
 
 struct group_answer {
     struct group_waiter waiter;
+    struct commit commit; /* the waiter's */
     struct request *request;
     void *response; /* the generated structure, set to its defaults */
     void *extra;    /* the handler's own */

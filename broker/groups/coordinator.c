@@ -22,7 +22,8 @@ struct coordinator *coordinator_create(struct shard *shard)
     group_actions_init(&c->actions);
     list_init(&c->dirty);
     list_init(&c->waiting);
-    list_init(&c->ready);
+    durable_line_init(&c->line, shard->store);
+    c->saved.done = coordinator_saved;
     buffer_init(&c->key, ROW_MAX);
     buffer_init(&c->value, ROW_MAX);
     c->cleanup.fire = coordinator_cleanup;
@@ -50,7 +51,7 @@ void coordinator_free(struct coordinator *c)
 {
     if (c == NULL)
         return;
-    ASSERT(c->entry_count == 0 && c->open == NULL);
+    durable_line_end(&c->line);
     timers_cancel(&c->shard->timers, &c->cleanup);
     map_remove_if(&c->groups, free_each, NULL);
     map_free(&c->groups);
@@ -126,14 +127,14 @@ void coordinator_execute(struct coordinator *c, struct coordinated *cg)
         if (w == NULL)
             continue;
         w->take(w, &actions->replies[i], cg->group);
-        w->node = (struct list_node){0};
-        list_append(&answered, &w->node);
+        w->commit->node = (struct list_node){0};
+        list_append(&answered, &w->commit->node);
     }
     group_actions_clear(actions);
     set_timer(c, cg);
     coordinator_forget_if_void(cg);
     for (struct list_node *node; (node = list_pop(&answered));)
-        coordinator_when_durable(c, CONTAINER_OF(node, struct group_waiter, node));
+        coordinator_when_durable(c, CONTAINER_OF(node, struct commit, node));
     coordinator_save(c);
 }
 
@@ -150,7 +151,7 @@ static void refuse(struct coordinator *c, const struct group_event *event, enum 
             event->leavers[i].error = error;
     }
     w->take(w, &reply, NULL);
-    coordinator_when_durable(c, w);
+    coordinator_when_durable(c, w->commit);
 }
 
 void coordinator_step(struct coordinator *c, struct bytes group_id, struct group_event *event,
@@ -257,7 +258,7 @@ void coordinator_stop(struct coordinator *c)
         for (size_t i = 0; i < c->actions.reply_count; i++) {
             struct group_waiter *w = c->actions.replies[i].token;
             w->take(w, &c->actions.replies[i], cg->group);
-            coordinator_when_durable(c, w);
+            coordinator_when_durable(c, w->commit);
         }
         group_actions_clear(&c->actions);
     }

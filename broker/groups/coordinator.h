@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "broker/groups/group.h"
 #include "broker/groups/offsets.h"
+#include "storage/store.h"
 
 struct coordinator;
 struct shard;
@@ -25,13 +26,11 @@ enum { COORDINATOR_GROUPS_MAX = 1 << 20 }; /* of one shard; more are refused */
 
 /* Who waits for an answer; embedded in memory of a request. */
 struct group_waiter {
-    struct list_node node;
     /* Copies what it needs out of the reply, whose views end soon. `group` is the group it is
      * about, NULL when there is none. Needed only for coordinator_step(). */
     void (*take)(struct group_waiter *waiter, const struct group_reply *reply,
                  const struct group *group);
-    /* The answer may leave. ERR_IO: the journal failed and nothing is known. Called once. */
-    void (*send)(struct group_waiter *waiter, enum error result);
+    struct commit *commit; /* the answer may leave when it is done: durable_reply.h */
 };
 
 struct coordinator *coordinator_create(struct shard *shard);
@@ -54,21 +53,21 @@ struct offset_item {
 };
 
 /* Commits offsets as one entry, if the group lets `who` (member_id, instance_id, generation): then
- * NONE is returned and waiter->send comes when they are durable. On an error the waiter is not
+ * NONE is returned and commit->done comes when they are durable. On an error the commit is not
  * used. Topics and sizes were checked by the caller. */
 MUST_USE enum kafka_error coordinator_commit(struct coordinator *c, struct bytes group_id,
                                              const struct group_event *who,
                                              const struct offset_item *items, size_t count,
-                                             struct group_waiter *waiter);
+                                             struct commit *commit);
 /* Deletes single offsets; items of a topic that members subscribe to get an error. The result is
  * that of the whole. */
 MUST_USE enum kafka_error coordinator_delete_offsets(struct coordinator *c, struct bytes group_id,
                                                      struct offset_item *items, size_t count);
 /* Deletes an empty group with its offsets. */
 MUST_USE enum kafka_error coordinator_delete_group(struct coordinator *c, struct bytes group_id);
-/* Calls waiter->send as soon as everything that was seen or changed up to now is durable, at once
- * if it is. */
-void coordinator_when_durable(struct coordinator *c, struct group_waiter *waiter);
+/* Calls commit->done as soon as everything that was seen or changed up to now is durable, at once
+ * if it is. ERR_IO: the journal failed and nothing is known. */
+void coordinator_when_durable(struct coordinator *c, struct commit *commit);
 
 /* Reading. NULL: there is no such group. Good until the next call that changes something. */
 const struct group *coordinator_group(const struct coordinator *c, struct bytes group_id);

@@ -86,6 +86,6 @@ void coordinator_cleanup(struct timer *timer, int64_t now_ms)
         coordinator_forget(idle[i]);
     }
     free(idle);
-    coordinator_close_entry(c);
+    durable_line_close(&c->line);
     timers_set(&c->shard->timers, timer, now_ms + CLEANUP_INTERVAL_MS);
 }

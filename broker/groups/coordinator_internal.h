@@ -3,6 +3,7 @@
 #define BROKER_GROUPS_COORDINATOR_INTERNAL_H
 
 #include "broker/groups/coordinator.h"
+#include "broker/request/durable_line.h"
 #include "broker/shard.h"
 
 /* A group with what surrounds it. */
@@ -15,27 +16,18 @@ struct coordinated {
     bool has_row;           /* the group is stored, not only its offsets */
 };
 
-/* An entry of the journal on its way, with who waits for it. */
-struct group_entry {
-    struct commit commit;
-    struct coordinator *coordinator;
-    struct list waiters;
-};
-
 struct coordinator {
     struct shard *shard;
     struct group_limits limits;
     struct map groups; /* struct coordinated by group id */
     struct group_actions actions;
     struct timer cleanup;
-    struct list dirty;          /* groups whose row must be written */
-    struct list waiting;        /* waiters for that */
-    struct list ready;          /* waiters whose answer may leave now */
-    struct group_entry *open;   /* being filled */
-    struct group_entry *saving; /* the one with rows of groups, when one is under way */
-    struct group_entry *newest; /* the last entry that is not durable */
-    size_t entry_count;         /* on their way */
-    struct buffer key, value;   /* of the row being made */
+    struct durable_line line;
+    struct list dirty;        /* groups whose row must be written */
+    struct list waiting;      /* struct commit: answers that wait for that */
+    struct commit saved;      /* waits for the entry with rows of groups */
+    bool is_saving;           /* one is under way */
+    struct buffer key, value; /* of the row being made */
     bool stopping;
 };
 
@@ -52,7 +44,7 @@ void coordinator_forget_if_void(struct coordinated *cg);
 /* Carries out what a step asked for. */
 void coordinator_execute(struct coordinator *c, struct coordinated *cg);
 
-/* coordinator_store.c: the open entry is begun by the first row, and ended by close. */
+/* coordinator_store.c: the first row opens the line's entry; the caller closes it. */
 void coordinator_put_offset(struct coordinator *c, struct coordinated *cg, struct bytes topic,
                             int32_t partition, const struct committed_offset *value);
 /* The rows of a group and its offsets. */
@@ -61,11 +53,10 @@ void coordinator_erase(struct coordinator *c, struct coordinated *cg);
 bool coordinator_remove_offset(struct coordinator *c, struct coordinated *cg, struct bytes topic,
                                int32_t partition);
 void coordinator_remove_topic(struct coordinator *c, struct coordinated *cg, struct bytes topic);
-void coordinator_close_entry(struct coordinator *c);
 /* Writes the rows of dirty groups, unless that is under way already. */
 void coordinator_save(struct coordinator *c);
-/* Sends what is ready. */
-void coordinator_send_ready(struct coordinator *c, enum error result);
+/* What coordinator_save has made is durable, or the journal failed. */
+void coordinator_saved(struct commit *commit, enum error result);
 
 /* coordinator_expiry.c */
 void coordinator_cleanup(struct timer *timer, int64_t now_ms);

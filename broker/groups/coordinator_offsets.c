@@ -20,7 +20,7 @@ static enum kafka_error ask(struct coordinator *c, struct coordinated *cg,
 
 enum kafka_error coordinator_commit(struct coordinator *c, struct bytes group_id,
                                     const struct group_event *who, const struct offset_item *items,
-                                    size_t count, struct group_waiter *waiter)
+                                    size_t count, struct commit *commit)
 {
     if (c->stopping)
         return KAFKA_COORDINATOR_NOT_AVAILABLE;
@@ -37,10 +37,10 @@ enum kafka_error coordinator_commit(struct coordinator *c, struct bytes group_id
         value.commit_ms = c->shard->wall_ms;
         coordinator_put_offset(c, cg, items[i].topic, items[i].partition, &value);
     }
-    coordinator_close_entry(c);
+    durable_line_close(&c->line);
     coordinator_execute(c, cg);
     if (!error)
-        coordinator_when_durable(c, waiter);
+        coordinator_when_durable(c, commit);
     return error;
 }
 
@@ -78,7 +78,7 @@ enum kafka_error coordinator_delete_offsets(struct coordinator *c, struct bytes 
         else
             coordinator_remove_offset(c, cg, items[i].topic, items[i].partition);
     }
-    coordinator_close_entry(c);
+    durable_line_close(&c->line);
     return KAFKA_NONE;
 }
 
@@ -92,7 +92,7 @@ enum kafka_error coordinator_delete_group(struct coordinator *c, struct bytes gr
     if (cg->group->state != GROUP_EMPTY)
         return KAFKA_NON_EMPTY_GROUP;
     coordinator_erase(c, cg);
-    coordinator_close_entry(c);
+    durable_line_close(&c->line);
     coordinator_forget(cg);
     return KAFKA_NONE;
 }
@@ -104,7 +104,7 @@ void coordinator_topic_deleted(struct coordinator *c, struct bytes topic)
         return; /* the next start finds offsets without a topic */
     for (struct coordinated *cg; (cg = map_next(&c->groups, &at));)
         coordinator_remove_topic(c, cg, topic);
-    coordinator_close_entry(c);
+    durable_line_close(&c->line);
 }
 
 /* --- the broker's own offsets --- */
@@ -130,7 +130,7 @@ static void set_offset(struct coordinator *c, struct bytes group_id, struct byte
     const struct committed_offset value = {
         .offset = offset, .leader_epoch = -1, .commit_ms = c->shard->wall_ms};
     coordinator_put_offset(c, cg, topic, partition, &value);
-    coordinator_close_entry(c);
+    durable_line_close(&c->line);
 }
 
 static void deliver_offset(struct mail *mail, struct shard *shard)

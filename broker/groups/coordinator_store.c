@@ -4,58 +4,11 @@
 
 #include <stdlib.h>
 
-void coordinator_send_ready(struct coordinator *c, enum error result)
-{
-    for (struct list_node *node; (node = list_pop(&c->ready));) {
-        struct group_waiter *w = CONTAINER_OF(node, struct group_waiter, node);
-        w->send(w, result);
-    }
-}
-
-static void entry_done(struct commit *commit, enum error result)
-{
-    struct group_entry *e = CONTAINER_OF(commit, struct group_entry, commit);
-    struct coordinator *c = e->coordinator;
-    c->entry_count--;
-    if (c->newest == e)
-        c->newest = NULL;
-    if (c->saving == e)
-        c->saving = NULL;
-    list_take_all(&c->ready, &e->waiters);
-    free(e);
-    if (result)
-        list_take_all(&c->ready, &c->waiting); /* nothing will be stored any more */
-    else
-        coordinator_save(c);
-    coordinator_send_ready(c, result);
-}
-
-static void open_entry(struct coordinator *c)
-{
-    if (c->open)
-        return;
-    c->open = xcalloc(1, sizeof *c->open);
-    c->open->coordinator = c;
-    c->open->commit.done = entry_done;
-    list_init(&c->open->waiters);
-    store_begin(c->shard->store);
-}
-
-void coordinator_close_entry(struct coordinator *c)
-{
-    if (c->open == NULL)
-        return;
-    c->newest = c->open;
-    c->open = NULL;
-    c->entry_count++;
-    store_commit(c->shard->store, &c->newest->commit);
-}
-
 /* Rows are bounded by their parts: a group by GROUP_BYTES_MAX, an offset by its request. */
 static void put_row(struct coordinator *c)
 {
     ASSERT(!c->key.overflowed && !c->value.overflowed);
-    open_entry(c);
+    durable_line_open(&c->line);
     store_put(c->shard->store, buffer_view(&c->key), buffer_view(&c->value));
     buffer_clear(&c->key);
     buffer_clear(&c->value);
@@ -64,7 +17,7 @@ static void put_row(struct coordinator *c)
 static void delete_row(struct coordinator *c)
 {
     ASSERT(!c->key.overflowed);
-    open_entry(c);
+    durable_line_open(&c->line);
     store_delete(c->shard->store, buffer_view(&c->key));
     buffer_clear(&c->key);
 }
@@ -124,16 +77,22 @@ void coordinator_erase(struct coordinator *c, struct coordinated *cg)
         delete_topic_rows(c, cg, t);
 }
 
-void coordinator_save(struct coordinator *c)
+void coordinator_saved(struct commit *commit, enum error result)
 {
-    if (c->saving)
-        return;
-    if (list_is_empty(&c->dirty)) {
-        /* A group that was deleted meanwhile needs no row; who waits for it waits for that. */
-        list_take_all(c->newest ? &c->newest->waiters : &c->ready, &c->waiting);
+    struct coordinator *c = CONTAINER_OF(commit, struct coordinator, saved);
+    c->is_saving = false;
+    if (result == ERR_OK) {
+        coordinator_save(c);
         return;
     }
-    ASSERT(c->open == NULL);
+    for (struct list_node *node; (node = list_pop(&c->waiting));) { /* nothing is stored any more */
+        struct commit *waiter = CONTAINER_OF(node, struct commit, node);
+        waiter->done(waiter, result);
+    }
+}
+
+static void put_dirty_groups(struct coordinator *c)
+{
     for (struct list_node *node; (node = list_pop(&c->dirty));) {
         struct coordinated *cg = CONTAINER_OF(node, struct coordinated, dirty);
         group_row_key(cg->group->id, &c->key);
@@ -141,19 +100,34 @@ void coordinator_save(struct coordinator *c)
         put_row(c);
         cg->has_row = true;
     }
-    c->saving = c->open;
-    list_take_all(&c->saving->waiters, &c->waiting);
-    coordinator_close_entry(c);
 }
 
-void coordinator_when_durable(struct coordinator *c, struct group_waiter *waiter)
+/* Where the dirty groups were deleted meanwhile, the answers about them wait for that entry. */
+void coordinator_save(struct coordinator *c)
 {
-    /* Dirty groups go with the entry after the one under way. */
-    struct list *list = !list_is_empty(&c->dirty) ? &c->waiting
-                        : c->newest               ? &c->newest->waiters
-                                                  : &c->ready;
-    waiter->node = (struct list_node){0};
-    list_append(list, &waiter->node);
-    if (list == &c->ready)
-        coordinator_send_ready(c, ERR_OK);
+    if (c->is_saving)
+        return;
+    if (!list_is_empty(&c->dirty)) {
+        ASSERT(c->line.open == NULL);
+        put_dirty_groups(c);
+        durable_line_close(&c->line);
+        c->is_saving = true;
+        durable_line_wait(&c->line, &c->saved);
+    }
+    struct list waiting; /* an answer that leaves at once may bring the next request, which waits */
+    list_init(&waiting);
+    list_take_all(&waiting, &c->waiting);
+    for (struct list_node *node; (node = list_pop(&waiting));)
+        durable_line_wait(&c->line, CONTAINER_OF(node, struct commit, node));
+}
+
+void coordinator_when_durable(struct coordinator *c, struct commit *commit)
+{
+    if (list_is_empty(&c->dirty)) {
+        durable_line_wait(&c->line, commit);
+        return;
+    }
+    commit->node =
+        (struct list_node){0}; /* dirty groups go with the entry after the one under way */
+    list_append(&c->waiting, &commit->node);
 }

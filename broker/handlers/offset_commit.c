@@ -79,7 +79,7 @@ void offset_commit_handle(struct shard *shard, struct request *request)
         .generation = in->generation_id_or_member_epoch,
     };
     enum kafka_error error =
-        coordinator_commit(shard->coordinator, in->group_id, &who, items, count, &answer->waiter);
+        coordinator_commit(shard->coordinator, in->group_id, &who, items, count, &answer->commit);
     if (error) {
         refuse_all(out, error);
         group_answer_now(answer);

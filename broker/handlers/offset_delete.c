@@ -70,5 +70,5 @@ void offset_delete_handle(struct shard *shard, struct request *request)
         group_answer_create(request, &offset_delete_response_schema, NULL);
     struct offset_delete_response *out = answer->response;
     out->error_code = (int16_t)delete_offsets(shard, request, out);
-    coordinator_when_durable(shard->coordinator, &answer->waiter);
+    coordinator_when_durable(shard->coordinator, &answer->commit);
 }
