@@ -4,15 +4,12 @@
 #define BROKER_GROUPS_ANSWER_H
 
 #include "broker/groups/coordinator.h"
-#include "broker/request/request.h"
-#include "broker/request/scatter.h"
+#include "broker/request/durable_reply.h"
 
 struct group_answer {
     struct group_waiter waiter;
-    struct commit commit; /* the waiter's */
-    struct request *request;
-    void *response; /* the generated structure, set to its defaults */
-    void *extra;    /* the handler's own */
+    struct durable_reply reply; /* its response is set to defaults */
+    void *extra;                /* the handler's own */
 };
 
 /* In memory of the request, which is enlarged at will afterwards. `take` may be NULL. */
@@ -21,8 +18,6 @@ struct group_answer *group_answer_create(struct request *request, const struct s
                                                       const struct group_reply *reply,
                                                       const struct group *group));
 struct group_answer *group_answer_of(struct group_waiter *waiter);
-/* Sends it at once, for what no group needs to be asked about. */
-void group_answer_now(struct group_answer *answer);
 
 enum { GROUP_ANSWER_MAX = 128 << 20 }; /* what one shard adds to an answer about many groups */
 

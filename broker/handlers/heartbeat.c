@@ -11,7 +11,7 @@ static void take(struct group_waiter *waiter, const struct group_reply *reply,
                  const struct group *group)
 {
     (void)group;
-    struct heartbeat_response *out = group_answer_of(waiter)->response;
+    struct heartbeat_response *out = group_answer_of(waiter)->reply.response;
     out->error_code = (int16_t)reply->error;
 }
 
@@ -19,10 +19,10 @@ void heartbeat_handle(struct shard *shard, struct request *request)
 {
     const struct heartbeat_request *in = request->body;
     struct group_answer *answer = group_answer_create(request, &heartbeat_response_schema, take);
-    struct heartbeat_response *out = answer->response;
+    struct heartbeat_response *out = answer->reply.response;
     if (in->group_id.size == 0) {
         out->error_code = KAFKA_INVALID_GROUP_ID;
-        group_answer_now(answer);
+        durable_reply_now(&answer->reply);
         return;
     }
     struct group_event event = {

@@ -33,8 +33,8 @@ static void take(struct group_waiter *waiter, const struct group_reply *reply,
                  const struct group *group)
 {
     struct group_answer *answer = group_answer_of(waiter);
-    struct arena *arena = &answer->request->arena;
-    struct join_group_response *out = answer->response;
+    struct arena *arena = &answer->reply.request->arena;
+    struct join_group_response *out = answer->reply.response;
     out->error_code = (int16_t)reply->error;
     if (!bytes_is_null(reply->member_id))
         out->member_id = arena_copy(arena, reply->member_id);
@@ -46,7 +46,7 @@ static void take(struct group_waiter *waiter, const struct group_reply *reply,
     out->leader = arena_copy(arena, reply->leader);
     out->skip_assignment = reply->skip_assignment;
     if (reply->with_members)
-        take_members(answer->request, group, reply->protocol_name, out);
+        take_members(answer->reply.request, group, reply->protocol_name, out);
 }
 
 /* "client-uuid", or "instance-uuid" for a static member, as Kafka names them. */
@@ -95,13 +95,13 @@ void join_group_handle(struct shard *shard, struct request *request)
 {
     const struct join_group_request *in = request->body;
     struct group_answer *answer = group_answer_create(request, &join_group_response_schema, take);
-    struct join_group_response *out = answer->response;
+    struct join_group_response *out = answer->reply.response;
     out->member_id = in->member_id;
     bool null_allowed = request->header.api_version >= FIRST_WITH_NULL_PROTOCOL;
     out->protocol_name = null_allowed ? BYTES_NULL : BYTES_LITERAL("");
     if (in->group_id.size == 0) {
         out->error_code = KAFKA_INVALID_GROUP_ID;
-        group_answer_now(answer);
+        durable_reply_now(&answer->reply);
         return;
     }
     struct group_event event = {

@@ -29,10 +29,10 @@ static void take(struct group_waiter *waiter, const struct group_reply *reply,
 {
     (void)group;
     struct group_answer *answer = group_answer_of(waiter);
-    struct request *request = answer->request;
+    struct request *request = answer->reply.request;
     const struct leave_group_request *in = request->body;
     const struct group_leaver *leavers = answer->extra;
-    struct leave_group_response *out = answer->response;
+    struct leave_group_response *out = answer->reply.response;
     out->error_code = (int16_t)reply->error;
     if (reply->error)
         return;
@@ -55,10 +55,10 @@ void leave_group_handle(struct shard *shard, struct request *request)
 {
     const struct leave_group_request *in = request->body;
     struct group_answer *answer = group_answer_create(request, &leave_group_response_schema, take);
-    struct leave_group_response *out = answer->response;
+    struct leave_group_response *out = answer->reply.response;
     if (in->group_id.size == 0) {
         out->error_code = KAFKA_INVALID_GROUP_ID;
-        group_answer_now(answer);
+        durable_reply_now(&answer->reply);
         return;
     }
     struct group_event event = {.kind = GROUP_LEAVE, .token = &answer->waiter};

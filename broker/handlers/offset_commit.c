@@ -64,7 +64,7 @@ void offset_commit_handle(struct shard *shard, struct request *request)
     const struct offset_commit_request *in = request->body;
     struct group_answer *answer =
         group_answer_create(request, &offset_commit_response_schema, NULL);
-    struct offset_commit_response *out = answer->response;
+    struct offset_commit_response *out = answer->reply.response;
     size_t partitions = 0, count = 0;
     for (int32_t t = 0; t < in->topics_count; t++)
         partitions += (size_t)in->topics[t].partitions_count;
@@ -78,10 +78,10 @@ void offset_commit_handle(struct shard *shard, struct request *request)
         .instance_id = in->group_instance_id,
         .generation = in->generation_id_or_member_epoch,
     };
-    enum kafka_error error =
-        coordinator_commit(shard->coordinator, in->group_id, &who, items, count, &answer->commit);
+    enum kafka_error error = coordinator_commit(shard->coordinator, in->group_id, &who, items,
+                                                count, &answer->reply.commit);
     if (error) {
         refuse_all(out, error);
-        group_answer_now(answer);
+        durable_reply_now(&answer->reply);
     }
 }

@@ -68,7 +68,7 @@ void offset_delete_handle(struct shard *shard, struct request *request)
 {
     struct group_answer *answer =
         group_answer_create(request, &offset_delete_response_schema, NULL);
-    struct offset_delete_response *out = answer->response;
+    struct offset_delete_response *out = answer->reply.response;
     out->error_code = (int16_t)delete_offsets(shard, request, out);
-    coordinator_when_durable(shard->coordinator, &answer->commit);
+    coordinator_when_durable(shard->coordinator, &answer->reply.commit);
 }

@@ -12,8 +12,8 @@ static void take(struct group_waiter *waiter, const struct group_reply *reply,
 {
     (void)group;
     struct group_answer *answer = group_answer_of(waiter);
-    struct arena *arena = &answer->request->arena;
-    struct sync_group_response *out = answer->response;
+    struct arena *arena = &answer->reply.request->arena;
+    struct sync_group_response *out = answer->reply.response;
     out->error_code = (int16_t)reply->error;
     if (reply->error)
         return;
@@ -26,10 +26,10 @@ void sync_group_handle(struct shard *shard, struct request *request)
 {
     const struct sync_group_request *in = request->body;
     struct group_answer *answer = group_answer_create(request, &sync_group_response_schema, take);
-    struct sync_group_response *out = answer->response;
+    struct sync_group_response *out = answer->reply.response;
     if (in->group_id.size == 0) {
         out->error_code = KAFKA_INVALID_GROUP_ID;
-        group_answer_now(answer);
+        durable_reply_now(&answer->reply);
         return;
     }
     size_t count = (size_t)in->assignments_count;
