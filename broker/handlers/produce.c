@@ -3,8 +3,7 @@
 #include "broker/broker.h"
 #include "broker/handlers/handlers.h"
 #include "broker/produce/append.h"
-#include "broker/request/request.h"
-#include "broker/request/scatter.h"
+#include "broker/request/durable_reply.h"
 #include "broker/topics/controller.h"
 #include "protocol/messages.h"
 
@@ -13,12 +12,6 @@ struct produce_item {
     struct produce_response_responses_partition_responses *out;
     struct uuid topic_id;
     bool needs_disk; /* acknowledged only if its part's commit is */
-};
-
-/* The items of one shard. */
-struct produce_part {
-    struct scatter_part part;
-    struct commit commit;
 };
 
 struct produce {
@@ -91,6 +84,20 @@ static void append_item(struct append_run *run, struct produce *produce, struct 
     note_bad_records(item, &result, &part->arena);
 }
 
+static void append_items(struct scatter_part *part)
+{
+    struct produce *produce = produce_of(part);
+    const struct produce_request *in = produce->request->body;
+    struct append_run run;
+    append_begin(&run, part->shard);
+    for (uint32_t i = 0; i < part->count; i++)
+        append_item(&run, produce, part, &produce->items[part->items[i]]);
+    if (!append_end(&run, in->acks == ACKS_NONE ? NULL : durable_part_commit(part)))
+        scatter_part_done(part);
+}
+
+/* --- at home --- */
+
 /* The journal failed: whether the batches are there is unknown. */
 static void fail_items(struct scatter_part *part)
 {
@@ -104,29 +111,13 @@ static void fail_items(struct scatter_part *part)
     }
 }
 
-static void durable(struct commit *commit, enum error result)
+static void fail_lost_parts(struct scatter *scatter)
 {
-    struct produce_part *pp = CONTAINER_OF(commit, struct produce_part, commit);
-    if (result != ERR_OK)
-        fail_items(&pp->part);
-    scatter_part_done(&pp->part);
+    for (int i = 0; i < scatter->part_count; i++) {
+        if (durable_part_of(scatter->parts[i])->result != ERR_OK)
+            fail_items(scatter->parts[i]);
+    }
 }
-
-static void append_items(struct scatter_part *part)
-{
-    struct produce *produce = produce_of(part);
-    struct produce_part *pp = CONTAINER_OF(part, struct produce_part, part);
-    const struct produce_request *in = produce->request->body;
-    struct append_run run;
-    pp->commit.done = durable;
-    append_begin(&run, part->shard);
-    for (uint32_t i = 0; i < part->count; i++)
-        append_item(&run, produce, part, &produce->items[part->items[i]]);
-    if (!append_end(&run, in->acks == ACKS_NONE ? NULL : &pp->commit))
-        scatter_part_done(part);
-}
-
-/* --- at home --- */
 
 static bool has_errors(const struct produce *produce)
 {
@@ -143,6 +134,7 @@ static void answer(struct scatter *scatter)
     struct produce *produce = CONTAINER_OF(scatter, struct produce, scatter);
     struct request *request = produce->request;
     const struct produce_request *in = request->body;
+    fail_lost_parts(scatter);
     scatter_end(scatter, &request->arena);
     if (in->acks != ACKS_NONE)
         request_reply(request, &produce->response);
@@ -216,7 +208,7 @@ void produce_handle(struct shard *shard, struct request *request)
     produce->request = request;
     const int *owners = prepare(shard, produce);
     struct scatter *s = &produce->scatter;
-    scatter_init(s, shard, &request->arena, owners, produce->count, sizeof(struct produce_part));
+    scatter_init(s, shard, &request->arena, owners, produce->count, sizeof(struct durable_part));
     s->gathered = answer;
     scatter_run(s, append_items);
 }
