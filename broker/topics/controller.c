@@ -2,6 +2,7 @@
 
 #include "broker/broker.h"
 #include "broker/partition.h"
+#include "broker/request/durable_line.h"
 
 #include <stdlib.h>
 
@@ -13,7 +14,7 @@ struct controller {
     struct shard *shard;
     struct list queue;  /* the first one is under way when busy */
     bool busy, running; /* running: inside run_changes */
-    bool entry_open;
+    struct durable_line line;
     struct catalog_draft draft;          /* of the change under way */
     struct catalog *next;                /* what the draft became, on its way to the shards */
     struct live_settings *next_settings; /* of the change under way, or NULL: as they were */
@@ -27,6 +28,7 @@ struct controller *controller_create(struct shard *shard)
     struct controller *c = xcalloc(1, sizeof *c);
     c->shard = shard;
     list_init(&c->queue);
+    durable_line_init(&c->line, shard->store);
     return c;
 }
 
@@ -54,6 +56,7 @@ void controller_free(struct controller *controller)
         return;
     if (controller->busy)
         catalog_draft_free(&controller->draft);
+    durable_line_end(&controller->line);
     catalog_unref(controller->next);
     live_settings_unref(controller->next_settings);
     free(controller);
@@ -126,12 +129,8 @@ static void start_first(struct controller *c)
     change->controller = c;
     change->commit.done = entry_durable;
     change->apply(change, c);
-    if (!c->entry_open) {
-        finish(c, ERR_OK);
-        return;
-    }
-    c->entry_open = false;
-    store_commit(c->shard->store, &change->commit);
+    durable_line_close(&c->line);
+    durable_line_wait(&c->line, &change->commit);
 }
 
 /* A loop rather than calls from finish to finish: many changes may be over at once. */
@@ -163,9 +162,7 @@ void controller_submit(struct controller *controller, struct change *change)
 static void open_entry(struct controller *c)
 {
     ASSERT(c->busy);
-    if (!c->entry_open)
-        store_begin(c->shard->store);
-    c->entry_open = true;
+    durable_line_open(&c->line);
 }
 
 /* --- topics --- */
