@@ -92,14 +92,15 @@ static void apply(struct change *change, struct controller *c)
     struct alter *a = CONTAINER_OF(change, struct alter, change);
     for (int32_t i = 0; i < a->count; i++)
         a->resources[i].error = alter_one(a, c, &a->resources[i]);
+    a->fill(a);
 }
 
-static void done(struct change *change, enum error result)
+static void fail_all(struct durable_reply *reply, enum error result)
 {
-    struct alter *a = CONTAINER_OF(change, struct alter, change);
-    for (int32_t i = 0; result != ERR_OK && i < a->count; i++)
+    struct alter *a = CONTAINER_OF(reply, struct alter, reply);
+    for (int32_t i = 0; i < a->count; i++)
         a->resources[i].error = fault(controller_error(result), error_text(result));
-    a->answer(a);
+    a->fill(a);
 }
 
 static void mark_repeats(struct alter *a)
@@ -116,7 +117,8 @@ static void mark_repeats(struct alter *a)
 void alter_submit(struct shard *shard, struct alter *alter)
 {
     alter->change.apply = apply;
-    alter->change.done = done;
+    alter->change.commit = &alter->reply.commit;
+    durable_reply_init(&alter->reply, alter->request, alter->response, fail_all);
     mark_repeats(alter);
     controller_submit(shard->controller, &alter->change);
 }

@@ -5,7 +5,7 @@
 #define BROKER_CONFIG_ALTER_H
 
 #include "broker/config/overrides.h"
-#include "broker/request/request.h"
+#include "broker/request/durable_reply.h"
 #include "broker/topics/controller.h"
 
 struct alter_resource {
@@ -20,14 +20,16 @@ struct alter_resource {
 /* In the request's arena, as everything it points to. */
 struct alter {
     struct change change;
+    struct durable_reply reply;
     struct request *request;
+    void *response; /* which leaves when the change is done */
     struct alter_resource *resources;
     int32_t count;
     bool replaces, validate_only;
-    void (*answer)(struct alter *alter); /* with the errors; ends the request */
+    void (*fill)(struct alter *alter); /* puts the errors into the response, maybe again */
 };
 
-/* On shard 0. */
+/* On shard 0. Ends the request. */
 void alter_submit(struct shard *shard, struct alter *alter);
 
 /* The broker's part of it (alter_broker.c), within the change. */

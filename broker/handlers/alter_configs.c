@@ -19,21 +19,26 @@ _Static_assert(sizeof(struct alter_configs_response_responses) ==
                    sizeof(struct incremental_alter_configs_response_responses),
                "one structure");
 
-static void answer(struct alter *alter)
+static void fill(struct alter *alter)
 {
-    struct alter_configs_response response;
-    schema_defaults(&alter_configs_response_schema, &response);
-    response.responses = schema_array(&alter_configs_response_responses_schema,
-                                      (size_t)alter->count, &alter->request->arena);
-    response.responses_count = alter->count;
+    struct alter_configs_response *out = alter->response;
     for (int32_t i = 0; i < alter->count; i++) {
         const struct alter_resource *r = &alter->resources[i];
-        response.responses[i].resource_type = r->type;
-        response.responses[i].resource_name = r->name;
-        response.responses[i].error_code = (int16_t)r->error.code;
-        response.responses[i].error_message = reply_text(r->error.message);
+        out->responses[i].resource_type = r->type;
+        out->responses[i].resource_name = r->name;
+        out->responses[i].error_code = (int16_t)r->error.code;
+        out->responses[i].error_message = reply_text(r->error.message);
     }
-    request_reply(alter->request, &response);
+}
+
+static struct alter_configs_response *make_response(struct request *request, int32_t count)
+{
+    struct alter_configs_response *response = request_alloc(request, 1, sizeof *response);
+    schema_defaults(&alter_configs_response_schema, response);
+    response->responses =
+        schema_array(&alter_configs_response_responses_schema, (size_t)count, &request->arena);
+    response->responses_count = count;
+    return response;
 }
 
 static struct alter *make(struct request *request, int32_t count, bool validate_only)
@@ -41,10 +46,11 @@ static struct alter *make(struct request *request, int32_t count, bool validate_
     struct alter *alter = request_alloc(request, 1, sizeof *alter);
     *alter = (struct alter){
         .request = request,
+        .response = make_response(request, count),
         .resources = request_alloc(request, (size_t)count, sizeof(struct alter_resource)),
         .count = count,
         .validate_only = validate_only,
-        .answer = answer,
+        .fill = fill,
     };
     return alter;
 }

@@ -1,23 +1,23 @@
 /* CreatePartitions: topics grow, never shrink. */
 #include "broker/broker.h"
 #include "broker/handlers/handlers.h"
+#include "broker/request/durable_reply.h"
 #include "broker/request/repeats.h"
-#include "broker/request/request.h"
 #include "broker/topics/topic_change.h"
 #include "protocol/messages.h"
 
 struct create_partitions {
     struct change change;
-    struct request *request;
+    struct durable_reply reply;
     bool *repeats; /* beside the request's topics */
     struct create_partitions_response response;
 };
 
 static struct api_error grow(struct create_partitions *cp, struct controller *c, int32_t index)
 {
-    const struct create_partitions_request *in = cp->request->body;
+    const struct create_partitions_request *in = cp->reply.request->body;
     const struct create_partitions_request_topics *t = &in->topics[index];
-    struct arena *arena = &cp->request->arena;
+    struct arena *arena = &cp->reply.request->arena;
     if (cp->repeats[index])
         return (struct api_error){KAFKA_INVALID_REQUEST, "Duplicate topic name."};
     struct topic *topic = catalog_draft_by_name(controller_draft(c), t->name);
@@ -37,7 +37,7 @@ static struct api_error grow(struct create_partitions *cp, struct controller *c,
 static void apply(struct change *change, struct controller *c)
 {
     struct create_partitions *cp = CONTAINER_OF(change, struct create_partitions, change);
-    const struct create_partitions_request *in = cp->request->body;
+    const struct create_partitions_request *in = cp->reply.request->body;
     for (int32_t i = 0; i < in->topics_count; i++) {
         struct api_error error = grow(cp, c, i);
         cp->response.results[i].name = in->topics[i].name;
@@ -46,21 +46,20 @@ static void apply(struct change *change, struct controller *c)
     }
 }
 
-static void done(struct change *change, enum error result)
+static void fail_all(struct durable_reply *reply, enum error result)
 {
-    struct create_partitions *cp = CONTAINER_OF(change, struct create_partitions, change);
-    for (int32_t i = 0; result != ERR_OK && i < cp->response.results_count; i++)
-        cp->response.results[i].error_code = (int16_t)controller_error(result);
-    request_reply(cp->request, &cp->response);
+    struct create_partitions_response *out = reply->response;
+    for (int32_t i = 0; i < out->results_count; i++)
+        out->results[i].error_code = (int16_t)controller_error(result);
 }
 
 void create_partitions_handle(struct shard *shard, struct request *request)
 {
     const struct create_partitions_request *in = request->body;
     struct create_partitions *cp = request_alloc(request, 1, sizeof *cp);
-    cp->request = request;
     cp->change.apply = apply;
-    cp->change.done = done;
+    cp->change.commit = &cp->reply.commit;
+    durable_reply_init(&cp->reply, request, &cp->response, fail_all);
     schema_defaults(&create_partitions_response_schema, &cp->response);
     cp->response.results_count = in->topics_count;
     cp->response.results = schema_array(&create_partitions_response_results_schema,

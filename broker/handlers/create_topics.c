@@ -3,14 +3,14 @@
 #include "broker/broker.h"
 #include "broker/config/configs.h"
 #include "broker/handlers/handlers.h"
+#include "broker/request/durable_reply.h"
 #include "broker/request/repeats.h"
-#include "broker/request/request.h"
 #include "broker/topics/topic_change.h"
 #include "protocol/messages.h"
 
 struct create_topics {
     struct change change;
-    struct request *request;
+    struct durable_reply reply;
     struct shard *shard;
     bool *repeats; /* beside the request's topics */
     bool excessive;
@@ -48,13 +48,13 @@ static void describe(struct create_topics *ct, const struct topic *topic,
                      struct create_topics_response_topics *out)
 {
     struct config_entry *entries;
-    struct arena *arena = &ct->request->arena;
-    const struct create_topics_request *in = ct->request->body;
+    struct arena *arena = &ct->reply.request->arena;
+    const struct create_topics_request *in = ct->reply.request->body;
     if (!in->validate_only)
         out->topic_id = topic->id;
     out->num_partitions = topic->partitions;
     out->replication_factor = 1;
-    if (ct->request->header.api_version < CONFIGS_SINCE_VERSION)
+    if (ct->reply.request->header.api_version < CONFIGS_SINCE_VERSION)
         return;
     size_t count = topic_config_entries(ct->shard->live, topic, arena, &entries);
     out->configs = schema_array(&create_topics_response_topics_configs_schema, count, arena);
@@ -74,8 +74,8 @@ static void describe(struct create_topics *ct, const struct topic *topic,
 static struct api_error create(struct create_topics *ct, struct controller *c, int32_t index,
                                struct topic **made)
 {
-    const struct create_topics_request *in = ct->request->body;
-    struct arena *arena = &ct->request->arena;
+    const struct create_topics_request *in = ct->reply.request->body;
+    struct arena *arena = &ct->reply.request->arena;
     const struct topic_spec spec = spec_of(&in->topics[index], arena);
     if (ct->excessive)
         return (struct api_error){KAFKA_POLICY_VIOLATION,
@@ -88,7 +88,7 @@ static struct api_error create(struct create_topics *ct, struct controller *c, i
 static void apply(struct change *change, struct controller *c)
 {
     struct create_topics *ct = CONTAINER_OF(change, struct create_topics, change);
-    const struct create_topics_request *in = ct->request->body;
+    const struct create_topics_request *in = ct->reply.request->body;
     for (int32_t i = 0; i < in->topics_count; i++) {
         struct create_topics_response_topics *out = &ct->response.topics[i];
         struct topic *made = NULL;
@@ -102,25 +102,24 @@ static void apply(struct change *change, struct controller *c)
     }
 }
 
-static void done(struct change *change, enum error result)
+static void fail_all(struct durable_reply *reply, enum error result)
 {
-    struct create_topics *ct = CONTAINER_OF(change, struct create_topics, change);
-    for (int32_t i = 0; result != ERR_OK && i < ct->response.topics_count; i++)
-        ct->response.topics[i].error_code = (int16_t)controller_error(result);
-    request_reply(ct->request, &ct->response);
+    struct create_topics_response *out = reply->response;
+    for (int32_t i = 0; i < out->topics_count; i++)
+        out->topics[i].error_code = (int16_t)controller_error(result);
 }
 
 static void look_over(struct create_topics *ct)
 {
-    const struct create_topics_request *in = ct->request->body;
+    const struct create_topics_request *in = ct->reply.request->body;
     int64_t partitions = 0;
-    struct bytes *names = request_alloc(ct->request, (size_t)in->topics_count, sizeof *names);
+    struct bytes *names = request_alloc(ct->reply.request, (size_t)in->topics_count, sizeof *names);
     for (int32_t i = 0; i < in->topics_count; i++) {
         const struct create_topics_request_topics *t = &in->topics[i];
         names[i] = t->name;
         partitions += MAX(t->num_partitions, MAX(t->assignments_count, 1));
     }
-    ct->repeats = repeats_find(&ct->request->arena, names, (size_t)in->topics_count);
+    ct->repeats = repeats_find(&ct->reply.request->arena, names, (size_t)in->topics_count);
     ct->excessive = partitions > PARTITIONS_MAX;
 }
 
@@ -128,10 +127,10 @@ void create_topics_handle(struct shard *shard, struct request *request)
 {
     const struct create_topics_request *in = request->body;
     struct create_topics *ct = request_alloc(request, 1, sizeof *ct);
-    ct->request = request;
     ct->shard = shard;
     ct->change.apply = apply;
-    ct->change.done = done;
+    ct->change.commit = &ct->reply.commit;
+    durable_reply_init(&ct->reply, request, &ct->response, fail_all);
     schema_defaults(&create_topics_response_schema, &ct->response);
     ct->response.topics_count = in->topics_count;
     ct->response.topics = schema_array(&create_topics_response_topics_schema,

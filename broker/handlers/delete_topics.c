@@ -1,14 +1,14 @@
 /* DeleteTopics: by name, or from version 6 on by name or id. Gone when it is answered. */
 #include "broker/broker.h"
 #include "broker/handlers/handlers.h"
-#include "broker/request/request.h"
+#include "broker/request/durable_reply.h"
 #include "broker/topics/controller.h"
 #include "protocol/kafka_error.h"
 #include "protocol/messages.h"
 
 struct delete_topics {
     struct change change;
-    struct request *request;
+    struct durable_reply reply;
     struct delete_topics_response response;
 };
 
@@ -32,7 +32,7 @@ static void remove_topic(struct delete_topics *dt, struct controller *c, struct 
 {
     struct shard *shard = controller_shard(c);
     /* The topic's own memory may not last until the answer. */
-    out->name = arena_copy(&dt->request->arena, topic->name);
+    out->name = arena_copy(&dt->reply.request->arena, topic->name);
     out->topic_id = topic->id;
     trace_log(shard->env->trace, TRACE_INFO, "topic deleted", F_BYTES("topic", topic->name),
               F_INT("partitions", topic->partitions));
@@ -81,28 +81,27 @@ static void delete_either(struct delete_topics *dt, struct controller *c,
 static void apply(struct change *change, struct controller *c)
 {
     struct delete_topics *dt = CONTAINER_OF(change, struct delete_topics, change);
-    const struct delete_topics_request *in = dt->request->body;
+    const struct delete_topics_request *in = dt->reply.request->body;
     for (int32_t i = 0; i < dt->response.responses_count; i++) {
         struct delete_topics_response_responses *out = &dt->response.responses[i];
-        if (dt->request->header.api_version >= IDS_SINCE_VERSION)
+        if (dt->reply.request->header.api_version >= IDS_SINCE_VERSION)
             delete_either(dt, c, &in->topics[i], out);
         else
             delete_by_name(dt, c, in->topic_names[i], out);
     }
 }
 
-static void done(struct change *change, enum error result)
+static void fail_all(struct durable_reply *reply, enum error result)
 {
-    struct delete_topics *dt = CONTAINER_OF(change, struct delete_topics, change);
-    for (int32_t i = 0; result != ERR_OK && i < dt->response.responses_count; i++)
-        dt->response.responses[i].error_code = (int16_t)controller_error(result);
-    request_reply(dt->request, &dt->response);
+    struct delete_topics_response *out = reply->response;
+    for (int32_t i = 0; i < out->responses_count; i++)
+        out->responses[i].error_code = (int16_t)controller_error(result);
 }
 
 static void refuse_all(struct delete_topics *dt)
 {
-    const struct delete_topics_request *in = dt->request->body;
-    int16_t version = dt->request->header.api_version;
+    const struct delete_topics_request *in = dt->reply.request->body;
+    int16_t version = dt->reply.request->header.api_version;
     for (int32_t i = 0; i < dt->response.responses_count; i++) {
         struct delete_topics_response_responses *out = &dt->response.responses[i];
         out->name = version >= IDS_SINCE_VERSION ? in->topics[i].name : in->topic_names[i];
@@ -111,7 +110,7 @@ static void refuse_all(struct delete_topics *dt)
                                                      : KAFKA_INVALID_REQUEST,
              "Topic deletion is disabled.");
     }
-    request_reply(dt->request, &dt->response);
+    durable_reply_now(&dt->reply);
 }
 
 void delete_topics_handle(struct shard *shard, struct request *request)
@@ -119,9 +118,9 @@ void delete_topics_handle(struct shard *shard, struct request *request)
     const struct delete_topics_request *in = request->body;
     struct delete_topics *dt = request_alloc(request, 1, sizeof *dt);
     bool by_either = request->header.api_version >= IDS_SINCE_VERSION;
-    dt->request = request;
     dt->change.apply = apply;
-    dt->change.done = done;
+    dt->change.commit = &dt->reply.commit;
+    durable_reply_init(&dt->reply, request, &dt->response, fail_all);
     schema_defaults(&delete_topics_response_schema, &dt->response);
     dt->response.responses_count = by_either ? in->topics_count : in->topic_names_count;
     dt->response.responses = schema_array(&delete_topics_response_responses_schema,

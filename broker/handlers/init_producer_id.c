@@ -15,6 +15,7 @@
 
 struct init_producer_id {
     struct change change;
+    struct commit reserved;
     struct request *request;
 };
 
@@ -45,9 +46,9 @@ static void reserve(struct change *change, struct controller *c)
 
 static void give(struct shard *shard, struct request *request);
 
-static void reserved(struct change *change, enum error result)
+static void reserved(struct commit *commit, enum error result)
 {
-    struct init_producer_id *init = CONTAINER_OF(change, struct init_producer_id, change);
+    struct init_producer_id *init = CONTAINER_OF(commit, struct init_producer_id, reserved);
     struct request *request = init->request;
     if (result == ERR_OK)
         give(request->at, request);
@@ -65,7 +66,8 @@ static void give(struct shard *shard, struct request *request)
     struct init_producer_id *init = request_alloc(request, 1, sizeof *init);
     init->request = request;
     init->change.apply = reserve;
-    init->change.done = reserved;
+    init->change.commit = &init->reserved;
+    init->reserved.done = reserved;
     controller_submit(shard->controller, &init->change);
 }
 

@@ -29,6 +29,7 @@ struct metadata {
     /* On its way to the controller and back. */
     struct mail mail;
     struct change change;
+    struct commit made;
     struct arena arena;
 };
 
@@ -166,9 +167,9 @@ static void deliver_home(struct mail *mail, struct shard *home)
     answer(m);
 }
 
-static void made(struct change *change, enum error result)
+static void made(struct commit *commit, enum error result)
 {
-    struct metadata *m = CONTAINER_OF(change, struct metadata, change);
+    struct metadata *m = CONTAINER_OF(commit, struct metadata, made);
     for (size_t i = 0; result != ERR_OK && i < m->missing_count; i++)
         m->missing[i].error = KAFKA_LEADER_NOT_AVAILABLE;
     m->mail.deliver = deliver_home;
@@ -193,7 +194,8 @@ static void deliver_to_controller(struct mail *mail, struct shard *shard)
 {
     struct metadata *m = CONTAINER_OF(mail, struct metadata, mail);
     m->change.apply = make_topics;
-    m->change.done = made;
+    m->change.commit = &m->made;
+    m->made.done = made;
     controller_submit(shard->controller, &m->change);
 }
 

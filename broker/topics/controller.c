@@ -88,7 +88,7 @@ static void finish(struct controller *c, enum error result)
     if (c->reserving && result == ERR_OK)
         c->reserved_producer_ids = c->reserving;
     c->reserving = 0;
-    change->done(change, result);
+    change->commit->done(change->commit, result);
     run_changes(c);
 }
 
@@ -107,9 +107,9 @@ static void everybody_knows(void *context, struct shard *home)
     finish(context, ERR_OK);
 }
 
-static void entry_durable(struct commit *commit, enum error result)
+static void entry_durable(struct commit *entry, enum error result)
 {
-    struct change *change = CONTAINER_OF(commit, struct change, commit);
+    struct change *change = CONTAINER_OF(entry, struct change, entry);
     struct controller *c = change->controller;
     bool topics_changed = catalog_draft_is_changed(&c->draft);
     if (result != ERR_OK || (!topics_changed && c->next_settings == NULL)) {
@@ -127,10 +127,10 @@ static void start_first(struct controller *c)
     c->busy = true;
     catalog_draft_init(&c->draft, c->shard->catalog); /* which nobody else replaces meanwhile */
     change->controller = c;
-    change->commit.done = entry_durable;
+    change->entry.done = entry_durable;
     change->apply(change, c);
     durable_line_close(&c->line);
-    durable_line_wait(&c->line, &change->commit);
+    durable_line_wait(&c->line, &change->entry);
 }
 
 /* A loop rather than calls from finish to finish: many changes may be over at once. */
@@ -152,7 +152,7 @@ enum kafka_error controller_error(enum error result)
 void controller_submit(struct controller *controller, struct change *change)
 {
     if (controller->shard->stopping) {
-        change->done(change, ERR_CLOSED);
+        change->commit->done(change->commit, ERR_CLOSED);
         return;
     }
     list_append(&controller->queue, &change->node);

@@ -3,7 +3,8 @@
  * The controller lives on shard 0 and makes one change after the other. A change looks at the
  * newest catalog, puts its rows into one entry of the journal and leaves the next catalog. When the
  * entry is durable every shard gets the new snapshots and opens or drops partitions; only then is
- * the change done. So whoever answers in done() answers when the partitions can be written. */
+ * the change done. So an answer that waits for a change leaves when the partitions can be written.
+ */
 #ifndef BROKER_TOPICS_CONTROLLER_H
 #define BROKER_TOPICS_CONTROLLER_H
 
@@ -13,16 +14,17 @@
 
 struct controller;
 
-/* Embedded by who wants it; lives until done(). */
+/* Embedded by who wants it; lives until it is done. */
 struct change {
     struct list_node node;
-    struct commit commit;
+    struct commit entry;
     struct controller *controller;
     /* Its turn. May call the functions below; validation errors are the change's own business. */
     void (*apply)(struct change *change, struct controller *controller);
-    /* ERR_OK: durable and known everywhere, or there was nothing to do. ERR_IO: the journal failed.
+    /* Its done() is called once, on shard 0: mostly that of a reply (durable_reply.h). ERR_OK:
+     * durable and known everywhere, or there was nothing to do. ERR_IO: the journal failed.
      * ERR_CLOSED: the broker is stopping, nothing was done. */
-    void (*done)(struct change *change, enum error result);
+    struct commit *commit;
 };
 
 struct controller *controller_create(struct shard *shard);
@@ -30,7 +32,7 @@ struct controller *controller_create(struct shard *shard);
 MUST_USE enum error controller_load(struct controller *controller, struct message *message);
 void controller_free(struct controller *controller); /* NULL is fine */
 
-/* On shard 0. apply() and done() may be called before it returns. */
+/* On shard 0. apply() and commit->done() may be called before it returns. */
 void controller_submit(struct controller *controller, struct change *change);
 
 /* The code for a change that ended with an error. */

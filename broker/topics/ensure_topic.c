@@ -8,6 +8,7 @@
 struct ensuring {
     struct mail mail;
     struct change change;
+    struct commit made;
     struct shard *home;
     struct topic *topic; /* as it will be, if it is made */
     enum error result;
@@ -23,9 +24,9 @@ static void deliver_home(struct mail *mail, struct shard *home)
     free(e);
 }
 
-static void changed(struct change *change, enum error result)
+static void made(struct commit *commit, enum error result)
 {
-    struct ensuring *e = CONTAINER_OF(change, struct ensuring, change);
+    struct ensuring *e = CONTAINER_OF(commit, struct ensuring, made);
     if (e->result == ERR_OK)
         e->result = result;
     e->mail.deliver = deliver_home;
@@ -48,7 +49,8 @@ static void deliver_to_controller(struct mail *mail, struct shard *shard)
 {
     struct ensuring *e = CONTAINER_OF(mail, struct ensuring, mail);
     e->change.apply = apply;
-    e->change.done = changed;
+    e->change.commit = &e->made;
+    e->made.done = made;
     controller_submit(shard->controller, &e->change);
 }
 
