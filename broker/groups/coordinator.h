@@ -24,7 +24,7 @@ struct shard;
 
 enum { COORDINATOR_GROUPS_MAX = 1 << 20 }; /* of one shard; more are refused */
 
-/* Who waits for an answer; embedded in memory of a request. */
+/* Where the answer to an event goes; embedded in memory of a request. */
 struct group_waiter {
     /* Copies what it needs out of the reply, whose views end soon. `group` is the group it is
      * about, NULL when there is none. Needed only for coordinator_step(). */
