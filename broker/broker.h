@@ -4,7 +4,8 @@
 
 #include "broker/config/settings.h"
 #include "broker/net/endpoint.h"
-#include "broker/shard.h"
+
+struct shard;
 
 struct broker {
     struct env *env;

@@ -1,6 +1,6 @@
 /* A partition as its shard sees it: the log, its topic's settings, who waits for it.
  *
- * Partitions come and go with catalog snapshots (partitions_apply_catalog). One that a handler's
+ * Partitions come and go with catalog snapshots (partitions.h). One that a handler's
  * job still reads (`jobs`) is out of the shard's map at once when its topic is deleted, but lives
  * until the last job is back. */
 #ifndef BROKER_PARTITION_H
@@ -46,27 +46,20 @@ int64_t partition_append(struct shard *shard, struct partition *partition,
  * with READ_COMMITTED; nothing else in the broker looks at the log's durable offset. */
 int64_t partition_visible_end(const struct partition *partition, enum isolation isolation);
 
-/* Tells the fetches that wait for the partition and the tasks that read it. To be called on its
- * shard whenever partition_visible_end gives more than before, for either isolation, or the log's
- * start moved. Today the store's callback calls it; a last stable offset that moves by itself
- * calls it too. */
-void partition_visible_moved(struct shard *shard, struct partition *partition);
-
 /* Keeps the partition while a job uses its log. The release may free it. */
 void partition_hold(struct partition *partition);
 void partition_release(struct shard *shard, struct partition *partition);
 
-/* Brings this shard's partitions in line with a new catalog snapshot: opens new ones, applies new
- * settings, drops deleted ones. Takes over the reference. */
-void partitions_apply_catalog(struct shard *shard, struct catalog *catalog);
-/* The same with a new snapshot of the broker's settings, which give the topics' defaults. */
-void partitions_apply_settings(struct shard *shard, struct live_settings *live);
-
-/* Makes the shard ready to hold partitions: its waits, its upkeep, the store's callback. Store,
- * timers and settings must be there. */
-void partitions_start(struct shard *shard);
-/* Drops everything of partitions_start and all partitions, their logs stay with the store. No job
- * may be running. */
-void partitions_stop(struct shard *shard);
+/* Opens partition `index` of a topic over its log and puts it into shard->partitions. */
+struct partition *partition_open(struct shard *shard, struct topic *topic, int32_t index,
+                                 const struct topic_settings *settings);
+/* Gives it new settings. They are copied. */
+void partition_configure(struct shard *shard, struct partition *partition,
+                         const struct topic_settings *settings);
+/* Its topic is gone: takes it out of shard->partitions. Its log is removed, and it is freed, when
+ * no job uses it any more. */
+void partition_drop(struct shard *shard, struct partition *partition);
+/* Frees it without touching its log; when the shard stops. */
+void partition_free(struct partition *partition);
 
 #endif

@@ -20,10 +20,11 @@ struct broker;
 struct coordinator; /* groups/coordinator.h: this shard's groups */
 struct partition;   /* partition.h */
 struct request;
-struct controller;  /* controller.h: shard 0 only */
-struct runner;      /* runner.h: this shard's processor tasks */
-struct fetch_waits; /* waits.h */
-struct upkeep;      /* upkeep.h */
+struct controller;     /* controller.h: shard 0 only */
+struct runner;         /* runner.h: this shard's processor tasks */
+struct waits;          /* fetch/waits.h */
+struct fetch_sessions; /* fetch/fetch_session.h */
+struct upkeep;         /* upkeep.h */
 
 struct shard {
     int id;
@@ -39,11 +40,12 @@ struct shard {
     struct coordinator *coordinator;
     struct controller *controller;
     struct runner *runner;
-    struct fetch_waits *waits;
-    struct upkeep *upkeep;       /* retention and the like, of its partitions */
-    struct executor *background; /* where the store's jobs run */
-    struct executor *reader;     /* for read and time jobs: they wait for no flush */
-    int64_t now_ms, wall_ms;     /* of this turn */
+    struct waits *waits;
+    struct fetch_sessions *fetch_sessions; /* those that live on this shard */
+    struct upkeep *upkeep;                 /* retention and the like, of its partitions */
+    struct executor *background;           /* where the store's jobs run */
+    struct executor *reader;               /* for read and time jobs: they wait for no flush */
+    int64_t now_ms, wall_ms;               /* of this turn */
     struct list connections;
     struct list ready_connections;  /* with replies to send or input to look at again */
     struct list paused_connections; /* input waits for room that others hold */

@@ -1,9 +1,10 @@
 #include "broker/start.h"
 
 #include "broker/connection/connection.h"
+#include "broker/fetch/fetch_session.h"
 #include "broker/fetch/waits.h"
 #include "broker/groups/coordinator.h"
-#include "broker/partition.h"
+#include "broker/partitions.h"
 #include "broker/runner/runner.h"
 #include "broker/topics/controller.h"
 
@@ -132,6 +133,15 @@ static enum error open_store(struct shard *shard, struct kv *kv,
     return store_open(shard->env, &options, &shard->store, message);
 }
 
+/* The slots of the broker, shared out among the shards. */
+static void open_fetch_sessions(struct shard *shard)
+{
+    int shards = shard->broker->shard_count;
+    int64_t slots = shard->broker->settings->fetch_session_slots;
+    shard->fetch_sessions = fetch_sessions_create(
+        shard->env->random, (size_t)((slots + shards - 1) / shards), shard->id, shards);
+}
+
 enum error shard_open(struct shard *shard, struct kv *kv, const struct shard_workers *workers,
                       struct message *message)
 {
@@ -141,6 +151,7 @@ enum error shard_open(struct shard *shard, struct kv *kv, const struct shard_wor
     if (error)
         return error;
     partitions_start(shard);
+    open_fetch_sessions(shard);
     shard->coordinator = coordinator_create(shard);
     shard->runner = runner_create(shard);
     error = coordinator_load(shard->coordinator, message);
@@ -227,6 +238,8 @@ void shard_dismantle(struct shard *shard)
     runner_free(shard->runner);
     controller_free(shard->controller);
     partitions_stop(shard);
+    if (shard->fetch_sessions)
+        fetch_sessions_free(shard->fetch_sessions);
     live_settings_unref(shard->live);
     store_free(shard->store);
 }

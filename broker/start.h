@@ -4,6 +4,7 @@
 #define BROKER_START_H
 
 #include "broker/broker.h"
+#include "broker/shard.h"
 
 /* Journal writes; flushes and checkpoints; cold reads. */
 struct shard_workers {

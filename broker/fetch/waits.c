@@ -1,16 +1,12 @@
 #include "broker/fetch/waits.h"
 
-#include "broker/broker.h"
-#include "broker/fetch/fetch_session.h"
-
 #include <stdlib.h>
 
-struct fetch_waits {
+struct waits {
     struct shard *shard;
     struct list due;
     struct timer timer; /* set for "now" while there is due work: fires later in the turn */
     struct list parked;
-    struct fetch_sessions *sessions;
 };
 
 void wait_register(struct partition_wait *wait, struct partition *partition)
@@ -26,7 +22,7 @@ void wait_cancel(struct partition_wait *wait)
 
 void due_work_add(struct shard *shard, struct due_work *work)
 {
-    struct fetch_waits *w = shard->waits;
+    struct waits *w = shard->waits;
     if (list_contains(&work->node))
         return;
     list_append(&w->due, &work->node);
@@ -62,7 +58,7 @@ void parked_end_all(struct shard *shard)
 
 static void run_due(struct timer *timer, int64_t now_ms)
 {
-    struct fetch_waits *w = CONTAINER_OF(timer, struct fetch_waits, timer);
+    struct waits *w = CONTAINER_OF(timer, struct waits, timer);
     struct list due;
     (void)now_ms;
     list_init(&due);
@@ -89,30 +85,20 @@ void waits_deleted(struct shard *shard, struct partition *partition)
     }
 }
 
-struct fetch_waits *fetch_waits_create(struct shard *shard)
+struct waits *waits_create(struct shard *shard)
 {
-    struct fetch_waits *w = xcalloc(1, sizeof *w);
+    struct waits *w = xcalloc(1, sizeof *w);
     w->shard = shard;
     w->timer.fire = run_due;
     list_init(&w->due);
     list_init(&w->parked);
-    int32_t shards = shard->broker->shard_count;
-    int64_t slots = shard->broker->settings->fetch_session_slots;
-    w->sessions = fetch_sessions_create(shard->env->random, (size_t)((slots + shards - 1) / shards),
-                                        shard->id, shards);
     return w;
 }
 
-void fetch_waits_free(struct fetch_waits *w)
+void waits_free(struct waits *w)
 {
     if (w == NULL)
         return;
     timers_cancel(&w->shard->timers, &w->timer);
-    fetch_sessions_free(w->sessions);
     free(w);
-}
-
-struct fetch_sessions *shard_fetch_sessions(struct shard *shard)
-{
-    return shard->waits->sessions;
 }

@@ -1,7 +1,7 @@
 /* Who waits for a partition: parked fetches, and whoever else wants to hear of new records.
  *
  * A wait is embedded by its owner and registered on one partition. When what is visible of the
- * partition moves (partition_visible_moved), each of its waits is told, and only these. The owner
+ * partition moves (partitions_visible_moved), each of its waits is told, and only these. The owner
  * judges whether its own view moved; if so it marks itself as due and does its reading once per
  * turn, however many of its partitions moved. A partition that goes away takes its waits out first
  * and tells them.
@@ -45,10 +45,8 @@ void parked_add(struct shard *shard, struct parked *parked);
 void parked_remove(struct parked *parked);
 void parked_end_all(struct shard *shard);
 
-/* shard->waits: the due work, and the fetch sessions that live on this shard. */
-struct fetch_sessions;
-struct fetch_waits *fetch_waits_create(struct shard *shard);
-void fetch_waits_free(struct fetch_waits *w); /* NULL is fine */
-struct fetch_sessions *shard_fetch_sessions(struct shard *shard);
+/* shard->waits: the due work and the parked requests. */
+struct waits *waits_create(struct shard *shard);
+void waits_free(struct waits *w); /* NULL is fine */
 
 #endif

@@ -136,7 +136,7 @@ static bool update_session(struct fetch *fetch, struct fetch_sessions *sessions,
 
 static enum kafka_error continue_session(struct fetch *fetch, const struct fetch_request *in)
 {
-    struct fetch_sessions *sessions = shard_fetch_sessions(fetch->home);
+    struct fetch_sessions *sessions = fetch->home->fetch_sessions;
     struct fetch_session *session = fetch_session_find(sessions, in->session_id);
     if (session == NULL)
         return KAFKA_FETCH_SESSION_ID_NOT_FOUND;
@@ -158,7 +158,7 @@ static enum kafka_error continue_session(struct fetch *fetch, const struct fetch
 
 static enum kafka_error take_session(struct fetch *fetch, const struct fetch_request *in)
 {
-    struct fetch_sessions *sessions = shard_fetch_sessions(fetch->home);
+    struct fetch_sessions *sessions = fetch->home->fetch_sessions;
     bool full = in->session_epoch == FETCH_EPOCH_FULL || in->session_epoch == FETCH_EPOCH_FINAL;
     if (!full)
         return continue_session(fetch, in);
@@ -176,7 +176,7 @@ static struct fetch_session *same_session(struct fetch *fetch)
     if (fetch->session_id == FETCH_SESSION_NONE)
         return NULL;
     struct fetch_session *session =
-        fetch_session_find(shard_fetch_sessions(fetch->home), fetch->session_id);
+        fetch_session_find(fetch->home->fetch_sessions, fetch->session_id);
     bool same = session && session->serial == fetch->session_serial &&
                 session->epoch == fetch->session_epoch;
     return same ? session : NULL;
@@ -185,7 +185,7 @@ static struct fetch_session *same_session(struct fetch *fetch)
 /* Opens a session for a full fetch that allows one. */
 static struct fetch_session *open_session(struct fetch *fetch)
 {
-    struct fetch_sessions *sessions = shard_fetch_sessions(fetch->home);
+    struct fetch_sessions *sessions = fetch->home->fetch_sessions;
     struct fetch_session *session = fetch_session_open(
         sessions, fetch->version >= IDS_SINCE_VERSION, fetch->count, fetch->home->now_ms);
     for (uint32_t i = 0; session && i < fetch->count; i++) {

@@ -24,7 +24,7 @@ void runner_free(struct runner *runner);
 void runner_partition_opened(struct shard *shard, struct partition *partition);
 void runner_partition_changed(struct shard *shard, struct partition *partition);
 void runner_partition_closed(struct shard *shard, struct partition *partition);
-/* partition_visible_moved calls it. */
+/* partitions_visible_moved calls it. */
 void runner_partition_moved(struct shard *shard, struct partition *partition);
 
 /* Runs slices for at most about half a millisecond. True while there is more to do. */

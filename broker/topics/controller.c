@@ -1,7 +1,7 @@
 #include "broker/topics/controller.h"
 
 #include "broker/broker.h"
-#include "broker/partition.h"
+#include "broker/partitions.h"
 #include "broker/request/durable_line.h"
 
 #include <stdlib.h>

@@ -11,6 +11,7 @@
 #define TESTS_BROKER_SUPPORT_BROKER_H
 
 #include "broker/broker.h"
+#include "broker/shard.h"
 #include "protocol/api.h"
 #include "protocol/kafka_error.h"
 #include "protocol/messages.h"

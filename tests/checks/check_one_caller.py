@@ -7,8 +7,8 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ONE_CALLER = {
     "log_durable_offset": "partition_visible_end",
-    "waits_moved": "partition_visible_moved",
-    "runner_partition_moved": "partition_visible_moved",
+    "waits_moved": "partitions_visible_moved",
+    "runner_partition_moved": "partitions_visible_moved",
 }
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
