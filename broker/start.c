@@ -142,6 +142,8 @@ static void open_fetch_sessions(struct shard *shard)
         shard->env->random, (size_t)((slots + shards - 1) / shards), shard->id, shards);
 }
 
+static const struct snapshot_takers takers = {partitions_apply_catalog, partitions_apply_settings};
+
 enum error shard_open(struct shard *shard, struct kv *kv, const struct shard_workers *workers,
                       struct message *message)
 {
@@ -160,7 +162,7 @@ enum error shard_open(struct shard *shard, struct kv *kv, const struct shard_wor
     if (error == ERR_OK)
         error = runner_load(shard->runner, message);
     if (error == ERR_OK && shard->id == 0) {
-        shard->controller = controller_create(shard);
+        shard->controller = controller_create(shard, &takers);
         error = controller_load(shard->controller, message);
     }
     if (error == ERR_OK && shard->id == 0)

@@ -1,7 +1,6 @@
 #include "broker/topics/controller.h"
 
 #include "broker/broker.h"
-#include "broker/partitions.h"
 #include "broker/request/durable_line.h"
 
 #include <stdlib.h>
@@ -12,6 +11,7 @@ static const char PRODUCER_ID_ROW[] = "Bproducer.id.next";
 
 struct controller {
     struct shard *shard;
+    struct snapshot_takers takers;
     struct list queue;  /* the first one is under way when busy */
     bool busy, running; /* running: inside run_changes */
     struct durable_line line;
@@ -23,10 +23,11 @@ struct controller {
     int64_t reserving; /* what the change under way makes of it, or 0 */
 };
 
-struct controller *controller_create(struct shard *shard)
+struct controller *controller_create(struct shard *shard, const struct snapshot_takers *takers)
 {
     struct controller *c = xcalloc(1, sizeof *c);
     c->shard = shard;
+    c->takers = *takers;
     list_init(&c->queue);
     durable_line_init(&c->line, shard->store);
     return c;
@@ -96,9 +97,9 @@ static void take_snapshots(void *context, struct shard *shard)
 {
     struct controller *c = context;
     if (c->next_settings)
-        partitions_apply_settings(shard, live_settings_ref(c->next_settings));
+        c->takers.settings(shard, live_settings_ref(c->next_settings));
     if (c->next)
-        partitions_apply_catalog(shard, catalog_ref(c->next));
+        c->takers.catalog(shard, catalog_ref(c->next));
 }
 
 static void everybody_knows(void *context, struct shard *home)

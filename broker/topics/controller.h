@@ -27,7 +27,13 @@ struct change {
     struct commit *commit;
 };
 
-struct controller *controller_create(struct shard *shard);
+/* How a shard takes a new snapshot. Each call takes over the reference. */
+struct snapshot_takers {
+    void (*catalog)(struct shard *shard, struct catalog *catalog);
+    void (*settings)(struct shard *shard, struct live_settings *live);
+};
+
+struct controller *controller_create(struct shard *shard, const struct snapshot_takers *takers);
 /* Reads the rows of the broker; before the first entry. */
 MUST_USE enum error controller_load(struct controller *controller, struct message *message);
 void controller_free(struct controller *controller); /* NULL is fine */
