@@ -5,7 +5,7 @@
 #include "broker/broker.h"
 #include "broker/data_directory.h"
 #include "broker/disk_worker.h"
-#include "broker/net/listener.h"
+#include "broker/net/acceptor.h"
 #include "broker/net/loop.h"
 #include "broker/start.h"
 #include "storage/recovery.h"
@@ -39,7 +39,7 @@ struct program {
     struct loop *loops[SHARDS_MAX];
     struct disk_worker *workers[SHARDS_MAX][WORKERS];
     struct event_base *base;
-    struct listener *listeners[LISTENERS_MAX];
+    struct acceptor *acceptors[LISTENERS_MAX];
     struct endpoint endpoints[LISTENERS_MAX];
     int listener_count;
     struct kv *kv;
@@ -189,9 +189,9 @@ static void on_signal(evutil_socket_t number, short what, void *context)
 
 /* --- starting --- */
 
-static bool open_listeners(struct program *p, struct message *message)
+static bool open_acceptors(struct program *p, struct message *message)
 {
-    struct listener_options options = {.base = p->base,
+    struct acceptor_options options = {.base = p->base,
                                        .loops = p->loops,
                                        .loop_count = p->broker.shard_count,
                                        .congestion = p->settings.socket_congestion,
@@ -200,7 +200,7 @@ static bool open_listeners(struct program *p, struct message *message)
                         message))
         return false;
     for (int i = 0; i < p->listener_count; i++) {
-        if (listener_open(&options, &p->endpoints[i], &p->listeners[i], message))
+        if (acceptor_open(&options, &p->endpoints[i], &p->acceptors[i], message))
             return false;
     }
     p->broker.advertised = p->endpoints[0]; /* by now port 0 is the port that was chosen */
@@ -295,10 +295,10 @@ static void watch_signals(struct program *p)
 static void serve(struct program *p)
 {
     for (int i = 0; i < p->listener_count; i++)
-        listener_start(p->listeners[i]);
+        acceptor_start(p->acceptors[i]);
     event_base_dispatch(p->base);
     for (int i = 0; i < p->listener_count; i++)
-        listener_close(p->listeners[i]);
+        acceptor_close(p->acceptors[i]);
     stop_shards(p);
     for (size_t i = 0; i < COUNT_OF(p->signal_events); i++)
         event_free(p->signal_events[i]);
@@ -346,7 +346,7 @@ static int run(struct program *p)
     struct recovery_report report = {0};
     struct recovery_options recovery = {p->settings.log_dirs, p->broker.shard_count,
                                         p->settings.journal_file_bytes};
-    if (!open_listeners(p, &message))
+    if (!open_acceptors(p, &message))
         return cannot_run(message.text);
     if (data_directory_check(p->settings.log_dirs, &message))
         return cannot_run(message.text);

@@ -11,7 +11,7 @@ FOLDERS = ("base", "protocol", "storage", "processors", "broker")
 EVENT = re.compile(r"trace_log\([^;]*?TRACE_(?:ERROR|WARN)\b([^;]*?)(?:F_[A-Z0-9]+\(|\);)")
 LATER = re.compile(r"run_try_later\([^,;]+,([^;]*?),[^,;]*\);")
 START_UP = ("storage/recovery*.c", "storage/journal.c", "storage/kv*.c", "storage/store.c",
-            "broker/start.c", "broker/net/listener.c")
+            "broker/start.c", "broker/net/acceptor.c")
 MESSAGE = re.compile(r"message_set\(([^;]*)\);")
 LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"')
 PLACEHOLDER = re.compile(r'%[-+ 0#]*(?:\.?\*|\d*)(?:\.\d+|\.\*)?[a-z]*[sdifuxc]|%\d*|"\s*PRI\w+\s*"')

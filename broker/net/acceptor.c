@@ -1,4 +1,4 @@
-#include "broker/net/listener.h"
+#include "broker/net/acceptor.h"
 
 #include "broker/net/loop.h"
 
@@ -15,8 +15,8 @@
 
 enum { BACKLOG = 1024, ACCEPTS_PER_EVENT = 64, RETRY_MS = 100 };
 
-struct listener {
-    struct listener_options options;
+struct acceptor {
+    struct acceptor_options options;
     int descriptor;
     int spare; /* given up for a moment to refuse a client when descriptors run out */
     struct event *accept_event, *retry_event;
@@ -24,12 +24,12 @@ struct listener {
 };
 
 /* Loopback is local: pacing (BBR) only slows it, so cubic unless told otherwise. */
-static void tune(const struct listener *l, int descriptor, const struct sockaddr *address)
+static void tune(const struct acceptor *a, int descriptor, const struct sockaddr *address)
 {
     int on = 1;
     setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     setsockopt(descriptor, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    const char *congestion = l->options.congestion;
+    const char *congestion = a->options.congestion;
     if (congestion[0] == '\0' && address->sa_family == AF_INET) {
         struct sockaddr_in in;
         memcpy(&in, address, sizeof in);
@@ -43,31 +43,31 @@ static void tune(const struct listener *l, int descriptor, const struct sockaddr
 
 /* Out of descriptors: the loop would spin on a socket that stays readable. One client is accepted
  * with the spare and closed, and accepting pauses for a moment. */
-static void pause_accepting(struct listener *l)
+static void pause_accepting(struct acceptor *a)
 {
-    trace_log(l->options.trace, TRACE_WARN, "accepting pauses",
+    trace_log(a->options.trace, TRACE_WARN, "accepting pauses",
               F_STRING("reason", strerror(errno)));
-    close(l->spare);
-    int refused = accept(l->descriptor, NULL, NULL);
+    close(a->spare);
+    int refused = accept(a->descriptor, NULL, NULL);
     if (refused >= 0)
         close(refused);
-    l->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    event_del(l->accept_event);
+    a->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    event_del(a->accept_event);
     struct timeval wait = {0, RETRY_MS * 1000};
-    event_add(l->retry_event, &wait);
+    event_add(a->retry_event, &wait);
 }
 
 static void retry(evutil_socket_t descriptor, short what, void *context)
 {
     (void)descriptor, (void)what;
-    struct listener *l = context;
-    event_add(l->accept_event, NULL);
+    struct acceptor *a = context;
+    event_add(a->accept_event, NULL);
 }
 
 static void acceptable(evutil_socket_t descriptor, short what, void *context)
 {
     (void)what;
-    struct listener *l = context;
+    struct acceptor *a = context;
     for (int i = 0; i < ACCEPTS_PER_EVENT; i++) {
         struct sockaddr_storage address;
         socklen_t size = sizeof address;
@@ -75,14 +75,14 @@ static void acceptable(evutil_socket_t descriptor, short what, void *context)
             accept4(descriptor, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (accepted < 0) {
             if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-                pause_accepting(l);
+                pause_accepting(a);
             return;
         }
         char host[64] = "unknown";
         getnameinfo((struct sockaddr *)&address, size, host, sizeof host, NULL, 0, NI_NUMERICHOST);
-        tune(l, accepted, (struct sockaddr *)&address);
-        loop_take_socket(l->options.loops[l->next_loop], accepted, host);
-        l->next_loop = (l->next_loop + 1) % l->options.loop_count;
+        tune(a, accepted, (struct sockaddr *)&address);
+        loop_take_socket(a->options.loops[a->next_loop], accepted, host);
+        a->next_loop = (a->next_loop + 1) % a->options.loop_count;
     }
 }
 
@@ -113,8 +113,8 @@ static int32_t bound_port(int descriptor)
     return atoi(port);
 }
 
-enum error listener_open(const struct listener_options *options, struct endpoint *endpoint,
-                         struct listener **out, struct message *message)
+enum error acceptor_open(const struct acceptor_options *options, struct endpoint *endpoint,
+                         struct acceptor **out, struct message *message)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found = NULL;
     char port[16];
@@ -131,27 +131,27 @@ enum error listener_open(const struct listener_options *options, struct endpoint
         message_set(message, "cannot listen on %s:%s: %s", endpoint->host, port, strerror(errno));
         return ERR_NETWORK;
     }
-    struct listener *l = xcalloc(1, sizeof *l);
-    l->options = *options;
-    l->descriptor = descriptor;
-    l->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    l->accept_event = event_new(options->base, descriptor, EV_READ | EV_PERSIST, acceptable, l);
-    l->retry_event = event_new(options->base, -1, 0, retry, l);
+    struct acceptor *a = xcalloc(1, sizeof *a);
+    a->options = *options;
+    a->descriptor = descriptor;
+    a->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    a->accept_event = event_new(options->base, descriptor, EV_READ | EV_PERSIST, acceptable, a);
+    a->retry_event = event_new(options->base, -1, 0, retry, a);
     endpoint->port = bound_port(descriptor);
-    *out = l;
+    *out = a;
     return ERR_OK;
 }
 
-void listener_start(struct listener *l)
+void acceptor_start(struct acceptor *a)
 {
-    event_add(l->accept_event, NULL);
+    event_add(a->accept_event, NULL);
 }
 
-void listener_close(struct listener *l)
+void acceptor_close(struct acceptor *a)
 {
-    event_free(l->accept_event);
-    event_free(l->retry_event);
-    close(l->descriptor);
-    close(l->spare);
-    free(l);
+    event_free(a->accept_event);
+    event_free(a->retry_event);
+    close(a->descriptor);
+    close(a->spare);
+    free(a);
 }

@@ -1,0 +1,29 @@
+/* Acceptors: listening sockets, on the main thread's event base; accepted sockets go to the loops
+ * in turn. */
+#ifndef BROKER_NET_ACCEPTOR_H
+#define BROKER_NET_ACCEPTOR_H
+
+#include "base/error.h"
+#include "base/trace.h"
+#include "broker/broker.h"
+
+struct event_base;
+struct loop;
+struct acceptor;
+
+struct acceptor_options {
+    struct event_base *base;
+    struct loop **loops;
+    int loop_count;
+    const char *congestion; /* TCP congestion control; "" for the default rule */
+    struct trace *trace;
+};
+
+/* Binds and listens; endpoint->port 0 becomes the port chosen. Accepts nothing before
+ * acceptor_start. */
+MUST_USE enum error acceptor_open(const struct acceptor_options *options, struct endpoint *endpoint,
+                                  struct acceptor **out, struct message *message);
+void acceptor_start(struct acceptor *a);
+void acceptor_close(struct acceptor *a);
+
+#endif
