@@ -5,6 +5,7 @@
 
 #include "broker/broker.h"
 #include "broker/connection/connection.h"
+#include "broker/connection/transport.h"
 #include "broker/request/request.h"
 
 enum {

@@ -1,5 +1,7 @@
 #include "broker/net/transport_plain.h"
 
+#include "broker/connection/connection.h"
+#include "broker/connection/transport.h"
 #include "broker/net/loop.h"
 
 #include <errno.h>

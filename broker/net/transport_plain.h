@@ -2,9 +2,9 @@
 #ifndef BROKER_NET_TRANSPORT_PLAIN_H
 #define BROKER_NET_TRANSPORT_PLAIN_H
 
-#include "broker/connection/connection.h"
-
+struct connection;
 struct loop;
+struct transport;
 struct plain_transport;
 
 /* Owns the descriptor from now on. */

@@ -1,6 +1,7 @@
 #include "tests/broker/support_broker.h"
 
 #include "broker/connection/connection.h"
+#include "broker/connection/transport.h"
 #include "broker/request/request.h"
 #include "broker/start.h"
 #include "protocol/record_batch.h"

@@ -3,6 +3,7 @@
 #define TESTS_BROKER_SUPPORT_SOCKET_H
 
 #include "broker/connection/connection.h"
+#include "broker/connection/transport.h"
 #include "tests/broker/support_broker.h"
 
 enum { ALL = 1 << 30 };
