@@ -1,6 +1,7 @@
 /* From bytes to requests: frames, and who may send how much more. */
 #include "broker/connection/connection_internal.h"
 #include "broker/connection/frame_phase.h"
+#include "broker/request/dispatch.h"
 
 enum {
     READS_PER_EVENT = 8,    /* so that one busy client does not starve the others */

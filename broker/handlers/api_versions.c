@@ -1,4 +1,5 @@
 #include "broker/handlers/handlers.h"
+#include "broker/request/dispatch.h"
 #include "broker/request/request.h"
 
 /* KIP-511: the software name and version must look like names (Kafka answers 42 otherwise). */

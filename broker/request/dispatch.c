@@ -1,3 +1,5 @@
+#include "broker/request/dispatch.h"
+
 #include "broker/broker.h"
 #include "broker/connection/connection.h"
 #include "broker/handlers/handlers.h"
