@@ -1,29 +1,11 @@
+#include "broker/shard.h"
+
 #include "broker/broker.h"
-#include "broker/connection/connection.h"
-#include "broker/runner/runner.h"
 #include "storage/recovery.h"
 
 #include <stdlib.h>
 
-enum { LONGEST_IDLE_CHECK_MS = 5000, SHORTEST_IDLE_CHECK_MS = 50, SCRATCH_MAX = 256 << 20 };
-
-/* A connection is closed at most a quarter of its time too late, or five seconds. */
-static int64_t idle_check_ms(const struct shard *shard)
-{
-    int64_t idle_ms = shard->broker->settings->connections_max_idle_ms;
-    if (idle_ms < 0)
-        return LONGEST_IDLE_CHECK_MS;
-    return MAX((int64_t)SHORTEST_IDLE_CHECK_MS, MIN(idle_ms / 4, (int64_t)LONGEST_IDLE_CHECK_MS));
-}
-
-static void check_idle(struct timer *timer, int64_t now_ms)
-{
-    struct shard *shard = CONTAINER_OF(timer, struct shard, idle_timer);
-    LIST_FOR_EACH_SAFE (node, &shard->connections)
-        connection_check_idle(connection_of_node(node));
-    block_pool_trim(shard->frames);
-    timers_set(&shard->timers, timer, now_ms + idle_check_ms(shard));
-}
+enum { SCRATCH_MAX = 256 << 20 };
 
 struct shard *shard_create(struct broker *broker, int id, void (*wake)(void *context),
                            void *context)
@@ -40,9 +22,7 @@ struct shard *shard_create(struct broker *broker, int id, void (*wake)(void *con
     shard->read_buffer = xmalloc(READ_BUFFER_SIZE);
     shard->frames = block_pool_create();
     shard->catalog = catalog_create_empty();
-    shard->idle_timer.fire = check_idle;
     shard_read_clock(shard);
-    timers_set(&shard->timers, &shard->idle_timer, shard->now_ms + idle_check_ms(shard));
     return shard;
 }
 
@@ -82,54 +62,6 @@ bool shard_deliver_mail(struct shard *shard)
         m->deliver(m, shard);
     }
     return any;
-}
-
-static size_t bytes_of_connections(const struct shard *shard)
-{
-    return shard->in_flight_bytes + shard->unfinished_bytes + shard->unsent_bytes;
-}
-
-/* Connections whose input waited for room may look at it again. */
-static void resume_connections(struct shard *shard)
-{
-    shard->bytes_at_resume = bytes_of_connections(shard);
-    if (list_is_empty(&shard->paused_connections) || !store_accepts(shard->store) ||
-        shard->in_flight_bytes >= (size_t)shard->broker->settings->max_in_flight_bytes)
-        return;
-    list_take_all(&shard->ready_connections, &shard->paused_connections);
-}
-
-/* Whether there is room that paused connections have not seen, which no event would tell them. */
-static bool room_was_made(const struct shard *shard)
-{
-    return !list_is_empty(&shard->paused_connections) &&
-           bytes_of_connections(shard) < shard->bytes_at_resume;
-}
-
-/* Only those that are on the list now: one that goes back waits for the next round. */
-static void turn_connections(struct shard *shard)
-{
-    struct list ready;
-    list_init(&ready);
-    list_take_all(&ready, &shard->ready_connections);
-    for (struct list_node *node; (node = list_pop(&ready));)
-        connection_turn(connection_of_turn_node(node));
-}
-
-int64_t shard_turn(struct shard *shard)
-{
-    shard->turns++;
-    shard_deliver_mail(shard);
-    timers_run(&shard->timers, shard->now_ms);
-    resume_connections(shard);
-    turn_connections(shard);
-    bool more = shard->runner && runner_turn(shard);
-    store_turn(shard->store, shard->now_ms, shard->wall_ms);
-    turn_connections(shard);
-    arena_reset(&shard->scratch);
-    if (more || !list_is_empty(&shard->ready_connections) || room_was_made(shard))
-        return 0;
-    return timers_next_ms(&shard->timers);
 }
 
 struct shard *shard_for_partition(struct shard *any, struct uuid topic_id, int32_t partition)

@@ -1,9 +1,8 @@
 /* A shard: one thread that owns its connections, partitions, groups and tasks.
  *
- * Nobody else touches them; shards exchange mail. A turn: mail, requests that arrived, timers,
- * tasks within their budget, then the journal's group and the replies. Each turn reads the clock
- * once. The thread, its event loop and its sockets are in net/; here is only what a simulation can
- * drive as well, several shards in one thread. */
+ * Nobody else touches them; shards exchange mail. Here are the structure and its mail; what a shard
+ * does in a turn is in turn.h. The thread, its event loop and its sockets are in net/: a simulation
+ * drives several shards in one thread. */
 #ifndef BROKER_SHARD_H
 #define BROKER_SHARD_H
 
@@ -70,11 +69,7 @@ struct shard *shard_create(struct broker *broker, int id, void (*wake)(void *con
 /* Its connections must be closed and its mail be delivered. */
 void shard_free(struct shard *shard);
 
-/* One turn, after the loop has delivered what was readable. Returns when the next one is needed at
- * the latest: a time in ms (0: at once, there is work left; INT64_MAX: on the next event). */
-int64_t shard_turn(struct shard *shard);
-
-/* A part of the turn. Whether there was any. */
+/* Delivers the mail that has come, in order. Whether there was any. */
 bool shard_deliver_mail(struct shard *shard);
 
 /* Reads the clocks into now_ms and wall_ms; the loop calls it when it wakes. */

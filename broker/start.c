@@ -7,6 +7,7 @@
 #include "broker/partitions.h"
 #include "broker/runner/runner.h"
 #include "broker/topics/controller.h"
+#include "broker/turn.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -152,6 +153,7 @@ enum error shard_open(struct shard *shard, struct kv *kv, const struct shard_wor
         error = load_settings(shard, message);
     if (error)
         return error;
+    shard_start_turns(shard);
     partitions_start(shard);
     open_fetch_sessions(shard);
     shard->coordinator = coordinator_create(shard);

@@ -3,6 +3,7 @@
 #include "broker/broker.h"
 #include "broker/connection/connection.h"
 #include "broker/net/transport_plain.h"
+#include "broker/turn.h"
 
 #include <errno.h>
 #include <event2/event.h>

@@ -4,6 +4,7 @@
 #include "broker/connection/transport.h"
 #include "broker/request/request.h"
 #include "broker/start.h"
+#include "broker/turn.h"
 #include "protocol/record_batch.h"
 #include "storage/io.h"
 #include "storage/kv.h"

@@ -1,4 +1,5 @@
 /* What one client may take, so that the others get theirs. */
+#include "broker/turn.h"
 #include "tests/broker/support_socket.h"
 
 TEST(a_client_that_does_not_read_is_not_read)
