@@ -13,7 +13,8 @@ struct connection *connection_of_turn_node(struct list_node *node)
     return CONTAINER_OF(node, struct connection, turn_node);
 }
 
-void connection_update_wants(struct connection *c)
+/* Tells the transport what is awaited. */
+static void update_wants(struct connection *c)
 {
     if (c->transport)
         c->transport->ops->want(c->transport, !c->paused && !c->doomed, c->blocked);
@@ -31,7 +32,7 @@ struct connection *connection_create(struct shard *shard, struct transport *tran
     c->last_active_ms = shard->now_ms;
     list_append(&shard->connections, &c->node);
     shard->connection_count++;
-    connection_update_wants(c);
+    update_wants(c);
     return c;
 }
 
@@ -42,16 +43,6 @@ static void free_if_unused(struct connection *c)
         return;
     list_remove(&c->turn_node);
     free(c);
-}
-
-void connection_remove_slot(struct connection *c, struct request *request)
-{
-    ASSERT(request->done);
-    list_remove(&request->slot);
-    c->slot_count--;
-    c->unsent_bytes -= request->reply_bytes;
-    c->shard->unsent_bytes -= request->reply_bytes;
-    request_free(request);
 }
 
 void connection_close(struct connection *c)
@@ -111,6 +102,14 @@ void connection_finished(struct connection *c, struct request *request)
     needs_turn(c);
 }
 
+void connection_readable(struct connection *c)
+{
+    if (connection_read_input(c))
+        update_wants(c);
+    else
+        connection_close(c);
+}
+
 void connection_writable(struct connection *c)
 {
     needs_turn(c);
@@ -118,16 +117,19 @@ void connection_writable(struct connection *c)
 
 void connection_turn(struct connection *c)
 {
-    if (!connection_send_replies(c) || !connection_resume_input(c))
+    if (!connection_send_replies(c) || !connection_resume_input(c)) {
+        connection_close(c);
         return;
+    }
     if (c->paused)
         connection_wait_for_turn(c);
+    update_wants(c);
 }
 
 void connection_stop_reading(struct connection *c)
 {
     c->doomed = true;
-    connection_update_wants(c);
+    update_wants(c);
 }
 
 void connection_check_idle(struct connection *c)

@@ -86,7 +86,6 @@ static void pause_reading(struct connection *c)
 {
     c->paused = true;
     connection_wait_for_turn(c);
-    connection_update_wants(c);
 }
 
 /* Frames that are not whole yet share a limited memory of their own, so that unfinished ones stop
@@ -280,38 +279,33 @@ static ssize_t read_once(struct connection *c, bool *drained)
     return got;
 }
 
-void connection_readable(struct connection *c)
+bool connection_read_input(struct connection *c)
 {
     c->last_active_ms = c->shard->now_ms;
     bool drained = false;
     for (int i = 0; i < READS_PER_EVENT && !drained && !c->paused && !c->doomed; i++) {
         if (!may_go_on(c)) {
             pause_reading(c); /* what is not read yet costs nothing */
-            return;
+            return true;
         }
         ssize_t got = read_once(c, &drained);
         if (got == TRANSPORT_AGAIN)
-            return;
-        if (got <= 0) {
-            connection_close(c);
-            return;
-        }
+            return true;
+        if (got <= 0)
+            return false;
     }
+    return true;
 }
 
-/* Goes on with input that had to wait. False: the connection is closed. */
 bool connection_resume_input(struct connection *c)
 {
     if (!c->paused || !may_go_on(c))
         return true;
     c->paused = false;
     ssize_t used = take_input(c, c->leftover.data, c->leftover.size);
-    if (used < 0) {
-        connection_close(c);
+    if (used < 0)
         return false;
-    }
     drop_leftover(c, (size_t)used);
-    connection_update_wants(c);
     return true;
 }
 

@@ -1,5 +1,6 @@
-/* What the files of a connection share: connection.c (its life), connection_input.c (from bytes to
- * requests), connection_output.c (from replies to bytes). Everybody else uses connection.h. */
+/* What the files of a connection share: connection.c (its life) drives connection_input.c (from
+ * bytes to requests) and connection_output.c (from replies to bytes), which know the structure and
+ * neither connection.c nor each other. Everybody else uses connection.h. */
 #ifndef BROKER_CONNECTION_CONNECTION_INTERNAL_H
 #define BROKER_CONNECTION_CONNECTION_INTERNAL_H
 
@@ -40,11 +41,6 @@ struct connection {
     int turn_requests;
 };
 
-/* Tells the transport what is awaited. */
-void connection_update_wants(struct connection *c);
-/* A request whose reply left, or is not wanted any more. */
-void connection_remove_slot(struct connection *c, struct request *request);
-
 /* While answers that clients do not read hold much memory, everybody has one at a time. */
 static inline bool connection_has_unsent_share(const struct connection *c)
 {
@@ -52,16 +48,22 @@ static inline bool connection_has_unsent_share(const struct connection *c)
     return shard->unsent_bytes < (size_t)shard->broker->settings->max_in_flight_bytes;
 }
 
+/* Input and output end nothing themselves: where they give false, the connection must be closed. */
+
+/* Reads what has come and runs its requests, as much as one event may. */
+MUST_USE bool connection_read_input(struct connection *c);
+/* Goes on with input that had to wait. */
+MUST_USE bool connection_resume_input(struct connection *c);
 /* Puts a paused connection where it is looked at again. */
 void connection_wait_for_turn(struct connection *c);
-/* Goes on with input that had to wait. False: the connection is closed. */
-bool connection_resume_input(struct connection *c);
 /* It holds input that does not get on, through its own fault, and others wait for the memory. */
 bool connection_is_stuck(const struct connection *c);
 /* Frees what has come of a frame and behind it. */
 void connection_drop_input(struct connection *c);
 
-/* Sends what is ready. False: the connection is closed. */
-bool connection_send_replies(struct connection *c);
+/* Sends what is ready. */
+MUST_USE bool connection_send_replies(struct connection *c);
+/* A request whose reply left, or is not wanted any more. */
+void connection_remove_slot(struct connection *c, struct request *request);
 
 #endif

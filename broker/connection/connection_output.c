@@ -83,6 +83,16 @@ static int gather(struct connection *c, struct iovec *parts, struct slice_piece 
     return count;
 }
 
+void connection_remove_slot(struct connection *c, struct request *request)
+{
+    ASSERT(request->done);
+    list_remove(&request->slot);
+    c->slot_count--;
+    c->unsent_bytes -= request->reply_bytes;
+    c->shard->unsent_bytes -= request->reply_bytes;
+    request_free(request);
+}
+
 /* Takes note of sent bytes: frees replies that left whole. */
 static void sent(struct connection *c, size_t size)
 {
@@ -122,7 +132,13 @@ static ssize_t send_file_part(struct connection *c, const struct slice_piece *pa
     return c->transport->ops->send_file(c->transport, descriptor, part->position, part->size);
 }
 
-/* Sends what is ready. False: the connection is closed. */
+/* Whether the head of the queue says that the connection ends here. */
+static bool is_at_its_end(struct connection *c)
+{
+    const struct request *first = first_slot(c);
+    return first && first->done && first->closes;
+}
+
 bool connection_send_replies(struct connection *c)
 {
     for (;;) {
@@ -134,26 +150,14 @@ bool connection_send_replies(struct connection *c)
             break;
         ssize_t done =
             count ? c->transport->ops->write(c->transport, parts, count) : send_file_part(c, &file);
-        if (done == TRANSPORT_AGAIN) {
-            c->blocked = true;
-            connection_update_wants(c);
+        c->blocked = done == TRANSPORT_AGAIN;
+        if (c->blocked)
             return true;
-        }
-        if (done <= 0) {
-            connection_close(c);
+        if (done <= 0)
             return false;
-        }
         c->last_active_ms = c->shard->now_ms;
         sent(c, (size_t)done);
     }
-    if (c->blocked) {
-        c->blocked = false;
-        connection_update_wants(c);
-    }
-    struct request *first = first_slot(c);
-    if (first && first->done && first->closes) {
-        connection_close(c);
-        return false;
-    }
-    return true;
+    c->blocked = false;
+    return !is_at_its_end(c);
 }
