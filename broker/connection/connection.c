@@ -102,10 +102,17 @@ void connection_finished(struct connection *c, struct request *request)
     needs_turn(c);
 }
 
+/* For events, and for input that none announces. */
+static void wait_for_more(struct connection *c)
+{
+    connection_wait_for_turn(c);
+    update_wants(c);
+}
+
 void connection_readable(struct connection *c)
 {
     if (connection_read_input(c))
-        update_wants(c);
+        wait_for_more(c);
     else
         connection_close(c);
 }
@@ -117,13 +124,10 @@ void connection_writable(struct connection *c)
 
 void connection_turn(struct connection *c)
 {
-    if (!connection_send_replies(c) || !connection_resume_input(c)) {
+    if (connection_send_replies(c) && connection_resume_input(c))
+        wait_for_more(c);
+    else
         connection_close(c);
-        return;
-    }
-    if (c->paused)
-        connection_wait_for_turn(c);
-    update_wants(c);
 }
 
 void connection_stop_reading(struct connection *c)

@@ -27,7 +27,8 @@ void connection_expect(struct connection *c, struct request *request);
 void connection_finished(struct connection *c, struct request *request);
 /* Takes no further requests; replies under way still leave. */
 void connection_stop_reading(struct connection *c);
-/* At the end of the turn: sends what is ready, looks again at input that had to wait. */
+/* At the end of the turn: sends what is ready, looks again at input that had to wait or that the
+ * transport holds. */
 void connection_turn(struct connection *c);
 /* Now and then: closes it if it was idle for too long, or if its unfinished frame or the answers it
  * does not read hold memory that others wait for. */

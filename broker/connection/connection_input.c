@@ -4,7 +4,7 @@
 #include "broker/request/dispatch.h"
 
 enum {
-    READS_PER_EVENT = 8,    /* so that one busy client does not starve the others */
+    READS_AT_ONCE = 8,      /* so that one busy client does not starve the others */
     LARGE_FRAME = 64 << 10, /* is read into its own memory */
     HEAD_READ = 4096,
     /* A frame gets its memory as its bytes arrive, after this much. Who has sent a large one whole
@@ -71,21 +71,28 @@ static bool may_read_more(const struct connection *c)
            store_accepts(shard->store);
 }
 
-/* Who has enough is looked at again when its replies leave; who had its turn, in the next one; who
- * waits for room is on the shard's list. */
-void connection_wait_for_turn(struct connection *c)
+/* Bytes that the transport holds already: no event announces them. */
+static bool has_pending(const struct connection *c)
 {
-    if (list_contains(&c->turn_node) || has_enough(c))
-        return;
-    list_append(had_its_turn(c) ? &c->shard->ready_connections : &c->shard->paused_connections,
-                &c->turn_node);
+    return c->transport->ops->pending(c->transport);
 }
 
-/* Input stops here. */
-static void pause_reading(struct connection *c)
+/* The list on which it waits for its next turn, or NULL: an event brings it. A connection that has
+ * enough comes back when its replies leave; one that waits for room is on the shard's list. */
+static struct list *list_to_wait_on(const struct connection *c)
 {
-    c->paused = true;
-    connection_wait_for_turn(c);
+    if (!c->paused)
+        return !c->doomed && has_pending(c) ? &c->shard->ready_connections : NULL;
+    if (has_enough(c))
+        return NULL;
+    return had_its_turn(c) ? &c->shard->ready_connections : &c->shard->paused_connections;
+}
+
+void connection_wait_for_turn(struct connection *c)
+{
+    struct list *list = list_contains(&c->turn_node) ? NULL : list_to_wait_on(c);
+    if (list)
+        list_append(list, &c->turn_node);
 }
 
 /* Frames that are not whole yet share a limited memory of their own, so that unfinished ones stop
@@ -212,7 +219,7 @@ static ssize_t take_input(struct connection *c, const uint8_t *data, size_t size
     size_t used = 0;
     while (used < size && !c->doomed) {
         if (!may_go_on(c)) {
-            pause_reading(c);
+            c->paused = true;
             break;
         }
         if (c->size_filled < sizeof c->size_bytes) {
@@ -282,22 +289,25 @@ static ssize_t read_once(struct connection *c, bool *drained)
 bool connection_read_input(struct connection *c)
 {
     c->last_active_ms = c->shard->now_ms;
-    bool drained = false;
-    for (int i = 0; i < READS_PER_EVENT && !drained && !c->paused && !c->doomed; i++) {
+    for (int i = 0; i < READS_AT_ONCE && !c->paused && !c->doomed; i++) {
         if (!may_go_on(c)) {
-            pause_reading(c); /* what is not read yet costs nothing */
+            c->paused = true; /* what is not read yet costs nothing */
             return true;
         }
+        bool drained = false;
         ssize_t got = read_once(c, &drained);
         if (got == TRANSPORT_AGAIN)
             return true;
         if (got <= 0)
             return false;
+        if (drained && !has_pending(c))
+            return true;
     }
     return true;
 }
 
-bool connection_resume_input(struct connection *c)
+/* Input that was read already. */
+static bool resume_leftover(struct connection *c)
 {
     if (!c->paused || !may_go_on(c))
         return true;
@@ -307,6 +317,13 @@ bool connection_resume_input(struct connection *c)
         return false;
     drop_leftover(c, (size_t)used);
     return true;
+}
+
+bool connection_resume_input(struct connection *c)
+{
+    if (!resume_leftover(c))
+        return false;
+    return c->paused || c->doomed || !has_pending(c) || connection_read_input(c);
 }
 
 /* It holds input that does not get on, through its own fault, and others wait for the memory. Whose

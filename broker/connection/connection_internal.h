@@ -50,11 +50,11 @@ static inline bool connection_has_unsent_share(const struct connection *c)
 
 /* Input and output end nothing themselves: where they give false, the connection must be closed. */
 
-/* Reads what has come and runs its requests, as much as one event may. */
+/* Reads what has come and runs its requests, as much as may be at once. */
 MUST_USE bool connection_read_input(struct connection *c);
-/* Goes on with input that had to wait. */
+/* Goes on with input that had to wait, or that the transport holds. */
 MUST_USE bool connection_resume_input(struct connection *c);
-/* Puts a paused connection where it is looked at again. */
+/* Puts a connection where its input is looked at again, if no event brings that about. */
 void connection_wait_for_turn(struct connection *c);
 /* It holds input that does not get on, through its own fault, and others wait for the memory. */
 bool connection_is_stuck(const struct connection *c);

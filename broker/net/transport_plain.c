@@ -63,6 +63,13 @@ static void plain_want(struct transport *t, bool read, bool write)
     p->writing = write;
 }
 
+/* What is not read yet is in the socket, and the loop reports it again. */
+static bool plain_pending(struct transport *t)
+{
+    (void)t;
+    return false;
+}
+
 static void plain_close(struct transport *t)
 {
     struct plain_transport *p = plain(t);
@@ -72,8 +79,14 @@ static void plain_close(struct transport *t)
     free(p);
 }
 
-static const struct transport_ops plain_ops = {plain_read, plain_write, plain_send_file, plain_want,
-                                               plain_close};
+static const struct transport_ops plain_ops = {
+    .read = plain_read,
+    .write = plain_write,
+    .send_file = plain_send_file,
+    .want = plain_want,
+    .pending = plain_pending,
+    .close = plain_close,
+};
 
 static void readable(evutil_socket_t descriptor, short what, void *context)
 {

@@ -440,6 +440,12 @@ static void transport_want(struct transport *t, bool read, bool write)
     (void)write;
 }
 
+static bool transport_pending(struct transport *t)
+{
+    (void)t;
+    return false;
+}
+
 static void transport_close(struct transport *t)
 {
     struct test_transport *own = CONTAINER_OF(t, struct test_transport, transport);
@@ -452,6 +458,7 @@ static const struct transport_ops transport_ops = {
     .write = transport_write,
     .send_file = transport_send_file,
     .want = transport_want,
+    .pending = transport_pending,
     .close = transport_close,
 };
 

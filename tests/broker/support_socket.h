@@ -15,11 +15,13 @@ struct socket {
     struct shard *shard;
     struct connection *connection; /* NULL once the broker closed it */
     struct buffer in, out;
+    struct buffer held;           /* taken from the socket, and not read yet */
     size_t taken;                 /* of what came in */
     size_t read_most, write_most; /* in one call */
     size_t room;                  /* that the client has for what it is sent */
     bool wants_read, wants_write;
     bool breaks; /* without room for more */
+    bool holds;  /* takes all that came at the first read, as a transport that decrypts does */
     int correlation, writes, file_writes;
 };
 

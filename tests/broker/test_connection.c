@@ -1,3 +1,4 @@
+#include "broker/turn.h"
 #include "tests/broker/support_socket.h"
 
 #include <stdlib.h>
@@ -112,6 +113,88 @@ TEST(a_frame_gets_its_memory_as_its_bytes_come)
     EXPECT_INT(s->shard->unfinished_bytes, 0);
     EXPECT_INT(s->shard->in_flight_bytes, 0);
     socket_free(s);
+    test_broker_free(b);
+}
+
+/* --- a transport that holds bytes --- */
+
+static struct socket *open_holding(struct test_broker *b, size_t read_most)
+{
+    struct socket *s = socket_open(b);
+    s->holds = true;
+    s->read_most = read_most;
+    return s;
+}
+
+/* "1 2 3" up to count. */
+static const char *answers_up_to(struct test_broker *b, int count)
+{
+    const char *text = "1";
+    for (int i = 2; i <= count; i++)
+        text = arena_printf(test_arena(b), "%s %d", text, i);
+    return text;
+}
+
+TEST(bytes_that_a_transport_holds_are_read_without_an_event)
+{
+    static const size_t pieces[] = {1, 7, 100, 5000};
+    struct test_broker *b = test_broker_start(1, NULL);
+    create_topic(b, "t");
+    for (size_t i = 0; i < COUNT_OF(pieces); i++) {
+        struct socket *s = open_holding(b, pieces[i]);
+        for (int j = 0; j < 100; j++)
+            ask_versions(s);
+        ask_produce_of(s, "t", -1, pieces[i] * 100); /* a frame of a size to be read into */
+        ask_versions(s);
+        pump(s);
+        EXPECT_STRING(answers(s), answers_up_to(b, 102));
+        socket_free(s);
+    }
+    test_broker_free(b);
+}
+
+TEST(held_bytes_wait_while_reading_pauses)
+{
+    struct test_broker *b = test_broker_start(1, "tidemill.max.in.flight.requests=3", NULL);
+    create_topic(b, "t");
+    struct socket *s = open_holding(b, 10);
+    for (int i = 0; i < 10; i++)
+        ask_fetch(s, "t", 0, 500);
+    pump(s);
+    EXPECT_STRING(answers(s), "");
+    EXPECT(s->held.size > 0 && !s->wants_read);
+    for (int i = 0; i < 10; i++)
+        test_advance(b, 500);
+    EXPECT_STRING(answers(s), answers_up_to(b, 10));
+    s->room = 0; /* the client does not read */
+    for (int i = 0; i < 20; i++)
+        ask_versions(s);
+    pump(s);
+    EXPECT_STRING(answers(s), answers_up_to(b, 10));
+    EXPECT(s->held.size > 0 && !s->wants_read);
+    s->room = ALL;
+    pump(s);
+    EXPECT_STRING(answers(s), answers_up_to(b, 30));
+    EXPECT(s->held.size == 0 && s->wants_read);
+    socket_free(s);
+    test_broker_free(b);
+}
+
+TEST(a_transport_that_holds_much_leaves_the_others_their_turn)
+{
+    struct test_broker *b = test_broker_start(1, NULL);
+    struct socket *much = open_holding(b, 1), *other = socket_open(b);
+    for (int i = 0; i < 100; i++)
+        ask_versions(much);
+    ask_versions(other);
+    connection_readable(much->connection);
+    connection_readable(other->connection);
+    shard_turn(other->shard);
+    EXPECT_STRING(answers(other), "1");
+    EXPECT(much->held.size > 1000);
+    EXPECT_INT(shard_turn(other->shard), 0); /* it is not done: another turn is due at once */
+    socket_free(much);
+    socket_free(other);
     test_broker_free(b);
 }
 
