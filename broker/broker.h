@@ -3,7 +3,7 @@
 #define BROKER_BROKER_H
 
 #include "broker/config/settings.h"
-#include "broker/net/endpoint.h"
+#include "broker/net/listener.h"
 
 struct shard;
 
@@ -13,7 +13,9 @@ struct broker {
     struct shard **shards;
     int shard_count;
     int32_t node_id;
-    char cluster_id[24];        /* base64url of a random UUID, made at first start */
+    char cluster_id[24]; /* base64url of a random UUID, made at first start */
+    struct listener listeners[LISTENERS_MAX];
+    int listener_count;
     struct endpoint advertised; /* what clients are told */
     size_t descriptors;         /* that connections may have, whatever max.connections says */
     /* Called on any shard when the journal failed or a stop was asked for. */

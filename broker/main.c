@@ -40,8 +40,6 @@ struct program {
     struct disk_worker *workers[SHARDS_MAX][WORKERS];
     struct event_base *base;
     struct acceptor *acceptors[LISTENERS_MAX];
-    struct endpoint endpoints[LISTENERS_MAX];
-    int listener_count;
     struct kv *kv;
     int closed_descriptor; /* counts shards that are closed */
     struct event *signal_events[4];
@@ -196,17 +194,15 @@ static bool open_acceptors(struct program *p, struct message *message)
                                        .loop_count = p->broker.shard_count,
                                        .congestion = p->settings.socket_congestion,
                                        .trace = &p->trace};
-    if (endpoints_parse(bytes_string(p->settings.listeners), p->endpoints, &p->listener_count,
-                        message))
-        return false;
-    for (int i = 0; i < p->listener_count; i++) {
-        if (acceptor_open(&options, &p->endpoints[i], &p->acceptors[i], message))
+    struct listener_keys keys = settings_listener_keys(&p->settings);
+    enum error error = listeners_parse(&keys, p->broker.listeners, &p->broker.listener_count, NULL);
+    ASSERT(error == ERR_OK);
+    for (int i = 0; i < p->broker.listener_count; i++) {
+        if (acceptor_open(&options, &p->broker.listeners[i], &p->acceptors[i], message))
             return false;
     }
-    p->broker.advertised = p->endpoints[0]; /* by now port 0 is the port that was chosen */
-    return p->settings.advertised_listeners[0] == '\0' ||
-           endpoint_parse(bytes_string(p->settings.advertised_listeners), &p->broker.advertised,
-                          message) == ERR_OK;
+    p->broker.advertised = p->broker.listeners[0].advertised;
+    return true;
 }
 
 static bool open_shards(struct program *p, struct message *message)
@@ -262,10 +258,11 @@ static void keep_memory(void)
 static void announce(struct program *p, const struct recovery_report *report, int64_t started_ns)
 {
     char addresses[256] = "";
-    for (int i = 0; i < p->listener_count; i++)
+    for (int i = 0; i < p->broker.listener_count; i++) {
+        const struct endpoint *bound = &p->broker.listeners[i].bound;
         snprintf(addresses + strlen(addresses), sizeof addresses - strlen(addresses),
-                 "%s%s://%.100s:%d", i ? "," : "", p->endpoints[i].listener, p->endpoints[i].host,
-                 p->endpoints[i].port);
+                 "%s%s://%.100s:%d", i ? "," : "", bound->listener, bound->host, bound->port);
+    }
     double seconds = (double)(clock_system()->monotonic_ns(clock_system()) - started_ns) / 1e9;
     trace_log(&p->trace, TRACE_INFO, "tidemilld " TIDEMILL_VERSION,
               F_STRING("data", p->settings.log_dirs), F_STRING("listeners", addresses),
@@ -294,10 +291,10 @@ static void watch_signals(struct program *p)
 
 static void serve(struct program *p)
 {
-    for (int i = 0; i < p->listener_count; i++)
+    for (int i = 0; i < p->broker.listener_count; i++)
         acceptor_start(p->acceptors[i]);
     event_base_dispatch(p->base);
-    for (int i = 0; i < p->listener_count; i++)
+    for (int i = 0; i < p->broker.listener_count; i++)
         acceptor_close(p->acceptors[i]);
     stop_shards(p);
     for (size_t i = 0; i < COUNT_OF(p->signal_events); i++)
@@ -319,10 +316,7 @@ static void dismantle(struct program *p)
     for (int i = 0; i < p->broker.shard_count; i++)
         loop_free(p->loops[i]);
     p->kv->driver->close(p->kv);
-    if (p->settings.advertised_listeners[0])
-        endpoint_free(&p->broker.advertised);
-    for (int i = 0; i < p->listener_count; i++)
-        endpoint_free(&p->endpoints[i]);
+    listeners_free(p->broker.listeners, &p->broker.listener_count);
     event_base_free(p->base);
     close(p->closed_descriptor);
     libevent_global_shutdown();

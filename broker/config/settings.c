@@ -1,7 +1,7 @@
 #include "broker/config/settings.h"
 
 #include "base/properties.h"
-#include "broker/net/endpoint.h"
+#include "broker/net/listener.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -252,30 +252,29 @@ static void refuse_part(struct loading *l, const char *key, const char *why)
     add_fault(l, source_of(l, setting_find(broker_setting_table, name)), name, why);
 }
 
-static const char TELL[] = "clients cannot connect to that: set advertised.listeners to an address "
-                           "and port that they can";
+struct listener_keys settings_listener_keys(const struct settings *s)
+{
+    return (struct listener_keys){s->listeners, s->advertised_listeners, s->listener_protocols};
+}
+
+struct listener_check {
+    struct listener_faults faults;
+    struct loading *loading;
+};
+
+static void add_listener_fault(struct listener_faults *faults, const char *key, const char *why)
+{
+    refuse_part(CONTAINER_OF(faults, struct listener_check, faults)->loading, key, why);
+}
 
 static void check_listeners(struct loading *l)
 {
-    struct endpoint listeners[LISTENERS_MAX], advertised;
-    struct message message = {""};
-    int count = 0;
-    const char *told = l->out->advertised_listeners;
-    if (endpoints_parse(bytes_string(l->out->listeners), listeners, &count, &message))
-        refuse_part(l, "listeners", message.text);
-    if (count > 0 && told[0] == '\0' && !endpoint_is_address(&listeners[0]))
-        refuse_key(l, "listeners", TELL);
-    while (count > 0)
-        endpoint_free(&listeners[--count]);
-    if (told[0] == '\0')
-        return;
-    if (endpoint_parse(bytes_string(told), &advertised, &message)) {
-        refuse_part(l, "advertised.listeners", message.text);
-        return;
-    }
-    if (!endpoint_is_address(&advertised) || advertised.port == 0)
-        refuse_key(l, "advertised.listeners", TELL);
-    endpoint_free(&advertised);
+    struct listener listeners[LISTENERS_MAX];
+    struct listener_check check = {{add_listener_fault}, l};
+    struct listener_keys keys = settings_listener_keys(l->out);
+    int count;
+    if (listeners_parse(&keys, listeners, &count, &check.faults) == ERR_OK)
+        listeners_free(listeners, &count);
 }
 
 static void check_together(struct loading *l)

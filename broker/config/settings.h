@@ -6,9 +6,11 @@
 #include "base/settings.h"
 #include "base/trace.h"
 
+struct listener_keys;
+
 struct settings {
     int64_t node_id;
-    char *listeners, *advertised_listeners, *log_dirs;
+    char *listeners, *advertised_listeners, *listener_protocols, *log_dirs;
     int64_t num_partitions, default_replication_factor;
     bool auto_create_topics, delete_topic_enable;
     int64_t max_request_bytes, connections_max_idle_ms, fetch_max_bytes;
@@ -75,5 +77,7 @@ MUST_USE enum error settings_set(struct settings *s, const struct setting *row, 
                                  struct message *message);
 /* Whether a row was set explicitly (not by default). */
 bool settings_is_explicit(const struct settings *s, const char *key);
+/* For listeners_parse (net/listener.h), which settings_load has checked them with. */
+struct listener_keys settings_listener_keys(const struct settings *s);
 
 #endif

@@ -47,10 +47,14 @@ static const char *const formats[] = {"text", "json", "systemd", NULL};
 const struct setting broker_setting_table[] = {
     INT("node.id", node_id, "1", 0, INT32_MAX, "the broker's id in answers to clients"),
     TEXT("listeners", listeners, "PLAINTEXT://127.0.0.1:9092", 1,
-         "where clients connect: PLAINTEXT://host:port, comma separated; port 0 picks a free one"),
-    TEXT("advertised.listeners", advertised_listeners, "", 0,
-         "the one address that clients are told to connect to: PLAINTEXT://host:port; empty: the "
-         "first listener, which then must name an address"),
+         "where clients connect: NAME://host:port, comma separated; port 0 picks a free one"),
+    TEXT(
+        "advertised.listeners", advertised_listeners, "", 0,
+        "the addresses that the clients of each listener are told to connect to: NAME://host:port, "
+        "comma separated; a listener that has none here must name an address itself"),
+    TEXT("listener.security.protocol.map", listener_protocols, "", 0,
+         "the security protocol of each listener's name: NAME:PLAINTEXT, comma separated; the name "
+         "PLAINTEXT needs none"),
     TEXT("log.dirs", log_dirs, "/var/lib/tidemill", 1, "the data directory (one)"),
     INT("num.partitions", num_partitions, "1", 1, 100000,
         "partitions of a topic that does not say how many"),
@@ -193,7 +197,6 @@ const struct setting broker_setting_table[] = {
     IGNORED("controller.quorum.bootstrap.servers"),
     IGNORED("controller.listener.names"),
     IGNORED("inter.broker.listener.name"),
-    IGNORED("listener.security.protocol.map"),
     IGNORED("num.network.threads"),
     IGNORED("num.io.threads"),
     IGNORED("queued.max.requests"),

@@ -113,9 +113,10 @@ static int32_t bound_port(int descriptor)
     return atoi(port);
 }
 
-enum error acceptor_open(const struct acceptor_options *options, struct endpoint *endpoint,
+enum error acceptor_open(const struct acceptor_options *options, struct listener *listener,
                          struct acceptor **out, struct message *message)
 {
+    const struct endpoint *endpoint = &listener->bound;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found = NULL;
     char port[16];
     snprintf(port, sizeof port, "%d", endpoint->port);
@@ -137,7 +138,7 @@ enum error acceptor_open(const struct acceptor_options *options, struct endpoint
     a->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
     a->accept_event = event_new(options->base, descriptor, EV_READ | EV_PERSIST, acceptable, a);
     a->retry_event = event_new(options->base, -1, 0, retry, a);
-    endpoint->port = bound_port(descriptor);
+    listener_set_port(listener, bound_port(descriptor));
     *out = a;
     return ERR_OK;
 }

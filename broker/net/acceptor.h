@@ -10,6 +10,7 @@
 struct event_base;
 struct loop;
 struct acceptor;
+struct listener;
 
 struct acceptor_options {
     struct event_base *base;
@@ -19,9 +20,9 @@ struct acceptor_options {
     struct trace *trace;
 };
 
-/* Binds and listens; endpoint->port 0 becomes the port chosen. Accepts nothing before
- * acceptor_start. */
-MUST_USE enum error acceptor_open(const struct acceptor_options *options, struct endpoint *endpoint,
+/* Binds and listens where the listener says, and sets its port if that is 0. Accepts nothing before
+ * acceptor_start. The listener must outlive the connections. */
+MUST_USE enum error acceptor_open(const struct acceptor_options *options, struct listener *listener,
                                   struct acceptor **out, struct message *message);
 void acceptor_start(struct acceptor *a);
 void acceptor_close(struct acceptor *a);

@@ -3,6 +3,7 @@
 #include "base/settings.h"
 #include "base/units.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 
 static const char EXPECTED[] = "expected PLAINTEXT://host:port with a port from 0 to 65535";
@@ -28,6 +29,16 @@ static bool parse_host(struct bytes text, struct bytes *out)
     return true;
 }
 
+static bool is_name(struct bytes text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t c = text.data[i];
+        if (!isalnum(c) && c != '_' && c != '-' && c != '.')
+            return false;
+    }
+    return text.size > 0;
+}
+
 enum error endpoint_parse(struct bytes text, struct endpoint *out, struct message *message)
 {
     const uint8_t *scheme = text.size ? memmem(text.data, text.size, "://", 3) : NULL;
@@ -37,15 +48,19 @@ enum error endpoint_parse(struct bytes text, struct endpoint *out, struct messag
     struct bytes rest = bytes_from(text, name.size + 3), host;
     const uint8_t *colon = rest.size ? memrchr(rest.data, ':', rest.size) : NULL;
     int64_t port;
-    if (colon == NULL || !parse_host(bytes_of(rest.data, (size_t)(colon - rest.data)), &host) ||
+    if (!is_name(name) || colon == NULL ||
+        !parse_host(bytes_of(rest.data, (size_t)(colon - rest.data)), &host) ||
         !parse_i64(bytes_from(rest, (size_t)(colon + 1 - rest.data)), &port) || port < 0 ||
         port > 65535)
         return refuse(text, EXPECTED, message);
-    if (!bytes_equal_string(name, "PLAINTEXT"))
-        return refuse(text, "only PLAINTEXT listeners are built", message);
     *out = (struct endpoint){xstrndup((const char *)name.data, name.size),
                              xstrndup((const char *)host.data, host.size), (int32_t)port};
     return ERR_OK;
+}
+
+struct endpoint endpoint_copy(const struct endpoint *e)
+{
+    return (struct endpoint){xstrdup(e->listener), xstrdup(e->host), e->port};
 }
 
 void endpoint_free(struct endpoint *e)
@@ -53,15 +68,6 @@ void endpoint_free(struct endpoint *e)
     free(e->listener);
     free(e->host);
     *e = (struct endpoint){0};
-}
-
-static bool is_taken(const struct endpoint *others, int count, const struct endpoint *e)
-{
-    for (int i = 0; i < count; i++) {
-        if (e->port != 0 && others[i].port == e->port && strcmp(others[i].host, e->host) == 0)
-            return true;
-    }
-    return false;
 }
 
 enum error endpoints_parse(struct bytes list, struct endpoint out[LISTENERS_MAX], int *count,
@@ -78,8 +84,6 @@ enum error endpoints_parse(struct bytes list, struct endpoint out[LISTENERS_MAX]
             error = endpoint_parse(item, &e, message);
         if (error)
             break;
-        if (is_taken(out, *count, &e))
-            error = refuse(item, "is there twice", message);
         out[(*count)++] = e;
     }
     if (!error && *count == 0)

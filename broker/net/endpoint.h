@@ -7,15 +7,16 @@
 enum { LISTENERS_MAX = 16 };
 
 struct endpoint {
-    char *listener; /* "PLAINTEXT" */
+    char *listener; /* its name: "PLAINTEXT" */
     char *host;     /* without brackets; may be empty: all addresses */
     int32_t port;
 };
 
-/* Splits "PLAINTEXT://host:port" ("[::1]" for IPv6). The strings are the caller's to free. On
+/* Splits "NAME://host:port" ("[::1]" for IPv6). The strings are the caller's to free. On
  * ERR_INVALID the message says what is wrong with this item and what is expected. */
 MUST_USE enum error endpoint_parse(struct bytes text, struct endpoint *out,
                                    struct message *message);
+struct endpoint endpoint_copy(const struct endpoint *e);
 void endpoint_free(struct endpoint *e);
 
 /* Splits a comma separated list of one to LISTENERS_MAX endpoints; on an error none is left. */

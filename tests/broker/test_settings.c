@@ -4,11 +4,10 @@
 
 #include <stdio.h>
 
-/* The faults of a configuration with this one flag; "" when it is fine. */
-static const char *faults_of(const char *flag)
+/* The faults of a configuration with these flags; "" when it is fine. */
+static const char *faults_of_all(const char *const *flags)
 {
     static char text[4096];
-    const char *flags[] = {flag, NULL};
     struct settings_load load = {.flags = flags};
     struct settings settings;
     struct buffer faults, ignored;
@@ -21,6 +20,24 @@ static const char *faults_of(const char *flag)
     buffer_free(&faults);
     buffer_free(&ignored);
     return text;
+}
+
+static const char *faults_of(const char *flag)
+{
+    const char *flags[] = {flag, NULL};
+    return faults_of_all(flags);
+}
+
+/* Two listeners, their protocols, and what is told of them. */
+static const char *faults_of_listeners(const char *listeners, const char *protocols,
+                                       const char *advertised)
+{
+    static char texts[3][256];
+    const char *flags[] = {texts[0], texts[1], texts[2], NULL};
+    snprintf(texts[0], sizeof texts[0], "listeners=%s", listeners);
+    snprintf(texts[1], sizeof texts[1], "listener.security.protocol.map=%s", protocols);
+    snprintf(texts[2], sizeof texts[2], "advertised.listeners=%s", advertised);
+    return faults_of_all(flags);
 }
 
 #define EXPECTED "expected PLAINTEXT://host:port with a port from 0 to 65535\n"
@@ -75,6 +92,47 @@ TEST(clients_are_not_told_what_is_no_address)
     EXPECT(strstr(faults_of("advertised.listeners=kafka-1:9092"),
                   "-X: advertised.listeners: 'kafka-1:9092': " EXPECTED) != NULL);
     EXPECT_STRING(faults_of("advertised.listeners=PLAINTEXT://kafka-1:9092"), "");
+}
+
+#define TWO "PLAINTEXT://0.0.0.0:9092,INTERNAL://127.0.0.1:9093"
+
+TEST(a_listener_may_have_a_name_when_the_map_has_its_protocol)
+{
+    EXPECT_STRING(faults_of_listeners(TWO, "INTERNAL:PLAINTEXT", "PLAINTEXT://kafka-1:9092"), "");
+    EXPECT_STRING(faults_of_listeners(TWO, "INTERNAL:PLAINTEXT,OTHER:SASL_SSL",
+                                      "INTERNAL://kafka-1:9092,PLAINTEXT://kafka-1:9092"),
+                  "");
+    EXPECT_STRING(faults_of("listeners=HTTP://h:1"),
+                  "-X: listeners: 'HTTP://h:1': has no security protocol: add HTTP:PLAINTEXT to "
+                  "listener.security.protocol.map\n");
+    EXPECT_STRING(faults_of_listeners("A://[::1]:1", "A:SSL", ""),
+                  "-X: listeners: 'A://[::1]:1': only PLAINTEXT listeners are built\n");
+    EXPECT_STRING(faults_of("listeners=A B://h:1"), "-X: listeners: 'A B://h:1': " EXPECTED);
+}
+
+TEST(a_map_of_protocols_that_cannot_be_is_a_fault_that_says_which_pair)
+{
+#define PAIRS "expected NAME:PROTOCOL with one of PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL\n"
+#define MAP "listener.security.protocol.map"
+    EXPECT_STRING(faults_of(MAP "=A"), "-X: " MAP ": 'A': " PAIRS);
+    EXPECT_STRING(faults_of(MAP "=:SSL"), "-X: " MAP ": ':SSL': " PAIRS);
+    EXPECT_STRING(faults_of(MAP "=A:SSL,B:TLS"), "-X: " MAP ": 'B:TLS': " PAIRS);
+    EXPECT_STRING(faults_of(MAP "=A:SSL,B:SSL,A:PLAINTEXT"),
+                  "-X: " MAP ": 'A:PLAINTEXT': the name is there twice\n");
+}
+
+TEST(each_advertised_name_is_a_listeners_and_each_listener_has_an_address)
+{
+    EXPECT_STRING(faults_of_listeners(TWO, "INTERNAL:PLAINTEXT", "INTERNAL://kafka-1:9092"),
+                  "-X: listeners: 'PLAINTEXT://0.0.0.0:9092': clients cannot connect to that, and "
+                  "advertised.listeners has no PLAINTEXT\n");
+    EXPECT(strstr(faults_of("listeners=PLAINTEXT://h:1,PLAINTEXT://[::]:2"),
+                  "'PLAINTEXT://[::]:2': clients cannot connect to that: set ") != NULL);
+    EXPECT_STRING(faults_of("advertised.listeners=PLAINTEXT://h:1,EXTERNAL://h:2"),
+                  "-X: advertised.listeners: 'EXTERNAL://h:2': no item of listeners has this "
+                  "name\n");
+    EXPECT_STRING(faults_of("advertised.listeners=PLAINTEXT://h:1,PLAINTEXT://h:2"),
+                  "-X: advertised.listeners: 'PLAINTEXT://h:2': the name is there twice\n");
 }
 
 TEST(what_is_not_built_may_not_be_configured)

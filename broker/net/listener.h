@@ -1,0 +1,50 @@
+/* A listener: one way for clients to the broker, with a name, a security protocol and an address
+ * that clients are told (listeners, advertised.listeners and listener.security.protocol.map of
+ * Kafka).
+ *
+ * A client is told the address of the listener that it came in by and no other, because only that
+ * one is known to work for it. Listeners do not change while the broker runs, so any shard may read
+ * them. */
+#ifndef BROKER_NET_LISTENER_H
+#define BROKER_NET_LISTENER_H
+
+#include "broker/net/endpoint.h"
+
+enum security_protocol {
+    SECURITY_PLAINTEXT,
+    SECURITY_SSL,
+    SECURITY_SASL_PLAINTEXT,
+    SECURITY_SASL_SSL,
+    SECURITY_PROTOCOLS
+};
+
+struct listener {
+    const char *name; /* "INTERNAL"; the one of `bound` */
+    enum security_protocol protocol;
+    struct endpoint bound;      /* where connections are accepted; the host may be empty */
+    struct endpoint advertised; /* where its clients are told to connect */
+};
+
+/* Values of the keys as text. */
+struct listener_keys {
+    const char *listeners, *advertised, *protocols;
+};
+
+/* Takes each fault: its key, and why that key's value cannot be used. */
+struct listener_faults {
+    void (*add)(struct listener_faults *self, const char *key, const char *why);
+};
+
+/* Makes one listener of each item of `listeners`. It advertises what advertised.listeners has for
+ * its name, else its own endpoint. On ERR_INVALID every fault was added and no listener is left;
+ * `faults` may be NULL for keys that were checked before. */
+MUST_USE enum error listeners_parse(const struct listener_keys *keys,
+                                    struct listener out[LISTENERS_MAX], int *count,
+                                    struct listener_faults *faults);
+void listeners_free(struct listener *listeners, int *count);
+
+/* It is bound to this port: the one that was asked for, or the system's choice for port 0. Clients
+ * are told the choice too. Before the broker runs. */
+void listener_set_port(struct listener *l, int32_t port);
+
+#endif
