@@ -16,8 +16,7 @@ struct broker {
     char cluster_id[24]; /* base64url of a random UUID, made at first start */
     struct listener listeners[LISTENERS_MAX];
     int listener_count;
-    struct endpoint advertised; /* what clients are told */
-    size_t descriptors;         /* that connections may have, whatever max.connections says */
+    size_t descriptors; /* that connections may have, whatever max.connections says */
     /* Called on any shard when the journal failed or a stop was asked for. */
     void (*stop)(struct broker *broker, int exit_code, const char *reason);
     void *context;

@@ -201,7 +201,6 @@ static bool open_acceptors(struct program *p, struct message *message)
         if (acceptor_open(&options, &p->broker.listeners[i], &p->acceptors[i], message))
             return false;
     }
-    p->broker.advertised = p->broker.listeners[0].advertised;
     return true;
 }
 

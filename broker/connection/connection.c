@@ -20,11 +20,12 @@ static void update_wants(struct connection *c)
         c->transport->ops->want(c->transport, !c->paused && !c->doomed, c->blocked);
 }
 
-struct connection *connection_create(struct shard *shard, struct transport *transport,
-                                     const char *host)
+struct connection *connection_create(struct shard *shard, const struct listener *listener,
+                                     struct transport *transport, const char *host)
 {
     struct connection *c = xcalloc(1, sizeof *c);
     c->shard = shard;
+    c->listener = listener;
     c->transport = transport;
     snprintf(c->host, sizeof c->host, "/%s", host);
     list_init(&c->slots);
@@ -34,6 +35,11 @@ struct connection *connection_create(struct shard *shard, struct transport *tran
     shard->connection_count++;
     update_wants(c);
     return c;
+}
+
+const struct listener *connection_listener(const struct connection *c)
+{
+    return c->listener;
 }
 
 /* Frees the connection once it is closed and no request refers to it. */

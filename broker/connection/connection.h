@@ -12,11 +12,14 @@
 struct shard;
 struct request;
 struct connection;
+struct listener;
 struct transport;
 
-/* `host` is copied ("127.0.0.1"). Takes over the transport. */
-struct connection *connection_create(struct shard *shard, struct transport *transport,
-                                     const char *host);
+/* `listener` is the one that it came in by; `host` is copied ("127.0.0.1"). Takes over the
+ * transport. */
+struct connection *connection_create(struct shard *shard, const struct listener *listener,
+                                     struct transport *transport, const char *host);
+const struct listener *connection_listener(const struct connection *c);
 void connection_readable(struct connection *c);
 void connection_writable(struct connection *c);
 /* Ends it at once; requests in flight go on and their replies are dropped. */

@@ -1,6 +1,7 @@
 /* DescribeCluster: one broker, which is its own controller. */
 #include "broker/broker.h"
 #include "broker/handlers/handlers.h"
+#include "broker/net/listener.h"
 #include "broker/request/operations.h"
 #include "broker/request/request.h"
 #include "protocol/kafka_error.h"
@@ -26,8 +27,8 @@ void describe_cluster_handle(struct shard *shard, struct request *request)
     struct describe_cluster_response response;
     struct describe_cluster_response_brokers self = {
         .broker_id = broker->node_id,
-        .host = bytes_string(broker->advertised.host),
-        .port = broker->advertised.port,
+        .host = bytes_string(request->listener->advertised.host),
+        .port = request->listener->advertised.port,
     };
     schema_defaults(&describe_cluster_response_schema, &response);
     response.cluster_id = bytes_string(broker->cluster_id);

@@ -3,6 +3,7 @@
 #include "base/map.h"
 #include "broker/broker.h"
 #include "broker/handlers/handlers.h"
+#include "broker/net/listener.h"
 #include "broker/partition.h"
 #include "broker/request/operations.h"
 #include "broker/request/request.h"
@@ -141,8 +142,8 @@ static void answer(struct metadata *m)
     struct metadata_response response;
     struct metadata_response_brokers self = {
         .node_id = broker->node_id,
-        .host = bytes_string(broker->advertised.host),
-        .port = broker->advertised.port,
+        .host = bytes_string(m->request->listener->advertised.host),
+        .port = m->request->listener->advertised.port,
     };
     schema_defaults(&metadata_response_schema, &response);
     response.brokers = &self;

@@ -17,6 +17,7 @@ enum { BACKLOG = 1024, ACCEPTS_PER_EVENT = 64, RETRY_MS = 100 };
 
 struct acceptor {
     struct acceptor_options options;
+    const struct listener *listener;
     int descriptor;
     int spare; /* given up for a moment to refuse a client when descriptors run out */
     struct event *accept_event, *retry_event;
@@ -81,7 +82,7 @@ static void acceptable(evutil_socket_t descriptor, short what, void *context)
         char host[64] = "unknown";
         getnameinfo((struct sockaddr *)&address, size, host, sizeof host, NULL, 0, NI_NUMERICHOST);
         tune(a, accepted, (struct sockaddr *)&address);
-        loop_take_socket(a->options.loops[a->next_loop], accepted, host);
+        loop_take_socket(a->options.loops[a->next_loop], a->listener, accepted, host);
         a->next_loop = (a->next_loop + 1) % a->options.loop_count;
     }
 }
@@ -134,6 +135,7 @@ enum error acceptor_open(const struct acceptor_options *options, struct listener
     }
     struct acceptor *a = xcalloc(1, sizeof *a);
     a->options = *options;
+    a->listener = listener;
     a->descriptor = descriptor;
     a->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
     a->accept_event = event_new(options->base, descriptor, EV_READ | EV_PERSIST, acceptable, a);

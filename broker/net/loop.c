@@ -147,6 +147,7 @@ void loop_free(struct loop *loop)
 struct new_socket {
     struct mail mail;
     struct loop *loop;
+    const struct listener *listener;
     int descriptor;
     char host[64];
 };
@@ -161,17 +162,19 @@ static void take_socket(struct mail *mail, struct shard *shard)
         close(s->descriptor);
     } else {
         struct plain_transport *plain = plain_transport_create(s->loop, s->descriptor);
-        plain_transport_serve(plain,
-                              connection_create(shard, plain_transport_base(plain), s->host));
+        plain_transport_serve(
+            plain, connection_create(shard, s->listener, plain_transport_base(plain), s->host));
     }
     free(s);
 }
 
-void loop_take_socket(struct loop *loop, int descriptor, const char *host)
+void loop_take_socket(struct loop *loop, const struct listener *listener, int descriptor,
+                      const char *host)
 {
     struct new_socket *s = xcalloc(1, sizeof *s);
     s->mail.deliver = take_socket;
     s->loop = loop;
+    s->listener = listener;
     s->descriptor = descriptor;
     snprintf(s->host, sizeof s->host, "%s", host);
     shard_post(loop->shard, &s->mail);

@@ -8,6 +8,7 @@
 #include "broker/shard.h"
 
 struct event_base;
+struct listener;
 struct loop;
 
 /* Makes the loop and its shard; the thread does not run yet. */
@@ -24,8 +25,9 @@ void loop_turn_until(struct loop *loop, const bool *finished);
 void loop_stop(struct loop *loop);
 void loop_free(struct loop *loop);
 
-/* Hands over an accepted, non-blocking socket. Any thread. */
-void loop_take_socket(struct loop *loop, int descriptor, const char *host);
+/* Hands over a non-blocking socket that a listener accepted. Any thread. */
+void loop_take_socket(struct loop *loop, const struct listener *listener, int descriptor,
+                      const char *host);
 
 /* The clock is read once a turn: the first event of a turn does it. */
 void loop_woke(struct loop *loop);

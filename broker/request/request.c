@@ -14,6 +14,7 @@ struct request *request_create(struct shard *shard, struct connection *connectio
     struct request *request = xcalloc(1, sizeof *request);
     request->home = request->at = shard;
     request->connection = connection;
+    request->listener = connection_listener(connection);
     request->frame = frame;
     request->counted_bytes = frame->size;
     request->received_ms = shard->now_ms;

@@ -16,6 +16,7 @@
 
 struct connection;
 struct handler;
+struct listener;
 
 struct request {
     struct mail mail;              /* for its ways between shards */
@@ -23,6 +24,7 @@ struct request {
     struct shard *home, *at;       /* where it came from, where it is now */
     struct connection *connection; /* touched on the home shard only */
     const struct handler *handler;
+    const struct listener *listener; /* that it came in by: any shard may read it */
     const struct api_messages *api;
     struct request_header header;
     struct arena arena;

@@ -165,6 +165,13 @@ static void make_world(struct test_broker *b)
     b->env = (struct env){&b->clock.clock, &b->random.random, &b->trace, &b->io, kv_leveldb()};
 }
 
+static void make_listeners(struct test_broker *b)
+{
+    struct listener_keys keys = settings_listener_keys(&b->settings);
+    EXPECT_INT(listeners_parse(&keys, b->broker.listeners, &b->broker.listener_count, NULL),
+               ERR_OK);
+}
+
 static struct test_broker *start(const struct test_machine *machine, const char *directory,
                                  int shards, va_list flags)
 {
@@ -187,6 +194,7 @@ static struct test_broker *start(const struct test_machine *machine, const char 
     b->flags[count++] = "tidemill.checkpoint.bytes=4MiB";
     b->flags[count++] = "group.initial.rebalance.delay.ms=0";
     b->flags[count++] = "tidemill.min.free.bytes=0";
+    b->flags[count++] = "advertised.listeners=PLAINTEXT://broker.test:9092";
     for (const char *flag; (flag = va_arg(flags, const char *)) && count < FLAGS_MAX;)
         b->flags[count++] = flag;
     load_settings(b);
@@ -196,8 +204,7 @@ static struct test_broker *start(const struct test_machine *machine, const char 
                                 .shard_count = shards,
                                 .node_id = (int32_t)b->settings.node_id,
                                 .stop = stop_broker};
-    b->broker.advertised =
-        (struct endpoint){(char *)(uintptr_t) "PLAINTEXT", (char *)(uintptr_t) "broker.test", 9092};
+    make_listeners(b);
     open_shards(b);
     return b;
 }
@@ -274,6 +281,7 @@ void test_broker_free(struct test_broker *b)
 {
     close_shards(b);
     free_clients(b);
+    listeners_free(b->broker.listeners, &b->broker.listener_count);
     settings_unload(&b->settings);
     arena_free(&b->arena);
     buffer_free(&b->log);
@@ -464,6 +472,11 @@ static const struct transport_ops transport_ops = {
 
 struct test_client *test_client_open(struct test_broker *b, int shard)
 {
+    return test_client_open_at(b, shard, 0);
+}
+
+struct test_client *test_client_open_at(struct test_broker *b, int shard, int listener)
+{
     struct test_client *c = xcalloc(1, sizeof *c);
     c->broker = b;
     c->shard = b->shards[shard % b->broker.shard_count];
@@ -472,7 +485,8 @@ struct test_client *test_client_open(struct test_broker *b, int shard)
     c->transport = xcalloc(1, sizeof *c->transport);
     *c->transport = (struct test_transport){{&transport_ops}, c, true};
     list_append(&b->clients, &c->node);
-    c->connection = connection_create(c->shard, &c->transport->transport, "10.0.0.1");
+    c->connection = connection_create(c->shard, &b->broker.listeners[listener],
+                                      &c->transport->transport, "10.0.0.1");
     return c;
 }
 

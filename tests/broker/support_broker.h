@@ -59,7 +59,9 @@ void test_advance(struct test_broker *b, int64_t ms);
 /* The wall clock alone jumps. */
 void test_leap(struct test_broker *b, int64_t ms);
 
+/* By the first listener, or by a certain one. */
 struct test_client *test_client_open(struct test_broker *b, int shard);
+struct test_client *test_client_open_at(struct test_broker *b, int shard, int listener);
 void test_client_close(struct test_client *c);
 struct test_broker *test_broker_of(struct test_client *c);
 bool test_client_is_closed(const struct test_client *c);

@@ -116,7 +116,8 @@ struct socket *socket_open(struct test_broker *b)
     buffer_init(&s->in, ALL);
     buffer_init(&s->held, ALL);
     buffer_init(&s->out, ALL);
-    s->connection = connection_create(s->shard, &s->transport, "10.0.0.2");
+    s->connection =
+        connection_create(s->shard, s->shard->broker->listeners, &s->transport, "10.0.0.2");
     return s;
 }
 

@@ -205,3 +205,60 @@ TEST(describe_cluster_tells_what_may_be_done_when_asked)
     EXPECT_INT(r->cluster_authorized_operations, ALL_OF_THE_CLUSTER);
     test_broker_free(b);
 }
+
+/* --- listeners --- */
+
+static void expect_coordinator(struct test_client *c, struct bytes host, int32_t port)
+{
+    struct find_coordinator_request request;
+    struct bytes keys[] = {BYTES_LITERAL("a"), BYTES_LITERAL("b")};
+    schema_defaults(&find_coordinator_request_schema, &request);
+    request.key = BYTES_LITERAL("g");
+    struct find_coordinator_response *r = test_call(c, API_FIND_COORDINATOR, 3, &request);
+    EXPECT_BYTES(r->host, host);
+    EXPECT_INT(r->port, port);
+    request.coordinator_keys = keys;
+    request.coordinator_keys_count = COUNT_OF(keys);
+    r = test_call(c, API_FIND_COORDINATOR, 4, &request);
+    for (size_t i = 0; i < COUNT_OF(keys); i++) {
+        EXPECT_BYTES(r->coordinators[i].host, host);
+        EXPECT_INT(r->coordinators[i].port, port);
+    }
+}
+
+static void expect_address(struct test_client *c, const char *topic, struct bytes host,
+                           int32_t port)
+{
+    struct metadata_response *metadata = ask_one(c, 8, true, topic);
+    EXPECT_INT(metadata->brokers_count, 1);
+    EXPECT_BYTES(metadata->brokers[0].host, host);
+    EXPECT_INT(metadata->brokers[0].port, port);
+    struct describe_cluster_request request;
+    schema_defaults(&describe_cluster_request_schema, &request);
+    struct describe_cluster_response *cluster = test_call(c, API_DESCRIBE_CLUSTER, 1, &request);
+    EXPECT_INT(cluster->brokers_count, 1);
+    EXPECT_BYTES(cluster->brokers[0].host, host);
+    EXPECT_INT(cluster->brokers[0].port, port);
+    expect_coordinator(c, host, port);
+}
+
+TEST(a_client_is_told_the_address_of_the_listener_that_it_came_in_by)
+{
+    FOR_SHARD_COUNTS(shards)
+    {
+        struct test_broker *b = test_broker_start(
+            shards, "listeners=PLAINTEXT://0.0.0.0:9092,INTERNAL://0.0.0.0:9093,LOCAL://[::1]:9094",
+            "listener.security.protocol.map=INTERNAL:PLAINTEXT,LOCAL:PLAINTEXT",
+            "advertised.listeners=INTERNAL://inside.test:19093,PLAINTEXT://broker.test:9092", NULL);
+        for (int shard = 0; shard < shards; shard++) {
+            const char *topic = arena_printf(test_arena(b), "made-on-%d", shard);
+            expect_address(test_client_open_at(b, shard, 1), topic, BYTES_LITERAL("inside.test"),
+                           19093);
+            expect_address(test_client_open_at(b, shard, 0), topic, BYTES_LITERAL("broker.test"),
+                           9092);
+            /* It advertises nothing else, so the address that it binds. */
+            expect_address(test_client_open_at(b, shard, 2), topic, BYTES_LITERAL("::1"), 9094);
+        }
+        test_broker_free(b);
+    }
+}

@@ -1,4 +1,5 @@
 """What a connection must do that one would not guess: what is said to be there, what cuts it, idling."""
+import re
 import socket
 import struct
 import time
@@ -97,3 +98,45 @@ def test_idle_connections_end_and_waiting_ones_stay():
         assert gone and waiting.silent()
         busy.produce("t", make_batch([b"a"]))
         assert waiting.receive().responses[0].partitions[0].records
+
+
+def addresses_told(wire):
+    """Every address that the broker gives for itself."""
+    told = [(b.host, b.port) for b in wire.metadata().brokers]
+    told += [(b.host, b.port) for b in wire.ask("DescribeCluster", 1).brokers]
+    one = wire.ask("FindCoordinator", 3, key="g")
+    told += [(one.host, one.port)]
+    told += [(c.host, c.port) for c in wire.ask("FindCoordinator", 4, coordinator_keys=["g", "h"]).coordinators]
+    assert len(told) == 5, told
+    return set(told)
+
+
+def free_ports(count):
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [s.getsockname()[1] for s in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def test_clients_of_each_listener_are_told_its_own_address():
+    first, second = free_ports(2)
+    settings = {"listeners": f"PLAINTEXT://127.0.0.1:{first},INTERNAL://127.0.0.1:{second}",
+                "listener.security.protocol.map": "INTERNAL:PLAINTEXT",
+                "advertised.listeners": "PLAINTEXT://kafka.example.org:9092,INTERNAL://inside.example.org:19093"}
+    with Broker(shards=2, settings=settings), Wire(first) as outside, Wire(second) as inside:
+        for _ in range(2):
+            assert addresses_told(outside) == {("kafka.example.org", 9092)}
+            assert addresses_told(inside) == {("inside.example.org", 19093)}
+
+
+def test_each_listener_that_chose_a_port_tells_it():
+    settings = {"listeners": "PLAINTEXT://127.0.0.1:0,INTERNAL://127.0.0.1:0,LOCAL://127.0.0.1:0",
+                "listener.security.protocol.map": "INTERNAL:PLAINTEXT,LOCAL:PLAINTEXT",
+                "advertised.listeners": "LOCAL://localhost:7777"}
+    with Broker(settings=settings) as broker:
+        said = dict(re.findall(r"(\w+)://127\.0\.0\.1:(\d+)", broker.log_text()))
+        assert len(set(said.values()) - {"0"}) == 3, said
+        for name, port in said.items():
+            with Wire(int(port)) as wire:
+                assert addresses_told(wire) == {("localhost", 7777) if name == "LOCAL" else ("127.0.0.1", int(port))}
