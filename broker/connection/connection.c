@@ -27,6 +27,7 @@ struct connection *connection_create(struct shard *shard, const struct listener 
     c->shard = shard;
     c->listener = listener;
     c->transport = transport;
+    transport->connection = c;
     snprintf(c->host, sizeof c->host, "/%s", host);
     list_init(&c->slots);
     buffer_init(&c->leftover, READ_BUFFER_SIZE);

@@ -10,6 +10,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+struct connection;
 struct transport;
 
 enum { TRANSPORT_AGAIN = -1, TRANSPORT_CLOSED = -2 };
@@ -32,6 +33,7 @@ struct transport_ops {
 
 struct transport {
     const struct transport_ops *ops;
+    struct connection *connection; /* gets its events; connection_create sets it */
 };
 
 #endif

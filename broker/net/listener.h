@@ -18,11 +18,22 @@ enum security_protocol {
     SECURITY_PROTOCOLS
 };
 
+struct listener;
+struct loop;
+struct transport;
+
+struct transport_factory {
+    /* Makes the transport of a non-blocking socket that the listener accepted, and that is the
+     * transport's from now on. Its events come from the loop, whose thread calls this. */
+    struct transport *(*create)(const struct listener *listener, struct loop *loop, int descriptor);
+};
+
 struct listener {
     const char *name; /* "INTERNAL"; the one of `bound` */
     enum security_protocol protocol;
     struct endpoint bound;      /* where connections are accepted; the host may be empty */
     struct endpoint advertised; /* where its clients are told to connect */
+    const struct transport_factory *transports; /* by its protocol; set before it accepts */
 };
 
 /* Values of the keys as text. */

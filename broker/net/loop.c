@@ -2,7 +2,7 @@
 
 #include "broker/broker.h"
 #include "broker/connection/connection.h"
-#include "broker/net/transport_plain.h"
+#include "broker/net/listener.h"
 #include "broker/turn.h"
 
 #include <errno.h>
@@ -161,9 +161,9 @@ static void take_socket(struct mail *mail, struct shard *shard)
     if (shard->stopping || shard->connection_count >= MAX(allowed, (size_t)1)) {
         close(s->descriptor);
     } else {
-        struct plain_transport *plain = plain_transport_create(s->loop, s->descriptor);
-        plain_transport_serve(
-            plain, connection_create(shard, s->listener, plain_transport_base(plain), s->host));
+        struct transport *transport =
+            s->listener->transports->create(s->listener, s->loop, s->descriptor);
+        connection_create(shard, s->listener, transport, s->host);
     }
     free(s);
 }

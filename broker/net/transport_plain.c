@@ -2,6 +2,7 @@
 
 #include "broker/connection/connection.h"
 #include "broker/connection/transport.h"
+#include "broker/net/listener.h"
 #include "broker/net/loop.h"
 
 #include <errno.h>
@@ -14,7 +15,6 @@
 struct plain_transport {
     struct transport transport;
     struct loop *loop;
-    struct connection *connection;
     int descriptor;
     struct event *read_event, *write_event;
     bool reading, writing;
@@ -93,7 +93,7 @@ static void readable(evutil_socket_t descriptor, short what, void *context)
     (void)descriptor, (void)what;
     struct plain_transport *p = context;
     loop_woke(p->loop);
-    connection_readable(p->connection);
+    connection_readable(p->transport.connection);
 }
 
 static void writable(evutil_socket_t descriptor, short what, void *context)
@@ -101,26 +101,20 @@ static void writable(evutil_socket_t descriptor, short what, void *context)
     (void)descriptor, (void)what;
     struct plain_transport *p = context;
     loop_woke(p->loop);
-    connection_writable(p->connection);
+    connection_writable(p->transport.connection);
 }
 
-struct plain_transport *plain_transport_create(struct loop *loop, int descriptor)
+static struct transport *plain_create(const struct listener *listener, struct loop *loop,
+                                      int descriptor)
 {
+    (void)listener;
     struct plain_transport *p = xcalloc(1, sizeof *p);
     p->transport.ops = &plain_ops;
     p->loop = loop;
     p->descriptor = descriptor;
     p->read_event = event_new(loop_base(loop), descriptor, EV_READ | EV_PERSIST, readable, p);
     p->write_event = event_new(loop_base(loop), descriptor, EV_WRITE | EV_PERSIST, writable, p);
-    return p;
+    return &p->transport;
 }
 
-struct transport *plain_transport_base(struct plain_transport *t)
-{
-    return &t->transport;
-}
-
-void plain_transport_serve(struct plain_transport *t, struct connection *connection)
-{
-    t->connection = connection;
-}
+const struct transport_factory plain_transports = {plain_create};

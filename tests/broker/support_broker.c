@@ -483,7 +483,7 @@ struct test_client *test_client_open_at(struct test_broker *b, int shard, int li
     buffer_init(&c->input, BUFFER_MAX);
     buffer_init(&c->output, BUFFER_MAX);
     c->transport = xcalloc(1, sizeof *c->transport);
-    *c->transport = (struct test_transport){{&transport_ops}, c, true};
+    *c->transport = (struct test_transport){{.ops = &transport_ops}, c, true};
     list_append(&b->clients, &c->node);
     c->connection = connection_create(c->shard, &b->broker.listeners[listener],
                                       &c->transport->transport, "10.0.0.1");

@@ -107,7 +107,7 @@ static const struct transport_ops ops = {
 struct socket *socket_open(struct test_broker *b)
 {
     struct socket *s = xcalloc(1, sizeof *s);
-    *s = (struct socket){.transport = {&ops},
+    *s = (struct socket){.transport = {.ops = &ops},
                          .broker = b,
                          .shard = test_shard(b, 0),
                          .read_most = ALL,
