@@ -53,13 +53,13 @@ static bool room_was_made(const struct shard *shard)
 }
 
 /* Only those that are on the list now: one that goes back waits for the next round. */
-static void turn_connections(struct shard *shard)
+static void each_ready_connection(struct shard *shard, void (*act)(struct connection *c))
 {
     struct list ready;
     list_init(&ready);
     list_take_all(&ready, &shard->ready_connections);
     for (struct list_node *node; (node = list_pop(&ready));)
-        connection_turn(connection_of_turn_node(node));
+        act(connection_of_turn_node(node));
 }
 
 int64_t shard_turn(struct shard *shard)
@@ -68,10 +68,11 @@ int64_t shard_turn(struct shard *shard)
     shard_deliver_mail(shard);
     timers_run(&shard->timers, shard->now_ms);
     resume_connections(shard);
-    turn_connections(shard);
+    each_ready_connection(shard, connection_turn);
     bool more = shard->runner && runner_turn(shard);
     store_turn(shard->store, shard->now_ms, shard->wall_ms);
-    turn_connections(shard);
+    /* No requests: the store would hand over their entries in its next turn, whenever that is. */
+    each_ready_connection(shard, connection_send);
     arena_reset(&shard->scratch);
     if (more || !list_is_empty(&shard->ready_connections) || room_was_made(shard))
         return 0;

@@ -137,6 +137,14 @@ void connection_turn(struct connection *c)
         connection_close(c);
 }
 
+void connection_send(struct connection *c)
+{
+    if (connection_send_replies(c))
+        wait_for_more(c);
+    else
+        connection_close(c);
+}
+
 void connection_stop_reading(struct connection *c)
 {
     c->doomed = true;

@@ -30,9 +30,11 @@ void connection_expect(struct connection *c, struct request *request);
 void connection_finished(struct connection *c, struct request *request);
 /* Takes no further requests; replies under way still leave. */
 void connection_stop_reading(struct connection *c);
-/* At the end of the turn: sends what is ready, looks again at input that had to wait or that the
+/* In the shard's turn: sends what is ready, looks again at input that had to wait or that the
  * transport holds. */
 void connection_turn(struct connection *c);
+/* At the end of the turn: only sends what is ready. */
+void connection_send(struct connection *c);
 /* Now and then: closes it if it was idle for too long, or if its unfinished frame or the answers it
  * does not read hold memory that others wait for. */
 void connection_check_idle(struct connection *c);

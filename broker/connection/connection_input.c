@@ -77,24 +77,6 @@ static bool has_pending(const struct connection *c)
     return c->transport->ops->pending(c->transport);
 }
 
-/* The list on which it waits for its next turn, or NULL: an event brings it. A connection that has
- * enough comes back when its replies leave; one that waits for room is on the shard's list. */
-static struct list *list_to_wait_on(const struct connection *c)
-{
-    if (!c->paused)
-        return !c->doomed && has_pending(c) ? &c->shard->ready_connections : NULL;
-    if (has_enough(c))
-        return NULL;
-    return had_its_turn(c) ? &c->shard->ready_connections : &c->shard->paused_connections;
-}
-
-void connection_wait_for_turn(struct connection *c)
-{
-    struct list *list = list_contains(&c->turn_node) ? NULL : list_to_wait_on(c);
-    if (list)
-        list_append(list, &c->turn_node);
-}
-
 /* Frames that are not whole yet share a limited memory of their own, so that unfinished ones stop
  * nothing but other large ones. Half of it is for frames to begin with, half for them to grow. One
  * that holds most of what is taken may always grow, or none would: that takes no more than two of
@@ -148,6 +130,25 @@ static bool may_go_on(const struct connection *c)
     if (c->size_filled == sizeof c->size_bytes)
         return may_begin(c);
     return c->size_filled > 0 || may_read_more(c);
+}
+
+/* The list on which it waits for its next turn, or NULL: an event brings it. A connection that has
+ * enough comes back when its replies leave; one that waits for room is on the shard's list. */
+static struct list *list_to_wait_on(const struct connection *c)
+{
+    if (!c->paused)
+        return !c->doomed && has_pending(c) ? &c->shard->ready_connections : NULL;
+    if (has_enough(c))
+        return NULL;
+    bool next_turn = had_its_turn(c) || may_go_on(c);
+    return next_turn ? &c->shard->ready_connections : &c->shard->paused_connections;
+}
+
+void connection_wait_for_turn(struct connection *c)
+{
+    struct list *list = list_contains(&c->turn_node) ? NULL : list_to_wait_on(c);
+    if (list)
+        list_append(list, &c->turn_node);
 }
 
 static bool read_size(struct connection *c)

@@ -198,6 +198,22 @@ TEST(a_transport_that_holds_much_leaves_the_others_their_turn)
     test_broker_free(b);
 }
 
+/* Its entry would be handed to the journal by a turn that nothing brings about. */
+TEST(no_request_is_taken_behind_the_turn_of_the_store)
+{
+    struct test_broker *b = test_broker_start(1, NULL);
+    create_topic(b, "t");
+    struct socket *s = open_holding(b, ALL);
+    ask_produce(s, "t", -1);
+    s->read_most = s->in.size / 20 + 1; /* eight reads at the event, eight at a time afterwards */
+    connection_readable(s->connection);
+    EXPECT_INT(shard_turn(s->shard), 0);
+    pump(s);
+    EXPECT_STRING(answers(s), "1");
+    socket_free(s);
+    test_broker_free(b);
+}
+
 /* --- output --- */
 
 /* Answers with records from memory or from files, sent in pieces of every size. */
