@@ -1,5 +1,6 @@
 #include "broker/net/acceptor.h"
 
+#include "broker/net/listener.h"
 #include "broker/net/loop.h"
 
 #include <arpa/inet.h>

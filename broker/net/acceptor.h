@@ -5,7 +5,6 @@
 
 #include "base/error.h"
 #include "base/trace.h"
-#include "broker/broker.h"
 
 struct event_base;
 struct loop;

@@ -1,7 +1,6 @@
 #include "broker/request/dispatch.h"
 
 #include "broker/broker.h"
-#include "broker/connection/connection.h"
 #include "broker/handlers/handlers.h"
 #include "broker/request/request.h"
 
