@@ -20,29 +20,6 @@ static void update_wants(struct connection *c)
         c->transport->ops->want(c->transport, !c->paused && !c->doomed, c->blocked);
 }
 
-struct connection *connection_create(struct shard *shard, const struct listener *listener,
-                                     struct transport *transport, const char *host)
-{
-    struct connection *c = xcalloc(1, sizeof *c);
-    c->shard = shard;
-    c->listener = listener;
-    c->transport = transport;
-    transport->connection = c;
-    snprintf(c->host, sizeof c->host, "/%s", host);
-    list_init(&c->slots);
-    buffer_init(&c->leftover, READ_BUFFER_SIZE);
-    c->last_active_ms = shard->now_ms;
-    list_append(&shard->connections, &c->node);
-    shard->connection_count++;
-    update_wants(c);
-    return c;
-}
-
-const struct listener *connection_listener(const struct connection *c)
-{
-    return c->listener;
-}
-
 /* Frees the connection once it is closed and no request refers to it. */
 static void free_if_unused(struct connection *c)
 {
@@ -50,6 +27,66 @@ static void free_if_unused(struct connection *c)
         return;
     list_remove(&c->turn_node);
     free(c);
+}
+
+static void needs_turn(struct connection *c)
+{
+    if (c->transport == NULL)
+        return;
+    list_remove(&c->turn_node);
+    list_append(&c->shard->ready_connections, &c->turn_node);
+}
+
+static void expect(struct request_source *source, struct request *request)
+{
+    struct connection *c = CONTAINER_OF(source, struct connection, source);
+    list_append(&c->slots, &request->slot);
+    c->slot_count++;
+    c->shard->in_flight_bytes += request->counted_bytes;
+}
+
+/* What was asked is not needed any more, however long the answer waits for its client. */
+static void release_input(struct connection *c, struct request *request)
+{
+    c->shard->in_flight_bytes -= request->counted_bytes;
+    request->counted_bytes = 0;
+    request_release_input(request);
+}
+
+static void finished(struct request_source *source, struct request *request)
+{
+    struct connection *c = CONTAINER_OF(source, struct connection, source);
+    request->done = true;
+    release_input(c, request);
+    c->unsent_bytes += request->reply_bytes;
+    c->shard->unsent_bytes += request->reply_bytes;
+    if (c->transport == NULL) {
+        connection_remove_slot(c, request);
+        free_if_unused(c);
+        return;
+    }
+    if (request->closes)
+        connection_stop_reading(c);
+    needs_turn(c);
+}
+
+struct connection *connection_create(struct shard *shard, const struct listener *listener,
+                                     struct transport *transport, const char *host)
+{
+    struct connection *c = xcalloc(1, sizeof *c);
+    c->shard = shard;
+    c->transport = transport;
+    transport->connection = c;
+    snprintf(c->host, sizeof c->host, "/%s", host);
+    c->source = (struct request_source){
+        .listener = listener, .client_host = c->host, .expect = expect, .finished = finished};
+    list_init(&c->slots);
+    buffer_init(&c->leftover, READ_BUFFER_SIZE);
+    c->last_active_ms = shard->now_ms;
+    list_append(&shard->connections, &c->node);
+    shard->connection_count++;
+    update_wants(c);
+    return c;
 }
 
 void connection_close(struct connection *c)
@@ -68,45 +105,6 @@ void connection_close(struct connection *c)
             connection_remove_slot(c, request);
     }
     free_if_unused(c);
-}
-
-void connection_expect(struct connection *c, struct request *request)
-{
-    list_append(&c->slots, &request->slot);
-    c->slot_count++;
-    c->shard->in_flight_bytes += request->counted_bytes;
-}
-
-static void needs_turn(struct connection *c)
-{
-    if (c->transport == NULL)
-        return;
-    list_remove(&c->turn_node);
-    list_append(&c->shard->ready_connections, &c->turn_node);
-}
-
-/* What was asked is not needed any more, however long the answer waits for its client. */
-static void release_input(struct connection *c, struct request *request)
-{
-    c->shard->in_flight_bytes -= request->counted_bytes;
-    request->counted_bytes = 0;
-    request_release_input(request);
-}
-
-void connection_finished(struct connection *c, struct request *request)
-{
-    request->done = true;
-    release_input(c, request);
-    c->unsent_bytes += request->reply_bytes;
-    c->shard->unsent_bytes += request->reply_bytes;
-    if (c->transport == NULL) {
-        connection_remove_slot(c, request);
-        free_if_unused(c);
-        return;
-    }
-    if (request->closes)
-        connection_stop_reading(c);
-    needs_turn(c);
 }
 
 /* For events, and for input that none announces. */

@@ -19,15 +19,10 @@ struct transport;
  * transport. */
 struct connection *connection_create(struct shard *shard, const struct listener *listener,
                                      struct transport *transport, const char *host);
-const struct listener *connection_listener(const struct connection *c);
 void connection_readable(struct connection *c);
 void connection_writable(struct connection *c);
 /* Ends it at once; requests in flight go on and their replies are dropped. */
 void connection_close(struct connection *c);
-/* A request of it is under way: its reply will leave behind those before it. */
-void connection_expect(struct connection *c, struct request *request);
-/* A request of it has its reply (or none): on the home shard. */
-void connection_finished(struct connection *c, struct request *request);
 /* Takes no further requests; replies under way still leave. */
 void connection_stop_reading(struct connection *c);
 /* In the shard's turn: sends what is ready, looks again at input that had to wait or that the

@@ -202,7 +202,7 @@ static void finish_frame(struct connection *c)
         c->turn_requests = 0;
     c->turn = c->shard->turns;
     c->turn_requests++;
-    dispatch(c->shard, c, frame, c->host);
+    dispatch(c->shard, &c->source, frame);
 }
 
 /* Memory for the next bytes of the frame, which may_go_on allowed. */

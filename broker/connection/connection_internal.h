@@ -23,7 +23,7 @@ struct send_cursor {
 struct connection {
     struct list_node node, turn_node;
     struct shard *shard;
-    const struct listener *listener;
+    struct request_source source;
     struct transport *transport; /* NULL once closed */
     char host[64];
     struct list slots; /* requests in order of arrival */

@@ -101,10 +101,9 @@ static const char *parse(struct request *request)
     return error ? "malformed request body" : NULL;
 }
 
-void dispatch(struct shard *shard, struct connection *connection, struct shared_buffer *frame,
-              const char *client_host)
+void dispatch(struct shard *shard, struct request_source *source, struct shared_buffer *frame)
 {
-    struct request *request = request_create(shard, connection, frame, client_host);
+    struct request *request = request_create(shard, source, frame);
     arena_init(&request->arena, DECODED_MAX);
     const char *fault = parse(request);
     request_count(request, request->arena.used);

@@ -4,7 +4,7 @@
 
 #include "base/bytes.h"
 
-struct connection;
+struct request_source;
 struct request;
 struct shard;
 struct shared_buffer;
@@ -27,7 +27,6 @@ const struct handler *handler_find(int16_t api_key);
 
 /* Decodes a frame (without its length prefix) and runs or routes it. Takes over the frame
  * reference. A frame that cannot be parsed ends the connection. */
-void dispatch(struct shard *shard, struct connection *connection, struct shared_buffer *frame,
-              const char *client_host);
+void dispatch(struct shard *shard, struct request_source *source, struct shared_buffer *frame);
 
 #endif

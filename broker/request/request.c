@@ -1,6 +1,5 @@
 #include "broker/request/request.h"
 
-#include "broker/connection/connection.h"
 #include "storage/log_slice.h"
 
 #include <stdlib.h>
@@ -8,19 +7,19 @@
 /* A response without its records: the largest are metadata of many topics. */
 enum { REPLY_MAX = 256 << 20 };
 
-struct request *request_create(struct shard *shard, struct connection *connection,
-                               struct shared_buffer *frame, const char *client_host)
+struct request *request_create(struct shard *shard, struct request_source *source,
+                               struct shared_buffer *frame)
 {
     struct request *request = xcalloc(1, sizeof *request);
     request->home = request->at = shard;
-    request->connection = connection;
-    request->listener = connection_listener(connection);
+    request->source = source;
+    request->listener = source->listener;
     request->frame = frame;
     request->counted_bytes = frame->size;
     request->received_ms = shard->now_ms;
-    request->client_host = client_host;
+    request->client_host = source->client_host;
     buffer_init(&request->reply, REPLY_MAX);
-    connection_expect(connection, request);
+    source->expect(source, request);
     return request;
 }
 
@@ -60,7 +59,7 @@ static void deliver_home(struct mail *mail, struct shard *home)
 {
     struct request *request = CONTAINER_OF(mail, struct request, mail);
     request->at = home;
-    connection_finished(request->connection, request);
+    request->source->finished(request->source, request);
 }
 
 /* Only when the request is at home again the connection may see that it is done: until then it is
@@ -69,7 +68,7 @@ static void finish(struct request *request)
 {
     ASSERT(!request->done);
     if (request->at == request->home) {
-        connection_finished(request->connection, request);
+        request->source->finished(request->source, request);
         return;
     }
     request->mail.deliver = deliver_home;

@@ -14,15 +14,26 @@
 #include "protocol/kafka_error.h"
 #include "protocol/messages.h"
 
-struct connection;
 struct handler;
 struct listener;
+
+struct request;
+/* Where requests come from and replies go: the part of a connection that requests know. It outlives
+ * its requests. */
+struct request_source {
+    const struct listener *listener;
+    const char *client_host; /* "/127.0.0.1" */
+    /* The request is under way: its reply will leave behind those before it. */
+    void (*expect)(struct request_source *source, struct request *request);
+    /* The request has its reply, or none. On the home shard. */
+    void (*finished)(struct request_source *source, struct request *request);
+};
 
 struct request {
     struct mail mail;              /* for its ways between shards */
     struct list_node slot;         /* in the connection's queue */
     struct shard *home, *at;       /* where it came from, where it is now */
-    struct connection *connection; /* touched on the home shard only */
+    struct request_source *source; /* called on the home shard only */
     const struct handler *handler;
     const struct listener *listener; /* that it came in by: any shard may read it */
     const struct api_messages *api;
@@ -42,10 +53,10 @@ struct request {
     bool done, closes;    /* closes: the connection ends when this one's turn comes */
 };
 
-/* A request for a frame (takes over its reference), at the end of the connection's queue. The arena
- * is the caller's to initialise. */
-struct request *request_create(struct shard *shard, struct connection *connection,
-                               struct shared_buffer *frame, const char *client_host);
+/* A request for a frame (takes over its reference), at the end of its source's queue. The arena is
+ * the caller's to initialise. */
+struct request *request_create(struct shard *shard, struct request_source *source,
+                               struct shared_buffer *frame);
 /* Counts memory that it holds besides the frame as bytes in flight of its shard, from now until it
  * is answered. */
 void request_count(struct request *request, size_t bytes);
