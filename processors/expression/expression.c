@@ -1,6 +1,6 @@
 #include "processors/expression/expression.h"
 
-#include "processors/expression/expression_tree.h"
+#include "processors/expression/expression_internal.h"
 #include "processors/values/utf8.h"
 
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "processors/expression/expression_tree.h"
+#include "processors/expression/expression_internal.h"
 
 #include "processors/json/json.h"
 #include "processors/time/civil_time.h"

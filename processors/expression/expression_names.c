@@ -1,6 +1,6 @@
 /* Names: variables, functions, methods and macros, and what is said about those that are wrong. */
 #include "base/suggest.h"
-#include "processors/expression/expression_tree.h"
+#include "processors/expression/expression_internal.h"
 
 static const struct {
     const char *name;

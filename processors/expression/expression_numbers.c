@@ -1,6 +1,6 @@
 /* Functions that convert, and those over numbers and times. */
 #include "base/units.h"
-#include "processors/expression/expression_tree.h"
+#include "processors/expression/expression_internal.h"
 #include "processors/json/json.h"
 #include "processors/time/civil_time.h"
 #include "processors/time/zone.h"

@@ -1,6 +1,6 @@
 /* Operators over values. Null goes through arithmetic and makes every order false; numbers of all
  * kinds mix, anything else must agree in type. */
-#include "processors/expression/expression_tree.h"
+#include "processors/expression/expression_internal.h"
 #include "processors/json/json.h"
 #include "processors/time/civil_time.h"
 #include "processors/values/number.h"

@@ -1,7 +1,7 @@
 /* Functions over text, and size. Text is UTF-8 and counted in code points; only ASCII letters and
  * ASCII white space have a case or can be trimmed, so results never depend on a locale. */
 #include "base/crypto.h"
-#include "processors/expression/expression_tree.h"
+#include "processors/expression/expression_internal.h"
 #include "processors/values/utf8.h"
 
 static bool is_text(const struct value *v)

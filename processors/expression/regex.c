@@ -5,7 +5,7 @@
  * the answer counts and no captures, the order of states does not matter. */
 #include "processors/expression/regex.h"
 
-#include "processors/expression/regex_tree.h"
+#include "processors/expression/regex_internal.h"
 #include "processors/values/utf8.h"
 
 struct compiler {

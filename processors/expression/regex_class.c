@@ -1,5 +1,5 @@
 /* Classes of characters, and escapes. */
-#include "processors/expression/regex_tree.h"
+#include "processors/expression/regex_internal.h"
 
 static bool add_range(struct regex_parser *r, struct regex_class *set, uint32_t first,
                       uint32_t last)

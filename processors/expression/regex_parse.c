@@ -1,4 +1,4 @@
-#include "processors/expression/regex_tree.h"
+#include "processors/expression/regex_internal.h"
 
 #include "processors/values/utf8.h"
 

@@ -5,7 +5,7 @@
  * 16 bytes at a time: for the end of a string, and for the end of a container. */
 #include "processors/json/json.h"
 
-#include "processors/json/json_text.h"
+#include "processors/json/json_internal.h"
 
 #ifdef __SSE2__
 #include <emmintrin.h>

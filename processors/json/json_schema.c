@@ -3,7 +3,7 @@
 #include "processors/json/json_schema.h"
 
 #include "processors/json/json.h"
-#include "processors/json/json_schema_tree.h"
+#include "processors/json/json_schema_internal.h"
 #include "processors/values/number.h"
 #include "processors/values/utf8.h"
 

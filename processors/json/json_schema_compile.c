@@ -1,7 +1,7 @@
 #include "base/suggest.h"
 #include "base/units.h"
 #include "processors/json/json.h"
-#include "processors/json/json_schema_tree.h"
+#include "processors/json/json_schema_internal.h"
 #include "processors/values/number.h"
 
 #include <stdarg.h>

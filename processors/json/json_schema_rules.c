@@ -1,6 +1,6 @@
 /* The keywords that judge a value by itself: no schemas below them. */
 #include "processors/json/json.h"
-#include "processors/json/json_schema_tree.h"
+#include "processors/json/json_schema_internal.h"
 #include "processors/values/number.h"
 
 #include <stdlib.h>

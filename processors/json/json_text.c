@@ -1,5 +1,5 @@
 /* From the text of a scalar to its value, and from text to a JSON string. */
-#include "processors/json/json_text.h"
+#include "processors/json/json_internal.h"
 
 #include "processors/json/json.h"
 #include "processors/values/number.h"

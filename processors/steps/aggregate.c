@@ -1,6 +1,6 @@
 /* aggregate: groups records, puts them into windows and emits what a window adds up to when it is
  * complete. Sections 3 to 6 of the semantics, for emit=final. */
-#include "processors/steps/aggregate_state.h"
+#include "processors/steps/aggregate_internal.h"
 
 #include "base/compiler.h"
 #include "processors/task/outbox.h"

@@ -2,7 +2,7 @@
  *
  * A slice: its extent, then per aggregate its identity, the size of its accumulator and the
  * accumulator. So aggregates may be added, removed and reordered while windows are open. */
-#include "processors/steps/aggregate_state.h"
+#include "processors/steps/aggregate_internal.h"
 
 #include "base/compiler.h"
 

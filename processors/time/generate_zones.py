@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the table of time zones (zone_table.h) from the machine's tz database.
+"""Makes the table of time zones (zone_internal.h) from the machine's tz database.
 
     generate_zones.py --out FILE [--database /usr/share/zoneinfo]
 
@@ -141,7 +141,7 @@ def write(zones, out):
         times += [str(time) for time, _offset in changes]
         offsets += [str(offset) for _time, offset in changes]
     names = sorted(zones, key=str.encode)
-    print('/* Made by generate_zones.py. */\n#include "processors/time/zone_table.h"\n', file=out)
+    print('/* Made by generate_zones.py. */\n#include "processors/time/zone_internal.h"\n', file=out)
     write_array(out, "int64_t zone_change_times", times, 8)
     write_array(out, "int32_t zone_change_offsets", offsets, 12)
     write_array(out, "struct zone_entry zone_entries", entries, 1)

@@ -3,7 +3,7 @@
 #include "base/compiler.h"
 #include "base/suggest.h"
 #include "processors/time/civil_time.h"
-#include "processors/time/zone_table.h"
+#include "processors/time/zone_internal.h"
 
 static const int64_t DAY_S = 86400;
 

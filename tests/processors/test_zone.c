@@ -2,7 +2,7 @@
 
 #include "base/random.h"
 #include "processors/time/civil_time.h"
-#include "processors/time/zone_table.h"
+#include "processors/time/zone_internal.h"
 #include "tests/harness/harness.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* A compiled schema. Not for others. */
-#ifndef PROCESSORS_JSON_JSON_SCHEMA_TREE_H
-#define PROCESSORS_JSON_JSON_SCHEMA_TREE_H
+#ifndef PROCESSORS_JSON_JSON_SCHEMA_INTERNAL_H
+#define PROCESSORS_JSON_JSON_SCHEMA_INTERNAL_H
 
 #include "processors/expression/regex.h"
 #include "processors/json/json_schema.h"

@@ -1,6 +1,6 @@
 /* The table of time zones that generate_zones.py makes; for zone.c. */
-#ifndef PROCESSORS_TIME_ZONE_TABLE_H
-#define PROCESSORS_TIME_ZONE_TABLE_H
+#ifndef PROCESSORS_TIME_ZONE_INTERNAL_H
+#define PROCESSORS_TIME_ZONE_INTERNAL_H
 
 #include <stddef.h>
 #include <stdint.h>

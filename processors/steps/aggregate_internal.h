@@ -1,6 +1,6 @@
 /* What an aggregate keeps, in memory and durably. For aggregate.c and aggregate_state.c. */
-#ifndef PROCESSORS_STEPS_AGGREGATE_STATE_H
-#define PROCESSORS_STEPS_AGGREGATE_STATE_H
+#ifndef PROCESSORS_STEPS_AGGREGATE_INTERNAL_H
+#define PROCESSORS_STEPS_AGGREGATE_INTERNAL_H
 
 #include "base/compiler.h"
 #include "processors/steps/pane.h"

@@ -1,6 +1,6 @@
 /* What json.c and json_text.c share. Not for others. */
-#ifndef PROCESSORS_JSON_JSON_TEXT_H
-#define PROCESSORS_JSON_JSON_TEXT_H
+#ifndef PROCESSORS_JSON_JSON_INTERNAL_H
+#define PROCESSORS_JSON_JSON_INTERNAL_H
 
 #include "base/bytes.h"
 

@@ -10,8 +10,8 @@
  *
  * A tree is at most 32 levels deep (chains such as a + b + c are one level), so running it may
  * recurse. */
-#ifndef PROCESSORS_EXPRESSION_EXPRESSION_TREE_H
-#define PROCESSORS_EXPRESSION_EXPRESSION_TREE_H
+#ifndef PROCESSORS_EXPRESSION_EXPRESSION_INTERNAL_H
+#define PROCESSORS_EXPRESSION_EXPRESSION_INTERNAL_H
 
 #include "processors/expression/expression.h"
 #include "processors/expression/regex.h"

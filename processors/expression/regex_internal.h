@@ -1,7 +1,7 @@
 /* What the parts of the regular expressions share: the tree that the parser makes and the program
  * that the search runs. Not for others. */
-#ifndef PROCESSORS_EXPRESSION_REGEX_TREE_H
-#define PROCESSORS_EXPRESSION_REGEX_TREE_H
+#ifndef PROCESSORS_EXPRESSION_REGEX_INTERNAL_H
+#define PROCESSORS_EXPRESSION_REGEX_INTERNAL_H
 
 #include "processors/expression/regex.h"
 
