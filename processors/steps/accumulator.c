@@ -1,7 +1,7 @@
 /* The accumulators: count, sum, avg, min, max, first, last. */
-#include "processors/steps/select.h"
+#include "processors/steps/accumulator.h"
 
-#include "processors/values/kept_value.h"
+#include "processors/steps/kept_value.h"
 #include "processors/values/wide.h"
 
 #include <math.h>

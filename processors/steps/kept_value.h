@@ -2,8 +2,8 @@
  *
  * Owns a copy of the text it needs and reuses that memory, so replacing a value costs no
  * allocation once it has seen one of that length. All zero is "nothing kept". */
-#ifndef PROCESSORS_VALUES_KEPT_VALUE_H
-#define PROCESSORS_VALUES_KEPT_VALUE_H
+#ifndef PROCESSORS_STEPS_KEPT_VALUE_H
+#define PROCESSORS_STEPS_KEPT_VALUE_H
 
 #include "processors/values/value.h"
 #include "protocol/reader.h"

@@ -1,4 +1,4 @@
-#include "processors/values/kept_value.h"
+#include "processors/steps/kept_value.h"
 
 #include "base/compiler.h"
 #include "processors/values/number.h"
