@@ -79,7 +79,7 @@ static bool judge_group(struct aggregate_state *a, const struct chain_record *r,
 }
 
 /* A decimal that does not fit its precision is the data's fault, not the expression's. */
-static enum dead_letter_code code_of(const struct aggregate *item)
+static enum dead_letter_code code_of(const struct select_item *item)
 {
     bool is_decimal =
         bytes_starts_with(expression_source(item->argument), BYTES_LITERAL("decimal("));
@@ -88,7 +88,7 @@ static enum dead_letter_code code_of(const struct aggregate *item)
 
 enum judged { TAKES_IT, LEAVES_IT, FAILS };
 
-static enum judged judge_condition(const struct aggregate_state *a, const struct aggregate *item,
+static enum judged judge_condition(const struct aggregate_state *a, const struct select_item *item,
                                    const struct expression_input *input,
                                    const struct chain_record *r, struct verdict *verdict,
                                    struct dead_letter_reason *reason)
@@ -104,7 +104,7 @@ static enum judged judge_condition(const struct aggregate_state *a, const struct
     return FAILS;
 }
 
-static enum judged judge_argument(const struct aggregate_state *a, const struct aggregate *item,
+static enum judged judge_argument(const struct aggregate_state *a, const struct select_item *item,
                                   const struct expression_input *input,
                                   const struct chain_record *r, struct value *v,
                                   struct verdict *verdict, struct dead_letter_reason *reason)
@@ -139,11 +139,11 @@ static enum judged judge_argument(const struct aggregate_state *a, const struct 
 static bool judge_values(struct aggregate_state *a, const struct chain_record *r,
                          struct verdict *verdict, struct dead_letter_reason *reason)
 {
-    const struct aggregates *select = &a->step.processor->select;
+    const struct select *select = &a->step.processor->select;
     struct expression_input input = chain_record_input(r);
     a->counted = 0;
     for (size_t i = 0; i < select->count; i++) {
-        const struct aggregate *item = &select->items[i];
+        const struct select_item *item = &select->items[i];
         enum judged j = judge_condition(a, item, &input, r, verdict, reason);
         if (j == TAKES_IT)
             j = judge_argument(a, item, &input, r, &a->values[i], verdict, reason);
@@ -184,7 +184,7 @@ static size_t text_size(const struct aggregate_state *a, const struct slice *sli
     size_t sum = 0;
     for (uint64_t left = a->texts; left; left &= left - 1) {
         int i = __builtin_ctzll(left);
-        const struct aggregate *item = &a->step.processor->select.items[i];
+        const struct select_item *item = &a->step.processor->select.items[i];
         const struct value *v = taken >> i & 1 ? &a->values[i] : NULL;
         if (slice)
             sum += item->type->text_size(slice->row + item->at, v, from);
@@ -259,13 +259,13 @@ static void apply(struct chain_step *s, const struct chain_record *r, enum fate 
     if (fate != FATE_ABSORBED)
         return;
     struct aggregate_state *a = aggregate_of(s);
-    const struct aggregates *select = &s->processor->select;
+    const struct select *select = &s->processor->select;
     struct slice *slice = a->slice ? a->slice : add_slice(a, r->event_time);
     struct group *g = slice->group;
     struct arrival from = {r->event_time, r->record->offset};
     uint64_t taken = a->counted & ~slice->extent.absent;
     for (size_t i = 0; i < select->count; i++) {
-        const struct aggregate *item = &select->items[i];
+        const struct select_item *item = &select->items[i];
         if (taken >> i & 1)
             item->type->add(slice->row + item->at, &a->values[i], &from, r->arena);
     }

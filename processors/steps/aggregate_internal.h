@@ -27,7 +27,7 @@ struct aggregate_state {
     struct buffer group, key, value;
     uint8_t *merged; /* the row of a window of several slices */
     /* The record last judged. */
-    struct value values[AGGREGATE_MAX];
+    struct value values[SELECT_MAX];
     uint64_t counted; /* bit i: aggregate i takes it */
     int64_t first_open_end;
     int64_t closed_windows;

@@ -23,13 +23,13 @@ struct bytes aggregate_slice_key(struct aggregate_state *a, const struct slice *
 static void encode_slice(const struct aggregate_state *a, const struct slice *slice,
                          struct buffer *out)
 {
-    const struct aggregates *select = &a->step.processor->select;
+    const struct select *select = &a->step.processor->select;
     buffer_clear(out);
     buffer_append_be64(out, (uint64_t)slice->extent.max_time);
     buffer_append_be64(out, (uint64_t)slice->extent.first_offset);
     buffer_append_be64(out, (uint64_t)slice->extent.last_offset);
     for (size_t i = 0; i < select->count; i++) {
-        const struct aggregate *item = &select->items[i];
+        const struct select_item *item = &select->items[i];
         if (slice->extent.absent >> i & 1)
             continue;
         buffer_append_be32(out, item->identity);
@@ -77,9 +77,9 @@ void aggregate_collect(struct chain_step *s)
 static bool decode_item(struct aggregate_state *a, struct slice *slice, uint32_t identity,
                         struct bytes encoded)
 {
-    const struct aggregates *select = &a->step.processor->select;
+    const struct select *select = &a->step.processor->select;
     for (size_t i = 0; i < select->count; i++) {
-        const struct aggregate *item = &select->items[i];
+        const struct select_item *item = &select->items[i];
         if (item->identity != identity || !(slice->extent.absent >> i & 1))
             continue;
         struct reader r = reader_of(encoded);

@@ -73,7 +73,7 @@ static bool write_value(struct pane_writer *w, const struct processor *p, const 
     buffer_append_string(&w->value, ",\"window_end\":");
     append_time(&w->value, pane->end, p->window_format);
     for (size_t i = 0; i < p->select.count; i++) {
-        const struct aggregate *a = &p->select.items[i];
+        const struct select_item *a = &p->select.items[i];
         buffer_append_u8(&w->value, ',');
         json_append_string(&w->value, a->name);
         buffer_append_u8(&w->value, ':');

@@ -64,7 +64,7 @@ static enum error compile(struct bytes source, const char *what, bool is_conditi
 }
 
 /* "[expression] [where expression]" */
-static enum error parse_arguments(struct bytes text, struct aggregate *a, struct message *message)
+static enum error parse_arguments(struct bytes text, struct select_item *a, struct message *message)
 {
     size_t where = config_find_word(text, "where");
     struct bytes argument = config_trim(bytes_of(text.data, where)), rest = argument, part;
@@ -87,7 +87,7 @@ static enum error parse_arguments(struct bytes text, struct aggregate *a, struct
     return compile(condition, "the condition after where", true, &a->where, message);
 }
 
-static uint32_t identity_of(const struct aggregate *a)
+static uint32_t identity_of(const struct select_item *a)
 {
     uint32_t crc = crc32c(0, a->type->name, strlen(a->type->name));
     const struct expression *parts[] = {a->argument, a->where};
@@ -100,7 +100,7 @@ static uint32_t identity_of(const struct aggregate *a)
     return crc;
 }
 
-static enum error parse_item(struct bytes item, struct aggregate *a, struct message *message)
+static enum error parse_item(struct bytes item, struct select_item *a, struct message *message)
 {
     struct bytes call, function, arguments;
     enum error e = split_name(item, &call, &a->name, message);
@@ -121,7 +121,7 @@ static enum error parse_item(struct bytes item, struct aggregate *a, struct mess
     return ERR_OK;
 }
 
-static bool has_name(const struct aggregates *a, struct bytes name)
+static bool has_name(const struct select *a, struct bytes name)
 {
     for (size_t i = 0; i < a->count; i++) {
         if (bytes_equal(a->items[i].name, name))
@@ -130,17 +130,17 @@ static bool has_name(const struct aggregates *a, struct bytes name)
     return false;
 }
 
-static enum error parse_items(struct bytes text, struct aggregates *out, struct message *message)
+static enum error parse_items(struct bytes text, struct select *out, struct message *message)
 {
     struct bytes item;
     while (config_next_part(&text, ';', &item)) {
         if (item.size == 0 && bytes_is_null(text) && out->count > 0)
             break; /* a final ; is fine */
-        if (out->count == AGGREGATE_MAX) {
-            message_set(message, "more than %d aggregates", AGGREGATE_MAX);
+        if (out->count == SELECT_MAX) {
+            message_set(message, "more than %d aggregates", SELECT_MAX);
             return ERR_INVALID;
         }
-        struct aggregate a = {.at = out->row_size};
+        struct select_item a = {.at = out->row_size};
         enum error e = parse_item(item, &a, message);
         if (e == ERR_OK && has_name(out, a.name)) {
             message_set(message, "two aggregates are called '%.*s'", BYTES_PRINTF(a.name));
@@ -157,21 +157,21 @@ static enum error parse_items(struct bytes text, struct aggregates *out, struct 
     return ERR_OK;
 }
 
-enum error aggregates_parse(struct bytes text, struct aggregates *out, struct message *message)
+enum error select_parse(struct bytes text, struct select *out, struct message *message)
 {
-    *out = (struct aggregates){.items = xcalloc(AGGREGATE_MAX, sizeof(struct aggregate))};
+    *out = (struct select){.items = xcalloc(SELECT_MAX, sizeof(struct select_item))};
     enum error e = parse_items(text, out, message);
     if (e)
-        aggregates_free(out);
+        select_free(out);
     return e;
 }
 
-void aggregates_free(struct aggregates *a)
+void select_free(struct select *a)
 {
     for (size_t i = 0; i < a->count; i++) {
         expression_free(a->items[i].argument);
         expression_free(a->items[i].where);
     }
     free(a->items);
-    *a = (struct aggregates){0};
+    *a = (struct select){0};
 }

@@ -7,10 +7,10 @@
 #include "processors/expression/expression.h"
 #include "processors/steps/accumulator.h"
 
-enum { AGGREGATE_MAX = 64 }; /* per processor: a row's flags are one word */
+enum { SELECT_MAX = 64 }; /* per processor: a row's flags are one word */
 
 /* One item of `select`. */
-struct aggregate {
+struct select_item {
     struct bytes name;
     const struct accumulator_type *type;
     struct expression *argument, *where; /* NULL: none */
@@ -18,16 +18,15 @@ struct aggregate {
     size_t at;                           /* its place in the row */
 };
 
-struct aggregates {
-    struct aggregate *items;
+struct select {
+    struct select_item *items;
     size_t count;
     size_t row_size;
 };
 
 /* Parses "count() as n; sum(value.amount where value.ok) as revenue". The names are views of
  * `text`, which must outlive the result. */
-MUST_USE enum error aggregates_parse(struct bytes text, struct aggregates *out,
-                                     struct message *message);
-void aggregates_free(struct aggregates *a);
+MUST_USE enum error select_parse(struct bytes text, struct select *out, struct message *message);
+void select_free(struct select *a);
 
 #endif

@@ -5,19 +5,19 @@
 #include <stdlib.h>
 
 void window_table_init(struct window_table *t, const struct window *window,
-                       const struct aggregates *select)
+                       const struct select *select)
 {
     *t = (struct window_table){.window = window, .select = select};
     list_init(&t->dirty);
 }
 
-void row_clear(const struct aggregates *select, uint8_t *row)
+void row_clear(const struct select *select, uint8_t *row)
 {
     for (size_t i = 0; i < select->count; i++)
         select->items[i].type->clear(row + select->items[i].at);
 }
 
-void row_free(const struct aggregates *select, uint8_t *row)
+void row_free(const struct select *select, uint8_t *row)
 {
     for (size_t i = 0; i < select->count; i++)
         select->items[i].type->free(row + select->items[i].at);
@@ -272,7 +272,7 @@ void window_table_merge(const struct window_table *t, const struct group *g, int
         if (s->start < start)
             continue;
         for (size_t i = 0; i < t->select->count; i++) {
-            const struct aggregate *a = &t->select->items[i];
+            const struct select_item *a = &t->select->items[i];
             a->type->merge(row + a->at, s->row + a->at);
         }
         extent_add(extent, &s->extent);

@@ -53,7 +53,7 @@ struct due {
 
 struct window_table {
     const struct window *window;
-    const struct aggregates *select;
+    const struct select *select;
     struct map groups;
     struct due *heap;
     size_t heap_count, heap_capacity;
@@ -63,7 +63,7 @@ struct window_table {
 };
 
 void window_table_init(struct window_table *t, const struct window *window,
-                       const struct aggregates *select);
+                       const struct select *select);
 void window_table_free(struct window_table *t);
 
 /* The group of a key, made if absent. A group without slices must be dropped again. */
@@ -93,8 +93,8 @@ void window_table_merge(const struct window_table *t, const struct group *g, int
                         uint8_t *row, struct extent *extent);
 
 /* Rows: all accumulators of one slice. */
-void row_clear(const struct aggregates *select, uint8_t *row);
-void row_free(const struct aggregates *select, uint8_t *row);
+void row_clear(const struct select *select, uint8_t *row);
+void row_free(const struct select *select, uint8_t *row);
 void extent_add(struct extent *to, const struct extent *from);
 
 #endif

@@ -178,7 +178,7 @@ enum error parse_window(const struct parameter *p UNUSED, struct bytes text, voi
 enum error parse_select(const struct parameter *p UNUSED, struct bytes text, void *field,
                         struct message *why)
 {
-    return aggregates_parse(text, field, why);
+    return select_parse(text, field, why);
 }
 
 enum error parse_schema(const struct parameter *p UNUSED, struct bytes text, void *field,

@@ -251,5 +251,5 @@ void parameters_free(struct processor *p)
     json_schema_free(p->schema);
     expressions_free(&p->id);
     expressions_free(&p->group_by);
-    aggregates_free(&p->select);
+    select_free(&p->select);
 }

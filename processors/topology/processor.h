@@ -77,7 +77,7 @@ struct processor {
     struct expressions group_by;
     bool group_is_key; /* group-by = key alone: the group is the key's bytes */
     struct window window;
-    struct aggregates select;
+    struct select select;
     int emit; /* only final */
     int output_key, output_timestamp, window_format;
     int on_type_error, on_missing_key, nulls;

@@ -56,7 +56,7 @@ static bool same_window(const struct window *a, const struct window *b)
 }
 
 /* An aggregate that keeps its name must keep its meaning. */
-static bool same_aggregates(const struct aggregates *a, const struct aggregates *b)
+static bool same_aggregates(const struct select *a, const struct select *b)
 {
     for (size_t i = 0; i < a->count; i++) {
         for (size_t j = 0; j < b->count; j++) {
