@@ -1,4 +1,4 @@
-/* aggregate: groups records, puts them into windows and emits what a window adds up to when it is
+/* aggregate: sorts records by key into windows and emits what a window adds up to when it is
  * complete. Sections 3 to 6 of the semantics, for emit=final. */
 #include "processors/steps/aggregate_internal.h"
 
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 enum {
-    GROUP_KEY_MAX = 60 << 10, /* with names and times a row's key stays below 64 KiB */
+    GROUPING_KEY_MAX = 60 << 10, /* with names and times a row's key stays below 64 KiB */
     KEY_BUFFER_MAX = 1 << 20,
     AGGREGATE_SIZE_MAX = 128, /* of an accumulator's encoding or result, without its text */
 };
@@ -27,14 +27,14 @@ static struct chain_step *create(const struct processor *p)
     window_table_init(&a->windows, &p->window, &p->select);
     a->closed.end = END_NONE;
     a->form = (struct identity_form){
-        .raw_key = p->group_is_key,
+        .raw_key = p->grouped_by_key,
         .brackets = true,
         .null_allowed = p->on_missing_key == ON_MISSING_KEY_NULL,
     };
     find_texts(a, p);
     pane_writer_init(&a->panes);
     buffer_init(&a->closed.partial_key, KEY_BUFFER_MAX);
-    buffer_init(&a->group, GROUP_KEY_MAX);
+    buffer_init(&a->grouping_key, GROUPING_KEY_MAX);
     buffer_init(&a->key, KEY_BUFFER_MAX);
     buffer_init(&a->value, (size_t)1 << 30);
     a->merged = xcalloc(1, MAX(p->select.row_size, (size_t)1));
@@ -48,7 +48,7 @@ static void aggregate_free(struct chain_step *s)
     row_free(&s->processor->select, a->merged);
     pane_writer_free(&a->panes);
     buffer_free(&a->closed.partial_key);
-    buffer_free(&a->group);
+    buffer_free(&a->grouping_key);
     buffer_free(&a->key);
     buffer_free(&a->value);
     free(a->merged);
@@ -57,12 +57,12 @@ static void aggregate_free(struct chain_step *s)
 
 /* Judging. */
 
-static bool judge_group(struct aggregate_state *a, const struct chain_record *r,
-                        struct verdict *verdict, struct dead_letter_reason *reason)
+static bool judge_key(struct aggregate_state *a, const struct chain_record *r,
+                      struct verdict *verdict, struct dead_letter_reason *reason)
 {
     const struct processor *p = a->step.processor;
     struct message why;
-    switch (step_identity(&p->group_by, &a->form, r, &a->group, &why)) {
+    switch (step_identity(&p->group_by, &a->form, r, &a->grouping_key, &why)) {
     case IDENTITY_OK:
         return true;
     case IDENTITY_MISSING:
@@ -197,7 +197,7 @@ static size_t text_size(const struct aggregate_state *a, const struct slice *sli
 /* Bytes that a slice with so much text needs, at most: as a row, or as the result of a window. */
 static size_t written_size(const struct aggregate_state *a, size_t text)
 {
-    return text * VALUE_JSON_GROWTH + a->group.size +
+    return text * VALUE_JSON_GROWTH + a->grouping_key.size +
            a->step.processor->select.count * AGGREGATE_SIZE_MAX;
 }
 
@@ -214,7 +214,7 @@ static void judge_size(struct aggregate_state *a, const struct chain_record *r,
 {
     struct arrival from = {r->event_time, r->record->offset};
     const struct processor *p = a->step.processor;
-    a->slice = window_table_find(&a->windows, buffer_view(&a->group),
+    a->slice = window_table_find(&a->windows, buffer_view(&a->grouping_key),
                                  window_slice_start(&p->window, r->event_time));
     size_t text = text_size(a, a->slice, &from, true), limit = text_max(a);
     if (text > limit) {
@@ -238,7 +238,7 @@ static void judge(struct chain_step *s, const struct chain_record *r, struct ver
         verdict->fate = FATE_NULL;
         return;
     }
-    if (step_where(s, r, verdict, reason) && judge_group(a, r, verdict, reason) &&
+    if (step_where(s, r, verdict, reason) && judge_key(a, r, verdict, reason) &&
         judge_values(a, r, verdict, reason))
         judge_windows(a, r, verdict, reason);
     if (verdict->fate == FATE_ABSORBED)
@@ -249,8 +249,8 @@ static void judge(struct chain_step *s, const struct chain_record *r, struct ver
 
 static struct slice *add_slice(struct aggregate_state *a, int64_t event_time)
 {
-    struct group *g = window_table_group(&a->windows, buffer_view(&a->group));
-    return window_table_slice(&a->windows, g,
+    struct window_key *k = window_table_key(&a->windows, buffer_view(&a->grouping_key));
+    return window_table_slice(&a->windows, k,
                               window_slice_start(&a->step.processor->window, event_time));
 }
 
@@ -261,7 +261,7 @@ static void apply(struct chain_step *s, const struct chain_record *r, enum fate 
     struct aggregate_state *a = aggregate_of(s);
     const struct select *select = &s->processor->select;
     struct slice *slice = a->slice ? a->slice : add_slice(a, r->event_time);
-    struct group *g = slice->group;
+    struct window_key *k = slice->key;
     struct arrival from = {r->event_time, r->record->offset};
     uint64_t taken = a->counted & ~slice->extent.absent;
     for (size_t i = 0; i < select->count; i++) {
@@ -273,7 +273,7 @@ static void apply(struct chain_step *s, const struct chain_record *r, enum fate 
     extent_add(&slice->extent, &extent);
     s->uncollected += window_table_mark_dirty(&a->windows, slice);
     s->uncollected_bytes += a->state_growth;
-    window_table_schedule(&a->windows, g, a->first_open_end);
+    window_table_schedule(&a->windows, k, a->first_open_end);
     s->late_window_drops += (uint64_t)a->closed_windows;
     aggregate_set_gauges(a);
 }
@@ -287,27 +287,27 @@ static void forget_slice(void *context, struct slice *slice)
         state_delete(a->step.delta, aggregate_slice_key(a, slice));
 }
 
-static void emit(struct aggregate_state *a, struct group *g)
+static void emit(struct aggregate_state *a, struct window_key *k)
 {
     const struct window *w = a->windows.window;
     struct extent extent;
     struct pane pane = {
-        .group = group_key(g), .start = g->next_end - w->size_ms, .end = g->next_end};
+        .key = window_key_bytes(k), .start = k->next_end - w->size_ms, .end = k->next_end};
     if (w->slice_ms == w->size_ms) { /* the window is its only slice */
-        pane.row = g->first->row;
-        pane.extent = &g->first->extent;
+        pane.row = k->first->row;
+        pane.extent = &k->first->extent;
     } else {
-        window_table_merge(&a->windows, g, g->next_end, a->merged, &extent);
+        window_table_merge(&a->windows, k, k->next_end, a->merged, &extent);
         pane.row = a->merged;
         pane.extent = &extent;
     }
     pane_write(&a->panes, &a->step, &pane);
     a->step.panes++;
     a->closed.is_partial = a->closed.changed = true;
-    a->closed.partial_end = g->next_end;
+    a->closed.partial_end = k->next_end;
     buffer_clear(&a->closed.partial_key);
-    buffer_append_bytes(&a->closed.partial_key, group_key(g));
-    window_table_emitted(&a->windows, g, forget_slice, a);
+    buffer_append_bytes(&a->closed.partial_key, window_key_bytes(k));
+    window_table_emitted(&a->windows, k, forget_slice, a);
 }
 
 static bool advance(struct chain_step *s, struct advance *advance)
@@ -316,12 +316,12 @@ static bool advance(struct chain_step *s, struct advance *advance)
     if (advance->watermark == WATERMARK_NONE)
         return true;
     int64_t limit = advance->watermark - s->processor->lateness_ms;
-    struct group *g;
-    while ((g = window_table_next(&a->windows)) && g->next_end <= limit) {
+    struct window_key *k;
+    while ((k = window_table_next(&a->windows)) && k->next_end <= limit) {
         if (advance->budget == 0 || outbox_size(s->outbox) >= STEP_OUTPUT_BYTES)
             return false;
         advance->budget--;
-        emit(a, g);
+        emit(a, k);
     }
     if (limit > a->closed.end || a->closed.is_partial) {
         a->closed.end = MAX(a->closed.end, limit);

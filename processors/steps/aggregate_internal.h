@@ -7,7 +7,7 @@
 #include "processors/steps/step.h"
 #include "processors/steps/window_table.h"
 
-/* Windows are closed in the order (end, group). Closed are all that end at or before `end`, and
+/* Windows are closed in the order (end, key). Closed are all that end at or before `end`, and
  * while panes are being emitted also those up to the position (partial_end, partial_key). Once a
  * window is closed it stays closed, even if the configured lateness grows later. */
 struct closed {
@@ -24,7 +24,7 @@ struct aggregate_state {
     struct closed closed;
     struct identity_form form;
     struct pane_writer panes;
-    struct buffer group, key, value;
+    struct buffer grouping_key, key, value;
     uint8_t *merged; /* the row of a window of several slices */
     /* The record last judged. */
     struct value values[SELECT_MAX];

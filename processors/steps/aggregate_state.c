@@ -16,7 +16,7 @@ struct bytes aggregate_slice_key(struct aggregate_state *a, const struct slice *
 {
     state_key_begin(&a->key, a->step.processor->name, STATE_SLICE);
     state_key_time(&a->key, slice->start);
-    buffer_append_bytes(&a->key, group_key(slice->group));
+    buffer_append_bytes(&a->key, window_key_bytes(slice->key));
     return buffer_view(&a->key);
 }
 
@@ -101,8 +101,8 @@ static enum error restore_slice(struct aggregate_state *a, struct bytes rest, st
     if (!state_key_take_time(&rest, &start) || r.failed || extent.last_offset < 0 ||
         window_slice_start(a->windows.window, start) != start)
         return ERR_CORRUPT;
-    struct group *g = window_table_group(&a->windows, rest);
-    struct slice *slice = window_table_slice(&a->windows, g, start);
+    struct window_key *k = window_table_key(&a->windows, rest);
+    struct slice *slice = window_table_slice(&a->windows, k, start);
     size_t count = a->step.processor->select.count;
     extent.absent = count == 64 ? UINT64_MAX : (UINT64_C(1) << count) - 1;
     slice->extent = extent;
@@ -140,26 +140,26 @@ enum error aggregate_restore(struct chain_step *s, enum state_kind kind, struct 
     return kind == STATE_CLOSED ? restore_closed(a, value) : ERR_CORRUPT;
 }
 
-static bool is_closed(const struct closed *c, int64_t end, struct bytes group)
+static bool is_closed(const struct closed *c, int64_t end, struct bytes key)
 {
     if (c->end != END_NONE && end <= c->end)
         return true;
     if (!c->is_partial || end > c->partial_end)
         return false;
     return end < c->partial_end ||
-           bytes_compare(group, buffer_view((struct buffer *)&c->partial_key)) <= 0;
+           bytes_compare(key, buffer_view((struct buffer *)&c->partial_key)) <= 0;
 }
 
-/* The end of the first window with records of the group that is not closed, or END_NONE. */
-static int64_t first_open_end(const struct aggregate_state *a, const struct group *g)
+/* The end of the first window with records of the key that is not closed, or END_NONE. */
+static int64_t first_open_end(const struct aggregate_state *a, const struct window_key *k)
 {
     const struct window *w = a->windows.window;
     int64_t first = END_NONE;
-    for (const struct slice *s = g->first; s; s = s->next) {
+    for (const struct slice *s = k->first; s; s = s->next) {
         int64_t end = window_first_end(w, s->start);
         if (a->closed.end != END_NONE)
             end = MAX(end, window_first_end(w, a->closed.end));
-        while (is_closed(&a->closed, end, group_key(g)))
+        while (is_closed(&a->closed, end, window_key_bytes(k)))
             end += w->advance_ms;
         if (end <= window_last_end(w, s->start) && (first == END_NONE || end < first))
             first = end;
@@ -170,15 +170,15 @@ static int64_t first_open_end(const struct aggregate_state *a, const struct grou
 enum error aggregate_restored(struct chain_step *s, struct message *message)
 {
     struct aggregate_state *a = aggregate_of(s);
-    struct group *g;
-    for (size_t at = 0; (g = map_next(&a->windows.groups, &at));) {
-        int64_t end = first_open_end(a, g);
+    struct window_key *k;
+    for (size_t at = 0; (k = map_next(&a->windows.keys, &at));) {
+        int64_t end = first_open_end(a, k);
         if (end == END_NONE) {
             message_set(message, "processor %.*s: the state has a window that is closed already",
                         BYTES_PRINTF(s->processor->name));
             return ERR_CORRUPT;
         }
-        window_table_schedule(&a->windows, g, end);
+        window_table_schedule(&a->windows, k, end);
     }
     aggregate_set_gauges(a);
     return ERR_OK;
@@ -187,9 +187,9 @@ enum error aggregate_restored(struct chain_step *s, struct message *message)
 void aggregate_visit(struct chain_step *s, struct state_visitor *visitor)
 {
     struct aggregate_state *a = aggregate_of(s);
-    struct group *g;
-    for (size_t at = 0; (g = map_next(&a->windows.groups, &at));) {
-        for (const struct slice *slice = g->first; slice; slice = slice->next) {
+    struct window_key *k;
+    for (size_t at = 0; (k = map_next(&a->windows.keys, &at));) {
+        for (const struct slice *slice = k->first; slice; slice = slice->next) {
             encode_slice(a, slice, &a->value);
             visitor->visit(visitor, aggregate_slice_key(a, slice), buffer_view(&a->value));
         }

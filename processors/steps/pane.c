@@ -34,17 +34,16 @@ static void append_raw_key(struct buffer *out, struct bytes key, struct arena *a
     value_append_json(out, &v, arena);
 }
 
-static void append_group_fields(struct pane_writer *w, const struct processor *p,
-                                struct bytes group)
+static void append_key_fields(struct pane_writer *w, const struct processor *p, struct bytes key)
 {
     struct bytes name, part;
     size_t at = 0;
     for (size_t i = 0; i < p->group_by.count; i++) {
         json_append_string(&w->value, expression_name(p->group_by.items[i]));
         buffer_append_u8(&w->value, ':');
-        if (p->group_is_key)
-            append_raw_key(&w->value, group, &w->arena);
-        else if (json_next(group, &at, &name, &part))
+        if (p->grouped_by_key)
+            append_raw_key(&w->value, key, &w->arena);
+        else if (json_next(key, &at, &name, &part))
             buffer_append_bytes(&w->value, part);
         buffer_append_u8(&w->value, ',');
     }
@@ -67,7 +66,7 @@ static bool write_value(struct pane_writer *w, const struct processor *p, const 
     bool wide = false;
     buffer_clear(&w->value);
     buffer_append_u8(&w->value, '{');
-    append_group_fields(w, p, pane->group);
+    append_key_fields(w, p, pane->key);
     buffer_append_string(&w->value, "\"window_start\":");
     append_time(&w->value, pane->start, p->window_format);
     buffer_append_string(&w->value, ",\"window_end\":");
@@ -90,7 +89,7 @@ static void write_key(struct pane_writer *w, const struct processor *p, const st
 {
     buffer_clear(&w->key);
     if (p->output_key != OUTPUT_KEY_JSON) {
-        buffer_append_bytes(&w->key, pane->group);
+        buffer_append_bytes(&w->key, pane->key);
         if (p->output_key == OUTPUT_KEY_KAFKA_WINDOWED)
             buffer_append_be64(&w->key, (uint64_t)pane->start);
         return;
@@ -98,12 +97,12 @@ static void write_key(struct pane_writer *w, const struct processor *p, const st
     buffer_append_string(&w->key, "{\"e\":");
     append_int128(&w->key, pane->end, 0);
     buffer_append_string(&w->key, ",\"key\":");
-    if (p->group_is_key) {
+    if (p->grouped_by_key) {
         buffer_append_u8(&w->key, '[');
-        append_raw_key(&w->key, pane->group, &w->arena);
+        append_raw_key(&w->key, pane->key, &w->arena);
         buffer_append_u8(&w->key, ']');
     } else {
-        buffer_append_bytes(&w->key, pane->group);
+        buffer_append_bytes(&w->key, pane->key);
     }
     buffer_append_string(&w->key, ",\"s\":");
     append_int128(&w->key, pane->start, 0);
@@ -188,5 +187,5 @@ void pane_write(struct pane_writer *w, const struct chain_step *s, const struct 
         .header_count = write_headers(w, s, pane, wide),
     };
     record.headers = buffer_view(&w->headers);
-    outbox_add(s->outbox, route_by_key(p->output_topic, pane->group), &record);
+    outbox_add(s->outbox, route_by_key(p->output_topic, pane->key), &record);
 }

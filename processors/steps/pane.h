@@ -12,7 +12,7 @@ struct pane_writer {
 };
 
 struct pane {
-    struct bytes group; /* the inner grouping key */
+    struct bytes key; /* the inner grouping key */
     int64_t start, end;
     const uint8_t *row;
     const struct extent *extent;

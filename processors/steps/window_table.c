@@ -42,25 +42,25 @@ static size_t slice_size(const struct window_table *t)
 
 void window_table_free(struct window_table *t)
 {
-    struct group *g;
-    for (size_t at = 0; (g = map_next(&t->groups, &at));) {
-        for (struct slice *s = g->first, *next; s; s = next) {
+    struct window_key *k;
+    for (size_t at = 0; (k = map_next(&t->keys, &at));) {
+        for (struct slice *s = k->first, *next; s; s = next) {
             next = s->next;
             row_free(t->select, s->row);
             free(s);
         }
-        free(g);
+        free(k);
     }
     for (void *s = t->free_slices, *next; s; s = next) {
         next = *(void **)s;
         free(s);
     }
-    map_free(&t->groups);
+    map_free(&t->keys);
     free(t->heap);
     window_table_init(t, t->window, t->select);
 }
 
-/* The heap: the group whose window ends first, then by key. */
+/* The heap: the key whose window ends first, then by key. */
 
 static uint64_t key_prefix(struct bytes key)
 {
@@ -75,13 +75,13 @@ static bool is_before(const struct due *a, const struct due *b)
         return a->end < b->end;
     if (a->prefix != b->prefix)
         return a->prefix < b->prefix;
-    return bytes_compare(group_key(a->group), group_key(b->group)) < 0;
+    return bytes_compare(window_key_bytes(a->key), window_key_bytes(b->key)) < 0;
 }
 
 static void heap_put(struct window_table *t, size_t at, struct due due)
 {
     t->heap[at] = due;
-    due.group->heap_at = at;
+    due.key->heap_at = at;
 }
 
 static void sift_up(struct window_table *t, size_t at, struct due due)
@@ -109,21 +109,21 @@ static void sift_down(struct window_table *t, size_t at, struct due due)
     heap_put(t, at, due);
 }
 
-static void heap_add(struct window_table *t, struct group *g)
+static void heap_add(struct window_table *t, struct window_key *k)
 {
     if (t->heap_count == t->heap_capacity) {
         t->heap_capacity = t->heap_capacity ? t->heap_capacity * 2 : 16;
         t->heap = xrealloc(t->heap, t->heap_capacity * sizeof *t->heap);
     }
-    struct due due = {g->next_end, key_prefix(group_key(g)), g};
+    struct due due = {k->next_end, key_prefix(window_key_bytes(k)), k};
     sift_up(t, t->heap_count++, due);
 }
 
-static void heap_remove(struct window_table *t, struct group *g)
+static void heap_remove(struct window_table *t, struct window_key *k)
 {
-    size_t at = g->heap_at;
+    size_t at = k->heap_at;
     struct due last = t->heap[--t->heap_count];
-    if (last.group == g)
+    if (last.key == k)
         return;
     if (at > 0 && is_before(&last, &t->heap[(at - 1) / 4]))
         sift_up(t, at, last);
@@ -131,47 +131,47 @@ static void heap_remove(struct window_table *t, struct group *g)
         sift_down(t, at, last);
 }
 
-struct group *window_table_next(const struct window_table *t)
+struct window_key *window_table_next(const struct window_table *t)
 {
-    return t->heap_count > 0 ? t->heap[0].group : NULL;
+    return t->heap_count > 0 ? t->heap[0].key : NULL;
 }
 
-void window_table_schedule(struct window_table *t, struct group *g, int64_t end)
+void window_table_schedule(struct window_table *t, struct window_key *k, int64_t end)
 {
-    if (g->next_end == END_NONE) {
-        g->next_end = end;
-        heap_add(t, g);
-    } else if (end < g->next_end) {
-        struct due due = t->heap[g->heap_at];
-        due.end = g->next_end = end;
-        sift_up(t, g->heap_at, due);
+    if (k->next_end == END_NONE) {
+        k->next_end = end;
+        heap_add(t, k);
+    } else if (end < k->next_end) {
+        struct due due = t->heap[k->heap_at];
+        due.end = k->next_end = end;
+        sift_up(t, k->heap_at, due);
     }
 }
 
-/* Groups and slices. */
+/* Keys and slices. */
 
-struct group *window_table_group(struct window_table *t, struct bytes key)
+struct window_key *window_table_key(struct window_table *t, struct bytes key)
 {
     ASSERT(key.size <= UINT32_MAX);
-    struct group *g = map_get(&t->groups, key);
-    if (g)
-        return g;
-    g = xcalloc(1, sizeof *g + key.size);
-    g->next_end = END_NONE;
-    g->key_size = (uint32_t)key.size;
+    struct window_key *k = map_get(&t->keys, key);
+    if (k)
+        return k;
+    k = xcalloc(1, sizeof *k + key.size);
+    k->next_end = END_NONE;
+    k->key_size = (uint32_t)key.size;
     if (key.size > 0)
-        memcpy(g->key, key.data, key.size);
-    map_put(&t->groups, group_key(g), g);
-    t->memory += sizeof *g + key.size + sizeof(struct map_slot) + sizeof(struct due);
-    return g;
+        memcpy(k->key, key.data, key.size);
+    map_put(&t->keys, window_key_bytes(k), k);
+    t->memory += sizeof *k + key.size + sizeof(struct map_slot) + sizeof(struct due);
+    return k;
 }
 
-static void drop_group(struct window_table *t, struct group *g)
+static void drop_key(struct window_table *t, struct window_key *k)
 {
-    ASSERT(g->first == NULL);
-    map_remove(&t->groups, group_key(g));
-    t->memory -= sizeof *g + g->key_size + sizeof(struct map_slot) + sizeof(struct due);
-    free(g);
+    ASSERT(k->first == NULL);
+    map_remove(&t->keys, window_key_bytes(k));
+    t->memory -= sizeof *k + k->key_size + sizeof(struct map_slot) + sizeof(struct due);
+    free(k);
 }
 
 static struct slice *slice_alloc(struct window_table *t)
@@ -190,19 +190,19 @@ static struct slice *slice_alloc(struct window_table *t)
 }
 
 /* Puts `s` behind `after` (NULL: in front). */
-static void link_slice(struct group *g, struct slice *s, struct slice *after)
+static void link_slice(struct window_key *k, struct slice *s, struct slice *after)
 {
-    s->group = g;
+    s->key = k;
     s->previous = after;
-    s->next = after ? after->next : g->first;
-    *(s->previous ? &s->previous->next : &g->first) = s;
-    *(s->next ? &s->next->previous : &g->last) = s;
+    s->next = after ? after->next : k->first;
+    *(s->previous ? &s->previous->next : &k->first) = s;
+    *(s->next ? &s->next->previous : &k->last) = s;
 }
 
-/* The group's last slice that starts at `start` or before. */
-static struct slice *slice_before(const struct group *g, int64_t start)
+/* The key's last slice that starts at `start` or before. */
+static struct slice *slice_before(const struct window_key *k, int64_t start)
 {
-    struct slice *at = g->last; /* most records are among the newest */
+    struct slice *at = k->last; /* most records are among the newest */
     while (at && at->start > start)
         at = at->previous;
     return at;
@@ -210,19 +210,19 @@ static struct slice *slice_before(const struct group *g, int64_t start)
 
 struct slice *window_table_find(const struct window_table *t, struct bytes key, int64_t start)
 {
-    const struct group *g = map_get(&t->groups, key);
-    struct slice *at = g ? slice_before(g, start) : NULL;
+    const struct window_key *k = map_get(&t->keys, key);
+    struct slice *at = k ? slice_before(k, start) : NULL;
     return at && at->start == start ? at : NULL;
 }
 
-struct slice *window_table_slice(struct window_table *t, struct group *g, int64_t start)
+struct slice *window_table_slice(struct window_table *t, struct window_key *k, int64_t start)
 {
-    struct slice *at = slice_before(g, start);
+    struct slice *at = slice_before(k, start);
     if (at && at->start == start)
         return at;
     struct slice *s = slice_alloc(t);
     s->start = start;
-    link_slice(g, s, at);
+    link_slice(k, s, at);
     return s;
 }
 
@@ -234,11 +234,11 @@ bool window_table_mark_dirty(struct window_table *t, struct slice *s)
     return true;
 }
 
-static void drop_first_slice(struct window_table *t, struct group *g)
+static void drop_first_slice(struct window_table *t, struct window_key *k)
 {
-    struct slice *s = g->first;
-    g->first = s->next;
-    *(s->next ? &s->next->previous : &g->last) = NULL;
+    struct slice *s = k->first;
+    k->first = s->next;
+    *(s->next ? &s->next->previous : &k->last) = NULL;
     list_remove(&s->dirty);
     row_free(t->select, s->row);
     *(void **)s = t->free_slices;
@@ -246,29 +246,29 @@ static void drop_first_slice(struct window_table *t, struct group *g)
     t->slice_count--;
 }
 
-void window_table_emitted(struct window_table *t, struct group *g,
+void window_table_emitted(struct window_table *t, struct window_key *k,
                           void (*dropped)(void *context, struct slice *s), void *context)
 {
-    int64_t next_end = g->next_end + t->window->advance_ms;
-    heap_remove(t, g);
-    g->next_end = END_NONE;
-    while (g->first && g->first->start < next_end - t->window->size_ms) {
-        dropped(context, g->first);
-        drop_first_slice(t, g);
+    int64_t next_end = k->next_end + t->window->advance_ms;
+    heap_remove(t, k);
+    k->next_end = END_NONE;
+    while (k->first && k->first->start < next_end - t->window->size_ms) {
+        dropped(context, k->first);
+        drop_first_slice(t, k);
     }
-    if (g->first == NULL)
-        drop_group(t, g);
+    if (k->first == NULL)
+        drop_key(t, k);
     else
-        window_table_schedule(t, g, MAX(next_end, window_first_end(t->window, g->first->start)));
+        window_table_schedule(t, k, MAX(next_end, window_first_end(t->window, k->first->start)));
 }
 
-void window_table_merge(const struct window_table *t, const struct group *g, int64_t end,
+void window_table_merge(const struct window_table *t, const struct window_key *k, int64_t end,
                         uint8_t *row, struct extent *extent)
 {
     row_clear(t->select, row);
     *extent = (struct extent){.last_offset = -1};
     int64_t start = end - t->window->size_ms;
-    for (const struct slice *s = g->first; s && s->start < end; s = s->next) {
+    for (const struct slice *s = k->first; s && s->start < end; s = s->next) {
         if (s->start < start)
             continue;
         for (size_t i = 0; i < t->select->count; i++) {

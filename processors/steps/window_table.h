@@ -1,9 +1,9 @@
-/* The open windows of an aggregate: groups, their slices, and which window closes next.
+/* The open windows of an aggregate: keys, their slices, and which window closes next.
  *
- * A group is one value of group-by. It has a slice for every interval in which it had records (see
+ * A key is one value of group-by. It has a slice for every interval in which it had records (see
  * window.h), each with a row of accumulators, and knows the end of its next window that is still to
- * be emitted. A heap orders groups by (that end, key bytes), which is the order in which panes are
- * emitted: advancing the watermark costs nothing for groups that have nothing to say. */
+ * be emitted. A heap orders keys by (that end, their bytes), which is the order in which panes are
+ * emitted: advancing the watermark costs nothing for keys that have nothing to say. */
 #ifndef PROCESSORS_STEPS_WINDOW_TABLE_H
 #define PROCESSORS_STEPS_WINDOW_TABLE_H
 
@@ -24,15 +24,15 @@ struct extent {
 
 struct slice {
     int64_t start;
-    struct slice *previous, *next; /* of the group, by start */
-    struct group *group;
+    struct slice *previous, *next; /* of the key, by start */
+    struct window_key *key;
     struct list_node dirty; /* changed since the last commit */
     bool is_stored;         /* a commit has written it */
     struct extent extent;
     _Alignas(8) uint8_t row[];
 };
 
-struct group {
+struct window_key {
     int64_t next_end; /* of the window to be emitted next */
     size_t heap_at;   /* place in the heap */
     struct slice *first, *last;
@@ -40,21 +40,21 @@ struct group {
     uint8_t key[];
 };
 
-static inline struct bytes group_key(const struct group *g)
+static inline struct bytes window_key_bytes(const struct window_key *k)
 {
-    return bytes_of(g->key, g->key_size);
+    return bytes_of(k->key, k->key_size);
 }
 
 struct due {
     int64_t end;
-    uint64_t prefix; /* of the key, so that most comparisons need not look at the group */
-    struct group *group;
+    uint64_t prefix; /* of the key, so that most comparisons need not look at them */
+    struct window_key *key;
 };
 
 struct window_table {
     const struct window *window;
     const struct select *select;
-    struct map groups;
+    struct map keys; /* bytes -> struct window_key */
     struct due *heap;
     size_t heap_count, heap_capacity;
     struct list dirty;
@@ -66,30 +66,30 @@ void window_table_init(struct window_table *t, const struct window *window,
                        const struct select *select);
 void window_table_free(struct window_table *t);
 
-/* The group of a key, made if absent. A group without slices must be dropped again. */
-struct group *window_table_group(struct window_table *t, struct bytes key);
-/* The group's slice that starts at `start`, made if absent (empty, with no extent: last_offset is
+/* The key with these bytes, made if absent. A key without slices must be dropped again. */
+struct window_key *window_table_key(struct window_table *t, struct bytes key);
+/* The key's slice that starts at `start`, made if absent (empty, with no extent: last_offset is
  * -1). */
-struct slice *window_table_slice(struct window_table *t, struct group *g, int64_t start);
+struct slice *window_table_slice(struct window_table *t, struct window_key *k, int64_t start);
 /* The same, but NULL if there is none. */
 struct slice *window_table_find(const struct window_table *t, struct bytes key, int64_t start);
 /* Returns whether it was not dirty already. */
 bool window_table_mark_dirty(struct window_table *t, struct slice *s);
 
-/* Says that the window ending at `end` is to be emitted: the group's next end becomes the smaller
+/* Says that the window ending at `end` is to be emitted: the key's next end becomes the smaller
  * of both. */
-void window_table_schedule(struct window_table *t, struct group *g, int64_t end);
-/* The group whose window is to be emitted next, or NULL. */
-struct group *window_table_next(const struct window_table *t);
+void window_table_schedule(struct window_table *t, struct window_key *k, int64_t end);
+/* The key whose window is to be emitted next, or NULL. */
+struct window_key *window_table_next(const struct window_table *t);
 
-/* After the window that ends at g->next_end was emitted: drops slices that are in no later window
- * (`dropped` is called for each, before), and schedules the next one or drops the group. */
-void window_table_emitted(struct window_table *t, struct group *g,
+/* After the window that ends at k->next_end was emitted: drops slices that are in no later window
+ * (`dropped` is called for each, before), and schedules the next one or drops the key. */
+void window_table_emitted(struct window_table *t, struct window_key *k,
                           void (*dropped)(void *context, struct slice *s), void *context);
 
 /* Adds up the accumulators of the slices of the window ending at `end` into `row` (cleared before)
  * and `extent`. */
-void window_table_merge(const struct window_table *t, const struct group *g, int64_t end,
+void window_table_merge(const struct window_table *t, const struct window_key *k, int64_t end,
                         uint8_t *row, struct extent *extent);
 
 /* Rows: all accumulators of one slice. */

@@ -3,7 +3,7 @@
  * Keys, relative to the task (big-endian, times with the sign bit flipped, so that they sort):
  *
  *   M                                   meta: cursor, sequence, watermark, counters
- *   <processor> 0 S <start> <group>     one slice of an aggregate's windows
+ *   <processor> 0 S <start> <key>       one slice of an aggregate's windows
  *   <processor> 0 C                     how far an aggregate's windows are closed
  *   <processor> 0 D <time> <number>     anchors of a dedup
  *

@@ -75,7 +75,7 @@ struct processor {
 
     /* aggregate */
     struct expressions group_by;
-    bool group_is_key; /* group-by = key alone: the group is the key's bytes */
+    bool grouped_by_key; /* group-by = key alone: the grouping key is the record's */
     struct window window;
     struct select select;
     int emit; /* only final */

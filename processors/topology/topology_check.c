@@ -169,11 +169,11 @@ static enum error check_dedup(const struct topology *t, const struct processor *
     return ERR_OK;
 }
 
-static bool name_is_taken(const struct processor *p, struct bytes name, size_t groups)
+static bool name_is_taken(const struct processor *p, struct bytes name, size_t parts)
 {
     if (bytes_equal_string(name, "window_start") || bytes_equal_string(name, "window_end"))
         return true;
-    for (size_t i = 0; i < groups; i++) {
+    for (size_t i = 0; i < parts; i++) {
         if (bytes_equal(expression_name(p->group_by.items[i]), name))
             return true;
     }
@@ -211,14 +211,14 @@ static enum error check_aggregate(const struct topology *t, struct processor *p,
         e = check_names(p, message);
     if (e)
         return e;
-    p->group_is_key = only_key(&p->group_by);
-    if (!p->group_is_key && t->partitions > 1)
+    p->grouped_by_key = only_key(&p->group_by);
+    if (!p->grouped_by_key && t->partitions > 1)
         return topology_refuse(message, p->name, "group-by",
                                "%.*s has %d partitions, and records of one group may lie in all of "
                                "them: repartitioning is not built yet. Group by key, or use a "
                                "topic with one partition",
                                BYTES_PRINTF(t->topic), t->partitions);
-    if (p->group_is_key && p->on_missing_key == ON_MISSING_KEY_NULL)
+    if (p->grouped_by_key && p->on_missing_key == ON_MISSING_KEY_NULL)
         return topology_refuse(message, p->name, "on-missing-key",
                                "null is not possible with group-by = key: records without key are "
                                "spread over the partitions");

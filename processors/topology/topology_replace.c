@@ -1,6 +1,6 @@
 /* Whether a new configuration may go on with the state of the one that runs.
  *
- * Kept state must mean the same: a window, a group, an id, the clock or an aggregate may not
+ * Kept state must mean the same: a window, a grouping key, an id, the clock or an aggregate may not
  * change. Where records go, when they are late and which records come in may; added aggregates
  * begin in windows that open later. Raising state.version starts without state and allows all. */
 #include "processors/steps/step.h"
