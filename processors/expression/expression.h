@@ -1,6 +1,7 @@
 /* The expression language: the CEL subset of processors-semantics section 10.
  *
- * Compiled once, run per record; no I/O, always ends (100,000 steps, 32 levels, 4 KiB of source).
+ * Compiled once, evaluated per record; no I/O, always ends (100,000 steps, 32 levels, 4 KiB of
+ * source).
  */
 #ifndef PROCESSORS_EXPRESSION_EXPRESSION_H
 #define PROCESSORS_EXPRESSION_EXPRESSION_H
@@ -32,10 +33,11 @@ MUST_USE enum error expression_compile_list(struct bytes source, struct expressi
                                             size_t *count, struct message *message);
 void expression_free(struct expression *e); /* NULL is fine */
 
-/* Runs it. ERR_INVALID with a message: an evaluation error (overflow, division by zero, mixed-type
- * ordering, steps). The result lives as long as the record and the arena. */
-MUST_USE enum error expression_run(const struct expression *e, const struct expression_input *input,
-                                   struct arena *arena, struct value *out, struct message *message);
+/* Evaluates it. ERR_INVALID with a message: an evaluation error (overflow, division by zero,
+ * mixed-type ordering, steps). The result lives as long as the record and the arena. */
+MUST_USE enum error expression_evaluate(const struct expression *e,
+                                        const struct expression_input *input, struct arena *arena,
+                                        struct value *out, struct message *message);
 
 /* True for true, false for false and null (a missing field); any other type is an error. */
 MUST_USE enum error expression_test(const struct expression *e,

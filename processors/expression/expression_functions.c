@@ -58,16 +58,16 @@ const char *const *function_names(void)
     return names;
 }
 
-bool function_call(struct run *r, const struct node *n, struct value *out)
+bool function_call(struct evaluation *ev, const struct node *n, struct value *out)
 {
     const struct function *f = n->function;
     struct call c;
-    c.run = r;
+    c.evaluation = ev;
     c.node = n;
     c.count = 0;
     bool has_null = false;
     for (const struct node *child = n->first; child; child = child->next) {
-        if (!run_node(r, child, &c.arguments[c.count]))
+        if (!evaluate_node(ev, child, &c.arguments[c.count]))
             return false;
         has_null |= c.arguments[c.count++].type == VALUE_NULL;
     }
@@ -79,8 +79,8 @@ bool function_call(struct run *r, const struct node *n, struct value *out)
 
 bool call_fail_type(struct call *c, size_t argument, const char *expected)
 {
-    return run_fail(c->run, c->node, "%s needs %s, not %s", c->node->function->name, expected,
-                    value_type_name(&c->arguments[argument]));
+    return evaluation_fail(c->evaluation, c->node, "%s needs %s, not %s", c->node->function->name,
+                           expected, value_type_name(&c->arguments[argument]));
 }
 
 /* Seconds with up to three decimals, as CEL prints durations. */
@@ -98,21 +98,21 @@ bool text_of(struct call *c, const struct value *v, struct bytes *out)
         return true;
     }
     if (v->type == VALUE_BYTES)
-        return run_fail(c->run, c->node, "%s needs text, but the bytes are not UTF-8",
-                        c->node->function->name);
+        return evaluation_fail(c->evaluation, c->node, "%s needs text, but the bytes are not UTF-8",
+                               c->node->function->name);
     struct buffer text;
-    buffer_init(&text, c->run->arena->max);
+    buffer_init(&text, c->evaluation->arena->max);
     if (v->type == VALUE_TIMESTAMP)
         rfc3339_append(&text, v->integer);
     else if (v->type == VALUE_DURATION)
         append_duration(&text, v->integer);
     else
-        value_append_json(&text, v, c->run->arena);
-    *out = text.overflowed ? BYTES_NULL : arena_copy(c->run->arena, buffer_view(&text));
+        value_append_json(&text, v, c->evaluation->arena);
+    *out = text.overflowed ? BYTES_NULL : arena_copy(c->evaluation->arena, buffer_view(&text));
     buffer_free(&text);
     if (out->data == NULL)
-        return run_fail(c->run, c->node, "the result is too large");
-    return run_spend(c->run, c->node, out->size / 64);
+        return evaluation_fail(c->evaluation, c->node, "the result is too large");
+    return evaluation_spend(c->evaluation, c->node, out->size / 64);
 }
 
 bool function_header(struct call *c, struct value *out)
@@ -121,7 +121,7 @@ bool function_header(struct call *c, struct value *out)
     if (c->arguments[0].type != VALUE_STRING)
         return call_fail_type(c, 0, "a name");
     *out = value_null();
-    if (record_header_find(c->run->input->record, c->arguments[0].bytes, &header))
+    if (record_header_find(c->evaluation->input->record, c->arguments[0].bytes, &header))
         *out = text_value(header.value);
     return true;
 }

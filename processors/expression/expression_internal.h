@@ -4,11 +4,11 @@
  *   expression_parser.c     tokens to a tree; constants are prepared on the way
  *   expression_names.c      its part for variables, calls and macros
  *   expression.c            compiling whole sources and lists of them
- *   expression_run.c        the tree over a record
+ *   expression_evaluate.c        the tree over a record
  *   expression_operators.c  arithmetic, order, equality, access
  *   expression_functions.c  the table of functions; expression_text.c and _numbers.c hold them
  *
- * A tree is at most 32 levels deep (chains such as a + b + c are one level), so running it may
+ * A tree is at most 32 levels deep (chains such as a + b + c are one level), so evaluating it may
  * recurse. */
 #ifndef PROCESSORS_EXPRESSION_EXPRESSION_INTERNAL_H
 #define PROCESSORS_EXPRESSION_EXPRESSION_INTERNAL_H
@@ -174,9 +174,9 @@ struct node *parser_parse(struct parser *p);
 bool parser_refuse(struct parser *p, const struct node *n, const char *format, ...)
     PRINTF_LIKE(3, 4);
 
-/* Running. */
+/* Evaluating. */
 
-struct run {
+struct evaluation {
     const struct expression_input *input;
     struct arena *arena;
     struct message *message;
@@ -185,41 +185,44 @@ struct run {
 };
 
 /* Evaluates a node; false on an error, which is in the message. */
-MUST_USE bool run_node(struct run *r, const struct node *n, struct value *out);
+MUST_USE bool evaluate_node(struct evaluation *ev, const struct node *n, struct value *out);
 /* "column N: ..." into the message. Returns false. Never says values of the record. */
-bool run_fail(struct run *r, const struct node *n, const char *format, ...) PRINTF_LIKE(3, 4);
+bool evaluation_fail(struct evaluation *ev, const struct node *n, const char *format, ...)
+    PRINTF_LIKE(3, 4);
 /* Counts work of `size` units; false when the record's allowance is used up. */
-MUST_USE bool run_spend(struct run *r, const struct node *n, size_t size);
+MUST_USE bool evaluation_spend(struct evaluation *ev, const struct node *n, size_t size);
 /* Memory of the result; NULL (with a message) when the arena is exhausted. */
-void *run_alloc(struct run *r, const struct node *n, size_t count, size_t size);
+void *evaluation_alloc(struct evaluation *ev, const struct node *n, size_t count, size_t size);
 /* The value of JSON text; false when the arena is exhausted. */
-MUST_USE bool run_json(struct run *r, const struct node *n, struct bytes text, struct value *out);
+MUST_USE bool evaluate_json(struct evaluation *ev, const struct node *n, struct bytes text,
+                            struct value *out);
 
 /* Text from outside: string, or bytes when it is not UTF-8, or null. */
 struct value text_value(struct bytes b);
 /* Text with the whole of a JSON value at a path or field node, for functions that need its exact
  * digits. False when the node is none or there is nothing. */
-bool run_raw_text(struct run *r, const struct node *n, struct bytes *out);
+bool evaluate_raw_text(struct evaluation *ev, const struct node *n, struct bytes *out);
 
 /* Operators. */
 
-bool operate(struct run *r, const struct node *n, enum token_kind op, const struct value *a,
+bool operate(struct evaluation *ev, const struct node *n, enum token_kind op, const struct value *a,
              const struct value *b, struct value *out);
-bool relate(struct run *r, const struct node *n, const struct value *a, const struct value *b,
-            bool *out);
-bool negate(struct run *r, const struct node *n, struct value *v);
+bool relate(struct evaluation *ev, const struct node *n, const struct value *a,
+            const struct value *b, bool *out);
+bool negate(struct evaluation *ev, const struct node *n, struct value *v);
 /* The field of a map, or null; *present says whether it is there. */
-MUST_USE bool access_field(struct run *r, const struct node *n, const struct value *map,
+MUST_USE bool access_field(struct evaluation *ev, const struct node *n, const struct value *map,
                            struct bytes name, struct value *out, bool *present);
-MUST_USE bool access_index(struct run *r, const struct node *n, const struct value *container,
-                           const struct value *index, struct value *out, bool *present);
+MUST_USE bool access_index(struct evaluation *ev, const struct node *n,
+                           const struct value *container, const struct value *index,
+                           struct value *out, bool *present);
 
 /* Walks a list of either kind: start with {list}. */
 struct list_walk {
     const struct value *list;
     size_t at;
 };
-bool list_next(struct run *r, struct list_walk *walk, struct value *item);
+bool list_next(struct evaluation *ev, struct list_walk *walk, struct value *item);
 /* Number of elements; of a map: of fields. */
 size_t list_count(const struct value *list);
 
@@ -248,7 +251,7 @@ enum null_rule {
 };
 
 struct call {
-    struct run *run;
+    struct evaluation *evaluation;
     const struct node *node;
     struct value arguments[EXPRESSION_MAX_ARGUMENTS];
     size_t count;
@@ -266,7 +269,7 @@ struct function {
 const struct function *function_find(struct bytes name);
 /* Names of all functions and macros, for suggestions; NULL at the end. */
 const char *const *function_names(void);
-MUST_USE bool function_call(struct run *r, const struct node *n, struct value *out);
+MUST_USE bool function_call(struct evaluation *ev, const struct node *n, struct value *out);
 
 /* string(v): the text of any value but null. */
 MUST_USE bool text_of(struct call *c, const struct value *v, struct bytes *out);

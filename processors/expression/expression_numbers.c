@@ -10,12 +10,13 @@
 
 static bool out_of_range(struct call *c)
 {
-    return run_fail(c->run, c->node, "%s: out of range", c->node->function->name);
+    return evaluation_fail(c->evaluation, c->node, "%s: out of range", c->node->function->name);
 }
 
 static bool not_readable(struct call *c, const char *what)
 {
-    return run_fail(c->run, c->node, "%s: the text is no %s", c->node->function->name, what);
+    return evaluation_fail(c->evaluation, c->node, "%s: the text is no %s", c->node->function->name,
+                           what);
 }
 
 /* Towards zero, as CEL does. */
@@ -188,7 +189,7 @@ static bool civil_of(struct call *c, struct civil_time *out)
     if (c->count > 1 && c->arguments[1].type != VALUE_STRING)
         return call_fail_type(c, 1, "a zone");
     if (c->count > 1 && !zone_find(c->arguments[1].bytes, &zone))
-        return run_fail(c->run, c->node, "no such time zone");
+        return evaluation_fail(c->evaluation, c->node, "no such time zone");
     *out = civil_from_ms(v->integer + (int64_t)zone_offset_at(&zone, v->integer) * 1000);
     return true;
 }
@@ -219,8 +220,8 @@ bool function_geo_distance(struct call *c, struct value *out)
             return call_fail_type(c, i, "numbers");
         degrees[i] = number_real(v);
         if (fabs(degrees[i]) > (i % 2 == 0 ? 90 : 360))
-            return run_fail(c->run, c->node, "geo_distance: no such %s",
-                            i % 2 == 0 ? "latitude" : "longitude");
+            return evaluation_fail(c->evaluation, c->node, "geo_distance: no such %s",
+                                   i % 2 == 0 ? "latitude" : "longitude");
     }
     double a = sin((degrees[2] - degrees[0]) * radians / 2);
     double b = sin((degrees[3] - degrees[1]) * radians / 2);
@@ -259,7 +260,8 @@ static bool exact_number(struct call *c, int128 *unscaled, int *scale)
     case VALUE_STRING:
         return decimal_parse(v->bytes, unscaled, scale) || not_readable(c, "number of 38 digits");
     case VALUE_DOUBLE:
-        if (run_raw_text(c->run, c->node->first, &text) && decimal_parse(text, unscaled, scale))
+        if (evaluate_raw_text(c->evaluation, c->node->first, &text) &&
+            decimal_parse(text, unscaled, scale))
             return true;
         return decimal_from_double(v->real, unscaled, scale) || out_of_range(c);
     default:
@@ -275,8 +277,8 @@ bool function_to_decimal(struct call *c, struct value *out)
         return false;
     if (!decimal_round(v, scale, to_scale, &v) || v >= power_of_ten(precision) ||
         v <= -power_of_ten(precision))
-        return run_fail(c->run, c->node, "the number does not fit decimal(%d, %d)", precision,
-                        to_scale);
+        return evaluation_fail(c->evaluation, c->node, "the number does not fit decimal(%d, %d)",
+                               precision, to_scale);
     *out = (struct value){.type = VALUE_DECIMAL,
                           .decimal = {.unscaled = v, .scale = to_scale, .precision = precision}};
     return true;

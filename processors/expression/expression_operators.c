@@ -14,56 +14,56 @@ static const char *const symbols[] = {
     [TOKEN_EQUAL] = "==",      [TOKEN_NOT_EQUAL] = "!=", [TOKEN_IN] = "in",
 };
 
-static bool undefined(struct run *r, const struct node *n, enum token_kind op,
+static bool undefined(struct evaluation *ev, const struct node *n, enum token_kind op,
                       const struct value *a, const struct value *b)
 {
-    return run_fail(r, n, "%s %s %s is not defined", value_type_name(a), symbols[op],
-                    value_type_name(b));
+    return evaluation_fail(ev, n, "%s %s %s is not defined", value_type_name(a), symbols[op],
+                           value_type_name(b));
 }
 
-static bool overflow(struct run *r, const struct node *n)
+static bool overflow(struct evaluation *ev, const struct node *n)
 {
-    return run_fail(r, n, "overflow");
+    return evaluation_fail(ev, n, "overflow");
 }
 
-static bool division_by_zero(struct run *r, const struct node *n)
+static bool division_by_zero(struct evaluation *ev, const struct node *n)
 {
-    return run_fail(r, n, "division by zero");
+    return evaluation_fail(ev, n, "division by zero");
 }
 
 /* Arithmetic. */
 
-static bool operate_integers(struct run *r, const struct node *n, enum token_kind op, int64_t a,
-                             int64_t b, int64_t *out)
+static bool operate_integers(struct evaluation *ev, const struct node *n, enum token_kind op,
+                             int64_t a, int64_t b, int64_t *out)
 {
     switch (op) {
     case TOKEN_PLUS:
-        return !__builtin_add_overflow(a, b, out) || overflow(r, n);
+        return !__builtin_add_overflow(a, b, out) || overflow(ev, n);
     case TOKEN_MINUS:
-        return !__builtin_sub_overflow(a, b, out) || overflow(r, n);
+        return !__builtin_sub_overflow(a, b, out) || overflow(ev, n);
     case TOKEN_TIMES:
-        return !__builtin_mul_overflow(a, b, out) || overflow(r, n);
+        return !__builtin_mul_overflow(a, b, out) || overflow(ev, n);
     default:
         if (b == 0)
-            return division_by_zero(r, n);
+            return division_by_zero(ev, n);
         if (a == INT64_MIN && b == -1)
-            return overflow(r, n);
+            return overflow(ev, n);
         *out = op == TOKEN_DIVIDE ? a / b : a % b;
         return true;
     }
 }
 
-static bool operate_doubles(struct run *r, const struct node *n, enum token_kind op,
+static bool operate_doubles(struct evaluation *ev, const struct node *n, enum token_kind op,
                             const struct value *a, const struct value *b, struct value *out)
 {
     double x = number_real(a), y = number_real(b), v;
     if (op == TOKEN_MODULO)
-        return undefined(r, n, op, a, b);
+        return undefined(ev, n, op, a, b);
     if (op == TOKEN_DIVIDE && y == 0)
-        return division_by_zero(r, n);
+        return division_by_zero(ev, n);
     v = op == TOKEN_PLUS ? x + y : op == TOKEN_MINUS ? x - y : op == TOKEN_TIMES ? x * y : x / y;
     if (!isfinite(v))
-        return overflow(r, n);
+        return overflow(ev, n);
     *out = (struct value){.type = VALUE_DOUBLE, .real = v};
     return true;
 }
@@ -81,11 +81,11 @@ static int scale_of(const struct value *v)
     return v->type == VALUE_INT ? 0 : v->decimal.scale;
 }
 
-static bool operate_decimals(struct run *r, const struct node *n, enum token_kind op,
+static bool operate_decimals(struct evaluation *ev, const struct node *n, enum token_kind op,
                              const struct value *a, const struct value *b, struct value *out)
 {
     if (op == TOKEN_DIVIDE)
-        return operate_doubles(r, n, op, a, b, out);
+        return operate_doubles(ev, n, op, a, b, out);
     int scale = MAX(scale_of(a), scale_of(b));
     int128 x, y, v = 0;
     bool ok;
@@ -97,7 +97,7 @@ static bool operate_decimals(struct run *r, const struct node *n, enum token_kin
         ok = at_scale(a, scale, &x) && at_scale(b, scale, &y);
         if (ok && op == TOKEN_MODULO) {
             if (y == 0)
-                return division_by_zero(r, n);
+                return division_by_zero(ev, n);
             v = x % y;
         } else if (ok) {
             v = op == TOKEN_PLUS ? x + y : x - y;
@@ -105,13 +105,13 @@ static bool operate_decimals(struct run *r, const struct node *n, enum token_kin
         }
     }
     if (!ok)
-        return overflow(r, n);
+        return overflow(ev, n);
     *out = (struct value){.type = VALUE_DECIMAL, .decimal = {.unscaled = v, .scale = scale}};
     return true;
 }
 
 /* Timestamps and durations: what of + and - makes sense. */
-static bool operate_times(struct run *r, const struct node *n, enum token_kind op,
+static bool operate_times(struct evaluation *ev, const struct node *n, enum token_kind op,
                           const struct value *a, const struct value *b, struct value *out)
 {
     enum value_type x = a->type, y = b->type, type;
@@ -124,21 +124,21 @@ static bool operate_times(struct run *r, const struct node *n, enum token_kind o
     else if (x == VALUE_DURATION && y == VALUE_TIMESTAMP && op == TOKEN_PLUS)
         type = VALUE_TIMESTAMP;
     else
-        return undefined(r, n, op, a, b);
+        return undefined(ev, n, op, a, b);
     int64_t v;
-    if (!operate_integers(r, n, op, a->integer, b->integer, &v))
+    if (!operate_integers(ev, n, op, a->integer, b->integer, &v))
         return false;
     if (type == VALUE_TIMESTAMP && (v > TIME_MAX_MS || v < -TIME_MAX_MS))
-        return overflow(r, n);
+        return overflow(ev, n);
     *out = (struct value){.type = type, .integer = v};
     return true;
 }
 
-static bool concatenate_text(struct run *r, const struct node *n, const struct value *a,
+static bool concatenate_text(struct evaluation *ev, const struct node *n, const struct value *a,
                              const struct value *b, struct value *out)
 {
     size_t size = a->bytes.size + b->bytes.size;
-    uint8_t *text = run_spend(r, n, size / 64) ? run_alloc(r, n, size, 1) : NULL;
+    uint8_t *text = evaluation_spend(ev, n, size / 64) ? evaluation_alloc(ev, n, size, 1) : NULL;
     if (text == NULL)
         return false;
     memcpy(text, a->bytes.data, a->bytes.size);
@@ -147,17 +147,18 @@ static bool concatenate_text(struct run *r, const struct node *n, const struct v
     return true;
 }
 
-static bool concatenate_lists(struct run *r, const struct node *n, const struct value *a,
+static bool concatenate_lists(struct evaluation *ev, const struct node *n, const struct value *a,
                               const struct value *b, struct value *out)
 {
     size_t max = list_count(a) + list_count(b), count = 0;
-    struct value *items = run_spend(r, n, max) ? run_alloc(r, n, max, sizeof *items) : NULL;
+    struct value *items =
+        evaluation_spend(ev, n, max) ? evaluation_alloc(ev, n, max, sizeof *items) : NULL;
     if (items == NULL)
         return false;
     struct list_walk first = {.list = a}, second = {.list = b};
-    while (count < max && list_next(r, &first, &items[count]))
+    while (count < max && list_next(ev, &first, &items[count]))
         count++;
-    while (count < max && list_next(r, &second, &items[count]))
+    while (count < max && list_next(ev, &second, &items[count]))
         count++;
     *out = (struct value){.type = VALUE_LIST, .list = {items, count}};
     return true;
@@ -173,12 +174,12 @@ static bool is_time(const struct value *v)
     return v->type == VALUE_TIMESTAMP || v->type == VALUE_DURATION;
 }
 
-bool operate(struct run *r, const struct node *n, enum token_kind op, const struct value *a,
+bool operate(struct evaluation *ev, const struct node *n, enum token_kind op, const struct value *a,
              const struct value *b, struct value *out)
 {
     if (a->type == VALUE_INT && b->type == VALUE_INT) {
         out->type = VALUE_INT;
-        return operate_integers(r, n, op, a->integer, b->integer, &out->integer);
+        return operate_integers(ev, n, op, a->integer, b->integer, &out->integer);
     }
     if (a->type == VALUE_NULL || b->type == VALUE_NULL) {
         *out = value_null();
@@ -186,26 +187,26 @@ bool operate(struct run *r, const struct node *n, enum token_kind op, const stru
     }
     if (value_is_number(a) && value_is_number(b)) {
         if (a->type == VALUE_DOUBLE || b->type == VALUE_DOUBLE)
-            return operate_doubles(r, n, op, a, b, out);
-        return operate_decimals(r, n, op, a, b, out);
+            return operate_doubles(ev, n, op, a, b, out);
+        return operate_decimals(ev, n, op, a, b, out);
     }
     if (is_time(a) && is_time(b) && (op == TOKEN_PLUS || op == TOKEN_MINUS))
-        return operate_times(r, n, op, a, b, out);
+        return operate_times(ev, n, op, a, b, out);
     if (op == TOKEN_PLUS && a->type == b->type && is_text(a))
-        return concatenate_text(r, n, a, b, out);
+        return concatenate_text(ev, n, a, b, out);
     if (op == TOKEN_PLUS && value_is_list(a) && value_is_list(b))
-        return concatenate_lists(r, n, a, b, out);
-    return undefined(r, n, op, a, b);
+        return concatenate_lists(ev, n, a, b, out);
+    return undefined(ev, n, op, a, b);
 }
 
-bool negate(struct run *r, const struct node *n, struct value *v)
+bool negate(struct evaluation *ev, const struct node *n, struct value *v)
 {
     switch (v->type) {
     case VALUE_NULL:
         return true;
     case VALUE_INT:
     case VALUE_DURATION:
-        return !__builtin_sub_overflow(0, v->integer, &v->integer) || overflow(r, n);
+        return !__builtin_sub_overflow(0, v->integer, &v->integer) || overflow(ev, n);
     case VALUE_DOUBLE:
         v->real = -v->real;
         return true;
@@ -213,18 +214,18 @@ bool negate(struct run *r, const struct node *n, struct value *v)
         v->decimal.unscaled = -v->decimal.unscaled;
         return true;
     default:
-        return run_fail(r, n, "-%s is not defined", value_type_name(v));
+        return evaluation_fail(ev, n, "-%s is not defined", value_type_name(v));
     }
 }
 
 /* Order and equality. */
 
-static bool are_equal(struct run *r, const struct value *a, const struct value *b)
+static bool are_equal(struct evaluation *ev, const struct value *a, const struct value *b)
 {
     if (value_is_number(a) && value_is_number(b))
         return number_compare(a, b) == 0;
     if ((value_is_list(a) && value_is_list(b)) || (value_is_map(a) && value_is_map(b)))
-        return value_identical(a, b, r->arena);
+        return value_identical(a, b, ev->arena);
     if (a->type != b->type)
         return false;
     switch (a->type) {
@@ -248,35 +249,35 @@ static size_t weight(const struct value *v)
     return v->type == VALUE_LIST ? v->list.count : v->type == VALUE_MAP ? v->map.count : 0;
 }
 
-static bool is_in(struct run *r, const struct node *n, const struct value *a, const struct value *b,
-                  bool *out)
+static bool is_in(struct evaluation *ev, const struct node *n, const struct value *a,
+                  const struct value *b, bool *out)
 {
     *out = false;
     if (b->type == VALUE_NULL)
         return true;
     if (value_is_map(b)) {
         struct value ignored;
-        return a->type != VALUE_STRING || access_field(r, n, b, a->bytes, &ignored, out);
+        return a->type != VALUE_STRING || access_field(ev, n, b, a->bytes, &ignored, out);
     }
     if (!value_is_list(b))
-        return undefined(r, n, TOKEN_IN, a, b);
+        return undefined(ev, n, TOKEN_IN, a, b);
     struct list_walk walk = {.list = b};
     struct value item;
-    while (!*out && list_next(r, &walk, &item)) {
-        if (!run_spend(r, n, 1 + weight(a) + weight(&item)))
+    while (!*out && list_next(ev, &walk, &item)) {
+        if (!evaluation_spend(ev, n, 1 + weight(a) + weight(&item)))
             return false;
-        *out = are_equal(r, a, &item);
+        *out = are_equal(ev, a, &item);
     }
     return true;
 }
 
-static bool compare(struct run *r, const struct node *n, const struct value *a,
+static bool compare(struct evaluation *ev, const struct node *n, const struct value *a,
                     const struct value *b, int *out)
 {
     if (value_is_number(a) && value_is_number(b)) {
         *out = number_compare(a, b);
     } else if (a->type != b->type) {
-        return undefined(r, n, n->op, a, b);
+        return undefined(ev, n, n->op, a, b);
     } else if (is_text(a)) {
         *out = bytes_compare(a->bytes, b->bytes);
     } else if (is_time(a)) {
@@ -284,25 +285,25 @@ static bool compare(struct run *r, const struct node *n, const struct value *a,
     } else if (a->type == VALUE_BOOL) {
         *out = a->boolean - b->boolean;
     } else {
-        return undefined(r, n, n->op, a, b);
+        return undefined(ev, n, n->op, a, b);
     }
     return true;
 }
 
-bool relate(struct run *r, const struct node *n, const struct value *a, const struct value *b,
-            bool *out)
+bool relate(struct evaluation *ev, const struct node *n, const struct value *a,
+            const struct value *b, bool *out)
 {
     if (n->op == TOKEN_EQUAL || n->op == TOKEN_NOT_EQUAL) {
-        *out = are_equal(r, a, b) == (n->op == TOKEN_EQUAL);
-        return run_spend(r, n, weight(a) + weight(b));
+        *out = are_equal(ev, a, b) == (n->op == TOKEN_EQUAL);
+        return evaluation_spend(ev, n, weight(a) + weight(b));
     }
     if (n->op == TOKEN_IN)
-        return is_in(r, n, a, b, out);
+        return is_in(ev, n, a, b, out);
     *out = false;
     if (a->type == VALUE_NULL || b->type == VALUE_NULL)
         return true;
     int order = 0;
-    if (!compare(r, n, a, b, &order))
+    if (!compare(ev, n, a, b, &order))
         return false;
     *out = n->op == TOKEN_LESS         ? order < 0
            : n->op == TOKEN_LESS_EQUAL ? order <= 0
@@ -313,14 +314,14 @@ bool relate(struct run *r, const struct node *n, const struct value *a, const st
 
 /* Access. */
 
-bool access_field(struct run *r, const struct node *n, const struct value *map, struct bytes name,
-                  struct value *out, bool *present)
+bool access_field(struct evaluation *ev, const struct node *n, const struct value *map,
+                  struct bytes name, struct value *out, bool *present)
 {
     struct bytes text;
     *present = false;
     if (map->type == VALUE_JSON && json_field(map->bytes, name, &text)) {
         *present = true;
-        return run_json(r, n, text, out);
+        return evaluate_json(ev, n, text, out);
     }
     if (map->type == VALUE_MAP)
         for (size_t i = 0; i < map->map.count; i++)
@@ -333,28 +334,28 @@ bool access_field(struct run *r, const struct node *n, const struct value *map, 
     return true;
 }
 
-bool access_index(struct run *r, const struct node *n, const struct value *container,
+bool access_index(struct evaluation *ev, const struct node *n, const struct value *container,
                   const struct value *index, struct value *out, bool *present)
 {
     if (index->type == VALUE_STRING)
-        return access_field(r, n, container, index->bytes, out, present);
+        return access_field(ev, n, container, index->bytes, out, present);
     *present = false;
     if (index->type != VALUE_INT && index->type != VALUE_NULL)
-        return run_fail(r, n, "an index must be an int or a string, not %s",
-                        value_type_name(index));
+        return evaluation_fail(ev, n, "an index must be an int or a string, not %s",
+                               value_type_name(index));
     struct bytes text;
     size_t at = index->type == VALUE_INT && index->integer >= 0 ? (size_t)index->integer : SIZE_MAX;
     if (container->type == VALUE_JSON && at != SIZE_MAX &&
         json_element(container->bytes, at, &text)) {
         *present = true;
-        return run_json(r, n, text, out);
+        return evaluate_json(ev, n, text, out);
     }
     *present = container->type == VALUE_LIST && at < container->list.count;
     *out = *present ? container->list.items[at] : value_null();
     return true;
 }
 
-bool list_next(struct run *r, struct list_walk *walk, struct value *item)
+bool list_next(struct evaluation *ev, struct list_walk *walk, struct value *item)
 {
     if (walk->list->type == VALUE_LIST) {
         if (walk->at == walk->list->list.count)
@@ -365,7 +366,7 @@ bool list_next(struct run *r, struct list_walk *walk, struct value *item)
     struct bytes name, text;
     if (!json_next(walk->list->bytes, &walk->at, &name, &text))
         return false;
-    *item = json_value(text, r->arena);
+    *item = json_value(text, ev->arena);
     return true;
 }
 

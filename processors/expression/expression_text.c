@@ -22,7 +22,7 @@ static bool need_two(struct call *c, struct bytes *text, struct bytes *part)
     for (size_t i = 0; i < 2; i++)
         if (!is_text(&c->arguments[i]))
             return call_fail_type(c, i, "text");
-    return run_spend(c->run, c->node, text->size / 64);
+    return evaluation_spend(c->evaluation, c->node, text->size / 64);
 }
 
 /* Where `part` begins in `text` from `start` on, or the size. */
@@ -47,7 +47,7 @@ bool function_size(struct call *c, struct value *out)
     else
         return call_fail_type(c, 0, "text, a list or a map");
     *out = value_int((int64_t)size);
-    return run_spend(c->run, c->node, v->type == VALUE_JSON ? v->bytes.size / 64 : 0);
+    return evaluation_spend(c->evaluation, c->node, v->type == VALUE_JSON ? v->bytes.size / 64 : 0);
 }
 
 bool function_starts_with(struct call *c, struct value *out)
@@ -98,12 +98,12 @@ bool function_matches(struct call *c, struct value *out)
         return false;
     if (regex == NULL) {
         /* A pattern that comes with the record is compiled for it; weighed as a long text. */
-        if (!run_spend(c->run, c->node, 50 + pattern.size))
+        if (!evaluation_spend(c->evaluation, c->node, 50 + pattern.size))
             return false;
-        if (regex_compile(pattern, c->run->arena, &regex, &message) != ERR_OK)
-            return run_fail(c->run, c->node, "the pattern is not valid");
+        if (regex_compile(pattern, c->evaluation->arena, &regex, &message) != ERR_OK)
+            return evaluation_fail(c->evaluation, c->node, "the pattern is not valid");
     }
-    if (!run_spend(c->run, c->node, text.size * regex_size(regex) / 256))
+    if (!evaluation_spend(c->evaluation, c->node, text.size * regex_size(regex) / 256))
         return false;
     *out = value_bool(regex_search(regex, text));
     return true;
@@ -114,8 +114,8 @@ static bool change_case(struct call *c, char first, char last, struct value *out
     if (!need_text(c, 0))
         return false;
     struct bytes text = c->arguments[0].bytes;
-    uint8_t *copy = run_spend(c->run, c->node, text.size / 64)
-                        ? run_alloc(c->run, c->node, text.size, 1)
+    uint8_t *copy = evaluation_spend(c->evaluation, c->node, text.size / 64)
+                        ? evaluation_alloc(c->evaluation, c->node, text.size, 1)
                         : NULL;
     if (copy == NULL)
         return false;
@@ -167,11 +167,11 @@ bool function_split(struct call *c, struct value *out)
         return false;
     struct bytes text = c->arguments[0].bytes, separator = c->arguments[1].bytes;
     if (separator.size == 0)
-        return run_fail(c->run, c->node, "split needs a separator that is not empty");
+        return evaluation_fail(c->evaluation, c->node, "split needs a separator that is not empty");
     size_t count = count_parts(text, separator) + 1, start = 0;
-    if (!run_spend(c->run, c->node, count + text.size / 64))
+    if (!evaluation_spend(c->evaluation, c->node, count + text.size / 64))
         return false;
-    struct value *items = run_alloc(c->run, c->node, count, sizeof *items);
+    struct value *items = evaluation_alloc(c->evaluation, c->node, count, sizeof *items);
     if (items == NULL)
         return false;
     for (size_t i = 0; i < count; i++) {
@@ -189,7 +189,7 @@ static bool join_parts(struct call *c, struct bytes *parts, size_t count, size_t
     struct list_walk walk = {.list = &c->arguments[0]};
     struct value item;
     *size = 0;
-    for (size_t i = 0; i < count && list_next(c->run, &walk, &item); i++) {
+    for (size_t i = 0; i < count && list_next(c->evaluation, &walk, &item); i++) {
         parts[i] = BYTES_LITERAL("");
         if (item.type != VALUE_NULL && !text_of(c, &item, &parts[i]))
             return false;
@@ -206,14 +206,15 @@ bool function_join(struct call *c, struct value *out)
         return false;
     struct bytes separator = c->count > 1 ? c->arguments[1].bytes : BYTES_LITERAL("");
     size_t count = list_count(&c->arguments[0]), size;
-    if (!run_spend(c->run, c->node, count))
+    if (!evaluation_spend(c->evaluation, c->node, count))
         return false;
-    struct bytes *parts = run_alloc(c->run, c->node, count, sizeof *parts);
+    struct bytes *parts = evaluation_alloc(c->evaluation, c->node, count, sizeof *parts);
     if (parts == NULL || !join_parts(c, parts, count, &size))
         return false;
     size += count > 0 ? separator.size * (count - 1) : 0;
-    uint8_t *text =
-        run_spend(c->run, c->node, size / 64) ? run_alloc(c->run, c->node, size, 1) : NULL;
+    uint8_t *text = evaluation_spend(c->evaluation, c->node, size / 64)
+                        ? evaluation_alloc(c->evaluation, c->node, size, 1)
+                        : NULL;
     if (text == NULL)
         return false;
     uint8_t *at = text;
@@ -249,7 +250,7 @@ bool function_substr(struct call *c, struct value *out)
     if ((uint64_t)length < count - start)
         rest.size = utf8_offset(rest, (size_t)length);
     *out = value_string(rest);
-    return run_spend(c->run, c->node, text.size / 64);
+    return evaluation_spend(c->evaluation, c->node, text.size / 64);
 }
 
 bool function_replace(struct call *c, struct value *out)
@@ -263,9 +264,10 @@ bool function_replace(struct call *c, struct value *out)
     size_t size = text.size - count * from.size + count * to.size, start = 0;
     *out = c->arguments[0];
     if (count == 0)
-        return run_spend(c->run, c->node, text.size / 64);
-    uint8_t *copy =
-        run_spend(c->run, c->node, count + size / 64) ? run_alloc(c->run, c->node, size, 1) : NULL;
+        return evaluation_spend(c->evaluation, c->node, text.size / 64);
+    uint8_t *copy = evaluation_spend(c->evaluation, c->node, count + size / 64)
+                        ? evaluation_alloc(c->evaluation, c->node, size, 1)
+                        : NULL;
     if (copy == NULL)
         return false;
     uint8_t *at = copy;
@@ -288,8 +290,8 @@ bool function_hash(struct call *c, struct value *out)
     uint8_t digest[SHA256_SIZE];
     if (!is_text(&c->arguments[0]) && !text_of(c, &c->arguments[0], &text))
         return false;
-    char *hex = run_spend(c->run, c->node, 10 + text.size / 64)
-                    ? run_alloc(c->run, c->node, KEPT, 2)
+    char *hex = evaluation_spend(c->evaluation, c->node, 10 + text.size / 64)
+                    ? evaluation_alloc(c->evaluation, c->node, KEPT, 2)
                     : NULL;
     if (hex == NULL)
         return false;
@@ -307,15 +309,17 @@ bool function_mask(struct call *c, struct value *out)
 {
     struct bytes text;
     if (c->arguments[1].type != VALUE_INT || c->arguments[1].integer < 0)
-        return run_fail(c->run, c->node, "mask needs a number of characters to keep, from 0");
+        return evaluation_fail(c->evaluation, c->node,
+                               "mask needs a number of characters to keep, from 0");
     if (!text_of(c, &c->arguments[0], &text))
         return false;
     size_t count = utf8_count(text);
     size_t keep = (uint64_t)c->arguments[1].integer < count ? (size_t)c->arguments[1].integer : 0;
     struct bytes tail = bytes_from(text, utf8_offset(text, count - keep));
     size_t size = count - keep + tail.size;
-    uint8_t *masked =
-        run_spend(c->run, c->node, size / 64) ? run_alloc(c->run, c->node, size, 1) : NULL;
+    uint8_t *masked = evaluation_spend(c->evaluation, c->node, size / 64)
+                          ? evaluation_alloc(c->evaluation, c->node, size, 1)
+                          : NULL;
     if (masked == NULL)
         return false;
     memset(masked, '*', count - keep);

@@ -114,7 +114,7 @@ static enum judged judge_argument(const struct aggregate_state *a, const struct 
     *v = value_null();
     if (item->argument == NULL)
         return TAKES_IT;
-    if (expression_run(item->argument, input, r->arena, v, &why)) {
+    if (expression_evaluate(item->argument, input, r->arena, v, &why)) {
         enum dead_letter_code code = code_of(item);
         if (skips && code == DEAD_TYPE_MISMATCH)
             return LEAVES_IT;

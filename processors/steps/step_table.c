@@ -77,7 +77,7 @@ static enum identity append_part(const struct expression *e, const struct expres
                                  struct message *message)
 {
     struct value v;
-    if (expression_run(e, input, arena, &v, message))
+    if (expression_evaluate(e, input, arena, &v, message))
         return IDENTITY_ERROR;
     if (v.type == VALUE_NULL && !null_allowed) {
         struct bytes source = expression_source(e);

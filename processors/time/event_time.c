@@ -22,7 +22,7 @@ static bool field_time(const struct event_time *t, const struct expression_input
 {
     struct message why;
     struct value v;
-    if (expression_run(t->timestamp, input, arena, &v, &why)) {
+    if (expression_evaluate(t->timestamp, input, arena, &v, &why)) {
         message_set(&reason->message, "timestamp: %s", why.text);
         reason->code = DEAD_EXPR_ERROR;
         reason->path[0] = 0;

@@ -23,7 +23,7 @@ static void run(const struct expression *e, struct bytes value)
     input.value_is_json = json_check(value, &at) == NULL;
     arena_init(&arena, 1 << 20);
     buffer_init(&out, 1 << 20);
-    if (expression_run(e, &input, &arena, &result, &message) == ERR_OK) {
+    if (expression_evaluate(e, &input, &arena, &result, &message) == ERR_OK) {
         value_append_json(&out, &result, &arena);
         ASSERT(out.overflowed || json_check(buffer_view(&out), &at) == NULL);
     }

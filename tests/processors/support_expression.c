@@ -42,7 +42,7 @@ const char *expression_result(struct expression_world *w, const char *source)
     struct arena arena;
     arena_init(&arena, 4 << 20);
     struct value v;
-    enum error error = expression_run(e, &w->input, &arena, &v, &w->message);
+    enum error error = expression_evaluate(e, &w->input, &arena, &v, &w->message);
     buffer_clear(&w->result);
     if (error == ERR_OK)
         value_append_json(&w->result, &v, &arena);

@@ -527,12 +527,12 @@ TEST(scalars_need_no_memory)
                                  "value.tags.exists(t, t == 'c') && topic.startsWith('ord')"),
                    &e, NULL),
                ERR_OK);
-    EXPECT_INT(expression_run(e, &w.input, &arena, &v, &w.message), ERR_OK);
+    EXPECT_INT(expression_evaluate(e, &w.input, &arena, &v, &w.message), ERR_OK);
     EXPECT(v.type == VALUE_BOOL && v.boolean);
     EXPECT_INT(arena.used, 0);
     expression_free(e);
     EXPECT_INT(expression_compile(BYTES_LITERAL("value.name + 'x' == null"), &e, NULL), ERR_OK);
-    EXPECT_INT(expression_run(e, &w.input, &arena, &v, &w.message), ERR_INVALID);
+    EXPECT_INT(expression_evaluate(e, &w.input, &arena, &v, &w.message), ERR_INVALID);
     EXPECT_STRING(w.message.text, "column 12: the result is too large");
     expression_free(e);
     arena_free(&arena);
