@@ -54,10 +54,10 @@ enum error expression_compile(struct bytes source, struct expression **out, stru
     return compile_part(source, 0, out, message);
 }
 
-static bool any_is_no_condition(const struct node *first);
+static bool any_is_no_condition(const struct expression_node *first);
 
 /* Whether it gives something else than true, false or null, whatever the record. */
-static bool is_no_condition(const struct node *n)
+static bool is_no_condition(const struct expression_node *n)
 {
     switch (n->kind) {
     case NODE_CONSTANT:
@@ -83,9 +83,9 @@ static bool is_no_condition(const struct node *n)
     }
 }
 
-static bool any_is_no_condition(const struct node *first)
+static bool any_is_no_condition(const struct expression_node *first)
 {
-    for (const struct node *n = first; n; n = n->next) {
+    for (const struct expression_node *n = first; n; n = n->next) {
         if (is_no_condition(n))
             return true;
     }
@@ -181,7 +181,7 @@ bool expression_is_key(const struct expression *e)
 
 struct bytes expression_name(const struct expression *e)
 {
-    const struct node *n = e->root;
+    const struct expression_node *n = e->root;
     if (n->kind == NODE_PATH)
         return n->path[n->path_depth - 1];
     if (n->kind == NODE_FIELD)

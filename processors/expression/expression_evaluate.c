@@ -5,7 +5,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-bool evaluation_fail(struct evaluation *ev, const struct node *n, const char *format, ...)
+bool evaluation_fail(struct evaluation *ev, const struct expression_node *n, const char *format,
+                     ...)
 {
     char reason[256];
     va_list args;
@@ -16,7 +17,7 @@ bool evaluation_fail(struct evaluation *ev, const struct node *n, const char *fo
     return false;
 }
 
-bool evaluation_spend(struct evaluation *ev, const struct node *n, size_t size)
+bool evaluation_spend(struct evaluation *ev, const struct expression_node *n, size_t size)
 {
     if (size > EXPRESSION_MAX_STEPS - ev->steps) {
         ev->steps = EXPRESSION_MAX_STEPS;
@@ -26,7 +27,8 @@ bool evaluation_spend(struct evaluation *ev, const struct node *n, size_t size)
     return true;
 }
 
-void *evaluation_alloc(struct evaluation *ev, const struct node *n, size_t count, size_t size)
+void *evaluation_alloc(struct evaluation *ev, const struct expression_node *n, size_t count,
+                       size_t size)
 {
     void *memory = arena_array(ev->arena, count, size);
     if (memory == NULL)
@@ -34,7 +36,7 @@ void *evaluation_alloc(struct evaluation *ev, const struct node *n, size_t count
     return memory;
 }
 
-bool evaluate_json(struct evaluation *ev, const struct node *n, struct bytes text,
+bool evaluate_json(struct evaluation *ev, const struct expression_node *n, struct bytes text,
                    struct value *out)
 {
     *out = json_value(text, ev->arena);
@@ -48,7 +50,8 @@ struct value text_value(struct bytes b)
     return (struct value){.type = utf8_valid(b) ? VALUE_STRING : VALUE_BYTES, .bytes = b};
 }
 
-static bool evaluate_variable(struct evaluation *ev, const struct node *n, struct value *out)
+static bool evaluate_variable(struct evaluation *ev, const struct expression_node *n,
+                              struct value *out)
 {
     const struct record *record = ev->input->record;
     switch (n->variable) {
@@ -78,14 +81,15 @@ static bool evaluate_variable(struct evaluation *ev, const struct node *n, struc
 }
 
 /* The text at a path of the record. */
-static bool find_path(const struct evaluation *ev, const struct node *n, struct bytes *text)
+static bool find_path(const struct evaluation *ev, const struct expression_node *n,
+                      struct bytes *text)
 {
     struct bytes document = ev->input->record->value;
     return ev->input->value_is_json && document.data &&
            json_path(document, n->path, n->path_depth, text);
 }
 
-static bool evaluate_path(struct evaluation *ev, const struct node *n, struct value *out)
+static bool evaluate_path(struct evaluation *ev, const struct expression_node *n, struct value *out)
 {
     struct bytes text;
     if (find_path(ev, n, &text))
@@ -94,7 +98,7 @@ static bool evaluate_path(struct evaluation *ev, const struct node *n, struct va
     return true;
 }
 
-bool evaluate_raw_text(struct evaluation *ev, const struct node *n, struct bytes *out)
+bool evaluate_raw_text(struct evaluation *ev, const struct expression_node *n, struct bytes *out)
 {
     if (n->kind == NODE_PATH)
         return find_path(ev, n, out);
@@ -104,8 +108,8 @@ bool evaluate_raw_text(struct evaluation *ev, const struct node *n, struct bytes
 }
 
 /* Field, index and path with the answer whether it is there. */
-static bool evaluate_access(struct evaluation *ev, const struct node *n, struct value *out,
-                            bool *present)
+static bool evaluate_access(struct evaluation *ev, const struct expression_node *n,
+                            struct value *out, bool *present)
 {
     struct value container, index;
     switch (n->kind) {
@@ -132,26 +136,26 @@ static bool evaluate_access(struct evaluation *ev, const struct node *n, struct 
 
 /* Collections. */
 
-static bool evaluate_list(struct evaluation *ev, const struct node *n, struct value *out)
+static bool evaluate_list(struct evaluation *ev, const struct expression_node *n, struct value *out)
 {
     struct value *items = evaluation_alloc(ev, n, n->child_count, sizeof *items);
     if (items == NULL)
         return false;
     size_t i = 0;
-    for (const struct node *child = n->first; child; child = child->next)
+    for (const struct expression_node *child = n->first; child; child = child->next)
         if (!evaluate_node(ev, child, &items[i++]))
             return false;
     *out = (struct value){.type = VALUE_LIST, .list = {items, n->child_count}};
     return true;
 }
 
-static bool evaluate_map(struct evaluation *ev, const struct node *n, struct value *out)
+static bool evaluate_map(struct evaluation *ev, const struct expression_node *n, struct value *out)
 {
     struct value_entry *entries = evaluation_alloc(ev, n, n->child_count, sizeof *entries);
     if (entries == NULL)
         return false;
     size_t i = 0;
-    for (const struct node *child = n->first; child; child = child->next, i++) {
+    for (const struct expression_node *child = n->first; child; child = child->next, i++) {
         entries[i].name = child->name;
         if (!evaluate_node(ev, child, &entries[i].value))
             return false;
@@ -162,7 +166,7 @@ static bool evaluate_map(struct evaluation *ev, const struct node *n, struct val
 
 /* Conditions. Null, a missing field, is false. */
 
-static bool evaluate_condition(struct evaluation *ev, const struct node *n, bool *out)
+static bool evaluate_condition(struct evaluation *ev, const struct expression_node *n, bool *out)
 {
     struct value v;
     *out = false;
@@ -175,11 +179,11 @@ static bool evaluate_condition(struct evaluation *ev, const struct node *n, bool
 }
 
 /* || and &&: an operand that decides does so even when others fail, as in CEL. */
-static bool evaluate_decision(struct evaluation *ev, const struct node *n, bool deciding,
+static bool evaluate_decision(struct evaluation *ev, const struct expression_node *n, bool deciding,
                               struct value *out)
 {
     bool failed = false, v;
-    for (const struct node *child = n->first; child; child = child->next) {
+    for (const struct expression_node *child = n->first; child; child = child->next) {
         if (!evaluate_condition(ev, child, &v)) {
             failed = true;
         } else if (v == deciding) {
@@ -191,18 +195,20 @@ static bool evaluate_decision(struct evaluation *ev, const struct node *n, bool 
     return !failed;
 }
 
-static bool evaluate_choice(struct evaluation *ev, const struct node *n, struct value *out)
+static bool evaluate_choice(struct evaluation *ev, const struct expression_node *n,
+                            struct value *out)
 {
     bool condition;
     if (!evaluate_condition(ev, n->first, &condition))
         return false;
-    const struct node *then = n->first->next;
+    const struct expression_node *then = n->first->next;
     return evaluate_node(ev, condition ? then : then->next, out);
 }
 
-static bool evaluate_coalesce(struct evaluation *ev, const struct node *n, struct value *out)
+static bool evaluate_coalesce(struct evaluation *ev, const struct expression_node *n,
+                              struct value *out)
 {
-    for (const struct node *child = n->first; child; child = child->next) {
+    for (const struct expression_node *child = n->first; child; child = child->next) {
         if (!evaluate_node(ev, child, out))
             return false;
         if (out->type != VALUE_NULL)
@@ -211,12 +217,13 @@ static bool evaluate_coalesce(struct evaluation *ev, const struct node *n, struc
     return true;
 }
 
-static bool evaluate_chain(struct evaluation *ev, const struct node *n, struct value *out)
+static bool evaluate_chain(struct evaluation *ev, const struct expression_node *n,
+                           struct value *out)
 {
     struct value left, right;
     if (!evaluate_node(ev, n->first, &left))
         return false;
-    for (const struct node *child = n->first->next; child; child = child->next) {
+    for (const struct expression_node *child = n->first->next; child; child = child->next) {
         if (!evaluate_node(ev, child, &right) ||
             !operate(ev, n, child->joined_by, &left, &right, out))
             return false;
@@ -225,7 +232,8 @@ static bool evaluate_chain(struct evaluation *ev, const struct node *n, struct v
     return true;
 }
 
-static bool evaluate_relation(struct evaluation *ev, const struct node *n, struct value *out)
+static bool evaluate_relation(struct evaluation *ev, const struct expression_node *n,
+                              struct value *out)
 {
     struct value a, b;
     bool result;
@@ -239,8 +247,8 @@ static bool evaluate_relation(struct evaluation *ev, const struct node *n, struc
 /* Macros. */
 
 /* The list of a macro. A missing one (null) has no elements; *missing tells. */
-static bool evaluate_macro_list(struct evaluation *ev, const struct node *n, struct value *list,
-                                bool *missing)
+static bool evaluate_macro_list(struct evaluation *ev, const struct expression_node *n,
+                                struct value *list, bool *missing)
 {
     if (!evaluate_node(ev, n->first, list))
         return false;
@@ -251,8 +259,8 @@ static bool evaluate_macro_list(struct evaluation *ev, const struct node *n, str
 
 /* exists and all are || and && over the elements, with the same rule for errors; of a missing list
  * both are false, as a comparison with a missing field is. */
-static bool evaluate_quantifier(struct evaluation *ev, const struct node *n, bool deciding,
-                                struct value *out)
+static bool evaluate_quantifier(struct evaluation *ev, const struct expression_node *n,
+                                bool deciding, struct value *out)
 {
     struct value list;
     bool missing, failed = false, v;
@@ -272,7 +280,8 @@ static bool evaluate_quantifier(struct evaluation *ev, const struct node *n, boo
 }
 
 /* filter and map: the condition is optional in map, the result is the element in filter. */
-static bool evaluate_selection(struct evaluation *ev, const struct node *n, struct value *out)
+static bool evaluate_selection(struct evaluation *ev, const struct expression_node *n,
+                               struct value *out)
 {
     struct value list;
     bool missing;
@@ -281,9 +290,9 @@ static bool evaluate_selection(struct evaluation *ev, const struct node *n, stru
     *out = value_null();
     if (missing)
         return true;
-    const struct node *condition =
+    const struct expression_node *condition =
         n->kind == NODE_FILTER || n->child_count == 3 ? n->first->next : NULL;
-    const struct node *result = n->kind == NODE_FILTER ? NULL : n->last;
+    const struct expression_node *result = n->kind == NODE_FILTER ? NULL : n->last;
     size_t max = list_count(&list), count = 0;
     if (!evaluation_spend(ev, n, max))
         return false;
@@ -304,7 +313,7 @@ static bool evaluate_selection(struct evaluation *ev, const struct node *n, stru
     return true;
 }
 
-static bool evaluate_not(struct evaluation *ev, const struct node *n, struct value *out)
+static bool evaluate_not(struct evaluation *ev, const struct expression_node *n, struct value *out)
 {
     bool v;
     if (!evaluate_condition(ev, n->first, &v))
@@ -313,7 +322,7 @@ static bool evaluate_not(struct evaluation *ev, const struct node *n, struct val
     return true;
 }
 
-static bool evaluate_has(struct evaluation *ev, const struct node *n, struct value *out)
+static bool evaluate_has(struct evaluation *ev, const struct expression_node *n, struct value *out)
 {
     struct value v;
     bool present;
@@ -323,7 +332,7 @@ static bool evaluate_has(struct evaluation *ev, const struct node *n, struct val
     return true;
 }
 
-bool evaluate_node(struct evaluation *ev, const struct node *n, struct value *out)
+bool evaluate_node(struct evaluation *ev, const struct expression_node *n, struct value *out)
 {
     bool present;
     if (!evaluation_spend(ev, n, 1))

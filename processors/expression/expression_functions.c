@@ -58,7 +58,7 @@ const char *const *function_names(void)
     return names;
 }
 
-bool function_call(struct evaluation *ev, const struct node *n, struct value *out)
+bool function_call(struct evaluation *ev, const struct expression_node *n, struct value *out)
 {
     const struct function *f = n->function;
     struct call c;
@@ -66,7 +66,7 @@ bool function_call(struct evaluation *ev, const struct node *n, struct value *ou
     c.node = n;
     c.count = 0;
     bool has_null = false;
-    for (const struct node *child = n->first; child; child = child->next) {
+    for (const struct expression_node *child = n->first; child; child = child->next) {
         if (!evaluate_node(ev, child, &c.arguments[c.count]))
             return false;
         has_null |= c.arguments[c.count++].type == VALUE_NULL;

@@ -116,7 +116,7 @@ enum variable {
 
 struct function;
 
-struct node {
+struct expression_node {
     enum node_kind kind;
     enum token_kind op;        /* RELATION */
     enum token_kind joined_by; /* of a child of CHAIN but the first: what stands before it */
@@ -125,8 +125,8 @@ struct node {
     uint16_t local;  /* slot of LOCAL and of the macros */
     uint32_t column; /* from 1 */
     uint32_t child_count;
-    struct node *first, *last, *next; /* children; sibling */
-    struct bytes name;                /* FIELD; of a MAP's child */
+    struct expression_node *first, *last, *next; /* children; sibling */
+    struct bytes name;                           /* FIELD; of a MAP's child */
     struct value constant;
     struct bytes *path; /* PATH */
     size_t path_depth;
@@ -137,7 +137,7 @@ struct node {
 struct expression {
     struct arena arena; /* owns everything below */
     struct bytes source;
-    struct node *root;
+    struct expression_node *root;
 };
 
 struct parser {
@@ -153,25 +153,27 @@ bool parser_advance(struct parser *p); /* to the next token */
 /* Takes a token of this kind, or refuses the one at hand. */
 bool parser_expect(struct parser *p, enum token_kind kind, const char *expected);
 /* "found ... where `expected` is expected". Returns NULL. */
-struct node *parser_refuse_token(struct parser *p, const char *expected);
+struct expression_node *parser_refuse_token(struct parser *p, const char *expected);
 bool parser_too_deep(struct parser *p, size_t at); /* refuses; false */
-struct node *parser_new_node(struct parser *p, enum node_kind kind, size_t at);
-struct node *parser_constant(struct parser *p, size_t at, struct value constant);
+struct expression_node *parser_new_node(struct parser *p, enum node_kind kind, size_t at);
+struct expression_node *parser_constant(struct parser *p, size_t at, struct value constant);
 /* Appends a child; NULL children (errors) give false. */
-bool parser_add_child(struct parser *p, struct node *parent, struct node *child);
-struct node *parser_expression(struct parser *p);
+bool parser_add_child(struct parser *p, struct expression_node *parent,
+                      struct expression_node *child);
+struct expression_node *parser_expression(struct parser *p);
 /* Arguments up to and with the closing token. */
-bool parser_arguments(struct parser *p, struct node *n, enum token_kind close,
+bool parser_arguments(struct parser *p, struct expression_node *n, enum token_kind close,
                       const char *expected);
 /* A name, name(arguments) and receiver.name(arguments), the token at hand being what follows the
  * name. */
-struct node *parser_name(struct parser *p, const struct token *name);
-struct node *parser_call(struct parser *p, const struct token *name);
-struct node *parser_method(struct parser *p, struct node *receiver, const struct token *name);
+struct expression_node *parser_name(struct parser *p, const struct token *name);
+struct expression_node *parser_call(struct parser *p, const struct token *name);
+struct expression_node *parser_method(struct parser *p, struct expression_node *receiver,
+                                      const struct token *name);
 /* Parses the whole source. NULL with a message when it is wrong. */
-struct node *parser_parse(struct parser *p);
+struct expression_node *parser_parse(struct parser *p);
 /* Refuses at a node: for what functions check at compile time. Returns false. */
-bool parser_refuse(struct parser *p, const struct node *n, const char *format, ...)
+bool parser_refuse(struct parser *p, const struct expression_node *n, const char *format, ...)
     PRINTF_LIKE(3, 4);
 
 /* Evaluating. */
@@ -185,35 +187,38 @@ struct evaluation {
 };
 
 /* Evaluates a node; false on an error, which is in the message. */
-MUST_USE bool evaluate_node(struct evaluation *ev, const struct node *n, struct value *out);
-/* "column N: ..." into the message. Returns false. Never says values of the record. */
-bool evaluation_fail(struct evaluation *ev, const struct node *n, const char *format, ...)
-    PRINTF_LIKE(3, 4);
-/* Counts work of `size` units; false when the record's allowance is used up. */
-MUST_USE bool evaluation_spend(struct evaluation *ev, const struct node *n, size_t size);
-/* Memory of the result; NULL (with a message) when the arena is exhausted. */
-void *evaluation_alloc(struct evaluation *ev, const struct node *n, size_t count, size_t size);
-/* The value of JSON text; false when the arena is exhausted. */
-MUST_USE bool evaluate_json(struct evaluation *ev, const struct node *n, struct bytes text,
+MUST_USE bool evaluate_node(struct evaluation *ev, const struct expression_node *n,
                             struct value *out);
+/* "column N: ..." into the message. Returns false. Never says values of the record. */
+bool evaluation_fail(struct evaluation *ev, const struct expression_node *n, const char *format,
+                     ...) PRINTF_LIKE(3, 4);
+/* Counts work of `size` units; false when the record's allowance is used up. */
+MUST_USE bool evaluation_spend(struct evaluation *ev, const struct expression_node *n, size_t size);
+/* Memory of the result; NULL (with a message) when the arena is exhausted. */
+void *evaluation_alloc(struct evaluation *ev, const struct expression_node *n, size_t count,
+                       size_t size);
+/* The value of JSON text; false when the arena is exhausted. */
+MUST_USE bool evaluate_json(struct evaluation *ev, const struct expression_node *n,
+                            struct bytes text, struct value *out);
 
 /* Text from outside: string, or bytes when it is not UTF-8, or null. */
 struct value text_value(struct bytes b);
 /* Text with the whole of a JSON value at a path or field node, for functions that need its exact
  * digits. False when the node is none or there is nothing. */
-bool evaluate_raw_text(struct evaluation *ev, const struct node *n, struct bytes *out);
+bool evaluate_raw_text(struct evaluation *ev, const struct expression_node *n, struct bytes *out);
 
 /* Operators. */
 
-bool operate(struct evaluation *ev, const struct node *n, enum token_kind op, const struct value *a,
-             const struct value *b, struct value *out);
-bool relate(struct evaluation *ev, const struct node *n, const struct value *a,
+bool operate(struct evaluation *ev, const struct expression_node *n, enum token_kind op,
+             const struct value *a, const struct value *b, struct value *out);
+bool relate(struct evaluation *ev, const struct expression_node *n, const struct value *a,
             const struct value *b, bool *out);
-bool negate(struct evaluation *ev, const struct node *n, struct value *v);
+bool negate(struct evaluation *ev, const struct expression_node *n, struct value *v);
 /* The field of a map, or null; *present says whether it is there. */
-MUST_USE bool access_field(struct evaluation *ev, const struct node *n, const struct value *map,
-                           struct bytes name, struct value *out, bool *present);
-MUST_USE bool access_index(struct evaluation *ev, const struct node *n,
+MUST_USE bool access_field(struct evaluation *ev, const struct expression_node *n,
+                           const struct value *map, struct bytes name, struct value *out,
+                           bool *present);
+MUST_USE bool access_index(struct evaluation *ev, const struct expression_node *n,
                            const struct value *container, const struct value *index,
                            struct value *out, bool *present);
 
@@ -252,7 +257,7 @@ enum null_rule {
 
 struct call {
     struct evaluation *evaluation;
-    const struct node *node;
+    const struct expression_node *node;
     struct value arguments[EXPRESSION_MAX_ARGUMENTS];
     size_t count;
 };
@@ -263,13 +268,15 @@ struct function {
     uint8_t min, max;  /* number of arguments, the receiver of a method included */
     enum null_rule null_rule;
     bool (*call)(struct call *c, struct value *out);
-    bool (*prepare)(struct parser *p, struct node *n); /* checks constants; may be NULL */
+    bool (*prepare)(struct parser *p,
+                    struct expression_node *n); /* checks constants; may be NULL */
 };
 
 const struct function *function_find(struct bytes name);
 /* Names of all functions and macros, for suggestions; NULL at the end. */
 const char *const *function_names(void);
-MUST_USE bool function_call(struct evaluation *ev, const struct node *n, struct value *out);
+MUST_USE bool function_call(struct evaluation *ev, const struct expression_node *n,
+                            struct value *out);
 
 /* string(v): the text of any value but null. */
 MUST_USE bool text_of(struct call *c, const struct value *v, struct bytes *out);
@@ -288,8 +295,8 @@ bool call_fail_type(struct call *c, size_t argument, const char *expected);
 #define X(name) bool function_##name(struct call *c, struct value *out);
 FUNCTION_BODIES(X)
 #undef X
-bool prepare_matches(struct parser *p, struct node *n);
-bool prepare_zone(struct parser *p, struct node *n);
-bool prepare_decimal(struct parser *p, struct node *n);
+bool prepare_matches(struct parser *p, struct expression_node *n);
+bool prepare_zone(struct parser *p, struct expression_node *n);
+bool prepare_decimal(struct parser *p, struct expression_node *n);
 
 #endif

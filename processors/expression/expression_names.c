@@ -39,7 +39,7 @@ static bool refuse_unbuilt(struct parser *p, const struct token *name)
     return false;
 }
 
-static struct node *refuse_name(struct parser *p, const struct token *name)
+static struct expression_node *refuse_name(struct parser *p, const struct token *name)
 {
     if (refuse_unbuilt(p, name))
         return NULL;
@@ -59,20 +59,20 @@ static struct node *refuse_name(struct parser *p, const struct token *name)
     return NULL;
 }
 
-struct node *parser_constant(struct parser *p, size_t at, struct value constant)
+struct expression_node *parser_constant(struct parser *p, size_t at, struct value constant)
 {
-    struct node *n = parser_new_node(p, NODE_CONSTANT, at);
+    struct expression_node *n = parser_new_node(p, NODE_CONSTANT, at);
     if (n)
         n->constant = constant;
     return n;
 }
 
-struct node *parser_name(struct parser *p, const struct token *name)
+struct expression_node *parser_name(struct parser *p, const struct token *name)
 {
     for (size_t i = p->local_count; i-- > 0;) {
         if (!bytes_equal(p->locals[i], name->text))
             continue;
-        struct node *n = parser_new_node(p, NODE_LOCAL, name->at);
+        struct expression_node *n = parser_new_node(p, NODE_LOCAL, name->at);
         if (n)
             n->local = (uint16_t)i;
         return n;
@@ -80,7 +80,7 @@ struct node *parser_name(struct parser *p, const struct token *name)
     for (size_t i = 0; i < COUNT_OF(variables); i++) {
         if (!bytes_equal_string(name->text, variables[i].name))
             continue;
-        struct node *n = parser_new_node(p, NODE_VARIABLE, name->at);
+        struct expression_node *n = parser_new_node(p, NODE_VARIABLE, name->at);
         if (n)
             n->variable = variables[i].variable;
         return n;
@@ -95,7 +95,8 @@ struct node *parser_name(struct parser *p, const struct token *name)
 /* Calls. */
 
 /* Arguments up to and with the closing token. */
-bool parser_arguments(struct parser *p, struct node *n, enum token_kind close, const char *expected)
+bool parser_arguments(struct parser *p, struct expression_node *n, enum token_kind close,
+                      const char *expected)
 {
     while (p->token.kind != close) {
         if (!parser_add_child(p, n, parser_expression(p)))
@@ -108,7 +109,7 @@ bool parser_arguments(struct parser *p, struct node *n, enum token_kind close, c
     return parser_advance(p);
 }
 
-static struct node *parse_coalesce(struct parser *p, struct node *n)
+static struct expression_node *parse_coalesce(struct parser *p, struct expression_node *n)
 {
     if (!parser_arguments(p, n, TOKEN_CLOSE, "',' or ')'"))
         return NULL;
@@ -119,7 +120,7 @@ static struct node *parse_coalesce(struct parser *p, struct node *n)
 }
 
 /* has() asks for a field, so its argument must name one. */
-static struct node *parse_has(struct parser *p, struct node *n)
+static struct expression_node *parse_has(struct parser *p, struct expression_node *n)
 {
     if (!parser_arguments(p, n, TOKEN_CLOSE, "')'"))
         return NULL;
@@ -135,7 +136,7 @@ static struct node *parse_has(struct parser *p, struct node *n)
     return NULL;
 }
 
-static struct node *finish_call(struct parser *p, struct node *n)
+static struct expression_node *finish_call(struct parser *p, struct expression_node *n)
 {
     const struct function *f = n->function;
     if (!parser_arguments(p, n, TOKEN_CLOSE, "',' or ')'"))
@@ -147,7 +148,7 @@ static struct node *finish_call(struct parser *p, struct node *n)
     return f->prepare && !f->prepare(p, n) ? NULL : n;
 }
 
-static struct node *refuse_function(struct parser *p, const struct token *name)
+static struct expression_node *refuse_function(struct parser *p, const struct token *name)
 {
     if (refuse_unbuilt(p, name))
         return NULL;
@@ -180,7 +181,7 @@ static int find_macro(struct bytes name)
 }
 
 /* name(arguments), the token at hand being the parenthesis. */
-struct node *parser_call(struct parser *p, const struct token *name)
+struct expression_node *parser_call(struct parser *p, const struct token *name)
 {
     if (find_macro(name->text) >= 0) {
         lexer_refuse(&p->lexer, name->at, "%.*s belongs to a list: list.%.*s(x, ...)",
@@ -189,7 +190,7 @@ struct node *parser_call(struct parser *p, const struct token *name)
     }
     if (!parser_advance(p))
         return NULL;
-    struct node *n = parser_new_node(p, NODE_CALL, name->at);
+    struct expression_node *n = parser_new_node(p, NODE_CALL, name->at);
     if (n == NULL)
         return NULL;
     if (bytes_equal_string(name->text, "coalesce")) {
@@ -205,10 +206,10 @@ struct node *parser_call(struct parser *p, const struct token *name)
 }
 
 /* list.exists(x, condition), behind the parenthesis. */
-static struct node *parse_macro(struct parser *p, struct node *list, const struct token *name,
-                                int macro)
+static struct expression_node *parse_macro(struct parser *p, struct expression_node *list,
+                                           const struct token *name, int macro)
 {
-    struct node *n = parser_new_node(p, macros[macro].kind, name->at);
+    struct expression_node *n = parser_new_node(p, macros[macro].kind, name->at);
     if (n == NULL || !parser_add_child(p, n, list))
         return NULL;
     if (p->token.kind != TOKEN_NAME)
@@ -232,14 +233,15 @@ static struct node *parse_macro(struct parser *p, struct node *list, const struc
 }
 
 /* receiver.name(arguments), the token at hand being the parenthesis. */
-struct node *parser_method(struct parser *p, struct node *receiver, const struct token *name)
+struct expression_node *parser_method(struct parser *p, struct expression_node *receiver,
+                                      const struct token *name)
 {
     int macro = find_macro(name->text);
     if (!parser_advance(p))
         return NULL;
     if (macro >= 0)
         return parse_macro(p, receiver, name, macro);
-    struct node *n = parser_new_node(p, NODE_CALL, name->at);
+    struct expression_node *n = parser_new_node(p, NODE_CALL, name->at);
     if (n == NULL)
         return NULL;
     n->function = function_find(name->text);

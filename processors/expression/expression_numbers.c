@@ -165,9 +165,9 @@ bool function_to_duration(struct call *c, struct value *out)
     return true;
 }
 
-bool prepare_zone(struct parser *p, struct node *n)
+bool prepare_zone(struct parser *p, struct expression_node *n)
 {
-    const struct node *zone = n->first->next;
+    const struct expression_node *zone = n->first->next;
     struct zone found;
     struct message why;
     if (zone == NULL || zone->kind != NODE_CONSTANT || zone->constant.type != VALUE_STRING ||
@@ -230,9 +230,9 @@ bool function_geo_distance(struct call *c, struct value *out)
     return true;
 }
 
-bool prepare_decimal(struct parser *p, struct node *n)
+bool prepare_decimal(struct parser *p, struct expression_node *n)
 {
-    const struct node *precision = n->first->next, *scale = precision->next;
+    const struct expression_node *precision = n->first->next, *scale = precision->next;
     if (precision->kind == NODE_CONSTANT && precision->constant.type == VALUE_INT &&
         scale->kind == NODE_CONSTANT && scale->constant.type == VALUE_INT &&
         precision->constant.integer >= 1 && precision->constant.integer <= DECIMAL_MAX_DIGITS &&

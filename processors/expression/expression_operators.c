@@ -14,27 +14,27 @@ static const char *const symbols[] = {
     [TOKEN_EQUAL] = "==",      [TOKEN_NOT_EQUAL] = "!=", [TOKEN_IN] = "in",
 };
 
-static bool undefined(struct evaluation *ev, const struct node *n, enum token_kind op,
+static bool undefined(struct evaluation *ev, const struct expression_node *n, enum token_kind op,
                       const struct value *a, const struct value *b)
 {
     return evaluation_fail(ev, n, "%s %s %s is not defined", value_type_name(a), symbols[op],
                            value_type_name(b));
 }
 
-static bool overflow(struct evaluation *ev, const struct node *n)
+static bool overflow(struct evaluation *ev, const struct expression_node *n)
 {
     return evaluation_fail(ev, n, "overflow");
 }
 
-static bool division_by_zero(struct evaluation *ev, const struct node *n)
+static bool division_by_zero(struct evaluation *ev, const struct expression_node *n)
 {
     return evaluation_fail(ev, n, "division by zero");
 }
 
 /* Arithmetic. */
 
-static bool operate_integers(struct evaluation *ev, const struct node *n, enum token_kind op,
-                             int64_t a, int64_t b, int64_t *out)
+static bool operate_integers(struct evaluation *ev, const struct expression_node *n,
+                             enum token_kind op, int64_t a, int64_t b, int64_t *out)
 {
     switch (op) {
     case TOKEN_PLUS:
@@ -53,8 +53,9 @@ static bool operate_integers(struct evaluation *ev, const struct node *n, enum t
     }
 }
 
-static bool operate_doubles(struct evaluation *ev, const struct node *n, enum token_kind op,
-                            const struct value *a, const struct value *b, struct value *out)
+static bool operate_doubles(struct evaluation *ev, const struct expression_node *n,
+                            enum token_kind op, const struct value *a, const struct value *b,
+                            struct value *out)
 {
     double x = number_real(a), y = number_real(b), v;
     if (op == TOKEN_MODULO)
@@ -81,8 +82,9 @@ static int scale_of(const struct value *v)
     return v->type == VALUE_INT ? 0 : v->decimal.scale;
 }
 
-static bool operate_decimals(struct evaluation *ev, const struct node *n, enum token_kind op,
-                             const struct value *a, const struct value *b, struct value *out)
+static bool operate_decimals(struct evaluation *ev, const struct expression_node *n,
+                             enum token_kind op, const struct value *a, const struct value *b,
+                             struct value *out)
 {
     if (op == TOKEN_DIVIDE)
         return operate_doubles(ev, n, op, a, b, out);
@@ -111,8 +113,9 @@ static bool operate_decimals(struct evaluation *ev, const struct node *n, enum t
 }
 
 /* Timestamps and durations: what of + and - makes sense. */
-static bool operate_times(struct evaluation *ev, const struct node *n, enum token_kind op,
-                          const struct value *a, const struct value *b, struct value *out)
+static bool operate_times(struct evaluation *ev, const struct expression_node *n,
+                          enum token_kind op, const struct value *a, const struct value *b,
+                          struct value *out)
 {
     enum value_type x = a->type, y = b->type, type;
     if (x == VALUE_TIMESTAMP && y == VALUE_TIMESTAMP && op == TOKEN_MINUS)
@@ -134,8 +137,8 @@ static bool operate_times(struct evaluation *ev, const struct node *n, enum toke
     return true;
 }
 
-static bool concatenate_text(struct evaluation *ev, const struct node *n, const struct value *a,
-                             const struct value *b, struct value *out)
+static bool concatenate_text(struct evaluation *ev, const struct expression_node *n,
+                             const struct value *a, const struct value *b, struct value *out)
 {
     size_t size = a->bytes.size + b->bytes.size;
     uint8_t *text = evaluation_spend(ev, n, size / 64) ? evaluation_alloc(ev, n, size, 1) : NULL;
@@ -147,8 +150,8 @@ static bool concatenate_text(struct evaluation *ev, const struct node *n, const 
     return true;
 }
 
-static bool concatenate_lists(struct evaluation *ev, const struct node *n, const struct value *a,
-                              const struct value *b, struct value *out)
+static bool concatenate_lists(struct evaluation *ev, const struct expression_node *n,
+                              const struct value *a, const struct value *b, struct value *out)
 {
     size_t max = list_count(a) + list_count(b), count = 0;
     struct value *items =
@@ -174,8 +177,8 @@ static bool is_time(const struct value *v)
     return v->type == VALUE_TIMESTAMP || v->type == VALUE_DURATION;
 }
 
-bool operate(struct evaluation *ev, const struct node *n, enum token_kind op, const struct value *a,
-             const struct value *b, struct value *out)
+bool operate(struct evaluation *ev, const struct expression_node *n, enum token_kind op,
+             const struct value *a, const struct value *b, struct value *out)
 {
     if (a->type == VALUE_INT && b->type == VALUE_INT) {
         out->type = VALUE_INT;
@@ -199,7 +202,7 @@ bool operate(struct evaluation *ev, const struct node *n, enum token_kind op, co
     return undefined(ev, n, op, a, b);
 }
 
-bool negate(struct evaluation *ev, const struct node *n, struct value *v)
+bool negate(struct evaluation *ev, const struct expression_node *n, struct value *v)
 {
     switch (v->type) {
     case VALUE_NULL:
@@ -249,7 +252,7 @@ static size_t weight(const struct value *v)
     return v->type == VALUE_LIST ? v->list.count : v->type == VALUE_MAP ? v->map.count : 0;
 }
 
-static bool is_in(struct evaluation *ev, const struct node *n, const struct value *a,
+static bool is_in(struct evaluation *ev, const struct expression_node *n, const struct value *a,
                   const struct value *b, bool *out)
 {
     *out = false;
@@ -271,7 +274,7 @@ static bool is_in(struct evaluation *ev, const struct node *n, const struct valu
     return true;
 }
 
-static bool compare(struct evaluation *ev, const struct node *n, const struct value *a,
+static bool compare(struct evaluation *ev, const struct expression_node *n, const struct value *a,
                     const struct value *b, int *out)
 {
     if (value_is_number(a) && value_is_number(b)) {
@@ -290,7 +293,7 @@ static bool compare(struct evaluation *ev, const struct node *n, const struct va
     return true;
 }
 
-bool relate(struct evaluation *ev, const struct node *n, const struct value *a,
+bool relate(struct evaluation *ev, const struct expression_node *n, const struct value *a,
             const struct value *b, bool *out)
 {
     if (n->op == TOKEN_EQUAL || n->op == TOKEN_NOT_EQUAL) {
@@ -314,7 +317,7 @@ bool relate(struct evaluation *ev, const struct node *n, const struct value *a,
 
 /* Access. */
 
-bool access_field(struct evaluation *ev, const struct node *n, const struct value *map,
+bool access_field(struct evaluation *ev, const struct expression_node *n, const struct value *map,
                   struct bytes name, struct value *out, bool *present)
 {
     struct bytes text;
@@ -334,8 +337,9 @@ bool access_field(struct evaluation *ev, const struct node *n, const struct valu
     return true;
 }
 
-bool access_index(struct evaluation *ev, const struct node *n, const struct value *container,
-                  const struct value *index, struct value *out, bool *present)
+bool access_index(struct evaluation *ev, const struct expression_node *n,
+                  const struct value *container, const struct value *index, struct value *out,
+                  bool *present)
 {
     if (index->type == VALUE_STRING)
         return access_field(ev, n, container, index->bytes, out, present);

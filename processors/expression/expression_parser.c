@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-bool parser_refuse(struct parser *p, const struct node *n, const char *format, ...)
+bool parser_refuse(struct parser *p, const struct expression_node *n, const char *format, ...)
 {
     char reason[768];
     va_list args;
@@ -22,7 +22,7 @@ bool parser_advance(struct parser *p)
 }
 
 /* Refuses the token at hand, saying what was expected instead. */
-struct node *parser_refuse_token(struct parser *p, const char *expected)
+struct expression_node *parser_refuse_token(struct parser *p, const char *expected)
 {
     if (p->token.kind == TOKEN_END)
         lexer_refuse(&p->lexer, p->token.at, "the expression ends where %s is expected", expected);
@@ -41,9 +41,9 @@ bool parser_expect(struct parser *p, enum token_kind kind, const char *expected)
     return parser_advance(p);
 }
 
-struct node *parser_new_node(struct parser *p, enum node_kind kind, size_t at)
+struct expression_node *parser_new_node(struct parser *p, enum node_kind kind, size_t at)
 {
-    struct node *n = arena_alloc(p->arena, sizeof *n);
+    struct expression_node *n = arena_alloc(p->arena, sizeof *n);
     if (n == NULL) {
         lexer_refuse(&p->lexer, at, "the expression is too large");
         return NULL;
@@ -61,7 +61,8 @@ bool parser_too_deep(struct parser *p, size_t at)
 }
 
 /* Appends a child; NULL children (errors) give false. */
-bool parser_add_child(struct parser *p, struct node *parent, struct node *child)
+bool parser_add_child(struct parser *p, struct expression_node *parent,
+                      struct expression_node *child)
 {
     if (child == NULL)
         return false;
@@ -77,13 +78,14 @@ bool parser_add_child(struct parser *p, struct node *parent, struct node *child)
 
 /* Access. */
 
-static bool is_path(const struct node *n)
+static bool is_path(const struct expression_node *n)
 {
     return n->kind == NODE_PATH || (n->kind == NODE_VARIABLE && n->variable == VARIABLE_VALUE);
 }
 
 /* value.a and then .b: one node with a path. */
-static struct node *extend_path(struct parser *p, struct node *n, struct bytes name)
+static struct expression_node *extend_path(struct parser *p, struct expression_node *n,
+                                           struct bytes name)
 {
     enum { STEP = 8 };
     if (n->path_depth % STEP == 0) {
@@ -101,18 +103,19 @@ static struct node *extend_path(struct parser *p, struct node *n, struct bytes n
     return n;
 }
 
-static struct node *field_of(struct parser *p, struct node *n, struct bytes name, size_t at)
+static struct expression_node *field_of(struct parser *p, struct expression_node *n,
+                                        struct bytes name, size_t at)
 {
     if (is_path(n))
         return extend_path(p, n, name);
-    struct node *field = parser_new_node(p, NODE_FIELD, at);
+    struct expression_node *field = parser_new_node(p, NODE_FIELD, at);
     if (field == NULL || !parser_add_child(p, field, n))
         return NULL;
     field->name = name;
     return field;
 }
 
-static struct node *parse_member(struct parser *p, struct node *n)
+static struct expression_node *parse_member(struct parser *p, struct expression_node *n)
 {
     struct token name = p->token;
     if (name.kind != TOKEN_NAME && name.kind != TOKEN_IN)
@@ -124,14 +127,14 @@ static struct node *parse_member(struct parser *p, struct node *n)
     return field_of(p, n, name.text, name.at);
 }
 
-static struct node *parse_index(struct parser *p, struct node *n, size_t at)
+static struct expression_node *parse_index(struct parser *p, struct expression_node *n, size_t at)
 {
-    struct node *index = parser_expression(p);
+    struct expression_node *index = parser_expression(p);
     if (index == NULL || !parser_expect(p, TOKEN_CLOSE_BRACKET, "']'"))
         return NULL;
     if (index->kind == NODE_CONSTANT && index->constant.type == VALUE_STRING)
         return field_of(p, n, index->constant.bytes, at);
-    struct node *access = parser_new_node(p, NODE_INDEX, at);
+    struct expression_node *access = parser_new_node(p, NODE_INDEX, at);
     return access && parser_add_child(p, access, n) && parser_add_child(p, access, index) ? access
                                                                                           : NULL;
 }
@@ -139,9 +142,9 @@ static struct node *parse_index(struct parser *p, struct node *n, size_t at)
 /* Primaries. */
 
 /* A list whose elements are all constants is one itself. */
-static struct node *fold_list(struct parser *p, struct node *n)
+static struct expression_node *fold_list(struct parser *p, struct expression_node *n)
 {
-    for (const struct node *child = n->first; child; child = child->next)
+    for (const struct expression_node *child = n->first; child; child = child->next)
         if (child->kind != NODE_CONSTANT)
             return n;
     struct value *items = arena_array(p->arena, n->child_count, sizeof *items);
@@ -150,44 +153,44 @@ static struct node *fold_list(struct parser *p, struct node *n)
         return NULL;
     }
     n->constant = (struct value){.type = VALUE_LIST, .list = {items, n->child_count}};
-    for (const struct node *child = n->first; child; child = child->next)
+    for (const struct expression_node *child = n->first; child; child = child->next)
         *items++ = child->constant;
     n->kind = NODE_CONSTANT;
     n->depth = 1;
     return n;
 }
 
-static struct node *parse_list(struct parser *p, size_t at)
+static struct expression_node *parse_list(struct parser *p, size_t at)
 {
-    struct node *n = parser_new_node(p, NODE_LIST, at);
+    struct expression_node *n = parser_new_node(p, NODE_LIST, at);
     if (n == NULL || !parser_arguments(p, n, TOKEN_CLOSE_BRACKET, "',' or ']'"))
         return NULL;
     return fold_list(p, n);
 }
 
-static bool parse_entry(struct parser *p, struct node *map)
+static bool parse_entry(struct parser *p, struct expression_node *map)
 {
     if (p->token.kind != TOKEN_CONSTANT || p->token.constant.type != VALUE_STRING) {
         parser_refuse_token(p, "a name in quotes");
         return false;
     }
     struct token name = p->token;
-    for (const struct node *entry = map->first; entry; entry = entry->next)
+    for (const struct expression_node *entry = map->first; entry; entry = entry->next)
         if (bytes_equal(entry->name, name.constant.bytes))
             return lexer_refuse(&p->lexer, name.at, "the name %.*s stands twice",
                                 BYTES_PRINTF(name.text));
     if (!parser_advance(p) || !parser_expect(p, TOKEN_COLON, "':'"))
         return false;
-    struct node *result = parser_expression(p);
+    struct expression_node *result = parser_expression(p);
     if (!parser_add_child(p, map, result))
         return false;
     result->name = name.constant.bytes;
     return true;
 }
 
-static struct node *parse_map(struct parser *p, size_t at)
+static struct expression_node *parse_map(struct parser *p, size_t at)
 {
-    struct node *n = parser_new_node(p, NODE_MAP, at);
+    struct expression_node *n = parser_new_node(p, NODE_MAP, at);
     if (n == NULL)
         return NULL;
     while (p->token.kind != TOKEN_CLOSE_BRACE) {
@@ -199,7 +202,7 @@ static struct node *parse_map(struct parser *p, size_t at)
     return parser_advance(p) ? n : NULL;
 }
 
-static struct node *parse_constant(struct parser *p)
+static struct expression_node *parse_constant(struct parser *p)
 {
     struct token t = p->token;
     if (t.is_lowest) {
@@ -209,7 +212,7 @@ static struct node *parse_constant(struct parser *p)
     return parser_advance(p) ? parser_constant(p, t.at, t.constant) : NULL;
 }
 
-static struct node *parse_primary(struct parser *p)
+static struct expression_node *parse_primary(struct parser *p)
 {
     struct token t = p->token;
     switch (t.kind) {
@@ -222,7 +225,7 @@ static struct node *parse_primary(struct parser *p)
     case TOKEN_OPEN: {
         if (!parser_advance(p))
             return NULL;
-        struct node *n = parser_expression(p);
+        struct expression_node *n = parser_expression(p);
         return n && parser_expect(p, TOKEN_CLOSE, "')'") ? n : NULL;
     }
     case TOKEN_OPEN_BRACKET:
@@ -234,9 +237,9 @@ static struct node *parse_primary(struct parser *p)
     }
 }
 
-static struct node *parse_postfix(struct parser *p)
+static struct expression_node *parse_postfix(struct parser *p)
 {
-    struct node *n = parse_primary(p);
+    struct expression_node *n = parse_primary(p);
     while (n && (p->token.kind == TOKEN_DOT || p->token.kind == TOKEN_OPEN_BRACKET)) {
         struct token t = p->token;
         if (!parser_advance(p))
@@ -248,7 +251,7 @@ static struct node *parse_postfix(struct parser *p)
 
 /* Operators, from the tightest on. */
 
-static struct node *parse_unary(struct parser *p)
+static struct expression_node *parse_unary(struct parser *p)
 {
     struct token t = p->token;
     if (t.kind != TOKEN_NOT && t.kind != TOKEN_MINUS)
@@ -263,7 +266,7 @@ static struct node *parse_unary(struct parser *p)
         parser_too_deep(p, t.at);
         return NULL;
     }
-    struct node *operand = parse_unary(p);
+    struct expression_node *operand = parse_unary(p);
     p->depth--;
     if (operand && t.kind == TOKEN_MINUS && operand->kind == NODE_CONSTANT) {
         if (operand->constant.type == VALUE_INT && operand->constant.integer != INT64_MIN) {
@@ -275,7 +278,8 @@ static struct node *parse_unary(struct parser *p)
             return operand;
         }
     }
-    struct node *n = parser_new_node(p, t.kind == TOKEN_NOT ? NODE_NOT : NODE_NEGATE, t.at);
+    struct expression_node *n =
+        parser_new_node(p, t.kind == TOKEN_NOT ? NODE_NOT : NODE_NEGATE, t.at);
     return n && parser_add_child(p, n, operand) ? n : NULL;
 }
 
@@ -291,12 +295,12 @@ static const struct level levels[] = {
     {TOKEN_TIMES, TOKEN_MODULO, NODE_CHAIN},
 };
 
-static struct node *parse_level(struct parser *p, size_t at_level)
+static struct expression_node *parse_level(struct parser *p, size_t at_level)
 {
     if (at_level == COUNT_OF(levels))
         return parse_unary(p);
     const struct level *level = &levels[at_level];
-    struct node *left = parse_level(p, at_level + 1), *n = NULL;
+    struct expression_node *left = parse_level(p, at_level + 1), *n = NULL;
     while (left && p->token.kind >= level->first && p->token.kind <= level->last) {
         struct token t = p->token;
         if (n && level->kind == NODE_RELATION) {
@@ -311,7 +315,7 @@ static struct node *parse_level(struct parser *p, size_t at_level)
         }
         if (!parser_advance(p))
             return NULL;
-        struct node *right = parse_level(p, at_level + 1);
+        struct expression_node *right = parse_level(p, at_level + 1);
         if (!parser_add_child(p, n, right))
             return NULL;
         if (level->kind == NODE_CHAIN)
@@ -320,12 +324,12 @@ static struct node *parse_level(struct parser *p, size_t at_level)
     return n ? n : left;
 }
 
-static struct node *parse_choice(struct parser *p)
+static struct expression_node *parse_choice(struct parser *p)
 {
-    struct node *condition = parse_level(p, 0);
+    struct expression_node *condition = parse_level(p, 0);
     if (condition == NULL || p->token.kind != TOKEN_QUESTION)
         return condition;
-    struct node *n = parser_new_node(p, NODE_CHOOSE, p->token.at);
+    struct expression_node *n = parser_new_node(p, NODE_CHOOSE, p->token.at);
     if (n == NULL || !parser_advance(p) || !parser_add_child(p, n, condition) ||
         !parser_add_child(p, n, parser_expression(p)) || !parser_expect(p, TOKEN_COLON, "':'") ||
         !parser_add_child(p, n, parser_expression(p)))
@@ -333,23 +337,23 @@ static struct node *parse_choice(struct parser *p)
     return n;
 }
 
-struct node *parser_expression(struct parser *p)
+struct expression_node *parser_expression(struct parser *p)
 {
     if (++p->depth > EXPRESSION_MAX_DEPTH) {
         parser_too_deep(p, p->token.at);
         return NULL;
     }
-    struct node *n = parse_choice(p);
+    struct expression_node *n = parse_choice(p);
     p->depth--;
     return n;
 }
 
-struct node *parser_parse(struct parser *p)
+struct expression_node *parser_parse(struct parser *p)
 {
     if (!parser_advance(p))
         return NULL;
     if (p->token.kind == TOKEN_END)
         return parser_refuse_token(p, "a value");
-    struct node *n = parser_expression(p);
+    struct expression_node *n = parser_expression(p);
     return n && p->token.kind != TOKEN_END ? parser_refuse_token(p, "an operator or the end") : n;
 }

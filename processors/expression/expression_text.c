@@ -78,9 +78,9 @@ bool function_contains(struct call *c, struct value *out)
     return true;
 }
 
-bool prepare_matches(struct parser *p, struct node *n)
+bool prepare_matches(struct parser *p, struct expression_node *n)
 {
-    const struct node *pattern = n->first->next;
+    const struct expression_node *pattern = n->first->next;
     struct message message;
     if (pattern->kind != NODE_CONSTANT || pattern->constant.type != VALUE_STRING)
         return true;

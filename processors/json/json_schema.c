@@ -14,8 +14,8 @@
 #include <stdlib.h>
 
 /* The way from the root to the value at hand. */
-struct place {
-    const struct place *above;
+struct schema_place {
+    const struct schema_place *above;
     struct bytes name; /* null: an index */
     size_t index;
 };
@@ -28,8 +28,8 @@ struct validator {
     bool gave_up; /* a bound was reached: no alternative can make it right */
 };
 
-static bool validate(struct validator *v, const struct schema *s, struct bytes text,
-                     const struct place *place);
+static bool validate(struct validator *v, const struct schema_node *s, struct bytes text,
+                     const struct schema_place *place);
 
 static size_t append_text(char *out, size_t at, size_t size, struct bytes text)
 {
@@ -45,7 +45,7 @@ static size_t append_text(char *out, size_t at, size_t size, struct bytes text)
     return at;
 }
 
-static size_t append_place(char *out, size_t size, const struct place *place)
+static size_t append_place(char *out, size_t size, const struct schema_place *place)
 {
     if (place->above == NULL)
         return 0;
@@ -58,9 +58,9 @@ static size_t append_place(char *out, size_t size, const struct place *place)
     return append_text(out, at, size, place->name.data ? place->name : bytes_string(index));
 }
 
-static bool fail(struct validator *v, const struct place *place, const char *format, ...)
+static bool fail(struct validator *v, const struct schema_place *place, const char *format, ...)
     PRINTF_LIKE(3, 4);
-static bool fail(struct validator *v, const struct place *place, const char *format, ...)
+static bool fail(struct validator *v, const struct schema_place *place, const char *format, ...)
 {
     if (v->failure == NULL)
         return false;
@@ -74,7 +74,7 @@ static bool fail(struct validator *v, const struct place *place, const char *for
 }
 
 /* A failure that holds whatever anyOf, oneOf and not would make of it. */
-static bool give_up(struct validator *v, const struct place *place, const char *reason)
+static bool give_up(struct validator *v, const struct schema_place *place, const char *reason)
 {
     v->gave_up = true;
     return fail(v, place, "%s", reason);
@@ -114,8 +114,8 @@ static const char *type_names(unsigned types, char *out, size_t size)
     return out;
 }
 
-static bool check_type(struct validator *v, const struct schema *s, unsigned types,
-                       const struct place *place)
+static bool check_type(struct validator *v, const struct schema_node *s, unsigned types,
+                       const struct schema_place *place)
 {
     char expected[80], found[80];
     if (s->types == 0 || (s->types & types))
@@ -137,8 +137,8 @@ static bool is_canonical(struct bytes text)
            text.data[0] == 't' || text.data[0] == 'f' || text.data[0] == 'n';
 }
 
-static bool check_allowed(struct validator *v, const struct schema *s, struct bytes text,
-                          const struct place *place)
+static bool check_allowed(struct validator *v, const struct schema_node *s, struct bytes text,
+                          const struct schema_place *place)
 {
     if (!s->has_allowed && s->constant.data == NULL)
         return true;
@@ -182,14 +182,14 @@ static const struct {
     int allowed;
     const char *words;
 } bounds[] = {
-    {offsetof(struct schema, minimum), EQUAL | GREATER, "at least"},
-    {offsetof(struct schema, maximum), LESS | EQUAL, "at most"},
-    {offsetof(struct schema, above), GREATER, "above"},
-    {offsetof(struct schema, below), LESS, "below"},
+    {offsetof(struct schema_node, minimum), EQUAL | GREATER, "at least"},
+    {offsetof(struct schema_node, maximum), LESS | EQUAL, "at most"},
+    {offsetof(struct schema_node, above), GREATER, "above"},
+    {offsetof(struct schema_node, below), LESS, "below"},
 };
 
-static bool check_bounds(struct validator *v, const struct schema *s, const struct value *number,
-                         const struct place *place)
+static bool check_bounds(struct validator *v, const struct schema_node *s,
+                         const struct value *number, const struct schema_place *place)
 {
     for (size_t i = 0; i < COUNT_OF(bounds); i++) {
         const struct value *bound = (const void *)((const char *)s + bounds[i].bound);
@@ -207,8 +207,8 @@ static bool check_bounds(struct validator *v, const struct schema *s, const stru
     return true;
 }
 
-static bool check_number(struct validator *v, const struct schema *s, struct bytes text,
-                         const struct value *number, const struct place *place)
+static bool check_number(struct validator *v, const struct schema_node *s, struct bytes text,
+                         const struct value *number, const struct schema_place *place)
 {
     if (!check_bounds(v, s, number, place))
         return false;
@@ -219,8 +219,8 @@ static bool check_number(struct validator *v, const struct schema *s, struct byt
 
 /* Strings. */
 
-static bool check_string(struct validator *v, const struct schema *s, struct bytes text,
-                         const struct place *place)
+static bool check_string(struct validator *v, const struct schema_node *s, struct bytes text,
+                         const struct schema_place *place)
 {
     if (s->min_length < 0 && s->max_length < 0 && s->pattern == NULL)
         return true;
@@ -241,13 +241,13 @@ static bool check_string(struct validator *v, const struct schema *s, struct byt
 
 /* Arrays and objects. */
 
-static bool check_array(struct validator *v, const struct schema *s, struct bytes text,
-                        const struct place *place)
+static bool check_array(struct validator *v, const struct schema_node *s, struct bytes text,
+                        const struct schema_place *place)
 {
     if (s->items == NULL && s->min_items < 0 && s->max_items < 0)
         return true;
     struct bytes name, item;
-    struct place below = {.above = place};
+    struct schema_place below = {.above = place};
     for (size_t at = 0; json_next(text, &at, &name, &item); below.index++)
         if (s->items && !validate(v, s->items, item, &below))
             return false;
@@ -267,22 +267,23 @@ static int compare_name(const void *name, const void *property)
                          ((const struct schema_property *)property)->name);
 }
 
-struct seen {
+struct seen_properties {
     uint64_t bits[SCHEMA_MAX_REQUIRED / 64];
     int count;
 };
 
-static void mark_seen(struct seen *seen, int index)
+static void mark_seen(struct seen_properties *seen, int index)
 {
     uint64_t bit = (uint64_t)1 << index % 64;
     seen->count += !(seen->bits[index / 64] & bit);
     seen->bits[index / 64] |= bit;
 }
 
-static bool check_field(struct validator *v, const struct schema *s, struct bytes name,
-                        struct bytes value, const struct place *place, struct seen *seen)
+static bool check_field(struct validator *v, const struct schema_node *s, struct bytes name,
+                        struct bytes value, const struct schema_place *place,
+                        struct seen_properties *seen)
 {
-    struct place below = {.above = place, .name = name};
+    struct schema_place below = {.above = place, .name = name};
     const struct schema_property *p =
         bsearch(&name, s->properties, s->property_count, sizeof *s->properties, compare_name);
     if (p && p->required_index >= 0)
@@ -296,12 +297,12 @@ static bool check_field(struct validator *v, const struct schema *s, struct byte
     return validate(v, s->additional, value, &below);
 }
 
-static bool check_object(struct validator *v, const struct schema *s, struct bytes text,
-                         const struct place *place)
+static bool check_object(struct validator *v, const struct schema_node *s, struct bytes text,
+                         const struct schema_place *place)
 {
     if (s->property_count == 0 && s->additional == NULL)
         return true;
-    struct seen seen = {0};
+    struct seen_properties seen = {0};
     struct bytes raw, value;
     for (size_t at = 0; json_next(text, &at, &raw, &value);) {
         struct bytes name = json_unescape(raw, v->scratch);
@@ -321,8 +322,8 @@ static bool check_object(struct validator *v, const struct schema *s, struct byt
 
 /* Combinations. */
 
-static bool matches(struct validator *v, const struct schema *s, struct bytes text,
-                    const struct place *place)
+static bool matches(struct validator *v, const struct schema_node *s, struct bytes text,
+                    const struct schema_place *place)
 {
     struct schema_failure *failure = v->failure;
     v->failure = NULL;
@@ -332,7 +333,7 @@ static bool matches(struct validator *v, const struct schema *s, struct bytes te
 }
 
 static size_t count_matches(struct validator *v, const struct schema_list *list, struct bytes text,
-                            const struct place *place, size_t enough)
+                            const struct schema_place *place, size_t enough)
 {
     size_t count = 0;
     for (size_t i = 0; i < list->count && count < enough && !v->gave_up; i++)
@@ -342,8 +343,8 @@ static size_t count_matches(struct validator *v, const struct schema_list *list,
 
 static const char too_much_work[] = "needs too much work or recursion to check";
 
-static bool check_combinations(struct validator *v, const struct schema *s, struct bytes text,
-                               const struct place *place)
+static bool check_combinations(struct validator *v, const struct schema_node *s, struct bytes text,
+                               const struct schema_place *place)
 {
     for (size_t i = 0; i < s->all_of.count; i++)
         if (!validate(v, s->all_of.items[i], text, place))
@@ -360,8 +361,8 @@ static bool check_combinations(struct validator *v, const struct schema *s, stru
     return !excluded || fail(v, place, "matches what is excluded by not");
 }
 
-static bool check_content(struct validator *v, const struct schema *s, struct bytes text,
-                          const struct place *place)
+static bool check_content(struct validator *v, const struct schema_node *s, struct bytes text,
+                          const struct schema_place *place)
 {
     bool is_number = text.data[0] == '-' || (text.data[0] >= '0' && text.data[0] <= '9');
     struct value number = is_number ? json_value(text, v->scratch) : value_null();
@@ -381,8 +382,8 @@ static bool check_content(struct validator *v, const struct schema *s, struct by
     }
 }
 
-static bool validate(struct validator *v, const struct schema *s, struct bytes text,
-                     const struct place *place)
+static bool validate(struct validator *v, const struct schema_node *s, struct bytes text,
+                     const struct schema_place *place)
 {
     if (s->never)
         return fail(v, place, "nothing is allowed here");
@@ -402,7 +403,7 @@ bool json_schema_accepts(const struct json_schema *schema, struct bytes document
     /* Enough for any schema that looks at a value a few times; it bounds those that explode. */
     struct validator v = {
         .scratch = scratch, .failure = failure, .steps_left = 10000 + 16 * document.size};
-    struct place root = {0};
+    struct schema_place root = {0};
     *failure = (struct schema_failure){{0}, {0}};
     if (!json_path(document, NULL, 0, &document) || document.size == 0)
         return fail(&v, &root, "empty");

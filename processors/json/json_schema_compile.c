@@ -10,7 +10,7 @@
 
 enum { MAX_COMPILED_SIZE = 16 << 20, MAX_DEPTH = 128 };
 
-static const struct schema *compile_schema(struct schema_compiler *c, struct bytes text);
+static const struct schema_node *compile_schema(struct schema_compiler *c, struct bytes text);
 
 bool schema_refuse(struct schema_compiler *c, const char *format, ...)
 {
@@ -32,8 +32,8 @@ void *schema_allocate(struct schema_compiler *c, size_t count, size_t size)
 }
 
 /* Compiles what stands at a name (or, if that is null, an index) below the schema at hand. */
-static const struct schema *compile_below(struct schema_compiler *c, const char *keyword,
-                                          struct bytes name, size_t index, struct bytes text)
+static const struct schema_node *compile_below(struct schema_compiler *c, const char *keyword,
+                                               struct bytes name, size_t index, struct bytes text)
 {
     size_t size = strlen(c->place), room = sizeof c->place - size;
     if (name.data)
@@ -42,21 +42,21 @@ static const struct schema *compile_below(struct schema_compiler *c, const char 
         snprintf(c->place + size, room, "/%s/%zu", keyword, index);
     else
         snprintf(c->place + size, room, "/%s", keyword);
-    const struct schema *schema = compile_schema(c, text);
+    const struct schema_node *schema = compile_schema(c, text);
     if (schema)
         c->place[size] = '\0';
     return schema;
 }
 
-static bool compile_one(struct schema_compiler *c, struct schema *s, const struct schema_keyword *k,
-                        struct bytes text)
+static bool compile_one(struct schema_compiler *c, struct schema_node *s,
+                        const struct schema_keyword *k, struct bytes text)
 {
-    const struct schema *below = compile_below(c, k->name, BYTES_NULL, SIZE_MAX, text);
-    *(const struct schema **)schema_member(s, k) = below;
+    const struct schema_node *below = compile_below(c, k->name, BYTES_NULL, SIZE_MAX, text);
+    *(const struct schema_node **)schema_member(s, k) = below;
     return below != NULL;
 }
 
-static bool compile_list(struct schema_compiler *c, struct schema *s,
+static bool compile_list(struct schema_compiler *c, struct schema_node *s,
                          const struct schema_keyword *k, struct bytes text)
 {
     struct schema_list *list = schema_member(s, k);
@@ -75,7 +75,7 @@ static bool compile_list(struct schema_compiler *c, struct schema *s,
     return true;
 }
 
-static struct schema_property *find_property(struct schema *s, struct bytes name)
+static struct schema_property *find_property(struct schema_node *s, struct bytes name)
 {
     for (size_t i = 0; i < s->property_count; i++)
         if (bytes_equal(s->properties[i].name, name))
@@ -84,7 +84,7 @@ static struct schema_property *find_property(struct schema *s, struct bytes name
 }
 
 /* The entry of a name, new if need be. There is room: see reserve_properties. */
-static struct schema_property *add_property(struct schema *s, struct bytes name)
+static struct schema_property *add_property(struct schema_node *s, struct bytes name)
 {
     struct schema_property *p = find_property(s, name);
     if (p == NULL) {
@@ -94,7 +94,7 @@ static struct schema_property *add_property(struct schema *s, struct bytes name)
     return p;
 }
 
-static bool compile_properties(struct schema_compiler *c, struct schema *s,
+static bool compile_properties(struct schema_compiler *c, struct schema_node *s,
                                const struct schema_keyword *k, struct bytes text)
 {
     if (text.data[0] != '{')
@@ -103,7 +103,7 @@ static bool compile_properties(struct schema_compiler *c, struct schema *s,
     for (size_t at = 0; json_next(text, &at, &name, &below);) {
         name = json_unescape(name, c->arena);
         struct schema_property *p = name.data ? add_property(s, name) : NULL;
-        const struct schema *schema = compile_below(c, k->name, name, 0, below);
+        const struct schema_node *schema = compile_below(c, k->name, name, 0, below);
         if (p == NULL || schema == NULL)
             return false;
         if (p->schema == NULL)
@@ -112,7 +112,7 @@ static bool compile_properties(struct schema_compiler *c, struct schema *s,
     return true;
 }
 
-static bool compile_required(struct schema_compiler *c, struct schema *s,
+static bool compile_required(struct schema_compiler *c, struct schema_node *s,
                              const struct schema_keyword *k, struct bytes text)
 {
     (void)k;
@@ -161,7 +161,7 @@ static bool resolve_pointer(struct schema_compiler *c, struct bytes pointer, str
     return pointer.size == 0;
 }
 
-static bool compile_reference(struct schema_compiler *c, struct schema *s,
+static bool compile_reference(struct schema_compiler *c, struct schema_node *s,
                               const struct schema_keyword *k, struct bytes text)
 {
     (void)k;
@@ -175,7 +175,7 @@ static bool compile_reference(struct schema_compiler *c, struct schema *s,
 }
 
 /* Definitions are compiled where they stand as well: a wrong one is refused although unused. */
-static bool compile_definitions(struct schema_compiler *c, struct schema *s,
+static bool compile_definitions(struct schema_compiler *c, struct schema_node *s,
                                 const struct schema_keyword *k, struct bytes text)
 {
     (void)s;
@@ -188,7 +188,7 @@ static bool compile_definitions(struct schema_compiler *c, struct schema *s,
     return true;
 }
 
-static bool ignore(struct schema_compiler *c, struct schema *s, const struct schema_keyword *k,
+static bool ignore(struct schema_compiler *c, struct schema_node *s, const struct schema_keyword *k,
                    struct bytes text)
 {
     (void)c, (void)s, (void)k, (void)text;
@@ -199,24 +199,24 @@ static const struct schema_keyword keywords[] = {
     {"type", schema_compile_type, 0},
     {"enum", schema_compile_enum, 0},
     {"const", schema_compile_const, 0},
-    {"minimum", schema_compile_bound, offsetof(struct schema, minimum)},
-    {"maximum", schema_compile_bound, offsetof(struct schema, maximum)},
-    {"exclusiveMinimum", schema_compile_bound, offsetof(struct schema, above)},
-    {"exclusiveMaximum", schema_compile_bound, offsetof(struct schema, below)},
+    {"minimum", schema_compile_bound, offsetof(struct schema_node, minimum)},
+    {"maximum", schema_compile_bound, offsetof(struct schema_node, maximum)},
+    {"exclusiveMinimum", schema_compile_bound, offsetof(struct schema_node, above)},
+    {"exclusiveMaximum", schema_compile_bound, offsetof(struct schema_node, below)},
     {"multipleOf", schema_compile_multiple, 0},
-    {"minLength", schema_compile_count, offsetof(struct schema, min_length)},
-    {"maxLength", schema_compile_count, offsetof(struct schema, max_length)},
+    {"minLength", schema_compile_count, offsetof(struct schema_node, min_length)},
+    {"maxLength", schema_compile_count, offsetof(struct schema_node, max_length)},
     {"pattern", schema_compile_pattern, 0},
     {"properties", compile_properties, 0},
     {"required", compile_required, 0},
-    {"additionalProperties", compile_one, offsetof(struct schema, additional)},
-    {"items", compile_one, offsetof(struct schema, items)},
-    {"minItems", schema_compile_count, offsetof(struct schema, min_items)},
-    {"maxItems", schema_compile_count, offsetof(struct schema, max_items)},
-    {"allOf", compile_list, offsetof(struct schema, all_of)},
-    {"anyOf", compile_list, offsetof(struct schema, any_of)},
-    {"oneOf", compile_list, offsetof(struct schema, one_of)},
-    {"not", compile_one, offsetof(struct schema, not_this)},
+    {"additionalProperties", compile_one, offsetof(struct schema_node, additional)},
+    {"items", compile_one, offsetof(struct schema_node, items)},
+    {"minItems", schema_compile_count, offsetof(struct schema_node, min_items)},
+    {"maxItems", schema_compile_count, offsetof(struct schema_node, max_items)},
+    {"allOf", compile_list, offsetof(struct schema_node, all_of)},
+    {"anyOf", compile_list, offsetof(struct schema_node, any_of)},
+    {"oneOf", compile_list, offsetof(struct schema_node, one_of)},
+    {"not", compile_one, offsetof(struct schema_node, not_this)},
     {"$ref", compile_reference, 0},
     {"$defs", compile_definitions, 0},
     {"definitions", compile_definitions, 0},
@@ -255,7 +255,7 @@ static int compare_properties(const void *a, const void *b)
 }
 
 /* Room for every name that `properties` and `required` can bring. */
-static bool reserve_properties(struct schema_compiler *c, struct schema *s, struct bytes text)
+static bool reserve_properties(struct schema_compiler *c, struct schema_node *s, struct bytes text)
 {
     struct bytes properties = BYTES_NULL, required = BYTES_NULL;
     size_t count = 0;
@@ -267,7 +267,7 @@ static bool reserve_properties(struct schema_compiler *c, struct schema *s, stru
     return s->properties != NULL;
 }
 
-static bool compile_keywords(struct schema_compiler *c, struct schema *s, struct bytes text)
+static bool compile_keywords(struct schema_compiler *c, struct schema_node *s, struct bytes text)
 {
     struct bytes raw, value, first;
     if (!reserve_properties(c, s, text))
@@ -286,9 +286,9 @@ static bool compile_keywords(struct schema_compiler *c, struct schema *s, struct
     return true;
 }
 
-static struct schema *new_schema(struct schema_compiler *c, struct bytes text)
+static struct schema_node *new_schema(struct schema_compiler *c, struct bytes text)
 {
-    struct schema *s = schema_allocate(c, 1, sizeof *s);
+    struct schema_node *s = schema_allocate(c, 1, sizeof *s);
     struct schema_met *met = s ? schema_allocate(c, 1, sizeof *met) : NULL;
     if (met == NULL)
         return NULL;
@@ -298,12 +298,12 @@ static struct schema *new_schema(struct schema_compiler *c, struct bytes text)
     return s;
 }
 
-static const struct schema *compile_schema(struct schema_compiler *c, struct bytes text)
+static const struct schema_node *compile_schema(struct schema_compiler *c, struct bytes text)
 {
     for (const struct schema_met *met = c->met; met; met = met->next)
         if (met->text == text.data)
             return met->schema;
-    struct schema *s = new_schema(c, text);
+    struct schema_node *s = new_schema(c, text);
     if (s == NULL)
         return NULL;
     if (text.data[0] == 't' || text.data[0] == 'f') {

@@ -18,21 +18,21 @@ enum schema_type {
     TYPE_OBJECT = 64,
 };
 
-struct schema;
+struct schema_node;
 
 struct schema_property {
     struct bytes name;
-    const struct schema *schema; /* NULL: only required */
-    int required_index;          /* -1: not required */
+    const struct schema_node *schema; /* NULL: only required */
+    int required_index;               /* -1: not required */
 };
 
 struct schema_list {
-    const struct schema **items;
+    const struct schema_node **items;
     size_t count;
 };
 
 /* Bounds that are not there are null values, or -1. */
-struct schema {
+struct schema_node {
     bool never;            /* the schema `false` */
     unsigned types;        /* 0: any */
     struct bytes *allowed; /* enum, as canonical JSON, in the order of schema_order */
@@ -47,13 +47,13 @@ struct schema {
     struct schema_property *properties; /* by name */
     size_t property_count;
     int required_count;
-    const struct schema *additional, *items, *not_this, *reference;
+    const struct schema_node *additional, *items, *not_this, *reference;
     struct schema_list all_of, any_of, one_of;
 };
 
 struct json_schema {
     struct arena arena; /* owns everything */
-    const struct schema *root;
+    const struct schema_node *root;
 };
 
 /* For qsort and bsearch of struct bytes, by content. */
@@ -64,7 +64,7 @@ int schema_order(const void *a, const void *b);
 /* Schemas that were met, by where their text stands, so that references may form cycles. */
 struct schema_met {
     const uint8_t *text;
-    struct schema *schema;
+    struct schema_node *schema;
     struct schema_met *next;
 };
 
@@ -79,22 +79,22 @@ struct schema_compiler {
 
 struct schema_keyword {
     const char *name;
-    bool (*compile)(struct schema_compiler *c, struct schema *s, const struct schema_keyword *k,
-                    struct bytes text);
+    bool (*compile)(struct schema_compiler *c, struct schema_node *s,
+                    const struct schema_keyword *k, struct bytes text);
     size_t member; /* offset of what a generic function sets */
 };
 
 /* "schema at #/...: reason". Returns false. */
 bool schema_refuse(struct schema_compiler *c, const char *format, ...) PRINTF_LIKE(2, 3);
 void *schema_allocate(struct schema_compiler *c, size_t count, size_t size);
-void *schema_member(struct schema *s, const struct schema_keyword *k);
+void *schema_member(struct schema_node *s, const struct schema_keyword *k);
 /* The string that JSON text stands for; null when it is none. */
 struct bytes schema_string(struct schema_compiler *c, struct bytes text);
 size_t schema_count_items(struct bytes container);
 
 #define SCHEMA_RULES(X) X(type) X(enum) X(const) X(bound) X(multiple) X(count) X(pattern)
-#define X(name)                                                             \
-    bool schema_compile_##name(struct schema_compiler *c, struct schema *s, \
+#define X(name)                                                                  \
+    bool schema_compile_##name(struct schema_compiler *c, struct schema_node *s, \
                                const struct schema_keyword *k, struct bytes text);
 SCHEMA_RULES(X)
 #undef X

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-void *schema_member(struct schema *s, const struct schema_keyword *k)
+void *schema_member(struct schema_node *s, const struct schema_keyword *k)
 {
     return (char *)s + k->member;
 }
@@ -35,7 +35,7 @@ static const struct {
     {"object", TYPE_OBJECT},
 };
 
-static bool add_type(struct schema_compiler *c, struct schema *s, struct bytes text)
+static bool add_type(struct schema_compiler *c, struct schema_node *s, struct bytes text)
 {
     struct bytes name = schema_string(c, text);
     for (size_t i = 0; i < COUNT_OF(types); i++)
@@ -48,7 +48,7 @@ static bool add_type(struct schema_compiler *c, struct schema *s, struct bytes t
            "list of these");
 }
 
-bool schema_compile_type(struct schema_compiler *c, struct schema *s,
+bool schema_compile_type(struct schema_compiler *c, struct schema_node *s,
                          const struct schema_keyword *k, struct bytes text)
 {
     (void)k;
@@ -77,7 +77,7 @@ int schema_order(const void *a, const void *b)
     return bytes_compare(*(const struct bytes *)a, *(const struct bytes *)b);
 }
 
-bool schema_compile_enum(struct schema_compiler *c, struct schema *s,
+bool schema_compile_enum(struct schema_compiler *c, struct schema_node *s,
                          const struct schema_keyword *k, struct bytes text)
 {
     (void)k;
@@ -95,7 +95,7 @@ bool schema_compile_enum(struct schema_compiler *c, struct schema *s,
     return true;
 }
 
-bool schema_compile_const(struct schema_compiler *c, struct schema *s,
+bool schema_compile_const(struct schema_compiler *c, struct schema_node *s,
                           const struct schema_keyword *k, struct bytes text)
 {
     (void)k;
@@ -107,7 +107,7 @@ static bool is_number(const struct value *v)
     return v->type == VALUE_INT || v->type == VALUE_DOUBLE || v->type == VALUE_DECIMAL;
 }
 
-bool schema_compile_bound(struct schema_compiler *c, struct schema *s,
+bool schema_compile_bound(struct schema_compiler *c, struct schema_node *s,
                           const struct schema_keyword *k, struct bytes text)
 {
     struct value v = json_value(text, c->arena);
@@ -115,7 +115,7 @@ bool schema_compile_bound(struct schema_compiler *c, struct schema *s,
     return is_number(&v) || schema_refuse(c, "%s must be a number", k->name);
 }
 
-bool schema_compile_multiple(struct schema_compiler *c, struct schema *s,
+bool schema_compile_multiple(struct schema_compiler *c, struct schema_node *s,
                              const struct schema_keyword *k, struct bytes text)
 {
     (void)k;
@@ -125,7 +125,7 @@ bool schema_compile_multiple(struct schema_compiler *c, struct schema *s,
            schema_refuse(c, "multipleOf must be a number above zero");
 }
 
-bool schema_compile_count(struct schema_compiler *c, struct schema *s,
+bool schema_compile_count(struct schema_compiler *c, struct schema_node *s,
                           const struct schema_keyword *k, struct bytes text)
 {
     struct value v = json_value(text, c->arena);
@@ -136,7 +136,7 @@ bool schema_compile_count(struct schema_compiler *c, struct schema *s,
            schema_refuse(c, "%s must be an integer from 0", k->name);
 }
 
-bool schema_compile_pattern(struct schema_compiler *c, struct schema *s,
+bool schema_compile_pattern(struct schema_compiler *c, struct schema_node *s,
                             const struct schema_keyword *k, struct bytes text)
 {
     (void)k;

@@ -58,7 +58,7 @@ static void aggregate_free(struct chain_step *s)
 /* Judging. */
 
 static bool judge_key(struct aggregate_state *a, const struct chain_record *r,
-                      struct verdict *verdict, struct dead_letter_reason *reason)
+                      struct step_verdict *verdict, struct dead_letter_reason *reason)
 {
     const struct processor *p = a->step.processor;
     struct message why;
@@ -90,7 +90,7 @@ enum judged { TAKES_IT, LEAVES_IT, FAILS };
 
 static enum judged judge_condition(const struct aggregate_state *a, const struct select_item *item,
                                    const struct expression_input *input,
-                                   const struct chain_record *r, struct verdict *verdict,
+                                   const struct chain_record *r, struct step_verdict *verdict,
                                    struct dead_letter_reason *reason)
 {
     struct message why;
@@ -107,7 +107,7 @@ static enum judged judge_condition(const struct aggregate_state *a, const struct
 static enum judged judge_argument(const struct aggregate_state *a, const struct select_item *item,
                                   const struct expression_input *input,
                                   const struct chain_record *r, struct value *v,
-                                  struct verdict *verdict, struct dead_letter_reason *reason)
+                                  struct step_verdict *verdict, struct dead_letter_reason *reason)
 {
     struct message why;
     bool skips = a->step.processor->on_type_error == ON_TYPE_ERROR_SKIP;
@@ -137,7 +137,7 @@ static enum judged judge_argument(const struct aggregate_state *a, const struct 
 }
 
 static bool judge_values(struct aggregate_state *a, const struct chain_record *r,
-                         struct verdict *verdict, struct dead_letter_reason *reason)
+                         struct step_verdict *verdict, struct dead_letter_reason *reason)
 {
     const struct select *select = &a->step.processor->select;
     struct expression_input input = chain_record_input(r);
@@ -156,7 +156,7 @@ static bool judge_values(struct aggregate_state *a, const struct chain_record *r
 
 /* Finds the first of the record's windows that still takes records. */
 static void judge_windows(struct aggregate_state *a, const struct chain_record *r,
-                          struct verdict *verdict, struct dead_letter_reason *reason)
+                          struct step_verdict *verdict, struct dead_letter_reason *reason)
 {
     const struct processor *p = a->step.processor;
     int64_t first_end = window_first_end(&p->window, r->event_time);
@@ -210,7 +210,7 @@ static size_t text_max(const struct aggregate_state *a)
 
 /* A slice is a row, and the slices of a window become one record: both must fit into a step. */
 static void judge_size(struct aggregate_state *a, const struct chain_record *r,
-                       struct verdict *verdict, struct dead_letter_reason *reason)
+                       struct step_verdict *verdict, struct dead_letter_reason *reason)
 {
     struct arrival from = {r->event_time, r->record->offset};
     const struct processor *p = a->step.processor;
@@ -230,7 +230,7 @@ static void judge_size(struct aggregate_state *a, const struct chain_record *r,
     a->state_growth = verdict->state_bytes - MIN(before, verdict->state_bytes);
 }
 
-static void judge(struct chain_step *s, const struct chain_record *r, struct verdict *verdict,
+static void judge(struct chain_step *s, const struct chain_record *r, struct step_verdict *verdict,
                   struct dead_letter_reason *reason)
 {
     struct aggregate_state *a = aggregate_of(s);

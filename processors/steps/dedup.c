@@ -112,7 +112,7 @@ static bool is_far(void *context, int64_t anchor)
     return distance >= n->within;
 }
 
-static void judge_late(struct dedup *d, const struct chain_record *r, struct verdict *verdict,
+static void judge_late(struct dedup *d, const struct chain_record *r, struct step_verdict *verdict,
                        struct dead_letter_reason *reason)
 {
     d->is_late = true;
@@ -128,7 +128,7 @@ static void judge_late(struct dedup *d, const struct chain_record *r, struct ver
 }
 
 /* The record with a header that says what it is. */
-static void tag(struct dedup *d, const struct chain_record *r, struct verdict *verdict)
+static void tag(struct dedup *d, const struct chain_record *r, struct step_verdict *verdict)
 {
     buffer_clear(&d->tagged_headers);
     buffer_append_bytes(&d->tagged_headers, r->record->headers);
@@ -140,7 +140,7 @@ static void tag(struct dedup *d, const struct chain_record *r, struct verdict *v
     verdict->fate = FATE_PASSED;
 }
 
-static bool judge_id(struct dedup *d, const struct chain_record *r, struct verdict *verdict,
+static bool judge_id(struct dedup *d, const struct chain_record *r, struct step_verdict *verdict,
                      struct dead_letter_reason *reason)
 {
     struct message why;
@@ -158,7 +158,7 @@ static bool judge_id(struct dedup *d, const struct chain_record *r, struct verdi
     return false;
 }
 
-static void judge(struct chain_step *s, const struct chain_record *r, struct verdict *verdict,
+static void judge(struct chain_step *s, const struct chain_record *r, struct step_verdict *verdict,
                   struct dead_letter_reason *reason)
 {
     struct dedup *d = dedup_of(s);

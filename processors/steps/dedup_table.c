@@ -25,7 +25,7 @@ enum {
 
 static const uint64_t SEED = 0x2545f4914f6cdd1du;
 
-struct slice {
+struct anchor_slice {
     int64_t start, last; /* the latest anchor in it */
     uint8_t number;      /* index in `by_number`, from 1: a slot is never 0 */
     uint8_t **chunks;
@@ -36,9 +36,9 @@ struct slice {
 
 struct dedup_table {
     int64_t slice_ms;
-    struct slice *slices[MAX_SLICES]; /* by start */
+    struct anchor_slice *slices[MAX_SLICES]; /* by start */
     size_t slice_count;
-    struct slice *by_number[MAX_SLICES + 1];
+    struct anchor_slice *by_number[MAX_SLICES + 1];
     struct dedup_slots parts[PARTS];
     size_t count, chunk_count, slot_count;
     uint8_t taken[DEDUP_KEY_MAX]; /* the id that dedup_table_expire gave */
@@ -52,7 +52,7 @@ struct dedup_table *dedup_table_create(int64_t slice_ms)
     return t;
 }
 
-static void free_slice(struct slice *s)
+static void free_slice(struct anchor_slice *s)
 {
     for (size_t i = 0; i < s->chunk_count; i++)
         free(s->chunks[i]);
@@ -83,12 +83,12 @@ static uint32_t tag_of(uint64_t hash)
 
 /* Slots. */
 
-static uint64_t slot_make(uint64_t hash, const struct slice *s, size_t place)
+static uint64_t slot_make(uint64_t hash, const struct anchor_slice *s, size_t place)
 {
     return (uint64_t)tag_of(hash) << SLOT_REST_BITS | (uint64_t)s->number << 32 | (uint64_t)place;
 }
 
-static struct slice *slot_slice(const struct dedup_table *t, uint64_t slot)
+static struct anchor_slice *slot_slice(const struct dedup_table *t, uint64_t slot)
 {
     return t->by_number[slot >> 32 & 0xff];
 }
@@ -104,12 +104,12 @@ struct anchor {
     struct bytes id;
 };
 
-static uint8_t *slice_at(const struct slice *s, size_t place)
+static uint8_t *slice_at(const struct anchor_slice *s, size_t place)
 {
     return s->chunks[place >> CHUNK_BITS] + (place & (CHUNK_SIZE - 1));
 }
 
-static size_t encode_time(uint8_t out[MAX_TIME_SIZE], const struct slice *s, int64_t time)
+static size_t encode_time(uint8_t out[MAX_TIME_SIZE], const struct anchor_slice *s, int64_t time)
 {
     int64_t since = time - s->start;
     uint64_t left = (uint64_t)since << 1 ^ (uint64_t)(since >> 63);
@@ -120,7 +120,7 @@ static size_t encode_time(uint8_t out[MAX_TIME_SIZE], const struct slice *s, int
     return size;
 }
 
-static struct anchor anchor_at(const struct slice *s, size_t place)
+static struct anchor anchor_at(const struct anchor_slice *s, size_t place)
 {
     struct anchor a = {.at = slice_at(s, place)};
     uint64_t since = 0;
@@ -168,7 +168,7 @@ static uint8_t free_number(const struct dedup_table *t)
 
 /* Slices are few, and most anchors fall into the newest. Should there be too many, because times
  * are wildly apart, a neighbour takes the anchor and then lives as long as that. */
-static struct slice *slice_for(struct dedup_table *t, int64_t anchor)
+static struct anchor_slice *slice_for(struct dedup_table *t, int64_t anchor)
 {
     int64_t start = floor_to(anchor, t->slice_ms);
     size_t at = t->slice_count;
@@ -178,18 +178,19 @@ static struct slice *slice_for(struct dedup_table *t, int64_t anchor)
         return t->slices[at - 1];
     if (t->slice_count == MAX_SLICES)
         return at > 0 ? t->slices[at - 1] : t->slices[0];
-    struct slice *s = xcalloc(1, sizeof *s);
+    struct anchor_slice *s = xcalloc(1, sizeof *s);
     s->start = start;
     s->number = free_number(t);
     t->by_number[s->number] = s;
-    memmove(t->slices + at + 1, t->slices + at, (t->slice_count - at) * sizeof(struct slice *));
+    memmove(t->slices + at + 1, t->slices + at,
+            (t->slice_count - at) * sizeof(struct anchor_slice *));
     t->slices[at] = s;
     t->slice_count++;
     return s;
 }
 
 /* Room for an anchor; returns its place. */
-static size_t slice_extend(struct dedup_table *t, struct slice *s, size_t size)
+static size_t slice_extend(struct dedup_table *t, struct anchor_slice *s, size_t size)
 {
     size_t left = CHUNK_SIZE - (s->used & (CHUNK_SIZE - 1));
     if (left < size)
@@ -205,7 +206,7 @@ static size_t slice_extend(struct dedup_table *t, struct slice *s, size_t size)
     return place;
 }
 
-static void note_time(struct slice *s, int64_t anchor)
+static void note_time(struct anchor_slice *s, int64_t anchor)
 {
     if (s->live == 0 || anchor > s->last)
         s->last = anchor;
@@ -215,7 +216,7 @@ void dedup_table_add(struct dedup_table *t, struct bytes id, int64_t anchor)
 {
     ASSERT(id.size > 0 && id.size <= DEDUP_KEY_MAX);
     uint64_t hash = bytes_hash(id, SEED);
-    struct slice *s = slice_for(t, anchor);
+    struct anchor_slice *s = slice_for(t, anchor);
     uint8_t time[MAX_TIME_SIZE];
     size_t time_size = encode_time(time, s, anchor);
     size_t place = slice_extend(t, s, 1 + time_size + id.size);
@@ -264,7 +265,7 @@ void dedup_table_move(struct dedup_table *t, struct bytes id, int64_t from, int6
 {
     uint64_t slot = find(t, id, from);
     ASSERT(slot != 0);
-    struct slice *s = slot_slice(t, slot);
+    struct anchor_slice *s = slot_slice(t, slot);
     struct anchor a = slot_anchor(t, slot);
     uint8_t time[MAX_TIME_SIZE];
     if (floor_to(to, t->slice_ms) == s->start && encode_time(time, s, to) == a.time_size) {
@@ -278,16 +279,16 @@ void dedup_table_move(struct dedup_table *t, struct bytes id, int64_t from, int6
 
 static void drop_oldest(struct dedup_table *t)
 {
-    struct slice *s = t->slices[0];
+    struct anchor_slice *s = t->slices[0];
     t->by_number[s->number] = NULL;
     t->chunk_count -= s->chunk_count;
     t->slice_count--;
-    memmove(t->slices, t->slices + 1, t->slice_count * sizeof(struct slice *));
+    memmove(t->slices, t->slices + 1, t->slice_count * sizeof(struct anchor_slice *));
     free_slice(s);
 }
 
 /* Moves s->expired to the next anchor that is still there; there is one. */
-static struct anchor next_live(struct slice *s)
+static struct anchor next_live(struct anchor_slice *s)
 {
     for (;;) {
         ASSERT(s->expired < s->used);
@@ -305,7 +306,7 @@ static struct anchor next_live(struct slice *s)
 bool dedup_table_expire(struct dedup_table *t, int64_t until, struct bytes *id, int64_t *anchor)
 {
     while (t->slice_count > 0) {
-        struct slice *s = t->slices[0];
+        struct anchor_slice *s = t->slices[0];
         if (s->live == 0) {
             drop_oldest(t);
             continue;

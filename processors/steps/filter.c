@@ -1,7 +1,7 @@
 /* filter: passes the records for which `where` is true. */
 #include "processors/steps/step.h"
 
-static void judge(struct chain_step *s, const struct chain_record *r, struct verdict *verdict,
+static void judge(struct chain_step *s, const struct chain_record *r, struct step_verdict *verdict,
                   struct dead_letter_reason *reason)
 {
     if (step_where(s, r, verdict, reason))

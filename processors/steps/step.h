@@ -34,7 +34,7 @@ enum fate {
 /* The step is committed before more is put in, from so many bytes of output on. */
 enum { STEP_OUTPUT_BYTES = 1 << 20 };
 
-struct verdict {
+struct step_verdict {
     enum fate fate;
     const struct record *record; /* what goes on, when it passed */
     size_t state_bytes;          /* of state that it makes the step write, at most */
@@ -77,7 +77,7 @@ struct step_type {
     struct chain_step *(*create)(const struct processor *p);
     void (*free)(struct chain_step *s);
     /* Decides; sets verdict->fate. `reason` is filled in for FATE_DEAD. */
-    void (*judge)(struct chain_step *s, const struct chain_record *r, struct verdict *verdict,
+    void (*judge)(struct chain_step *s, const struct chain_record *r, struct step_verdict *verdict,
                   struct dead_letter_reason *reason);
     /* Lets the record last judged into the state. */
     void (*apply)(struct chain_step *s, const struct chain_record *r, enum fate fate);
@@ -105,10 +105,10 @@ struct chain_step *step_create(const struct processor *p);
 void step_free(struct chain_step *s);
 
 /* Evaluates the processor's `where`. Sets the fate and returns false when the record ends here. */
-bool step_where(const struct chain_step *s, const struct chain_record *r, struct verdict *verdict,
-                struct dead_letter_reason *reason);
+bool step_where(const struct chain_step *s, const struct chain_record *r,
+                struct step_verdict *verdict, struct dead_letter_reason *reason);
 /* Sets the verdict to a dead letter with a message. */
-void step_fail(struct verdict *verdict, struct dead_letter_reason *reason,
+void step_fail(struct step_verdict *verdict, struct dead_letter_reason *reason,
                enum dead_letter_code code, const char *format, ...) PRINTF_LIKE(4, 5);
 
 /* The canonical bytes of a list of expressions, for grouping and for ids. */

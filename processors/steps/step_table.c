@@ -41,7 +41,7 @@ void step_free(struct chain_step *s)
         free(s);
 }
 
-void step_fail(struct verdict *verdict, struct dead_letter_reason *reason,
+void step_fail(struct step_verdict *verdict, struct dead_letter_reason *reason,
                enum dead_letter_code code, const char *format, ...)
 {
     verdict->fate = FATE_DEAD;
@@ -53,8 +53,8 @@ void step_fail(struct verdict *verdict, struct dead_letter_reason *reason,
     va_end(args);
 }
 
-bool step_where(const struct chain_step *s, const struct chain_record *r, struct verdict *verdict,
-                struct dead_letter_reason *reason)
+bool step_where(const struct chain_step *s, const struct chain_record *r,
+                struct step_verdict *verdict, struct dead_letter_reason *reason)
 {
     if (s->processor->where == NULL)
         return true;

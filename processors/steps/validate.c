@@ -3,7 +3,7 @@
 #include "processors/json/json.h"
 #include "processors/steps/step.h"
 
-static void judge(struct chain_step *s, const struct chain_record *r, struct verdict *verdict,
+static void judge(struct chain_step *s, const struct chain_record *r, struct step_verdict *verdict,
                   struct dead_letter_reason *reason)
 {
     const struct json_schema *schema = s->processor->schema;

@@ -109,7 +109,7 @@ static void judge_step(struct chain_run *run, size_t i, struct chain_record *r)
     int parent = run->chain->processors[i]->parent;
     if (parent != NO_PARENT)
         r->record = run->verdicts[parent].record;
-    run->verdicts[i] = (struct verdict){.fate = FATE_PASSED, .record = r->record};
+    run->verdicts[i] = (struct step_verdict){.fate = FATE_PASSED, .record = r->record};
     run->steps[i]->type->judge(run->steps[i], r, &run->verdicts[i], &run->reasons[i]);
 }
 
@@ -121,7 +121,7 @@ static size_t record_bytes(const struct record *r)
 /* What the verdict of step i makes the task write. */
 static size_t writes_of(const struct chain_run *run, size_t i)
 {
-    const struct verdict *v = &run->verdicts[i];
+    const struct step_verdict *v = &run->verdicts[i];
     const struct processor *p = run->chain->processors[i];
     int topic = v->fate == FATE_PASSED      ? p->output_topic
                 : v->fate == FATE_LATE      ? p->late_topic

@@ -12,7 +12,7 @@ struct chain_run {
     const struct chain *chain;
     int32_t partition;
     struct chain_step **steps; /* one per processor, in the chain's order */
-    struct verdict *verdicts;
+    struct step_verdict *verdicts;
     struct dead_letter_reason *reasons;
     bool *is_reached; /* whether the record came to this step */
     bool reads_value; /* some expression or step looks into the value */

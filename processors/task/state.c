@@ -9,7 +9,7 @@
 static const size_t MAX_DELTA_BYTES = (size_t)4 << 30;
 static const uint64_t SIGN = UINT64_C(1) << 63;
 
-struct place {
+struct change_place {
     size_t index;
     struct bytes key;
 };
@@ -46,10 +46,10 @@ void state_delta_clear(struct state_delta *d)
 /* A key is seldom changed twice within a step: so it is looked up by putting it in. */
 static struct step_change *change_of(struct state_delta *d, struct bytes key)
 {
-    struct place *place = arena_alloc(&d->arena, sizeof *place);
+    struct change_place *place = arena_alloc(&d->arena, sizeof *place);
     ASSERT(place != NULL);
-    *place = (struct place){d->count, arena_copy(&d->arena, key)};
-    struct place *before = map_put(&d->places, place->key, place);
+    *place = (struct change_place){d->count, arena_copy(&d->arena, key)};
+    struct change_place *before = map_put(&d->places, place->key, place);
     if (before) {
         place->index = before->index;
         return &d->changes[place->index];

@@ -38,7 +38,7 @@ int64_t window_first_end(const struct window *w, int64_t time_ms)
 enum { MAX_ARGUMENTS = 3 };
 
 /* The arguments of one window, positional ones first. */
-struct arguments {
+struct window_arguments {
     int64_t durations[MAX_ARGUMENTS];
     size_t count;
     int64_t offset;
@@ -92,10 +92,11 @@ static enum error refuse_duration(struct bytes part, struct message *message)
     return ERR_INVALID;
 }
 
-static enum error parse_arguments(struct bytes text, struct arguments *out, struct message *message)
+static enum error parse_arguments(struct bytes text, struct window_arguments *out,
+                                  struct message *message)
 {
     struct bytes part;
-    *out = (struct arguments){.count = 0};
+    *out = (struct window_arguments){.count = 0};
     if (text.size == 0)
         return ERR_OK;
     while (config_next_part(&text, ';', &part)) {
@@ -165,7 +166,7 @@ enum error window_parse(struct bytes text, struct window *out, struct message *m
     bool hopping = bytes_equal_string(name, "hopping");
     if (!hopping && !bytes_equal_string(name, "tumbling"))
         return refuse_kind(name, message);
-    struct arguments a;
+    struct window_arguments a;
     enum error e = parse_arguments(arguments_text, &a, message);
     if (e)
         return e;
