@@ -87,7 +87,7 @@ bool call_fail_type(struct call *c, size_t argument, const char *expected)
 static void append_duration(struct buffer *out, int64_t ms)
 {
     struct value seconds = {.type = VALUE_DECIMAL, .decimal = {.unscaled = ms, .scale = 3}};
-    value_append_json(out, &seconds, NULL);
+    json_append_value(out, &seconds, NULL);
     buffer_append_u8(out, 's');
 }
 
@@ -107,7 +107,7 @@ bool text_of(struct call *c, const struct value *v, struct bytes *out)
     else if (v->type == VALUE_DURATION)
         append_duration(&text, v->integer);
     else
-        value_append_json(&text, v, c->evaluation->arena);
+        json_append_value(&text, v, c->evaluation->arena);
     *out = text.overflowed ? BYTES_NULL : arena_copy(c->evaluation->arena, buffer_view(&text));
     buffer_free(&text);
     if (out->data == NULL)

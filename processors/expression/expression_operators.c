@@ -228,7 +228,7 @@ static bool are_equal(struct evaluation *ev, const struct value *a, const struct
     if (value_is_number(a) && value_is_number(b))
         return number_compare(a, b) == 0;
     if ((value_is_list(a) && value_is_list(b)) || (value_is_map(a) && value_is_map(b)))
-        return value_identical(a, b, ev->arena);
+        return json_identical(a, b, ev->arena);
     if (a->type != b->type)
         return false;
     switch (a->type) {

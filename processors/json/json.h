@@ -41,4 +41,13 @@ struct bytes json_unescape(struct bytes raw, struct arena *arena);
  * backslash are escaped. */
 void json_append_string(struct buffer *out, struct bytes text);
 
+/* Appends canonical JSON: no spaces, object keys sorted bytewise (of equal ones the first), UTF-8
+ * unescaped, integers without a fraction, doubles shortest round-trip (an integral double prints as
+ * the integer: 1.0 is 1), decimals without zeros at the end, times and durations as milliseconds.
+ * Bytes become base64. `scratch` is used for sorting; when it is exhausted, out is `overflowed`. */
+void json_append_value(struct buffer *out, const struct value *v, struct arena *scratch);
+
+/* Identity for grouping, distinct and top (section 6): equality of canonical JSON. */
+bool json_identical(const struct value *a, const struct value *b, struct arena *scratch);
+
 #endif

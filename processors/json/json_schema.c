@@ -146,7 +146,7 @@ static bool check_allowed(struct validator *v, const struct schema_node *s, stru
     buffer_init(&json, v->scratch->max);
     if (!is_canonical(text)) {
         struct value value = json_value(text, v->scratch);
-        value_append_json(&json, &value, v->scratch);
+        json_append_value(&json, &value, v->scratch);
         text = buffer_view(&json);
     }
     bool in_enum = !s->has_allowed || equals_one(text, s->allowed, s->allowed_count);
@@ -199,7 +199,7 @@ static bool check_bounds(struct validator *v, const struct schema_node *s,
             continue;
         struct buffer text;
         buffer_init(&text, 64);
-        value_append_json(&text, bound, NULL);
+        json_append_value(&text, bound, NULL);
         fail(v, place, "must be %s %s", bounds[i].words, buffer_c_string(&text));
         buffer_free(&text);
         return false;

@@ -66,7 +66,7 @@ static bool canonical(struct schema_compiler *c, struct bytes text, struct bytes
     struct buffer json;
     buffer_init(&json, JSON_SCHEMA_MAX_TEXT * 2);
     struct value v = json_value(text, c->arena);
-    value_append_json(&json, &v, c->arena);
+    json_append_value(&json, &v, c->arena);
     *out = json.overflowed ? BYTES_NULL : arena_copy(c->arena, buffer_view(&json));
     buffer_free(&json);
     return out->data || schema_refuse(c, "too large");

@@ -1,7 +1,9 @@
 /* The accumulators: count, sum, avg, min, max, first, last. */
 #include "processors/steps/accumulator.h"
 
+#include "processors/json/json.h"
 #include "processors/steps/kept_value.h"
+#include "processors/values/number.h"
 #include "processors/values/wide.h"
 
 #include <math.h>
@@ -72,7 +74,7 @@ static void count_merge(void *into, const void *from)
 static void count_result(const void *state, struct buffer *out, bool *wide UNUSED,
                          struct arena *scratch UNUSED)
 {
-    append_int128(out, ((const struct count *)state)->count, 0);
+    number_append_int128(out, ((const struct count *)state)->count, 0);
 }
 
 static void count_encode(const void *state, struct buffer *out)
@@ -151,7 +153,7 @@ static double sum_as_double(const struct sum *s)
 static void append_result(struct buffer *out, double v)
 {
     if (isfinite(v))
-        append_double(out, v);
+        number_append_double(out, v);
     else
         buffer_append_string(out, "null");
 }
@@ -305,7 +307,7 @@ static void extreme_result(const void *state, struct buffer *out, bool *wide, st
 {
     struct value v = kept_value_get(&((const struct extreme *)state)->value);
     *wide |= is_wide(&v);
-    value_append_json(out, &v, scratch);
+    json_append_value(out, &v, scratch);
 }
 
 static void extreme_encode(const void *state, struct buffer *out)
@@ -410,7 +412,7 @@ static void edge_result(const void *state, struct buffer *out, bool *wide, struc
     if (v.type == VALUE_JSON)
         buffer_append_bytes(out, v.bytes); /* canonical already */
     else
-        value_append_json(out, &v, scratch);
+        json_append_value(out, &v, scratch);
 }
 
 static void edge_encode(const void *state, struct buffer *out)

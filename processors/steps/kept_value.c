@@ -1,6 +1,7 @@
 #include "processors/steps/kept_value.h"
 
 #include "base/compiler.h"
+#include "processors/json/json.h"
 #include "processors/values/number.h"
 #include "processors/values/wide.h"
 
@@ -26,7 +27,7 @@ static void set_json(struct kept_value *k, const struct value *v, struct arena *
 {
     struct buffer json;
     buffer_init(&json, UINT32_MAX);
-    value_append_json(&json, v, arena);
+    json_append_value(&json, v, arena);
     k->type = json.overflowed ? VALUE_NULL : VALUE_JSON;
     set_text(k, buffer_view(&json));
     buffer_free(&json);

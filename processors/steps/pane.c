@@ -4,6 +4,7 @@
 #include "processors/task/dead_letter.h"
 #include "processors/task/outbox.h"
 #include "processors/time/civil_time.h"
+#include "processors/values/number.h"
 #include "processors/values/utf8.h"
 
 /* More than a group's key, names and offsets need. */
@@ -31,7 +32,7 @@ void pane_writer_free(struct pane_writer *w)
 static void append_raw_key(struct buffer *out, struct bytes key, struct arena *arena)
 {
     struct value v = {.type = utf8_valid(key) ? VALUE_STRING : VALUE_BYTES, .bytes = key};
-    value_append_json(out, &v, arena);
+    json_append_value(out, &v, arena);
 }
 
 static void append_key_fields(struct pane_writer *w, const struct processor *p, struct bytes key)
@@ -52,7 +53,7 @@ static void append_key_fields(struct pane_writer *w, const struct processor *p, 
 static void append_time(struct buffer *out, int64_t time_ms, int format)
 {
     if (format == WINDOW_FORMAT_EPOCH_MS) {
-        append_int128(out, time_ms, 0);
+        number_append_int128(out, time_ms, 0);
         return;
     }
     buffer_append_u8(out, '"');
@@ -95,7 +96,7 @@ static void write_key(struct pane_writer *w, const struct processor *p, const st
         return;
     }
     buffer_append_string(&w->key, "{\"e\":");
-    append_int128(&w->key, pane->end, 0);
+    number_append_int128(&w->key, pane->end, 0);
     buffer_append_string(&w->key, ",\"key\":");
     if (p->grouped_by_key) {
         buffer_append_u8(&w->key, '[');
@@ -105,7 +106,7 @@ static void write_key(struct pane_writer *w, const struct processor *p, const st
         buffer_append_bytes(&w->key, pane->key);
     }
     buffer_append_string(&w->key, ",\"s\":");
-    append_int128(&w->key, pane->start, 0);
+    number_append_int128(&w->key, pane->start, 0);
     buffer_append_u8(&w->key, '}');
 }
 
@@ -116,11 +117,11 @@ static void write_source(struct buffer *out, const struct chain_step *s,
     buffer_clear(out);
     buffer_append_bytes(out, s->topic);
     buffer_append_u8(out, '/');
-    append_int128(out, s->partition, 0);
+    number_append_int128(out, s->partition, 0);
     buffer_append_u8(out, ':');
-    append_int128(out, extent->first_offset, 0);
+    number_append_int128(out, extent->first_offset, 0);
     buffer_append_u8(out, '-');
-    append_int128(out, extent->last_offset, 0);
+    number_append_int128(out, extent->last_offset, 0);
 }
 
 static int32_t write_headers(struct pane_writer *w, const struct chain_step *s,

@@ -1,6 +1,7 @@
 #include "processors/steps/step.h"
 
 #include "base/compiler.h"
+#include "processors/json/json.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -84,7 +85,7 @@ static enum identity append_part(const struct expression *e, const struct expres
         message_set(message, "%.*s is missing or null", BYTES_PRINTF(source));
         return IDENTITY_MISSING;
     }
-    value_append_json(out, &v, arena);
+    json_append_value(out, &v, arena);
     return IDENTITY_OK;
 }
 

@@ -176,7 +176,7 @@ double decimal_to_double(int128 unscaled, int scale)
     char text[64];
     struct buffer out;
     buffer_init(&out, sizeof text);
-    append_int128(&out, unscaled, scale);
+    number_append_int128(&out, unscaled, scale);
     double v = number_to_double(buffer_view(&out));
     buffer_free(&out);
     return v;
@@ -186,7 +186,7 @@ bool decimal_from_double(double v, int128 *unscaled, int *scale)
 {
     struct buffer out;
     buffer_init(&out, 64);
-    append_double(&out, v);
+    number_append_double(&out, v);
     bool ok = decimal_parse(buffer_view(&out), unscaled, scale);
     buffer_free(&out);
     return ok;
@@ -303,14 +303,14 @@ static bool append_few_decimals(struct buffer *out, double v)
             return false;
         int64_t rounded = llround(scaled);
         if ((double)rounded / exact_powers[scale] == v) {
-            append_int128(out, rounded, scale);
+            number_append_int128(out, rounded, scale);
             return true;
         }
     }
     return false;
 }
 
-void append_double(struct buffer *out, double v)
+void number_append_double(struct buffer *out, double v)
 {
     if (append_few_decimals(out, v))
         return;
@@ -322,7 +322,7 @@ void append_double(struct buffer *out, double v)
     append_shortest(out, &s);
 }
 
-void append_int128(struct buffer *out, int128 v, int scale)
+void number_append_int128(struct buffer *out, int128 v, int scale)
 {
     char text[64];
     char *at = text + sizeof text;

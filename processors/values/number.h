@@ -1,5 +1,4 @@
-/* Numbers as text: exact decimals and doubles. (Writing them: append_double and append_int128 in
- * value.h.)
+/* Numbers as text: exact decimals and doubles.
  *
  * A decimal is unscaled * 10^-scale with at most 38 digits, so that it fits an int128 and the sum
  * of two still does. */
@@ -38,5 +37,11 @@ double number_to_double(struct bytes text);
 double number_real(const struct value *v);
 /* Negative, zero or positive; exact between all kinds, although not every int64 is a double. */
 int number_compare(const struct value *a, const struct value *b);
+
+/* Appends a finite double in its shortest form that reads back the same; no exponent where
+ * 1e-6 <= |x| < 1e21. */
+void number_append_double(struct buffer *out, double v);
+/* Appends an int128 with exactly `scale` decimals, 0 to 38. */
+void number_append_int128(struct buffer *out, int128 v, int scale);
 
 #endif

@@ -67,24 +67,9 @@ const char *value_type_name(const struct value *v);
 bool value_is_list(const struct value *v); /* built, or an array in JSON text */
 bool value_is_map(const struct value *v);
 
-/* Appends canonical JSON: no spaces, object keys sorted bytewise (of equal ones the first), UTF-8
- * unescaped, integers without a fraction, doubles shortest round-trip (an integral double prints as
- * the integer: 1.0 is 1), decimals without zeros at the end, times and durations as milliseconds.
- * Bytes become base64. `scratch` is used for sorting; when it is exhausted, out is `overflowed`. */
-void value_append_json(struct buffer *out, const struct value *v, struct arena *scratch);
-
 /* Bytes of text in the value. Its canonical JSON has at most VALUE_JSON_GROWTH times as many, and a
  * few more: a control character becomes six, 1e20 becomes 21. */
 size_t value_text_size(const struct value *v);
 enum { VALUE_JSON_GROWTH = 6 };
-
-/* Identity for grouping, distinct and top (section 6): equality of canonical JSON. */
-bool value_identical(const struct value *a, const struct value *b, struct arena *scratch);
-
-/* Appends a finite double in its shortest form that reads back the same; no exponent where
- * 1e-6 <= |x| < 1e21. */
-void append_double(struct buffer *out, double v);
-/* Appends an int128 with exactly `scale` decimals, 0 to 38. */
-void append_int128(struct buffer *out, int128 v, int scale);
 
 #endif

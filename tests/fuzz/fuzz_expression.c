@@ -24,7 +24,7 @@ static void run(const struct expression *e, struct bytes value)
     arena_init(&arena, 1 << 20);
     buffer_init(&out, 1 << 20);
     if (expression_evaluate(e, &input, &arena, &result, &message) == ERR_OK) {
-        value_append_json(&out, &result, &arena);
+        json_append_value(&out, &result, &arena);
         ASSERT(out.overflowed || json_check(buffer_view(&out), &at) == NULL);
     }
     buffer_free(&out);

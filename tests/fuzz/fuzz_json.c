@@ -22,7 +22,7 @@ static void walk(struct bytes container, int depth)
 static void print(struct bytes text, struct arena *arena, struct buffer *out)
 {
     struct value v = json_value(text, arena);
-    value_append_json(out, &v, arena);
+    json_append_value(out, &v, arena);
 }
 
 static void check_canonical(struct bytes text, struct arena *arena)

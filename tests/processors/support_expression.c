@@ -1,5 +1,6 @@
 #include "tests/processors/support_expression.h"
 
+#include "processors/json/json.h"
 #include "tests/harness/harness.h"
 
 void expression_world_init(struct expression_world *w, const char *json)
@@ -45,7 +46,7 @@ const char *expression_result(struct expression_world *w, const char *source)
     enum error error = expression_evaluate(e, &w->input, &arena, &v, &w->message);
     buffer_clear(&w->result);
     if (error == ERR_OK)
-        value_append_json(&w->result, &v, &arena);
+        json_append_value(&w->result, &v, &arena);
     arena_free(&arena);
     expression_free(e);
     return error == ERR_OK ? buffer_c_string(&w->result) : error_result(w);

@@ -45,7 +45,7 @@ static struct bytes field(struct bytes object, const char *name)
 static void append_canonical(struct buffer *out, struct bytes json, struct arena *arena)
 {
     struct value v = json_value(json, arena);
-    value_append_json(out, &v, arena);
+    json_append_value(out, &v, arena);
 }
 
 /* What JSON text stands for in a record: null, the text of a string, or the JSON itself. */

@@ -10,7 +10,7 @@ static void expect_double(double v, const char *expected)
 {
     struct buffer out;
     buffer_init(&out, 100);
-    append_double(&out, v);
+    number_append_double(&out, v);
     EXPECT_STRING(buffer_c_string(&out), expected);
     EXPECT(number_to_double(buffer_view(&out)) == v);
     buffer_free(&out);
@@ -54,7 +54,7 @@ TEST(random_doubles_read_back_the_same)
             continue;
         struct buffer out;
         buffer_init(&out, 100);
-        append_double(&out, v);
+        number_append_double(&out, v);
         EXPECT(number_to_double(buffer_view(&out)) == v);
         buffer_free(&out);
     }
@@ -67,7 +67,7 @@ static void expect_decimal(const char *text, const char *unscaled, int expected_
     EXPECT(decimal_parse(bytes_string(text), &v, &scale));
     struct buffer out;
     buffer_init(&out, 100);
-    append_int128(&out, v, 0);
+    number_append_int128(&out, v, 0);
     EXPECT_STRING(buffer_c_string(&out), unscaled);
     EXPECT_INT(scale, expected_scale);
     buffer_free(&out);
@@ -129,13 +129,13 @@ TEST(int128_prints_with_decimals)
 {
     struct buffer out;
     buffer_init(&out, 200);
-    append_int128(&out, 0, 0);
+    number_append_int128(&out, 0, 0);
     buffer_append_u8(&out, ' ');
-    append_int128(&out, -5, 2);
+    number_append_int128(&out, -5, 2);
     buffer_append_u8(&out, ' ');
-    append_int128(&out, 1200, 2);
+    number_append_int128(&out, 1200, 2);
     buffer_append_u8(&out, ' ');
-    append_int128(&out, ((int128)1 << 126) * -2, 0);
+    number_append_int128(&out, ((int128)1 << 126) * -2, 0);
     EXPECT_STRING(buffer_c_string(&out), "0 -0.05 12.00 -170141183460469231731687303715884105728");
     buffer_free(&out);
 }
@@ -147,7 +147,7 @@ static void expect_canonical(const char *text, const char *expected)
     struct buffer out;
     buffer_init(&out, 1000);
     struct value v = json_value(bytes_string(text), &arena);
-    value_append_json(&out, &v, &arena);
+    json_append_value(&out, &v, &arena);
     EXPECT_STRING(buffer_c_string(&out), expected);
     buffer_free(&out);
     arena_free(&arena);
@@ -184,7 +184,7 @@ TEST(built_values_become_canonical)
     struct value map = {.type = VALUE_MAP, .map = {entries, 2}};
     struct buffer out;
     buffer_init(&out, 1000);
-    value_append_json(&out, &map, &arena);
+    json_append_value(&out, &map, &arena);
     EXPECT_STRING(buffer_c_string(&out),
                   "{\"a\":-9223372036854775808,\"z\":[12.5,\"/wABAg==\",-1,true,null]}");
     buffer_free(&out);
@@ -196,7 +196,7 @@ static bool identical(const char *a, const char *b)
     struct arena arena;
     arena_init(&arena, 1 << 16);
     struct value x = json_value(bytes_string(a), &arena), y = json_value(bytes_string(b), &arena);
-    bool result = value_identical(&x, &y, &arena);
+    bool result = json_identical(&x, &y, &arena);
     arena_free(&arena);
     return result;
 }
@@ -220,7 +220,7 @@ TEST(an_exhausted_scratch_shows_as_overflow)
     struct buffer out;
     buffer_init(&out, 1000);
     struct value v = {.type = VALUE_JSON, .bytes = BYTES_LITERAL("{\"a\":1,\"b\":2}")};
-    value_append_json(&out, &v, &arena);
+    json_append_value(&out, &v, &arena);
     EXPECT(out.overflowed);
     buffer_free(&out);
     arena_free(&arena);
