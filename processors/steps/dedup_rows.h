@@ -8,6 +8,7 @@
 #ifndef PROCESSORS_STEPS_DEDUP_ROWS_H
 #define PROCESSORS_STEPS_DEDUP_ROWS_H
 
+#include "base/error.h"
 #include "processors/steps/dedup_table.h"
 #include "processors/task/state.h"
 

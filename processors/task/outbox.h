@@ -7,7 +7,8 @@
 #define PROCESSORS_TASK_OUTBOX_H
 
 #include "base/buffer.h"
-#include "processors/task/task.h"
+#include "processors/task/commit.h"
+#include "protocol/record_batch.h"
 
 /* Where a record goes: by the hash of some bytes, or to the partition with this number (modulo the
  * number of partitions). */

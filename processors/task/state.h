@@ -17,7 +17,7 @@
 #include "base/arena.h"
 #include "base/buffer.h"
 #include "base/map.h"
-#include "processors/task/task.h"
+#include "processors/task/commit.h"
 
 enum state_kind { STATE_SLICE = 'S', STATE_CLOSED = 'C', STATE_ANCHORS = 'D' };
 

@@ -8,46 +8,9 @@
 #ifndef PROCESSORS_TASK_TASK_H
 #define PROCESSORS_TASK_TASK_H
 
+#include "processors/task/commit.h"
 #include "processors/topology/topology.h"
 #include "protocol/record_batch.h"
-
-/* One batch for one partition of one output topic; those for one partition come in order. Base
- * offset 0, no producer id: the committer stamps what its way of committing needs. */
-struct step_output {
-    struct bytes topic;
-    int32_t partition;
-    struct bytes batch;
-    int32_t record_count;
-};
-
-/* A change of the task's durable state; value null: deletion. Keys are relative to the task. */
-struct step_change {
-    struct bytes key, value;
-};
-
-/* What must become durable and visible together. Views into the task's memory, valid until the
- * call returns: the committer copies what it keeps. */
-struct step {
-    const struct step_output *outputs;
-    size_t output_count;
-    const struct step_change *changes;
-    size_t change_count;
-    int64_t cursor;    /* next input offset */
-    uint64_t sequence; /* number of this step, from 1, without gaps, for ever */
-};
-
-struct task_commit {
-    /* Takes one step. It counts as done for the task's next record at once; durability is the
-     * committer's business (a crash goes back to the last durable step). */
-    void (*commit)(struct task_commit *commit, const struct step *step);
-    /* Partition count of an output topic: what it has or, if it does not exist yet, what it will be
-     * created with. Asked when a step is built; the committer creates the topic before it commits.
-     */
-    int32_t (*partitions)(struct task_commit *commit, struct bytes topic);
-    /* How large a batch for this topic may be: more records make more batches. One record that is
-     * larger than that is a batch of its own. NULL: no limit. */
-    size_t (*max_batch_bytes)(struct task_commit *commit, struct bytes topic);
-};
 
 /* Counters of a task, all monotone unless said otherwise (for metrics and status). They are part of
  * the state: a restart goes on counting where its state was. In a chain without branches
