@@ -219,7 +219,9 @@ void task_flush(struct task *t, struct task_commit *commit)
             run->steps[i]->type->collect(run->steps[i]);
     }
     task_put_meta(t);
-    outbox_build(&run->outbox, t->topology->output_names, t->topology->output_count, commit);
+    size_t topic_count;
+    const struct bytes *topics = topology_output_names(t->topology, &topic_count);
+    outbox_build(&run->outbox, topics, topic_count, commit);
     struct step step = {
         .outputs = run->outbox.outputs,
         .output_count = run->outbox.output_count,

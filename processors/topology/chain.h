@@ -1,13 +1,9 @@
-/* What a topology is made of; for topology*.c and task.c. */
+/* A chain: a first processor and all that follow it, one after the other. It reads one topic; a
+ * task is one chain on one partition. */
 #ifndef PROCESSORS_TOPOLOGY_CHAIN_H
 #define PROCESSORS_TOPOLOGY_CHAIN_H
 
 #include "processors/topology/processor.h"
-#include "processors/topology/topology.h"
-
-#include <stdatomic.h>
-
-enum { MAX_PROCESSORS = 64 }; /* per topic */
 
 struct chain {
     struct bytes topic;            /* the input */
@@ -15,39 +11,29 @@ struct chain {
     size_t count;
 };
 
-/* A topic that the topology may write to. */
-struct output_topic {
-    struct bytes name, parameter; /* the first parameter that names it */
-    bool is_dead_letter;          /* holds only dead letters and late records */
-    int32_t partitions;           /* 0: as many as the input */
-};
-
-struct topology {
-    atomic_int references;
-    struct arena arena; /* all texts */
-    struct bytes topic;
-    int32_t partitions;
-    struct processor *processors;
-    size_t processor_count;
-    struct chain *chains;
-    size_t chain_count;
-    struct output_topic *outputs;
-    struct bytes *output_names; /* the same, for the outbox */
-    size_t output_count;
-};
-
 static inline const struct processor *chain_first(const struct chain *c)
 {
     return c->processors[0];
 }
 
-/* topology_check.c: everything that only the whole shows. Sets the chains, then the outputs. */
-MUST_USE enum error topology_link(struct topology *t, struct message *message);
-MUST_USE enum error topology_check(const struct topology *t, struct message *message,
-                                   struct buffer *warnings);
-MUST_USE enum error topology_route(struct topology *t, struct message *message);
-/* "processor.<name>.<parameter>: ..." */
-enum error topology_refuse(struct message *message, struct bytes processor, const char *parameter,
-                           const char *format, ...) PRINTF_LIKE(4, 5);
+/* The chain's name: its first processor's. */
+struct bytes chain_name(const struct chain *c);
+/* Names of its processors, in topological order. */
+size_t chain_processor_count(const struct chain *c);
+struct bytes chain_processor_name(const struct chain *c, size_t index);
+/* "validate", "dedup"... */
+const char *chain_processor_type(const struct chain *c, size_t index);
+
+/* enabled=false: the chain's tasks stand still. */
+bool chain_is_enabled(const struct chain *c);
+/* state.version: the name space of the chain's durable state. A task must never be given state of
+ * another version; a new version starts where `start` says. */
+int64_t chain_state_version(const struct chain *c);
+int64_t chain_commit_interval_ms(const struct chain *c);
+/* Where a chain without state begins; *time_ms for START_TIME: the first record at or after it. */
+enum chain_start chain_start(const struct chain *c, int64_t *time_ms);
+
+/* Where a chain without state begins: start=latest, otherwise at the log's start (earliest). */
+bool chain_starts_latest(const struct chain *c);
 
 #endif

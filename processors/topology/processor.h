@@ -7,7 +7,6 @@
 #include "processors/steps/select.h"
 #include "processors/time/event_time.h"
 #include "processors/time/window.h"
-#include "processors/topology/topology.h"
 
 enum processor_type {
     PROCESSOR_VALIDATE,
@@ -17,6 +16,8 @@ enum processor_type {
     PROCESSOR_TYPE_COUNT,
 };
 
+/* Where a chain without state begins. */
+enum chain_start { START_EARLIEST, START_LATEST, START_TIME };
 enum output_key { OUTPUT_KEY_JSON, OUTPUT_KEY_GROUP, OUTPUT_KEY_KAFKA_WINDOWED };
 enum output_time { OUTPUT_TIME_MAX_EVENT, OUTPUT_TIME_WINDOW_END };
 enum window_format { WINDOW_FORMAT_EPOCH_MS, WINDOW_FORMAT_ISO };

@@ -1,4 +1,4 @@
-#include "processors/topology/chain.h"
+#include "processors/topology/topology_internal.h"
 
 #include "base/compiler.h"
 #include "base/crc32c.h"
@@ -258,6 +258,12 @@ struct bytes topology_output_parameter(const struct topology *t, size_t index)
     return t->outputs[index].parameter;
 }
 
+const struct bytes *topology_output_names(const struct topology *t, size_t *count)
+{
+    *count = t->output_count;
+    return t->output_names;
+}
+
 int32_t topology_output_partitions(const struct topology *t, struct bytes topic)
 {
     for (size_t i = 0; i < t->output_count; i++) {
@@ -276,52 +282,4 @@ const struct chain *topology_chain(const struct topology *t, size_t index)
 {
     ASSERT(index < t->chain_count);
     return &t->chains[index];
-}
-
-struct bytes chain_name(const struct chain *c)
-{
-    return chain_first(c)->name;
-}
-
-size_t chain_processor_count(const struct chain *c)
-{
-    return c->count;
-}
-
-struct bytes chain_processor_name(const struct chain *c, size_t index)
-{
-    ASSERT(index < c->count);
-    return c->processors[index]->name;
-}
-
-const char *chain_processor_type(const struct chain *c, size_t index)
-{
-    ASSERT(index < c->count);
-    return processor_type_name(c->processors[index]->type);
-}
-
-bool chain_is_enabled(const struct chain *c)
-{
-    return chain_first(c)->enabled;
-}
-
-int64_t chain_state_version(const struct chain *c)
-{
-    return chain_first(c)->state_version;
-}
-
-int64_t chain_commit_interval_ms(const struct chain *c)
-{
-    return chain_first(c)->commit_interval_ms;
-}
-
-enum chain_start chain_start(const struct chain *c, int64_t *time_ms)
-{
-    *time_ms = chain_first(c)->start_ms;
-    return chain_first(c)->start;
-}
-
-bool chain_starts_latest(const struct chain *c)
-{
-    return chain_first(c)->start == START_LATEST;
 }

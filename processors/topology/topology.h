@@ -7,9 +7,9 @@
 #define PROCESSORS_TOPOLOGY_TOPOLOGY_H
 
 #include "base/error.h"
+#include "processors/topology/chain.h"
 
 struct topology;
-struct chain;
 
 struct config_pair {
     struct bytes name, value;
@@ -44,30 +44,12 @@ bool topology_output(const struct topology *t, size_t index, struct bytes *topic
                      bool *is_dead_letter);
 /* The parameter that names it, of several the first: "processor.m1.output". */
 struct bytes topology_output_parameter(const struct topology *t, size_t index);
+/* The names of all of them, in the same order; valid as long as the topology. */
+const struct bytes *topology_output_names(const struct topology *t, size_t *count);
 /* How many partitions that topic is to be created with: output.partitions, else the input's. */
 int32_t topology_output_partitions(const struct topology *t, struct bytes topic);
 /* Chains in the order of declaration of their first processor. */
 size_t topology_chain_count(const struct topology *t);
 const struct chain *topology_chain(const struct topology *t, size_t index);
-/* The chain's name: its first processor's. */
-struct bytes chain_name(const struct chain *c);
-/* Names of its processors, in topological order. */
-size_t chain_processor_count(const struct chain *c);
-struct bytes chain_processor_name(const struct chain *c, size_t index);
-/* "validate", "dedup"... */
-const char *chain_processor_type(const struct chain *c, size_t index);
-
-/* enabled=false: the chain's tasks stand still. */
-bool chain_is_enabled(const struct chain *c);
-/* state.version: the name space of the chain's durable state. A task must never be given state of
- * another version; a new version starts where `start` says. */
-int64_t chain_state_version(const struct chain *c);
-int64_t chain_commit_interval_ms(const struct chain *c);
-/* Where a chain without state begins; *time_ms for START_TIME: the first record at or after it. */
-enum chain_start { START_EARLIEST, START_LATEST, START_TIME };
-enum chain_start chain_start(const struct chain *c, int64_t *time_ms);
-
-/* Where a chain without state begins: start=latest, otherwise at the log's start (earliest). */
-bool chain_starts_latest(const struct chain *c);
 
 #endif

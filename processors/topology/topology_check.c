@@ -1,5 +1,5 @@
 /* What only the whole set of processors shows: chains, required parameters, outputs. */
-#include "processors/topology/chain.h"
+#include "processors/topology/topology_internal.h"
 
 #include "base/compiler.h"
 #include "base/suggest.h"

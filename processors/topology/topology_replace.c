@@ -4,7 +4,7 @@
  * change. Where records go, when they are late and which records come in may; added aggregates
  * begin in windows that open later. Raising state.version starts without state and allows all. */
 #include "processors/steps/step.h"
-#include "processors/topology/chain.h"
+#include "processors/topology/topology_internal.h"
 
 static const struct chain *find_chain(const struct topology *t, struct bytes name)
 {

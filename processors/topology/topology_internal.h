@@ -1,0 +1,41 @@
+/* What a topology is made of. */
+#ifndef PROCESSORS_TOPOLOGY_TOPOLOGY_INTERNAL_H
+#define PROCESSORS_TOPOLOGY_TOPOLOGY_INTERNAL_H
+
+#include "processors/topology/topology.h"
+
+#include <stdatomic.h>
+
+enum { MAX_PROCESSORS = 64 }; /* per topic */
+
+/* A topic that the topology may write to. */
+struct output_topic {
+    struct bytes name, parameter; /* the first parameter that names it */
+    bool is_dead_letter;          /* holds only dead letters and late records */
+    int32_t partitions;           /* 0: as many as the input */
+};
+
+struct topology {
+    atomic_int references;
+    struct arena arena; /* all texts */
+    struct bytes topic;
+    int32_t partitions;
+    struct processor *processors;
+    size_t processor_count;
+    struct chain *chains;
+    size_t chain_count;
+    struct output_topic *outputs;
+    struct bytes *output_names; /* the same, for the outbox */
+    size_t output_count;
+};
+
+/* topology_check.c: everything that only the whole shows. Sets the chains, then the outputs. */
+MUST_USE enum error topology_link(struct topology *t, struct message *message);
+MUST_USE enum error topology_check(const struct topology *t, struct message *message,
+                                   struct buffer *warnings);
+MUST_USE enum error topology_route(struct topology *t, struct message *message);
+/* "processor.<name>.<parameter>: ..." */
+enum error topology_refuse(struct message *message, struct bytes processor, const char *parameter,
+                           const char *format, ...) PRINTF_LIKE(4, 5);
+
+#endif
