@@ -6,7 +6,7 @@
 
 #include "processors/steps/step.h"
 #include "processors/task/outbox.h"
-#include "processors/task/task.h"
+#include "processors/task/task_counters.h"
 #include "processors/topology/chain.h"
 
 struct chain_run {
