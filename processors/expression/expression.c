@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 /* Nodes are small; what fills this is many large constant patterns. */
-enum { MAX_COMPILED_SIZE = 8 << 20, MAX_LIST_SOURCE = 64 << 10 };
+enum { MAX_COMPILED_SIZE = 8 << 20 };
 
 static struct bytes trimmed(struct bytes source)
 {
@@ -18,8 +18,8 @@ static struct bytes trimmed(struct bytes source)
     return source;
 }
 
-static enum error compile_part(struct bytes source, size_t column_base, struct expression **out,
-                               struct message *message)
+enum error expression_compile_part(struct bytes source, size_t column_base, struct expression **out,
+                                   struct message *message)
 {
     if (source.size > EXPRESSION_MAX_SOURCE) {
         message_set(message, "the expression has %zu bytes, at most %d are allowed", source.size,
@@ -43,6 +43,7 @@ static enum error compile_part(struct bytes source, size_t column_base, struct e
         expression_free(e);
         return ERR_INVALID;
     }
+    e->reads_value = p.reads_value;
     e->source = trimmed(e->source);
     *out = e;
     return ERR_OK;
@@ -51,7 +52,7 @@ static enum error compile_part(struct bytes source, size_t column_base, struct e
 enum error expression_compile(struct bytes source, struct expression **out, struct message *message)
 {
     *out = NULL;
-    return compile_part(source, 0, out, message);
+    return expression_compile_part(source, 0, out, message);
 }
 
 static bool any_is_no_condition(const struct expression_node *first);
@@ -104,67 +105,6 @@ enum error expression_compile_condition(struct bytes source, struct expression *
     return ERR_INVALID;
 }
 
-/* From `start`, the part up to the next semicolon outside of brackets (or the end). */
-static bool find_part_end(struct bytes source, size_t start, size_t *end, struct message *message)
-{
-    struct arena scratch;
-    arena_init(&scratch, 1 << 20);
-    struct lexer lexer = {.source = source, .at = start, .arena = &scratch, .message = message};
-    struct token t;
-    size_t depth = 0;
-    bool ok;
-    while ((ok = lexer_next(&lexer, &t)) && t.kind != TOKEN_END) {
-        if (t.kind == TOKEN_OPEN || t.kind == TOKEN_OPEN_BRACKET || t.kind == TOKEN_OPEN_BRACE)
-            depth++;
-        else if (t.kind == TOKEN_CLOSE || t.kind == TOKEN_CLOSE_BRACKET ||
-                 t.kind == TOKEN_CLOSE_BRACE)
-            depth -= depth > 0;
-        else if (t.kind == TOKEN_SEMICOLON && depth == 0)
-            break;
-    }
-    *end = t.at;
-    arena_free(&scratch);
-    return ok;
-}
-
-static void free_list(struct expression **list, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        expression_free(list[i]);
-    free(list);
-}
-
-enum error expression_compile_list(struct bytes source, struct expression ***out, size_t *count,
-                                   struct message *message)
-{
-    struct expression **list = NULL;
-    size_t size = 0, start = 0;
-    *out = NULL;
-    *count = 0;
-    if (source.size > MAX_LIST_SOURCE) {
-        message_set(message, "the expressions have %zu bytes, at most %d are allowed", source.size,
-                    MAX_LIST_SOURCE);
-        return ERR_INVALID;
-    }
-    do {
-        size_t end;
-        enum error error = ERR_INVALID;
-        list = xrealloc(list, (size + 1) * sizeof(struct expression *));
-        if (find_part_end(source, start, &end, message))
-            error = compile_part(bytes_of(source.data + start, end - start), start, &list[size],
-                                 message);
-        if (error != ERR_OK) {
-            free_list(list, size);
-            return error;
-        }
-        size++;
-        start = end + 1;
-    } while (start <= source.size);
-    *out = list;
-    *count = size;
-    return ERR_OK;
-}
-
 void expression_free(struct expression *e)
 {
     if (e == NULL)
@@ -172,6 +112,18 @@ void expression_free(struct expression *e)
     struct arena arena = e->arena;
     free(e);
     arena_free(&arena);
+}
+
+bool expression_reads_value(const struct expression *e)
+{
+    return e->reads_value;
+}
+
+bool expression_equal(const struct expression *a, const struct expression *b)
+{
+    if (a == NULL || b == NULL)
+        return a == b;
+    return bytes_equal(a->source, b->source);
 }
 
 bool expression_is_key(const struct expression *e)

@@ -28,9 +28,6 @@ MUST_USE enum error expression_compile(struct bytes source, struct expression **
 /* The same for a condition: refuses what can never be true or false, such as a sum. */
 MUST_USE enum error expression_compile_condition(struct bytes source, struct expression **out,
                                                  struct message *message);
-/* "a; b; c" at top level (quotes and parentheses respected): compiles each part. */
-MUST_USE enum error expression_compile_list(struct bytes source, struct expression ***out,
-                                            size_t *count, struct message *message);
 void expression_free(struct expression *e); /* NULL is fine */
 
 /* Evaluates it. ERR_INVALID with a message: an evaluation error (overflow, division by zero,
@@ -44,11 +41,34 @@ MUST_USE enum error expression_test(const struct expression *e,
                                     const struct expression_input *input, struct arena *arena,
                                     bool *out, struct message *message);
 
+/* Whether its result may depend on the record's value: `value` occurs in it as the variable, not as
+ * text or as a part of another name. Known from compiling. */
+bool expression_reads_value(const struct expression *e);
+/* Whether both have the same source, or neither is there (NULL). */
+bool expression_equal(const struct expression *a, const struct expression *b);
 /* Whether the whole expression is just the variable `key`. */
 bool expression_is_key(const struct expression *e);
 /* A name for the result: the last field of a plain path (value.user.country: country), `key` for
  * key, otherwise the source text. */
 struct bytes expression_name(const struct expression *e);
 struct bytes expression_source(const struct expression *e);
+
+/* Several expressions, as written "a; b; c". All zero: none. */
+struct expression_list {
+    struct expression **items;
+    size_t count;
+};
+
+/* Compiles every part between semicolons at top level (quotes and parentheses respected), at least
+ * one. Nothing is left to free after an error. */
+MUST_USE enum error expression_list_compile(struct bytes source, struct expression_list *out,
+                                            struct message *message);
+void expression_list_free(struct expression_list *list);
+/* The same questions about all of them: the same sources in the same order; any reads the value. */
+bool expression_list_equal(const struct expression_list *a, const struct expression_list *b);
+bool expression_list_reads_value(const struct expression_list *list);
+/* Whether `key` is one of them, and the only one. */
+bool expression_list_has_key(const struct expression_list *list);
+bool expression_list_is_key(const struct expression_list *list);
 
 #endif

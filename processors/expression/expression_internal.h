@@ -3,7 +3,8 @@
  *   expression_lexer.c      text to tokens
  *   expression_parser.c     tokens to a tree; constants are prepared on the way
  *   expression_names.c      its part for variables, calls and macros
- *   expression.c            compiling whole sources and lists of them
+ *   expression.c            compiling whole sources
+ *   expression_list.c       lists of them
  *   expression_evaluate.c        the tree over a record
  *   expression_operators.c  arithmetic, order, equality, access
  *   expression_functions.c  the table of functions; expression_text.c and _numbers.c hold them
@@ -138,7 +139,12 @@ struct expression {
     struct arena arena; /* owns everything below */
     struct bytes source;
     struct expression_node *root;
+    bool reads_value; /* the variable `value` is in it */
 };
+
+/* Compiles a part of a longer text; columns in messages count from `column_base`. */
+MUST_USE enum error expression_compile_part(struct bytes source, size_t column_base,
+                                            struct expression **out, struct message *message);
 
 struct parser {
     struct lexer lexer;
@@ -147,6 +153,7 @@ struct parser {
     int depth;
     struct bytes locals[EXPRESSION_MAX_DEPTH];
     uint16_t local_count;
+    bool reads_value; /* `value` has been parsed, as the variable or the root of a path */
 };
 
 bool parser_advance(struct parser *p); /* to the next token */

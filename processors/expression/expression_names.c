@@ -83,6 +83,7 @@ struct expression_node *parser_name(struct parser *p, const struct token *name)
         struct expression_node *n = parser_new_node(p, NODE_VARIABLE, name->at);
         if (n)
             n->variable = variables[i].variable;
+        p->reads_value |= variables[i].variable == VARIABLE_VALUE;
         return n;
     }
     if (bytes_equal_string(name->text, "true") || bytes_equal_string(name->text, "false"))

@@ -49,7 +49,7 @@ static struct chain_step *create(const struct processor *p)
     if (p->clock == CLOCK_EVENT)
         kept += p->lateness_ms + p->time.out_of_order_ms;
     d->table = dedup_table_create(MAX(kept / SLICES, 1));
-    bool is_key = p->id.count == 1 && expression_is_key(p->id.items[0]);
+    bool is_key = expression_list_is_key(&p->id);
     d->form = (struct identity_form){.raw_key = is_key, .brackets = p->id.count > 1};
     buffer_init(&d->id_text, UINT32_MAX); /* more than a record can have */
     buffer_init(&d->tagged_headers, UINT32_MAX);

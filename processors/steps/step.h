@@ -118,7 +118,7 @@ struct identity_form {
     bool null_allowed; /* a missing part is null, not a failure */
 };
 enum identity { IDENTITY_OK, IDENTITY_MISSING, IDENTITY_ERROR };
-enum identity step_identity(const struct expressions *e, const struct identity_form *form,
+enum identity step_identity(const struct expression_list *e, const struct identity_form *form,
                             const struct chain_record *r, struct buffer *out,
                             struct message *message);
 

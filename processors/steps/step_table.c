@@ -97,7 +97,7 @@ static enum identity check_size(const struct buffer *out, struct message *messag
     return IDENTITY_ERROR;
 }
 
-enum identity step_identity(const struct expressions *e, const struct identity_form *form,
+enum identity step_identity(const struct expression_list *e, const struct identity_form *form,
                             const struct chain_record *r, struct buffer *out,
                             struct message *message)
 {

@@ -8,31 +8,21 @@
 /* What one record's expressions may take. */
 static const size_t MAX_RECORD_ARENA = (size_t)1 << 30;
 
-static bool mentions_value(const struct expression *e)
+static bool reads_value_if_any(const struct expression *e)
 {
-    if (e == NULL)
-        return false;
-    struct bytes source = expression_source(e);
-    return memmem(source.data, source.size, "value", strlen("value")) != NULL;
-}
-
-static bool any_mentions_value(const struct expressions *list)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        if (mentions_value(list->items[i]))
-            return true;
-    }
-    return false;
+    return e && expression_reads_value(e);
 }
 
 /* Whether it has to be known if the value is JSON: checking it costs more than most steps. */
 static bool reads_value(const struct processor *p)
 {
-    if (p->type == PROCESSOR_VALIDATE || mentions_value(p->time.timestamp) ||
-        mentions_value(p->where) || any_mentions_value(&p->id) || any_mentions_value(&p->group_by))
+    if (p->type == PROCESSOR_VALIDATE || reads_value_if_any(p->time.timestamp) ||
+        reads_value_if_any(p->where) || expression_list_reads_value(&p->id) ||
+        expression_list_reads_value(&p->group_by))
         return true;
     for (size_t i = 0; i < p->select.count; i++) {
-        if (mentions_value(p->select.items[i].argument) || mentions_value(p->select.items[i].where))
+        if (reads_value_if_any(p->select.items[i].argument) ||
+            reads_value_if_any(p->select.items[i].where))
             return true;
     }
     return false;

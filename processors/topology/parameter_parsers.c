@@ -154,13 +154,7 @@ enum error parse_condition(const struct parameter *p UNUSED, struct bytes text, 
 enum error parse_expressions(const struct parameter *p UNUSED, struct bytes text, void *field,
                              struct message *why)
 {
-    struct expressions *e = field;
-    enum error error = expression_compile_list(text, &e->items, &e->count, why);
-    if (error == ERR_OK && e->count == 0) {
-        message_set(why, "at least one expression is needed");
-        return ERR_INVALID;
-    }
-    return error;
+    return expression_list_compile(text, field, why);
 }
 
 enum error parse_timestamp(const struct parameter *p, struct bytes text, void *field,

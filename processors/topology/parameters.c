@@ -236,20 +236,12 @@ enum error parameter_set(struct processor *p, struct bytes name, struct bytes te
     return row->parse(row, text, field_of(p, row), why);
 }
 
-static void expressions_free(struct expressions *e)
-{
-    for (size_t i = 0; i < e->count; i++)
-        expression_free(e->items[i]);
-    free(e->items);
-    *e = (struct expressions){0};
-}
-
 void parameters_free(struct processor *p)
 {
     expression_free(p->time.timestamp);
     expression_free(p->where);
     json_schema_free(p->schema);
-    expressions_free(&p->id);
-    expressions_free(&p->group_by);
+    expression_list_free(&p->id);
+    expression_list_free(&p->group_by);
     select_free(&p->select);
 }

@@ -29,11 +29,6 @@ enum dedup_clock { CLOCK_EVENT, CLOCK_PROCESSING };
 /* What becomes of late records and of duplicates. */
 enum disposal { DISPOSE_DROP, DISPOSE_PASS, DISPOSE_TAG, DISPOSE_TOPIC };
 
-struct expressions {
-    struct expression **items;
-    size_t count;
-};
-
 enum { NO_TOPIC = -1, NO_PARENT = -1 };
 
 struct processor {
@@ -69,13 +64,13 @@ struct processor {
     struct json_schema *schema;
 
     /* dedup */
-    struct expressions id;
+    struct expression_list id;
     int64_t within_ms, max_ids;
     int clock, scope;
     bool refresh;
 
     /* aggregate */
-    struct expressions group_by;
+    struct expression_list group_by;
     bool grouped_by_key; /* group-by = key alone: the grouping key is the record's */
     struct window window;
     struct select select;

@@ -135,20 +135,6 @@ static enum error check_validate(const struct processor *p, struct message *mess
     return ERR_OK;
 }
 
-static bool only_key(const struct expressions *e)
-{
-    return e->count == 1 && expression_is_key(e->items[0]);
-}
-
-static bool has_key(const struct expressions *e)
-{
-    for (size_t i = 0; i < e->count; i++) {
-        if (expression_is_key(e->items[i]))
-            return true;
-    }
-    return false;
-}
-
 static enum error check_dedup(const struct topology *t, const struct processor *p,
                               struct message *message, struct buffer *warnings)
 {
@@ -161,7 +147,7 @@ static enum error check_dedup(const struct topology *t, const struct processor *
     if (p->clock == CLOCK_PROCESSING && (late_given || p->lateness_ms > 0))
         return topology_refuse(message, p->name, late_given ? "late" : "lateness",
                                "nothing is late by the processing clock");
-    if (warnings && t->partitions > 1 && !has_key(&p->id))
+    if (warnings && t->partitions > 1 && !expression_list_has_key(&p->id))
         buffer_printf(warnings,
                       "processor.%.*s.id: without key, records with the same id may lie in "
                       "different partitions; each partition is deduplicated on its own\n",
@@ -211,7 +197,7 @@ static enum error check_aggregate(const struct topology *t, struct processor *p,
         e = check_names(p, message);
     if (e)
         return e;
-    p->grouped_by_key = only_key(&p->group_by);
+    p->grouped_by_key = expression_list_is_key(&p->group_by);
     if (!p->grouped_by_key && t->partitions > 1)
         return topology_refuse(message, p->name, "group-by",
                                "%.*s has %d partitions, and records of one group may lie in all of "

@@ -31,24 +31,6 @@ static enum error refuse(struct message *message, const struct processor *p, con
                            "state.version to start without it");
 }
 
-static bool same_expression(const struct expression *a, const struct expression *b)
-{
-    if (a == NULL || b == NULL)
-        return a == b;
-    return bytes_equal(expression_source(a), expression_source(b));
-}
-
-static bool same_expressions(const struct expressions *a, const struct expressions *b)
-{
-    if (a->count != b->count)
-        return false;
-    for (size_t i = 0; i < a->count; i++) {
-        if (!same_expression(a->items[i], b->items[i]))
-            return false;
-    }
-    return true;
-}
-
 static bool same_window(const struct window *a, const struct window *b)
 {
     return a->size_ms == b->size_ms && a->advance_ms == b->advance_ms &&
@@ -71,7 +53,7 @@ static bool same_aggregates(const struct select *a, const struct select *b)
 static enum error compare_dedup(const struct processor *a, const struct processor *b,
                                 struct message *message)
 {
-    if (!same_expressions(&a->id, &b->id))
+    if (!expression_list_equal(&a->id, &b->id))
         return refuse(message, b, "id");
     if (a->within_ms != b->within_ms)
         return refuse(message, b, "within");
@@ -83,7 +65,7 @@ static enum error compare_dedup(const struct processor *a, const struct processo
 static enum error compare_aggregate(const struct processor *a, const struct processor *b,
                                     struct message *message)
 {
-    if (!same_expressions(&a->group_by, &b->group_by))
+    if (!expression_list_equal(&a->group_by, &b->group_by))
         return refuse(message, b, "group-by");
     if (a->on_missing_key != b->on_missing_key)
         return refuse(message, b, "on-missing-key");
@@ -91,7 +73,7 @@ static enum error compare_aggregate(const struct processor *a, const struct proc
         return refuse(message, b, "window");
     if (!same_aggregates(&a->select, &b->select))
         return refuse(message, b, "select");
-    return same_expression(a->where, b->where) ? ERR_OK : refuse(message, b, "where");
+    return expression_equal(a->where, b->where) ? ERR_OK : refuse(message, b, "where");
 }
 
 static enum error compare_processor(const struct processor *a, const struct processor *b,
@@ -108,7 +90,7 @@ static enum error compare_clock(const struct chain *a, const struct chain *b,
                                 struct message *message)
 {
     const struct processor *x = chain_first(a), *y = chain_first(b);
-    if (!same_expression(x->time.timestamp, y->time.timestamp))
+    if (!expression_equal(x->time.timestamp, y->time.timestamp))
         return refuse(message, y, "timestamp");
     if (!bytes_equal(x->timestamp_format, y->timestamp_format))
         return refuse(message, y, "timestamp.format");

@@ -35,19 +35,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const uint8_t *line_end = size ? memchr(data, '\n', size) : NULL;
     struct bytes source = bytes_of(data, line_end ? (size_t)(line_end - data) : size);
-    struct expression *e, **list;
+    struct expression *e;
+    struct expression_list list;
     struct message message;
-    size_t count;
     if (expression_compile(source, &e, &message) == ERR_OK) {
         run(e, bytes_string(document));
         if (line_end)
             run(e, bytes_from(bytes_of(data, size), source.size + 1));
         expression_free(e);
     }
-    if (expression_compile_list(source, &list, &count, &message) == ERR_OK) {
-        for (size_t i = 0; i < count; i++)
-            expression_free(list[i]);
-        free(list);
-    }
+    if (expression_list_compile(source, &list, &message) == ERR_OK)
+        expression_list_free(&list);
     return 0;
 }

@@ -486,19 +486,16 @@ TEST(results_have_names)
 
 TEST(a_list_is_split_at_semicolons_of_its_own)
 {
-    struct expression **list;
-    size_t count;
+    struct expression_list list;
     struct message message;
-    EXPECT_INT(expression_compile_list(BYTES_LITERAL("value.a; key;['x;', \"y\"][0] + (';') "),
-                                       &list, &count, &message),
+    EXPECT_INT(expression_list_compile(BYTES_LITERAL("value.a; key;['x;', \"y\"][0] + (';') "),
+                                       &list, &message),
                ERR_OK);
-    EXPECT_INT(count, 3);
-    EXPECT_BYTES(expression_source(list[0]), BYTES_LITERAL("value.a"));
-    EXPECT(expression_is_key(list[1]));
-    EXPECT_BYTES(expression_source(list[2]), BYTES_LITERAL("['x;', \"y\"][0] + (';')"));
-    for (size_t i = 0; i < count; i++)
-        expression_free(list[i]);
-    free(list);
+    EXPECT_INT(list.count, 3);
+    EXPECT_BYTES(expression_source(list.items[0]), BYTES_LITERAL("value.a"));
+    EXPECT(expression_is_key(list.items[1]));
+    EXPECT_BYTES(expression_source(list.items[2]), BYTES_LITERAL("['x;', \"y\"][0] + (';')"));
+    expression_list_free(&list);
     static const struct expression_case wrong[] = {
         {"", "column 1: the expression ends where a value is expected"},
         {"key;", "column 5: the expression ends where a value is expected"},
@@ -507,10 +504,57 @@ TEST(a_list_is_split_at_semicolons_of_its_own)
         {"key; 'a", "column 6: the string does not end"},
     };
     for (size_t i = 0; i < COUNT_OF(wrong); i++) {
-        EXPECT_INT(expression_compile_list(bytes_string(wrong[i].source), &list, &count, &message),
+        EXPECT_INT(expression_list_compile(bytes_string(wrong[i].source), &list, &message),
                    ERR_INVALID);
         EXPECT_STRING(message.text, wrong[i].expected);
-        EXPECT(list == NULL && count == 0);
+        EXPECT(list.items == NULL && list.count == 0);
+    }
+}
+
+static bool reads_value(const char *source)
+{
+    struct expression *e;
+    EXPECT_INT(expression_compile(bytes_string(source), &e, NULL), ERR_OK);
+    bool reads = expression_reads_value(e);
+    expression_free(e);
+    return reads;
+}
+
+TEST(an_expression_reads_the_value_when_the_variable_is_in_it)
+{
+    static const char *const readers[] = {
+        "value",
+        "value.x == 1",
+        "value['x'] > 2",
+        "has(value.x)",
+        "has(value)",
+        "key == 'a' || !has(value.x)",
+        "string(value)",
+        "[1, value.x].exists(e, e == 2)",
+        "value.items.exists(value, value.x == 1)",
+        "header('a') == null ? topic : value.x",
+    };
+    for (size_t i = 0; i < COUNT_OF(readers); i++) {
+        if (!reads_value(readers[i]))
+            test_fail(__FILE__, __LINE__, "reads the value: %s", readers[i]);
+    }
+}
+
+TEST(an_expression_does_not_read_the_value_when_only_text_or_another_name_has_the_word)
+{
+    static const char *const others[] = {
+        "key",
+        "key == 'value'",
+        "key == 'value.x' && topic != \"values\"",
+        "header('value') == 'a'",
+        "[1, 2].exists(value, value == 2)",
+        "[1, 2].map(value_of, value_of + 1)[0] == 2",
+        "{'value': 1}.value == 1",
+        "timestamp > timestamp('2026-01-01T00:00:00Z')",
+    };
+    for (size_t i = 0; i < COUNT_OF(others); i++) {
+        if (reads_value(others[i]))
+            test_fail(__FILE__, __LINE__, "does not read the value: %s", others[i]);
     }
 }
 
