@@ -13,8 +13,9 @@ enum {
     AGGREGATE_SIZE_MAX = 128, /* of an accumulator's encoding or result, without its text */
 };
 
-static void find_texts(struct aggregate_state *a, const struct processor *p)
+static void find_texts(struct aggregate_state *a)
 {
+    const struct aggregate_parameters *p = a->parameters;
     for (size_t i = 0; i < p->select.count; i++)
         a->texts |= (uint64_t)(p->select.items[i].type->text_size != NULL) << i;
     size_t slices = (size_t)(p->window.size_ms / p->window.slice_ms);
@@ -24,20 +25,21 @@ static void find_texts(struct aggregate_state *a, const struct processor *p)
 static struct chain_step *create(const struct processor *p)
 {
     struct aggregate_state *a = xcalloc(1, sizeof *a);
-    window_table_init(&a->windows, &p->window, &p->select);
+    const struct aggregate_parameters *own = a->parameters = aggregate_parameters_of(p);
+    window_table_init(&a->windows, &own->window, &own->select);
     a->closed.end = END_NONE;
     a->form = (struct identity_form){
-        .raw_key = p->grouped_by_key,
+        .raw_key = own->grouped_by_key,
         .brackets = true,
-        .null_allowed = p->on_missing_key == ON_MISSING_KEY_NULL,
+        .null_allowed = own->on_missing_key == ON_MISSING_KEY_NULL,
     };
-    find_texts(a, p);
+    find_texts(a);
     pane_writer_init(&a->panes);
     buffer_init(&a->closed.partial_key, KEY_BUFFER_MAX);
     buffer_init(&a->grouping_key, GROUPING_KEY_MAX);
     buffer_init(&a->key, KEY_BUFFER_MAX);
     buffer_init(&a->value, (size_t)1 << 30);
-    a->merged = xcalloc(1, MAX(p->select.row_size, (size_t)1));
+    a->merged = xcalloc(1, MAX(own->select.row_size, (size_t)1));
     return &a->step;
 }
 
@@ -45,7 +47,7 @@ static void aggregate_free(struct chain_step *s)
 {
     struct aggregate_state *a = aggregate_of(s);
     window_table_free(&a->windows);
-    row_free(&s->processor->select, a->merged);
+    row_free(&a->parameters->select, a->merged);
     pane_writer_free(&a->panes);
     buffer_free(&a->closed.partial_key);
     buffer_free(&a->grouping_key);
@@ -60,13 +62,13 @@ static void aggregate_free(struct chain_step *s)
 static bool judge_key(struct aggregate_state *a, const struct chain_record *r,
                       struct step_verdict *verdict, struct dead_letter_reason *reason)
 {
-    const struct processor *p = a->step.processor;
+    const struct aggregate_parameters *own = a->parameters;
     struct message why;
-    switch (step_identity(&p->group_by, &a->form, r, &a->grouping_key, &why)) {
+    switch (step_identity(&own->group_by, &a->form, r, &a->grouping_key, &why)) {
     case IDENTITY_OK:
         return true;
     case IDENTITY_MISSING:
-        if (p->on_missing_key == ON_MISSING_KEY_DROP)
+        if (own->on_missing_key == ON_MISSING_KEY_DROP)
             verdict->fate = FATE_FILTERED;
         else
             step_fail(verdict, reason, DEAD_KEY_MISSING, "group-by: %s", why.text);
@@ -110,7 +112,7 @@ static enum judged judge_argument(const struct aggregate_state *a, const struct 
                                   struct step_verdict *verdict, struct dead_letter_reason *reason)
 {
     struct message why;
-    bool skips = a->step.processor->on_type_error == ON_TYPE_ERROR_SKIP;
+    bool skips = a->parameters->on_type_error == ON_TYPE_ERROR_SKIP;
     *v = value_null();
     if (item->argument == NULL)
         return TAKES_IT;
@@ -139,7 +141,7 @@ static enum judged judge_argument(const struct aggregate_state *a, const struct 
 static bool judge_values(struct aggregate_state *a, const struct chain_record *r,
                          struct step_verdict *verdict, struct dead_letter_reason *reason)
 {
-    const struct select *select = &a->step.processor->select;
+    const struct select *select = &a->parameters->select;
     struct expression_input input = chain_record_input(r);
     a->counted = 0;
     for (size_t i = 0; i < select->count; i++) {
@@ -158,21 +160,21 @@ static bool judge_values(struct aggregate_state *a, const struct chain_record *r
 static void judge_windows(struct aggregate_state *a, const struct chain_record *r,
                           struct step_verdict *verdict, struct dead_letter_reason *reason)
 {
-    const struct processor *p = a->step.processor;
-    int64_t first_end = window_first_end(&p->window, r->event_time);
+    const struct aggregate_parameters *own = a->parameters;
+    int64_t first_end = window_first_end(&own->window, r->event_time);
     int64_t closed = a->closed.end;
     if (r->watermark != WATERMARK_NONE)
-        closed = MAX(closed, r->watermark - p->lateness_ms);
+        closed = MAX(closed, r->watermark - own->lateness_ms);
     a->first_open_end =
-        closed == END_NONE ? first_end : MAX(first_end, window_first_end(&p->window, closed));
-    if (a->first_open_end > window_last_end(&p->window, r->event_time)) {
+        closed == END_NONE ? first_end : MAX(first_end, window_first_end(&own->window, closed));
+    if (a->first_open_end > window_last_end(&own->window, r->event_time)) {
         step_fail(verdict, reason, DEAD_LATE,
                   "event time %lld is late for its window: the watermark is %lld",
                   (long long)r->event_time, (long long)r->watermark);
         verdict->fate = FATE_LATE;
         return;
     }
-    a->closed_windows = (a->first_open_end - first_end) / p->window.advance_ms;
+    a->closed_windows = (a->first_open_end - first_end) / own->window.advance_ms;
     verdict->fate = FATE_ABSORBED;
 }
 
@@ -184,7 +186,7 @@ static size_t text_size(const struct aggregate_state *a, const struct slice *sli
     size_t sum = 0;
     for (uint64_t left = a->texts; left; left &= left - 1) {
         int i = __builtin_ctzll(left);
-        const struct select_item *item = &a->step.processor->select.items[i];
+        const struct select_item *item = &a->parameters->select.items[i];
         const struct value *v = taken >> i & 1 ? &a->values[i] : NULL;
         if (slice)
             sum += item->type->text_size(slice->row + item->at, v, from);
@@ -198,7 +200,7 @@ static size_t text_size(const struct aggregate_state *a, const struct slice *sli
 static size_t written_size(const struct aggregate_state *a, size_t text)
 {
     return text * VALUE_JSON_GROWTH + a->grouping_key.size +
-           a->step.processor->select.count * AGGREGATE_SIZE_MAX;
+           a->parameters->select.count * AGGREGATE_SIZE_MAX;
 }
 
 /* The text that a slice may have: as JSON it fits into a step, also when every text of a window is
@@ -215,7 +217,7 @@ static void judge_size(struct aggregate_state *a, const struct chain_record *r,
     struct arrival from = {r->event_time, r->record->offset};
     const struct processor *p = a->step.processor;
     a->slice = window_table_find(&a->windows, buffer_view(&a->grouping_key),
-                                 window_slice_start(&p->window, r->event_time));
+                                 window_slice_start(&a->parameters->window, r->event_time));
     size_t text = text_size(a, a->slice, &from, true), limit = text_max(a);
     if (text > limit) {
         step_fail(verdict, reason, DEAD_OUTPUT_TOO_LARGE,
@@ -234,7 +236,7 @@ static void judge(struct chain_step *s, const struct chain_record *r, struct ste
                   struct dead_letter_reason *reason)
 {
     struct aggregate_state *a = aggregate_of(s);
-    if (bytes_is_null(r->record->value) && s->processor->nulls == NULLS_SKIP) {
+    if (bytes_is_null(r->record->value) && a->parameters->nulls == NULLS_SKIP) {
         verdict->fate = FATE_NULL;
         return;
     }
@@ -251,7 +253,7 @@ static struct slice *add_slice(struct aggregate_state *a, int64_t event_time)
 {
     struct window_key *k = window_table_key(&a->windows, buffer_view(&a->grouping_key));
     return window_table_slice(&a->windows, k,
-                              window_slice_start(&a->step.processor->window, event_time));
+                              window_slice_start(&a->parameters->window, event_time));
 }
 
 static void apply(struct chain_step *s, const struct chain_record *r, enum fate fate)
@@ -259,7 +261,7 @@ static void apply(struct chain_step *s, const struct chain_record *r, enum fate 
     if (fate != FATE_ABSORBED)
         return;
     struct aggregate_state *a = aggregate_of(s);
-    const struct select *select = &s->processor->select;
+    const struct select *select = &a->parameters->select;
     struct slice *slice = a->slice ? a->slice : add_slice(a, r->event_time);
     struct window_key *k = slice->key;
     struct arrival from = {r->event_time, r->record->offset};
@@ -315,7 +317,7 @@ static bool advance(struct chain_step *s, struct advance *advance)
     struct aggregate_state *a = aggregate_of(s);
     if (advance->watermark == WATERMARK_NONE)
         return true;
-    int64_t limit = advance->watermark - s->processor->lateness_ms;
+    int64_t limit = advance->watermark - a->parameters->lateness_ms;
     struct window_key *k;
     while ((k = window_table_next(&a->windows)) && k->next_end <= limit) {
         if (advance->budget == 0 || outbox_size(s->outbox) >= STEP_OUTPUT_BYTES)
@@ -332,8 +334,7 @@ static bool advance(struct chain_step *s, struct advance *advance)
     return true;
 }
 
-const struct step_type aggregate_step = {
-    .name = "aggregate",
+static const struct step_type step = {
     .stateful = true,
     .create = create,
     .free = aggregate_free,
@@ -344,4 +345,16 @@ const struct step_type aggregate_step = {
     .restore = aggregate_restore,
     .restored = aggregate_restored,
     .visit = aggregate_visit,
+};
+
+const struct processor_type aggregate_type = {
+    .name = "aggregate",
+    .step = &step,
+    .parameters = aggregate_parameters,
+    .parameters_size = sizeof(struct aggregate_parameters),
+    .no_follower = "following an aggregate is not built yet",
+    .check = aggregate_parameters_check,
+    .replace = aggregate_parameters_replace,
+    .reads_value = aggregate_parameters_read_value,
+    .free = aggregate_parameters_free,
 };

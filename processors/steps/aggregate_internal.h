@@ -3,6 +3,7 @@
 #define PROCESSORS_STEPS_AGGREGATE_INTERNAL_H
 
 #include "base/compiler.h"
+#include "processors/steps/aggregate_parameters.h"
 #include "processors/steps/pane.h"
 #include "processors/steps/step.h"
 #include "processors/steps/window_table.h"
@@ -20,6 +21,7 @@ struct closed {
 
 struct aggregate_state {
     struct chain_step step;
+    const struct aggregate_parameters *parameters;
     struct window_table windows;
     struct closed closed;
     struct identity_form form;

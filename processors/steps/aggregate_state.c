@@ -23,7 +23,7 @@ struct bytes aggregate_slice_key(struct aggregate_state *a, const struct slice *
 static void encode_slice(const struct aggregate_state *a, const struct slice *slice,
                          struct buffer *out)
 {
-    const struct select *select = &a->step.processor->select;
+    const struct select *select = &a->parameters->select;
     buffer_clear(out);
     buffer_append_be64(out, (uint64_t)slice->extent.max_time);
     buffer_append_be64(out, (uint64_t)slice->extent.first_offset);
@@ -77,7 +77,7 @@ void aggregate_collect(struct chain_step *s)
 static bool decode_item(struct aggregate_state *a, struct slice *slice, uint32_t identity,
                         struct bytes encoded)
 {
-    const struct select *select = &a->step.processor->select;
+    const struct select *select = &a->parameters->select;
     for (size_t i = 0; i < select->count; i++) {
         const struct select_item *item = &select->items[i];
         if (item->identity != identity || !(slice->extent.absent >> i & 1))
@@ -103,7 +103,7 @@ static enum error restore_slice(struct aggregate_state *a, struct bytes rest, st
         return ERR_CORRUPT;
     struct window_key *k = window_table_key(&a->windows, rest);
     struct slice *slice = window_table_slice(&a->windows, k, start);
-    size_t count = a->step.processor->select.count;
+    size_t count = a->parameters->select.count;
     extent.absent = count == 64 ? UINT64_MAX : (UINT64_C(1) << count) - 1;
     slice->extent = extent;
     slice->is_stored = true;

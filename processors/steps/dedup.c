@@ -7,6 +7,7 @@
 
 #include "base/compiler.h"
 #include "base/crypto.h"
+#include "processors/steps/dedup_parameters.h"
 #include "processors/steps/step.h"
 #include "processors/task/outbox.h"
 
@@ -23,6 +24,7 @@ enum {
 
 struct dedup {
     struct chain_step step;
+    const struct dedup_parameters *parameters;
     struct dedup_table *table;
     struct dedup_rows rows;
     struct identity_form form;
@@ -45,12 +47,13 @@ static struct dedup *dedup_of(struct chain_step *s)
 static struct chain_step *create(const struct processor *p)
 {
     struct dedup *d = xcalloc(1, sizeof *d);
-    int64_t kept = p->within_ms;
-    if (p->clock == CLOCK_EVENT)
-        kept += p->lateness_ms + p->time.out_of_order_ms;
+    const struct dedup_parameters *own = d->parameters = dedup_parameters_of(p);
+    int64_t kept = own->within_ms;
+    if (own->clock == CLOCK_EVENT)
+        kept += own->lateness_ms + p->time.out_of_order_ms;
     d->table = dedup_table_create(MAX(kept / SLICES, 1));
-    bool is_key = expression_list_is_key(&p->id);
-    d->form = (struct identity_form){.raw_key = is_key, .brackets = p->id.count > 1};
+    bool is_key = expression_list_is_key(&own->id);
+    d->form = (struct identity_form){.raw_key = is_key, .brackets = own->id.count > 1};
     buffer_init(&d->id_text, UINT32_MAX); /* more than a record can have */
     buffer_init(&d->tagged_headers, UINT32_MAX);
     dedup_rows_init(&d->rows, p->name);
@@ -92,9 +95,9 @@ static void set_id(struct dedup *d, struct bytes text)
 }
 
 /* Event times below this are late. */
-static int64_t late_before(const struct chain_step *s, int64_t watermark)
+static int64_t late_before(const struct dedup *d, int64_t watermark)
 {
-    return watermark == WATERMARK_NONE ? WATERMARK_NONE : watermark - s->processor->lateness_ms;
+    return watermark == WATERMARK_NONE ? WATERMARK_NONE : watermark - d->parameters->lateness_ms;
 }
 
 struct nearness {
@@ -144,7 +147,7 @@ static bool judge_id(struct dedup *d, const struct chain_record *r, struct step_
                      struct dead_letter_reason *reason)
 {
     struct message why;
-    switch (step_identity(&d->step.processor->id, &d->form, r, &d->id_text, &why)) {
+    switch (step_identity(&d->parameters->id, &d->form, r, &d->id_text, &why)) {
     case IDENTITY_OK:
         set_id(d, buffer_view(&d->id_text));
         return true;
@@ -162,22 +165,22 @@ static void judge(struct chain_step *s, const struct chain_record *r, struct ste
                   struct dead_letter_reason *reason)
 {
     struct dedup *d = dedup_of(s);
-    const struct processor *p = s->processor;
+    const struct dedup_parameters *own = d->parameters;
     if (!step_where(s, r, verdict, reason) || !judge_id(d, r, verdict, reason))
         return;
-    bool event_clock = p->clock == CLOCK_EVENT;
+    bool event_clock = own->clock == CLOCK_EVENT;
     d->time = event_clock ? r->event_time : r->wall_ms;
     d->now = r->wall_ms;
     d->is_late = d->is_duplicate = false;
-    if (event_clock && d->time < late_before(s, r->watermark)) {
+    if (event_clock && d->time < late_before(d, r->watermark)) {
         judge_late(d, r, verdict, reason);
         return;
     }
-    struct nearness near = {d->time, p->within_ms, event_clock};
+    struct nearness near = {d->time, own->within_ms, event_clock};
     d->is_duplicate = !dedup_table_visit(d->table, id_of(d), is_far, &near);
     if (!d->is_duplicate)
         verdict->fate = FATE_PASSED;
-    else if (p->duplicates_disposal == DISPOSE_TAG)
+    else if (s->processor->duplicates_disposal == DISPOSE_TAG)
         tag(d, r, verdict);
     else
         verdict->fate = FATE_DUPLICATE;
@@ -217,7 +220,7 @@ static bool note_neighbour(void *context, int64_t anchor)
 /* An anchor between two others adds nothing when those leave no gap between what they cover. */
 static bool leave_no_gap(const struct dedup *d, int64_t a, int64_t b)
 {
-    return b - a <= 2 * d->step.processor->within_ms - 1;
+    return b - a <= 2 * d->parameters->within_ms - 1;
 }
 
 /* Adds an anchor near others (a duplicate that refreshes, a late record that passed), keeping only
@@ -248,7 +251,7 @@ static bool add_near_others(struct dedup *d)
 /* Over max-ids: the oldest slice of time goes as a whole, though not all at once. */
 static void evict(struct dedup *d)
 {
-    if (dedup_table_count(d->table) > (size_t)d->step.processor->max_ids)
+    if (dedup_table_count(d->table) > (size_t)d->parameters->max_ids)
         d->evicted_until = MAX(d->evicted_until, dedup_table_oldest(d->table) + 1);
 }
 
@@ -265,9 +268,9 @@ static void apply(struct chain_step *s, const struct chain_record *r, enum fate 
         return;
     if (d->is_duplicate && fate == FATE_PASSED)
         s->tagged++;
-    if (d->is_duplicate && !s->processor->refresh)
+    if (d->is_duplicate && !d->parameters->refresh)
         return;
-    if (d->is_late && d->time + s->processor->within_ms <= late_before(s, r->watermark))
+    if (d->is_late && d->time + d->parameters->within_ms <= late_before(d, r->watermark))
         return; /* too old to match anything that is not late itself */
     if (!d->is_late && !d->is_duplicate)
         dedup_table_add(d->table, id_of(d), d->time);
@@ -281,9 +284,9 @@ static void apply(struct chain_step *s, const struct chain_record *r, enum fate 
 static bool advance(struct chain_step *s, struct advance *a)
 {
     struct dedup *d = dedup_of(s);
-    bool event_clock = s->processor->clock == CLOCK_EVENT;
-    int64_t now = event_clock ? late_before(s, a->watermark) : d->now, anchor;
-    int64_t expired = now == WATERMARK_NONE ? INT64_MIN : now - s->processor->within_ms + 1;
+    bool event_clock = d->parameters->clock == CLOCK_EVENT;
+    int64_t now = event_clock ? late_before(d, a->watermark) : d->now, anchor;
+    int64_t expired = now == WATERMARK_NONE ? INT64_MIN : now - d->parameters->within_ms + 1;
     int64_t until = MAX(expired, d->evicted_until);
     struct bytes id;
     for (int i = 0; i < EXPIRED_PER_RECORD; i++) {
@@ -329,8 +332,7 @@ static void visit(struct chain_step *s, struct state_visitor *visitor)
     dedup_rows_visit(&d->rows, d->table, visit_row, visitor);
 }
 
-const struct step_type dedup_step = {
-    .name = "dedup",
+static const struct step_type step = {
     .stateful = true,
     .create = create,
     .free = dedup_free,
@@ -341,4 +343,15 @@ const struct step_type dedup_step = {
     .restore = restore,
     .restored = restored,
     .visit = visit,
+};
+
+const struct processor_type dedup_type = {
+    .name = "dedup",
+    .step = &step,
+    .parameters = dedup_parameters,
+    .parameters_size = sizeof(struct dedup_parameters),
+    .check = dedup_parameters_check,
+    .replace = dedup_parameters_replace,
+    .reads_value = dedup_parameters_read_value,
+    .free = dedup_parameters_free,
 };

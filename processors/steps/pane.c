@@ -1,6 +1,7 @@
 #include "processors/steps/pane.h"
 
 #include "processors/json/json.h"
+#include "processors/steps/aggregate_parameters.h"
 #include "processors/task/dead_letter.h"
 #include "processors/task/outbox.h"
 #include "processors/time/civil_time.h"
@@ -35,14 +36,15 @@ static void append_raw_key(struct buffer *out, struct bytes key, struct arena *a
     json_append_value(out, &v, arena);
 }
 
-static void append_key_fields(struct pane_writer *w, const struct processor *p, struct bytes key)
+static void append_key_fields(struct pane_writer *w, const struct aggregate_parameters *own,
+                              struct bytes key)
 {
     struct bytes name, part;
     size_t at = 0;
-    for (size_t i = 0; i < p->group_by.count; i++) {
-        json_append_string(&w->value, expression_name(p->group_by.items[i]));
+    for (size_t i = 0; i < own->group_by.count; i++) {
+        json_append_string(&w->value, expression_name(own->group_by.items[i]));
         buffer_append_u8(&w->value, ':');
-        if (p->grouped_by_key)
+        if (own->grouped_by_key)
             append_raw_key(&w->value, key, &w->arena);
         else if (json_next(key, &at, &name, &part))
             buffer_append_bytes(&w->value, part);
@@ -62,18 +64,19 @@ static void append_time(struct buffer *out, int64_t time_ms, int format)
 }
 
 /* Returns whether an integer beyond int64 is among the results. */
-static bool write_value(struct pane_writer *w, const struct processor *p, const struct pane *pane)
+static bool write_value(struct pane_writer *w, const struct aggregate_parameters *own,
+                        const struct pane *pane)
 {
     bool wide = false;
     buffer_clear(&w->value);
     buffer_append_u8(&w->value, '{');
-    append_key_fields(w, p, pane->key);
+    append_key_fields(w, own, pane->key);
     buffer_append_string(&w->value, "\"window_start\":");
-    append_time(&w->value, pane->start, p->window_format);
+    append_time(&w->value, pane->start, own->window_format);
     buffer_append_string(&w->value, ",\"window_end\":");
-    append_time(&w->value, pane->end, p->window_format);
-    for (size_t i = 0; i < p->select.count; i++) {
-        const struct select_item *a = &p->select.items[i];
+    append_time(&w->value, pane->end, own->window_format);
+    for (size_t i = 0; i < own->select.count; i++) {
+        const struct select_item *a = &own->select.items[i];
         buffer_append_u8(&w->value, ',');
         json_append_string(&w->value, a->name);
         buffer_append_u8(&w->value, ':');
@@ -86,19 +89,20 @@ static bool write_value(struct pane_writer *w, const struct processor *p, const 
     return wide;
 }
 
-static void write_key(struct pane_writer *w, const struct processor *p, const struct pane *pane)
+static void write_key(struct pane_writer *w, const struct aggregate_parameters *own,
+                      const struct pane *pane)
 {
     buffer_clear(&w->key);
-    if (p->output_key != OUTPUT_KEY_JSON) {
+    if (own->output_key != OUTPUT_KEY_JSON) {
         buffer_append_bytes(&w->key, pane->key);
-        if (p->output_key == OUTPUT_KEY_KAFKA_WINDOWED)
+        if (own->output_key == OUTPUT_KEY_KAFKA_WINDOWED)
             buffer_append_be64(&w->key, (uint64_t)pane->start);
         return;
     }
     buffer_append_string(&w->key, "{\"e\":");
     number_append_int128(&w->key, pane->end, 0);
     buffer_append_string(&w->key, ",\"key\":");
-    if (p->grouped_by_key) {
+    if (own->grouped_by_key) {
         buffer_append_u8(&w->key, '[');
         append_raw_key(&w->key, pane->key, &w->arena);
         buffer_append_u8(&w->key, ']');
@@ -172,21 +176,21 @@ static void write_dead_letter(struct pane_writer *w, const struct chain_step *s,
 
 void pane_write(struct pane_writer *w, const struct chain_step *s, const struct pane *pane)
 {
-    const struct processor *p = s->processor;
+    const struct aggregate_parameters *own = aggregate_parameters_of(s->processor);
     arena_reset(&w->arena);
-    bool wide = write_value(w, p, pane);
-    write_key(w, p, pane);
+    bool wide = write_value(w, own, pane);
+    write_key(w, own, pane);
     if (w->value.overflowed) {
         write_dead_letter(w, s, pane);
         return;
     }
     struct record record = {
-        .timestamp =
-            p->output_timestamp == OUTPUT_TIME_WINDOW_END ? pane->end - 1 : pane->extent->max_time,
+        .timestamp = own->output_timestamp == OUTPUT_TIME_WINDOW_END ? pane->end - 1
+                                                                     : pane->extent->max_time,
         .key = buffer_view(&w->key),
         .value = buffer_view(&w->value),
         .header_count = write_headers(w, s, pane, wide),
     };
     record.headers = buffer_view(&w->headers);
-    outbox_add(s->outbox, route_by_key(p->output_topic, pane->key), &record);
+    outbox_add(s->outbox, route_by_key(s->processor->output_topic, pane->key), &record);
 }

@@ -175,3 +175,14 @@ void select_free(struct select *a)
     free(a->items);
     *a = (struct select){0};
 }
+
+bool select_reads_value(const struct select *a)
+{
+    for (size_t i = 0; i < a->count; i++) {
+        const struct select_item *item = &a->items[i];
+        if ((item->argument && expression_reads_value(item->argument)) ||
+            (item->where && expression_reads_value(item->where)))
+            return true;
+    }
+    return false;
+}

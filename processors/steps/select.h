@@ -28,5 +28,7 @@ struct select {
  * `text`, which must outlive the result. */
 MUST_USE enum error select_parse(struct bytes text, struct select *out, struct message *message);
 void select_free(struct select *a);
+/* Whether an item looks into the record's value. */
+bool select_reads_value(const struct select *a);
 
 #endif

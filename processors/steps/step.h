@@ -68,7 +68,6 @@ struct chain_step {
 };
 
 struct step_type {
-    const char *name;
     /* Whether it judges before the event time is known when it stands first. */
     bool before_time;
     /* Whether it has durable state; then all functions below are there, else only judge. */
@@ -94,11 +93,6 @@ struct step_type {
     /* Visits all of its state, written already or not. */
     void (*visit)(struct chain_step *s, struct state_visitor *visitor);
 };
-
-/* The implementation of a type. */
-const struct step_type *step_type_of(enum processor_type type);
-
-extern const struct step_type validate_step, filter_step, dedup_step, aggregate_step;
 
 /* A fresh step. */
 struct chain_step *step_create(const struct processor *p);

@@ -1,12 +1,61 @@
 /* validate: passes what is JSON and, if there is one, fits the schema. A null value is a tombstone
  * and passes. */
 #include "processors/json/json.h"
+#include "processors/json/json_schema.h"
 #include "processors/steps/step.h"
+#include "processors/topology/parameter_parsers.h"
+
+struct validate_parameters {
+    bool json;
+    struct json_schema *schema; /* NULL: none */
+};
+
+static struct validate_parameters *parameters_of(const struct processor *p)
+{
+    return p->own;
+}
+
+static enum error parse_schema(const struct parameter *p UNUSED, struct bytes text, void *field,
+                               struct message *why)
+{
+    if (!bytes_starts_with(text, BYTES_LITERAL("inline:"))) {
+        message_set(why, "registered schemas are not built yet; write inline:{...}");
+        return ERR_INVALID;
+    }
+    return json_schema_compile(bytes_from(text, strlen("inline:")), field, why);
+}
+
+static const struct parameter parameters[] = {
+    {"json", parse_bool, OWN_FIELD(struct validate_parameters, json), "true", .words = BOOL_WORDS},
+    {"json-schema", parse_schema, OWN_FIELD(struct validate_parameters, schema)},
+    {0},
+};
+
+static enum error check(struct processor *p, const struct processor_check *check)
+{
+    const struct validate_parameters *own = parameters_of(p);
+    if (!own->json && own->schema == NULL)
+        return processor_refuse(check->message, p->name, "json", "nothing is left to validate");
+    if (!own->json)
+        return processor_refuse(check->message, p->name, "json", "a json-schema needs json=true");
+    return ERR_OK;
+}
+
+/* Whether it is JSON is what it asks. */
+static bool reads_value(const struct processor *p UNUSED)
+{
+    return true;
+}
+
+static void free_parameters(struct processor *p)
+{
+    json_schema_free(parameters_of(p)->schema);
+}
 
 static void judge(struct chain_step *s, const struct chain_record *r, struct step_verdict *verdict,
                   struct dead_letter_reason *reason)
 {
-    const struct json_schema *schema = s->processor->schema;
+    const struct json_schema *schema = parameters_of(s->processor)->schema;
     struct bytes value = r->record->value;
     struct schema_failure failure;
     size_t at;
@@ -25,4 +74,15 @@ static void judge(struct chain_step *s, const struct chain_record *r, struct ste
         verdict->fate = FATE_PASSED;
 }
 
-const struct step_type validate_step = {.name = "validate", .before_time = true, .judge = judge};
+static const struct step_type step = {.before_time = true, .judge = judge};
+
+const struct processor_type validate_type = {
+    .name = "validate",
+    .step = &step,
+    .parameters = parameters,
+    .parameters_size = sizeof(struct validate_parameters),
+    .may_lack_output = true,
+    .check = check,
+    .reads_value = reads_value,
+    .free = free_parameters,
+};

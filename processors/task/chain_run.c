@@ -8,26 +8,6 @@
 /* What one record's expressions may take. */
 static const size_t MAX_RECORD_ARENA = (size_t)1 << 30;
 
-static bool reads_value_if_any(const struct expression *e)
-{
-    return e && expression_reads_value(e);
-}
-
-/* Whether it has to be known if the value is JSON: checking it costs more than most steps. */
-static bool reads_value(const struct processor *p)
-{
-    if (p->type == PROCESSOR_VALIDATE || reads_value_if_any(p->time.timestamp) ||
-        reads_value_if_any(p->where) || expression_list_reads_value(&p->id) ||
-        expression_list_reads_value(&p->group_by))
-        return true;
-    for (size_t i = 0; i < p->select.count; i++) {
-        if (reads_value_if_any(p->select.items[i].argument) ||
-            reads_value_if_any(p->select.items[i].where))
-            return true;
-    }
-    return false;
-}
-
 void chain_run_init(struct chain_run *run, const struct chain *chain, int32_t partition)
 {
     *run = (struct chain_run){
@@ -48,7 +28,8 @@ void chain_run_init(struct chain_run *run, const struct chain *chain, int32_t pa
         s->partition = partition;
         s->outbox = &run->outbox;
         s->delta = &run->delta;
-        run->reads_value |= reads_value(chain->processors[i]);
+        /* Checking whether the value is JSON costs more than most steps. */
+        run->reads_value |= processor_reads_value(chain->processors[i]);
     }
 }
 

@@ -2,6 +2,7 @@
 #include "processors/task/task_internal.h"
 
 #include "base/compiler.h"
+#include "protocol/reader.h"
 
 enum { META_VERSION = 2, META_MAX = 1024 };
 

@@ -21,7 +21,7 @@ struct bytes chain_processor_name(const struct chain *c, size_t index)
 const char *chain_processor_type(const struct chain *c, size_t index)
 {
     ASSERT(index < c->count);
-    return processor_type_name(c->processors[index]->type);
+    return c->processors[index]->type->name;
 }
 
 bool chain_is_enabled(const struct chain *c)

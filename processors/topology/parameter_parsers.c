@@ -163,28 +163,6 @@ enum error parse_timestamp(const struct parameter *p, struct bytes text, void *f
     return bytes_equal_string(text, "record") ? ERR_OK : parse_expression(p, text, field, why);
 }
 
-enum error parse_window(const struct parameter *p UNUSED, struct bytes text, void *field,
-                        struct message *why)
-{
-    return window_parse(text, field, why);
-}
-
-enum error parse_select(const struct parameter *p UNUSED, struct bytes text, void *field,
-                        struct message *why)
-{
-    return select_parse(text, field, why);
-}
-
-enum error parse_schema(const struct parameter *p UNUSED, struct bytes text, void *field,
-                        struct message *why)
-{
-    if (!bytes_starts_with(text, BYTES_LITERAL("inline:"))) {
-        message_set(why, "registered schemas are not built yet; write inline:{...}");
-        return ERR_INVALID;
-    }
-    return json_schema_compile(bytes_from(text, strlen("inline:")), field, why);
-}
-
 enum error parse_start(const struct parameter *p, struct bytes text, void *field,
                        struct message *why)
 {
@@ -235,13 +213,7 @@ enum error parse_late(const struct parameter *p, struct bytes text, void *field,
                       struct message *why)
 {
     struct processor *processor = CONTAINER_OF((struct bytes *)field, struct processor, late);
-    enum error e = parse_disposal(p, text, &processor->late_disposal, field, why);
-    if (e == ERR_OK && processor->late_disposal == DISPOSE_PASS &&
-        processor->type != PROCESSOR_DEDUP) {
-        message_set(why, "pass is for dedup: a late record has no window left");
-        return ERR_INVALID;
-    }
-    return e;
+    return parse_disposal(p, text, &processor->late_disposal, field, why);
 }
 
 enum error parse_duplicates(const struct parameter *p, struct bytes text, void *field,

@@ -1,28 +1,36 @@
-/* How the text of a parameter becomes a field of struct processor: one parser per kind of value.
- * The table that uses them is in parameters.c. */
+/* What a table of parameters is made of, and how the text of a parameter becomes a field: one
+ * parser per kind of value. The parameters that all types have are in parameters.c; a type has its
+ * own in its own files, and parsers that nothing else needs beside them. */
 #ifndef PROCESSORS_TOPOLOGY_PARAMETER_PARSERS_H
 #define PROCESSORS_TOPOLOGY_PARAMETER_PARSERS_H
 
 #include "processors/topology/processor.h"
 
-/* One row of the table. */
+/* One row of a table; the last row has no name. */
 struct parameter {
     const char *name;
-    int types;
     /* NULL: not built yet. */
     enum error (*parse)(const struct parameter *p, struct bytes text, void *field,
                         struct message *why);
-    size_t at;                  /* of the field in struct processor */
+    bool own;                   /* the field is in the type's own structure */
+    size_t at;                  /* of the field in that, or in struct processor */
     const char *otherwise;      /* the default as text; NULL: zero */
     bool chain;                 /* belongs to the first processor of a chain */
     const char *const *words;   /* what the field may be, for parse_word; its value is the index */
     const char *const *planned; /* words that are not built yet */
 };
 
+/* For the rows. PARAMETER_FIELD: a field of struct processor; OWN_FIELD: of the type's structure.
+ */
+#define PARAMETER_FIELD(name) .at = offsetof(struct processor, name)
+#define OWN_FIELD(type, name) .own = true, .at = offsetof(type, name)
+#define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
+#define BOOL_WORDS WORDS("false", "true")
+
 #define PARAMETER_PARSER(name) \
     enum error name(const struct parameter *p, struct bytes text, void *field, struct message *why)
 
-/* All of them: ERR_INVALID with the reason in `why`. `text` must outlive the processor. */
+/* Every parser: ERR_INVALID with the reason in `why`. `text` must outlive the processor. */
 PARAMETER_PARSER(parse_word);
 PARAMETER_PARSER(parse_bool);
 PARAMETER_PARSER(parse_duration);
@@ -37,12 +45,8 @@ PARAMETER_PARSER(parse_expression);
 PARAMETER_PARSER(parse_condition);
 PARAMETER_PARSER(parse_expressions);
 PARAMETER_PARSER(parse_timestamp);
-PARAMETER_PARSER(parse_window);
-PARAMETER_PARSER(parse_select);
-PARAMETER_PARSER(parse_schema);
 PARAMETER_PARSER(parse_start);
 PARAMETER_PARSER(parse_late);
 PARAMETER_PARSER(parse_duplicates);
-#undef PARAMETER_PARSER
 
 #endif

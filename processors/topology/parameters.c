@@ -6,111 +6,82 @@
 
 #include <stdlib.h>
 
-enum {
-    VALIDATE = 1 << PROCESSOR_VALIDATE,
-    FILTER = 1 << PROCESSOR_FILTER,
-    DEDUP = 1 << PROCESSOR_DEDUP,
-    AGGREGATE = 1 << PROCESSOR_AGGREGATE,
-    ALL = VALIDATE | FILTER | DEDUP | AGGREGATE,
+/* Of all types. */
+static const struct parameter common[] = {
+    {"after", parse_processor_name, PARAMETER_FIELD(after)},
+    {"output", parse_topic, PARAMETER_FIELD(output)},
+    {"output.partitions", parse_partitions, PARAMETER_FIELD(output_partitions)},
+    {"dlq", parse_topic, PARAMETER_FIELD(dead_letters)},
+    {"errors.deadletterqueue.topic.name", parse_topic, PARAMETER_FIELD(dead_letters)},
+    {"where", parse_condition, PARAMETER_FIELD(where)},
+    {"on-error", parse_word, PARAMETER_FIELD(on_error), "dlq", .words = WORDS("dlq", "false")},
+
+    {"enabled", parse_bool, PARAMETER_FIELD(enabled), "true", true, BOOL_WORDS},
+    {"start", parse_start, PARAMETER_FIELD(start), "earliest", true, WORDS("earliest", "latest")},
+    {"state.version", parse_count, PARAMETER_FIELD(state_version), "1", true},
+    {"commit.interval", parse_duration, PARAMETER_FIELD(commit_interval_ms), "20ms", true},
+    {"timestamp", parse_timestamp, PARAMETER_FIELD(time.timestamp), "record", true},
+    {"timestamp.format", parse_text, PARAMETER_FIELD(timestamp_format), "epoch-ms", true},
+    {"timestamp.tz", parse_text, PARAMETER_FIELD(timestamp_tz), NULL, true},
+    {"timestamp.on-missing", parse_word, PARAMETER_FIELD(time.on_missing), "dlq", true,
+     WORDS("dlq", "record")},
+    {"out-of-order", parse_duration, PARAMETER_FIELD(time.out_of_order_ms), "0", true},
+    {"max-future", parse_duration_or_off, PARAMETER_FIELD(time.max_future_ms), "1h", true},
+    {"watermark.idle", parse_duration_or_off, PARAMETER_FIELD(time.watermark_idle_ms), "30s", true},
+    {"watermark.scope", parse_word, PARAMETER_FIELD(watermark_scope), "partition", true,
+     WORDS("partition"), WORDS("topic")},
+    {0},
 };
 
-#define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
-#define AT(field) offsetof(struct processor, field)
-#define BOOL WORDS("false", "true")
-#define PLANNED(name)                               \
-    {                                               \
-        name, ALL, NULL, 0, NULL, false, NULL, NULL \
+/* Of the language, but not built yet. */
+static const struct parameter planned[] = {
+    {.name = "assume-partitioned"},
+    {.name = "backpressure"},
+    {.name = "combine"},
+    {.name = "dlq.compat"},
+    {.name = "dlq.max-rate"},
+    {.name = "early"},
+    {.name = "evict"},
+    {.name = "having"},
+    {.name = "hot-keys.salt"},
+    {.name = "hot-keys.top"},
+    {.name = "into"},
+    {.name = "lag.max"},
+    {.name = "late.panes"},
+    {.name = "max-wait"},
+    {.name = "mode"},
+    {.name = "repartition.partitions"},
+    {.name = "retention.guard"},
+    {.name = "retention.guard.max"},
+    {.name = "retry.max-attempts"},
+    {.name = "schema"},
+    {.name = "shed"},
+    {.name = "state.delete-delay"},
+    {.name = "state.max-bytes"},
+    {.name = "state.ttl"},
+    {.name = "watermark.idle-advance"},
+    {.name = "weight"},
+    {0},
+};
+
+static const char *const planned_types[] = {"map",  "route",   "mask",  "sample", "enrich",
+                                            "join", "pattern", "retry", "wasm",   NULL};
+
+static const struct parameter *row_at(const struct parameter *table, size_t *index)
+{
+    for (; table && table->name; table++) {
+        if ((*index)-- == 0)
+            return table;
     }
-
-static const struct parameter table[] = {
-    /* name, types, parser, field, default, of the chain, words, planned words */
-    {"after", ALL, parse_processor_name, AT(after), NULL, false, NULL, NULL},
-    {"output", ALL, parse_topic, AT(output), NULL, false, NULL, NULL},
-    {"output.partitions", ALL, parse_partitions, AT(output_partitions), NULL, false, NULL, NULL},
-    {"dlq", ALL, parse_topic, AT(dead_letters), NULL, false, NULL, NULL},
-    {"errors.deadletterqueue.topic.name", ALL, parse_topic, AT(dead_letters), NULL, false, NULL,
-     NULL},
-    {"where", ALL, parse_condition, AT(where), NULL, false, NULL, NULL},
-    {"on-error", ALL, parse_word, AT(on_error), "dlq", false, WORDS("dlq", "false"), NULL},
-    {"lateness", DEDUP | AGGREGATE, parse_duration, AT(lateness_ms), "0", false, NULL, NULL},
-    {"late", DEDUP | AGGREGATE, parse_late, AT(late), NULL, false, WORDS("drop", "pass"), NULL},
-
-    {"enabled", ALL, parse_bool, AT(enabled), "true", true, BOOL, NULL},
-    {"start", ALL, parse_start, AT(start), "earliest", true, WORDS("earliest", "latest"), NULL},
-    {"state.version", ALL, parse_count, AT(state_version), "1", true, NULL, NULL},
-    {"commit.interval", ALL, parse_duration, AT(commit_interval_ms), "20ms", true, NULL, NULL},
-    {"timestamp", ALL, parse_timestamp, AT(time.timestamp), "record", true, NULL, NULL},
-    {"timestamp.format", ALL, parse_text, AT(timestamp_format), "epoch-ms", true, NULL, NULL},
-    {"timestamp.tz", ALL, parse_text, AT(timestamp_tz), NULL, true, NULL, NULL},
-    {"timestamp.on-missing", ALL, parse_word, AT(time.on_missing), "dlq", true,
-     WORDS("dlq", "record"), NULL},
-    {"out-of-order", ALL, parse_duration, AT(time.out_of_order_ms), "0", true, NULL, NULL},
-    {"max-future", ALL, parse_duration_or_off, AT(time.max_future_ms), "1h", true, NULL, NULL},
-    {"watermark.idle", ALL, parse_duration_or_off, AT(time.watermark_idle_ms), "30s", true, NULL,
-     NULL},
-    {"watermark.scope", ALL, parse_word, AT(watermark_scope), "partition", true, WORDS("partition"),
-     WORDS("topic")},
-
-    {"json", VALIDATE, parse_bool, AT(json), "true", false, BOOL, NULL},
-    {"json-schema", VALIDATE, parse_schema, AT(schema), NULL, false, NULL, NULL},
-
-    {"id", DEDUP, parse_expressions, AT(id), NULL, false, NULL, NULL},
-    {"within", DEDUP, parse_positive_duration, AT(within_ms), NULL, false, NULL, NULL},
-    {"clock", DEDUP, parse_word, AT(clock), "event", false, WORDS("event", "processing"), NULL},
-    {"refresh", DEDUP, parse_bool, AT(refresh), "false", false, BOOL, NULL},
-    {"duplicates", DEDUP, parse_duplicates, AT(duplicates), "drop", false, WORDS("drop", "tag"),
-     NULL},
-    {"scope", DEDUP, parse_word, AT(scope), "partition", false, WORDS("partition"), WORDS("topic")},
-    {"max-ids", DEDUP, parse_count, AT(max_ids), "50000000", false, NULL, NULL},
-
-    {"group-by", AGGREGATE, parse_expressions, AT(group_by), NULL, false, NULL, NULL},
-    {"window", AGGREGATE, parse_window, AT(window), NULL, false, NULL, NULL},
-    {"select", AGGREGATE, parse_select, AT(select), NULL, false, NULL, NULL},
-    {"emit", AGGREGATE, parse_word, AT(emit), "final", false, WORDS("final"),
-     WORDS("on-time", "update")},
-    {"output.key", AGGREGATE, parse_word, AT(output_key), "json", false,
-     WORDS("json", "group", "kafka-windowed"), NULL},
-    {"output.timestamp", AGGREGATE, parse_word, AT(output_timestamp), "max-event", false,
-     WORDS("max-event", "window-end"), NULL},
-    {"window.format", AGGREGATE, parse_word, AT(window_format), "epoch-ms", false,
-     WORDS("epoch-ms", "iso"), NULL},
-    {"on-type-error", AGGREGATE, parse_word, AT(on_type_error), "dlq", false, WORDS("dlq", "skip"),
-     NULL},
-    {"on-missing-key", AGGREGATE, parse_word, AT(on_missing_key), "dlq", false,
-     WORDS("dlq", "drop", "null"), NULL},
-    {"nulls", AGGREGATE, parse_word, AT(nulls), "skip", false, WORDS("skip", "count"), NULL},
-
-    PLANNED("assume-partitioned"),
-    PLANNED("backpressure"),
-    PLANNED("combine"),
-    PLANNED("dlq.compat"),
-    PLANNED("dlq.max-rate"),
-    PLANNED("early"),
-    PLANNED("evict"),
-    PLANNED("having"),
-    PLANNED("hot-keys.salt"),
-    PLANNED("hot-keys.top"),
-    PLANNED("into"),
-    PLANNED("lag.max"),
-    PLANNED("late.panes"),
-    PLANNED("max-wait"),
-    PLANNED("mode"),
-    PLANNED("repartition.partitions"),
-    PLANNED("retention.guard"),
-    PLANNED("retention.guard.max"),
-    PLANNED("retry.max-attempts"),
-    PLANNED("schema"),
-    PLANNED("shed"),
-    PLANNED("state.delete-delay"),
-    PLANNED("state.max-bytes"),
-    PLANNED("state.ttl"),
-    PLANNED("watermark.idle-advance"),
-    PLANNED("weight"),
-};
+    return NULL;
+}
 
 const struct parameter *parameter_at(size_t index)
 {
-    return index < COUNT_OF(table) ? &table[index] : NULL;
+    const struct parameter *row = row_at(common, &index);
+    for (size_t i = 0; row == NULL && processor_type_at(i); i++)
+        row = row_at(processor_type_at(i)->parameters, &index);
+    return row ? row : row_at(planned, &index);
 }
 
 const char *parameter_name(const struct parameter *p)
@@ -118,117 +89,149 @@ const char *parameter_name(const struct parameter *p)
     return p->name;
 }
 
-bool parameter_is_built(const struct parameter *p)
+static const struct parameter *find_row(const struct parameter *table, struct bytes name)
 {
-    return p->parse != NULL;
-}
-
-bool parameter_is_of(const struct parameter *p, enum processor_type type)
-{
-    return p->types >> type & 1;
-}
-
-bool parameter_is_of_chain(const struct parameter *p)
-{
-    return p->chain;
-}
-
-const struct parameter *parameter_find(struct bytes name)
-{
-    for (size_t i = 0; i < COUNT_OF(table); i++) {
-        if (bytes_equal_string(name, table[i].name))
-            return &table[i];
+    for (; table && table->name; table++) {
+        if (bytes_equal_string(name, table->name))
+            return table;
     }
     return NULL;
 }
 
-static void *field_of(struct processor *p, const struct parameter *parameter)
+const char *parameter_of_chain(struct bytes name)
 {
-    return (char *)p + parameter->at;
+    const struct parameter *row = find_row(common, name);
+    return row && row->chain ? row->name : NULL;
 }
 
-void parameters_default(struct processor *p)
+static void *field_of(struct processor *p, const struct parameter *row)
+{
+    ASSERT(!row->own || (p->own && row->at < p->type->parameters_size));
+    return (char *)(row->own ? p->own : p) + row->at;
+}
+
+static void set_defaults(struct processor *p, const struct parameter *table)
 {
     struct message why;
-    p->late_disposal = DISPOSE_TOPIC;
-    for (size_t i = 0; i < COUNT_OF(table); i++) {
-        const struct parameter *row = &table[i];
-        if (!parameter_is_of(row, p->type) || row->otherwise == NULL)
+    for (const struct parameter *row = table; row && row->name; row++) {
+        if (row->otherwise == NULL)
             continue;
         enum error e = row->parse(row, bytes_string(row->otherwise), field_of(p, row), &why);
         ASSERT(e == ERR_OK);
     }
 }
 
-enum error parameter_parse_type(struct bytes text, enum processor_type *out, struct message *why)
+void parameters_default(struct processor *p)
 {
-    static const char *const planned[] = {"map",  "route",   "mask",  "sample", "enrich",
-                                          "join", "pattern", "retry", "wasm",   NULL};
-    const char *names[PROCESSOR_TYPE_COUNT + COUNT_OF(planned)] = {0};
-    for (int i = 0; i < PROCESSOR_TYPE_COUNT; i++) {
-        names[i] = processor_type_name((enum processor_type)i);
-        if (bytes_equal_string(text, names[i])) {
-            *out = (enum processor_type)i;
+    ASSERT(p->type && p->own == NULL);
+    ASSERT((p->type->parameters != NULL) == (p->type->parameters_size > 0));
+    if (p->type->parameters_size > 0)
+        p->own = xcalloc(1, p->type->parameters_size);
+    p->late_disposal = DISPOSE_TOPIC;
+    set_defaults(p, common);
+    set_defaults(p, p->type->parameters);
+}
+
+/* Types. */
+
+static enum error refuse_type(struct bytes text, const char *const *names, struct message *why)
+{
+    struct buffer built;
+    buffer_init(&built, PROCESSOR_TYPES_TEXT_MAX);
+    processor_types_append(&built, "and");
+    const char *near = suggest(text, names);
+    for (size_t i = 0; planned_types[i]; i++) {
+        if (!bytes_equal_string(text, planned_types[i]))
+            continue;
+        message_set(why, "%s is not built yet; built are %s", planned_types[i],
+                    buffer_c_string(&built));
+        buffer_free(&built);
+        return ERR_INVALID;
+    }
+    message_set(why, "unknown type '%.*s'%s%s%s", BYTES_PRINTF(text),
+                near ? "; did you mean " : "; built are ", near ? near : buffer_c_string(&built),
+                near ? "?" : "");
+    buffer_free(&built);
+    return ERR_INVALID;
+}
+
+enum error parameter_parse_type(struct bytes text, const struct processor_type **out,
+                                struct message *why)
+{
+#define X(name) +1
+    const char *names[PROCESSOR_TYPES(X) + COUNT_OF(planned_types)] = {0};
+#undef X
+    size_t count = 0;
+    for (const struct processor_type *type; (type = processor_type_at(count)); count++) {
+        names[count] = type->name;
+        if (bytes_equal_string(text, type->name)) {
+            *out = type;
             return ERR_OK;
         }
     }
-    for (size_t i = 0; planned[i]; i++) {
-        names[PROCESSOR_TYPE_COUNT + i] = planned[i];
-        if (bytes_equal_string(text, planned[i])) {
-            message_set(why, "%s is not built yet; built are validate, filter, dedup and aggregate",
-                        planned[i]);
-            return ERR_INVALID;
-        }
-    }
-    const char *near = suggest(text, names);
-    message_set(why, "unknown type '%.*s'%s%s%s", BYTES_PRINTF(text),
-                near ? "; did you mean " : "; built are validate, filter, dedup and aggregate",
-                near ? near : "", near ? "?" : "");
-    return ERR_INVALID;
+    memcpy(names + count, planned_types, sizeof planned_types);
+    return refuse_type(text, names, why);
 }
 
-static enum error refuse_unknown(enum processor_type type, struct bytes name, struct message *why)
+/* Setting one. */
+
+static size_t add_names(const char **names, size_t count, const struct parameter *table)
 {
-    const char *names[COUNT_OF(table) + 2] = {"type"};
-    size_t count = 1;
-    for (size_t i = 0; i < COUNT_OF(table); i++) {
-        if (parameter_is_of(&table[i], type))
-            names[count++] = table[i].name;
-    }
+    for (; table && table->name; table++)
+        names[count++] = table->name;
+    return count;
+}
+
+static enum error refuse_unknown(const struct processor_type *type, struct bytes name,
+                                 struct message *why)
+{
+    size_t rows = 0;
+    while (parameter_at(rows))
+        rows++;
+    const char **names = xcalloc(rows + 2, sizeof *names);
+    names[0] = "type";
+    size_t count = add_names(names, 1, common);
+    count = add_names(names, count, type->parameters);
+    count = add_names(names, count, planned);
+    ASSERT(count <= rows + 1);
     const char *near = suggest(name, names);
     message_set(why, "unknown parameter%s%s%s", near ? "; did you mean " : "", near ? near : "",
                 near ? "?" : "");
+    free(names);
     return ERR_INVALID;
 }
 
-static enum error refuse_type(const struct parameter *row, enum processor_type type,
-                              struct message *why)
+/* Refuses what is no parameter of the processor's type. */
+static enum error refuse_parameter(const struct processor_type *type, struct bytes name,
+                                   struct message *why)
 {
-    struct buffer types;
-    buffer_init(&types, 256);
-    for (int i = 0; i < PROCESSOR_TYPE_COUNT; i++) {
-        if (row->types >> i & 1)
-            buffer_printf(&types, "%s%s", types.size ? ", " : "",
-                          processor_type_name((enum processor_type)i));
+    if (find_row(planned, name)) {
+        message_set(why, "not built yet");
+        return ERR_INVALID;
     }
-    message_set(why, "not a parameter of type %s, only of %s", processor_type_name(type),
-                buffer_c_string(&types));
+    struct buffer types;
+    buffer_init(&types, PROCESSOR_TYPES_TEXT_MAX);
+    const struct processor_type *other;
+    for (size_t i = 0; (other = processor_type_at(i)); i++) {
+        if (find_row(other->parameters, name))
+            buffer_printf(&types, "%s%s", types.size ? ", " : "", other->name);
+    }
+    bool is_known = types.size > 0;
+    if (is_known)
+        message_set(why, "not a parameter of type %s, only of %s", type->name,
+                    buffer_c_string(&types));
     buffer_free(&types);
-    return ERR_INVALID;
+    return is_known ? ERR_INVALID : refuse_unknown(type, name, why);
 }
 
 enum error parameter_set(struct processor *p, struct bytes name, struct bytes text,
                          struct message *why)
 {
-    const struct parameter *row = parameter_find(name);
+    const struct parameter *row = find_row(common, name);
     if (row == NULL)
-        return refuse_unknown(p->type, name, why);
-    if (row->parse == NULL) {
-        message_set(why, "not built yet");
-        return ERR_INVALID;
-    }
-    if (!parameter_is_of(row, p->type))
-        return refuse_type(row, p->type, why);
+        row = find_row(p->type->parameters, name);
+    if (row == NULL)
+        return refuse_parameter(p->type, name, why);
     if (text.size == 0) {
         message_set(why, "is empty");
         return ERR_INVALID;
@@ -240,8 +243,8 @@ void parameters_free(struct processor *p)
 {
     expression_free(p->time.timestamp);
     expression_free(p->where);
-    json_schema_free(p->schema);
-    expression_list_free(&p->id);
-    expression_list_free(&p->group_by);
-    select_free(&p->select);
+    if (p->own && p->type->free)
+        p->type->free(p);
+    free(p->own);
+    p->own = NULL;
 }

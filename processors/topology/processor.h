@@ -1,31 +1,17 @@
-/* A processor as it was declared: every parameter parsed and checked. Immutable; owned by its
- * topology. The table in parameters.c fills this structure. */
+/* A processor as it was declared, every parameter parsed and checked, and what a type of processors
+ * is.
+ *
+ * A processor has what all types have, and the parameters of its type in a structure of the type's
+ * own, which only the files of the type know. It is immutable once its topology is made, and owned
+ * by that. */
 #ifndef PROCESSORS_TOPOLOGY_PROCESSOR_H
 #define PROCESSORS_TOPOLOGY_PROCESSOR_H
 
-#include "processors/json/json_schema.h"
-#include "processors/steps/select.h"
 #include "processors/time/event_time.h"
-#include "processors/time/window.h"
-
-enum processor_type {
-    PROCESSOR_VALIDATE,
-    PROCESSOR_FILTER,
-    PROCESSOR_DEDUP,
-    PROCESSOR_AGGREGATE,
-    PROCESSOR_TYPE_COUNT,
-};
 
 /* Where a chain without state begins. */
 enum chain_start { START_EARLIEST, START_LATEST, START_TIME };
-enum output_key { OUTPUT_KEY_JSON, OUTPUT_KEY_GROUP, OUTPUT_KEY_KAFKA_WINDOWED };
-enum output_time { OUTPUT_TIME_MAX_EVENT, OUTPUT_TIME_WINDOW_END };
-enum window_format { WINDOW_FORMAT_EPOCH_MS, WINDOW_FORMAT_ISO };
 enum on_error { ON_ERROR_DLQ, ON_ERROR_FALSE };
-enum on_type_error { ON_TYPE_ERROR_DLQ, ON_TYPE_ERROR_SKIP };
-enum on_missing_key { ON_MISSING_KEY_DLQ, ON_MISSING_KEY_DROP, ON_MISSING_KEY_NULL };
-enum nulls { NULLS_SKIP, NULLS_COUNT };
-enum dedup_clock { CLOCK_EVENT, CLOCK_PROCESSING };
 /* What becomes of late records and of duplicates. */
 enum disposal { DISPOSE_DROP, DISPOSE_PASS, DISPOSE_TAG, DISPOSE_TOPIC };
 
@@ -33,7 +19,8 @@ enum { NO_TOPIC = -1, NO_PARENT = -1 };
 
 struct processor {
     struct bytes name, version; /* version: state.version and a digest of the configuration */
-    enum processor_type type;
+    const struct processor_type *type;
+    void *own; /* the parameters of its type, such as struct dedup_parameters; NULL: it has none */
     struct bytes after;
     uint32_t digest; /* of its configuration, whatever its order */
     int parent;      /* index in its chain, lower than its own; NO_PARENT for the first */
@@ -49,7 +36,8 @@ struct processor {
     struct bytes timestamp_format, timestamp_tz;
     int watermark_scope;
 
-    /* Where records go: names as written, then indexes in the topology's topics. */
+    /* Where records go: names as written, then indexes in the topology's topics. A type without
+     * late records, or without duplicates, leaves theirs alone. */
     struct bytes output, late, duplicates, dead_letters;
     int output_topic, late_topic, duplicates_topic, dead_letter_topic;
     int late_disposal, duplicates_disposal; /* enum disposal */
@@ -57,29 +45,71 @@ struct processor {
 
     struct expression *where;
     int on_error;
-    int64_t lateness_ms;
-
-    /* validate */
-    bool json;
-    struct json_schema *schema;
-
-    /* dedup */
-    struct expression_list id;
-    int64_t within_ms, max_ids;
-    int clock, scope;
-    bool refresh;
-
-    /* aggregate */
-    struct expression_list group_by;
-    bool grouped_by_key; /* group-by = key alone: the grouping key is the record's */
-    struct window window;
-    struct select select;
-    int emit; /* only final */
-    int output_key, output_timestamp, window_format;
-    int on_type_error, on_missing_key, nulls;
 };
 
-/* What the steps and the parameters know a type by. */
-const char *processor_type_name(enum processor_type type);
+/* The topic that a processor reads, and where a check puts what it has to say. */
+struct processor_check {
+    struct bytes topic;
+    int32_t partitions;
+    struct message *message; /* why the processor is refused */
+    struct buffer *warnings; /* a line for each; may be NULL */
+};
+
+struct parameter;
+struct step_type;
+
+/* A type of processors: what its declaration may say. How it works is its step's business. */
+struct processor_type {
+    const char *name;
+    const struct step_type *step;
+    /* Its own parameters, ended by a row without name; NULL: none. They fill a structure of this
+     * size, which is all zero before. */
+    const struct parameter *parameters;
+    size_t parameters_size;
+    bool may_lack_output;    /* it is of use even if its results go nowhere */
+    const char *no_follower; /* why no processor may come after it; NULL: one may */
+
+    /* The functions may be NULL: then there is nothing to do or to refuse. */
+
+    /* Checks what only all parameters together show, and sets what follows from them. */
+    enum error (*check)(struct processor *p, const struct processor_check *check);
+    /* Whether `next` may go on with the state of `running`. Types with state have it, no others. */
+    enum error (*replace)(const struct processor *running, const struct processor *next,
+                          struct message *message);
+    /* Whether a parameter of its own looks into the record's value. */
+    bool (*reads_value)(const struct processor *p);
+    /* Releases what the structure of its own points to. */
+    void (*free)(struct processor *p);
+};
+
+/* All types, in the order in which messages name them. */
+#define PROCESSOR_TYPES(X) \
+    X(validate)            \
+    X(filter)              \
+    X(dedup)               \
+    X(aggregate)
+
+#define X(name) extern const struct processor_type name##_type;
+PROCESSOR_TYPES(X)
+#undef X
+
+/* NULL behind the last. */
+const struct processor_type *processor_type_at(size_t index);
+/* Appends "validate, filter, dedup and aggregate", with any word before the last. */
+enum { PROCESSOR_TYPES_TEXT_MAX = 4096 };
+void processor_types_append(struct buffer *out, const char *before_last);
+
+/* Whether anything in it looks into the record's value. */
+bool processor_reads_value(const struct processor *p);
+
+/* "processor.<name>.<parameter>: ..."; returns ERR_INVALID. */
+enum error processor_refuse(struct message *message, struct bytes processor, const char *parameter,
+                            const char *format, ...) PRINTF_LIKE(4, 5);
+/* Refuses unless a parameter was given that the type requires. */
+enum error processor_require(const struct processor *p, bool given, const char *parameter,
+                             struct message *message);
+/* Refuses a change that the state kept so far does not allow. */
+enum error processor_refuse_change(struct message *message, const struct processor *p,
+                                   const char *parameter);
 
 #endif

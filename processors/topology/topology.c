@@ -5,7 +5,6 @@
 #include "processors/topology/config_text.h"
 #include "processors/topology/parameters.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -17,19 +16,6 @@ static const size_t MAX_TEXT_BYTES = 64 << 20;
 bool topology_is_processor_key(struct bytes config_name)
 {
     return bytes_starts_with(config_name, BYTES_LITERAL(PREFIX));
-}
-
-enum error topology_refuse(struct message *message, struct bytes processor, const char *parameter,
-                           const char *format, ...)
-{
-    char why[900];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(why, sizeof why, format, args);
-    va_end(args);
-    message_set(message, PREFIX "%.*s%s%s: %s", BYTES_PRINTF(processor), *parameter ? "." : "",
-                parameter, why);
-    return ERR_INVALID;
 }
 
 /* processor.<name>.<parameter> taken apart. */
@@ -70,12 +56,21 @@ static enum error add_processor(struct topology *t, struct bytes name, struct pr
     if (*out)
         return ERR_OK;
     if (t->processor_count == MAX_PROCESSORS)
-        return topology_refuse(message, name, "", "more than %d processors on one topic",
-                               MAX_PROCESSORS);
+        return processor_refuse(message, name, "", "more than %d processors on one topic",
+                                MAX_PROCESSORS);
     *out = &t->processors[t->processor_count++];
     (*out)->name = arena_copy(&t->arena, name);
-    (*out)->type = PROCESSOR_TYPE_COUNT; /* not known yet */
     return ERR_OK;
+}
+
+static enum error refuse_without_type(const struct processor *p, struct message *message)
+{
+    struct buffer types;
+    buffer_init(&types, PROCESSOR_TYPES_TEXT_MAX);
+    processor_types_append(&types, "or");
+    processor_refuse(message, p->name, "type", "required: %s", buffer_c_string(&types));
+    buffer_free(&types);
+    return ERR_INVALID;
 }
 
 /* First pass: which processors there are, and of which types. */
@@ -96,13 +91,12 @@ static enum error read_types(struct topology *t, const struct config_pair *pairs
         if (!bytes_equal_string(parameter, "type"))
             continue;
         if (parameter_parse_type(config_trim(pairs[i].value), &p->type, &why))
-            return topology_refuse(message, name, "type", "%s", why.text);
+            return processor_refuse(message, name, "type", "%s", why.text);
     }
     for (size_t i = 0; i < t->processor_count; i++) {
         struct processor *p = &t->processors[i];
-        if (p->type == PROCESSOR_TYPE_COUNT)
-            return topology_refuse(message, p->name, "type",
-                                   "required: validate, filter, dedup or aggregate");
+        if (p->type == NULL)
+            return refuse_without_type(p, message);
         parameters_default(p);
     }
     return ERR_OK;
@@ -124,14 +118,15 @@ static enum error set_parameter(struct topology *t, struct processor *p, struct 
     snprintf(name, sizeof name, "%.*s", BYTES_PRINTF(parameter));
     bool had_dead_letters = !bytes_is_null(p->dead_letters);
     if (parameter_set(p, parameter, config_trim(arena_copy(&t->arena, value)), &why))
-        return topology_refuse(message, p->name, name, "%s", why.text);
-    const struct parameter *known = parameter_find(parameter);
-    if (known && parameter_is_of_chain(known))
-        p->chain_parameter = parameter_name(known);
+        return processor_refuse(message, p->name, name, "%s", why.text);
+    const char *of_chain = parameter_of_chain(parameter);
+    if (of_chain)
+        p->chain_parameter = of_chain;
     if (had_dead_letters && (bytes_equal_string(parameter, "dlq") ||
                              bytes_equal_string(parameter, "errors.deadletterqueue.topic.name")))
-        return topology_refuse(message, p->name, name,
-                               "dlq and errors.deadletterqueue.topic.name mean the same; give one");
+        return processor_refuse(
+            message, p->name, name,
+            "dlq and errors.deadletterqueue.topic.name mean the same; give one");
     return ERR_OK;
 }
 
@@ -152,8 +147,8 @@ static enum error read_parameters(struct topology *t, const struct config_pair *
             continue;
         for (size_t j = 0; j < i; j++) {
             if (bytes_equal(pairs[i].name, pairs[j].name))
-                return topology_refuse(message, name, "", "%.*s stands twice",
-                                       BYTES_PRINTF(parameter));
+                return processor_refuse(message, name, "", "%.*s stands twice",
+                                        BYTES_PRINTF(parameter));
         }
         e = set_parameter(t, p, parameter, pairs[i].value, message);
         if (e)

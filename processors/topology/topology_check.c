@@ -33,9 +33,9 @@ static enum error refuse_unknown_parent(const struct topology *t, const struct p
         count++;
     }
     const char *near = suggest(p->after, names);
-    return topology_refuse(message, p->name, "after", "there is no processor '%.*s' on %.*s%s%s%s",
-                           BYTES_PRINTF(p->after), BYTES_PRINTF(t->topic),
-                           near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+    return processor_refuse(message, p->name, "after", "there is no processor '%.*s' on %.*s%s%s%s",
+                            BYTES_PRINTF(p->after), BYTES_PRINTF(t->topic),
+                            near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
 static enum error check_parent(const struct topology *t, const struct processor *p,
@@ -44,17 +44,16 @@ static enum error check_parent(const struct topology *t, const struct processor 
     struct processor *parent = find(t, p->after);
     if (parent == NULL)
         return refuse_unknown_parent(t, p, message);
-    if (parent->type == PROCESSOR_AGGREGATE)
-        return topology_refuse(message, p->name, "after",
-                               "following an aggregate is not built yet; declare %.*s on the "
-                               "output topic of %.*s",
-                               BYTES_PRINTF(p->name), BYTES_PRINTF(parent->name));
+    if (parent->type->no_follower)
+        return processor_refuse(
+            message, p->name, "after", "%s; declare %.*s on the output topic of %.*s",
+            parent->type->no_follower, BYTES_PRINTF(p->name), BYTES_PRINTF(parent->name));
     parent->has_follower = true;
     size_t steps = 0;
     for (const struct processor *at = parent; at && !bytes_is_null(at->after);
          at = find(t, at->after)) {
         if (++steps > t->processor_count)
-            return topology_refuse(message, p->name, "after", "the chain leads back to itself");
+            return processor_refuse(message, p->name, "after", "the chain leads back to itself");
     }
     return ERR_OK;
 }
@@ -76,16 +75,17 @@ static enum error parse_time(struct chain *c, struct message *message)
     struct processor *first = c->processors[0];
     struct message why;
     if (timestamp_format_parse(first->timestamp_format, BYTES_NULL, &first->time.format, &why))
-        return topology_refuse(message, first->name, "timestamp.format", "%s", why.text);
+        return processor_refuse(message, first->name, "timestamp.format", "%s", why.text);
     if (timestamp_format_parse(first->timestamp_format, first->timestamp_tz, &first->time.format,
                                &why))
-        return topology_refuse(message, first->name, "timestamp.tz", "%s", why.text);
+        return processor_refuse(message, first->name, "timestamp.tz", "%s", why.text);
     for (size_t i = 1; i < c->count; i++) {
         struct processor *p = c->processors[i];
         if (p->chain_parameter)
-            return topology_refuse(message, p->name, p->chain_parameter,
-                                   "holds for the whole chain: set it on its first processor, %.*s",
-                                   BYTES_PRINTF(first->name));
+            return processor_refuse(
+                message, p->name, p->chain_parameter,
+                "holds for the whole chain: set it on its first processor, %.*s",
+                BYTES_PRINTF(first->name));
         p->time = first->time;
         p->time.timestamp = NULL; /* the first one's */
     }
@@ -117,123 +117,18 @@ enum error topology_link(struct topology *t, struct message *message)
 
 /* Checking one processor. */
 
-static enum error require(const struct processor *p, bool given, const char *parameter,
-                          struct message *message)
-{
-    if (given)
-        return ERR_OK;
-    return topology_refuse(message, p->name, parameter, "required for type %s",
-                           processor_type_name(p->type));
-}
-
-static enum error check_validate(const struct processor *p, struct message *message)
-{
-    if (!p->json && p->schema == NULL)
-        return topology_refuse(message, p->name, "json", "nothing is left to validate");
-    if (!p->json)
-        return topology_refuse(message, p->name, "json", "a json-schema needs json=true");
-    return ERR_OK;
-}
-
-static enum error check_dedup(const struct topology *t, const struct processor *p,
-                              struct message *message, struct buffer *warnings)
-{
-    enum error e = require(p, p->id.count > 0, "id", message);
-    if (e == ERR_OK)
-        e = require(p, p->within_ms > 0, "within", message);
-    if (e)
-        return e;
-    bool late_given = !bytes_is_null(p->late) || p->late_disposal != DISPOSE_TOPIC;
-    if (p->clock == CLOCK_PROCESSING && (late_given || p->lateness_ms > 0))
-        return topology_refuse(message, p->name, late_given ? "late" : "lateness",
-                               "nothing is late by the processing clock");
-    if (warnings && t->partitions > 1 && !expression_list_has_key(&p->id))
-        buffer_printf(warnings,
-                      "processor.%.*s.id: without key, records with the same id may lie in "
-                      "different partitions; each partition is deduplicated on its own\n",
-                      BYTES_PRINTF(p->name));
-    return ERR_OK;
-}
-
-static bool name_is_taken(const struct processor *p, struct bytes name, size_t parts)
-{
-    if (bytes_equal_string(name, "window_start") || bytes_equal_string(name, "window_end"))
-        return true;
-    for (size_t i = 0; i < parts; i++) {
-        if (bytes_equal(expression_name(p->group_by.items[i]), name))
-            return true;
-    }
-    return false;
-}
-
-static enum error check_names(const struct processor *p, struct message *message)
-{
-    for (size_t i = 0; i < p->group_by.count; i++) {
-        struct bytes name = expression_name(p->group_by.items[i]);
-        if (name_is_taken(p, name, i))
-            return topology_refuse(message, p->name, "group-by",
-                                   "the result would have two fields called '%.*s'",
-                                   BYTES_PRINTF(name));
-    }
-    for (size_t i = 0; i < p->select.count; i++) {
-        struct bytes name = p->select.items[i].name;
-        if (name_is_taken(p, name, p->group_by.count))
-            return topology_refuse(message, p->name, "select",
-                                   "the result would have two fields called '%.*s'",
-                                   BYTES_PRINTF(name));
-    }
-    return ERR_OK;
-}
-
-static enum error check_aggregate(const struct topology *t, struct processor *p,
-                                  struct message *message)
-{
-    enum error e = require(p, p->group_by.count > 0, "group-by", message);
-    if (e == ERR_OK)
-        e = require(p, p->window.size_ms > 0, "window", message);
-    if (e == ERR_OK)
-        e = require(p, p->select.count > 0, "select", message);
-    if (e == ERR_OK)
-        e = check_names(p, message);
-    if (e)
-        return e;
-    p->grouped_by_key = expression_list_is_key(&p->group_by);
-    if (!p->grouped_by_key && t->partitions > 1)
-        return topology_refuse(message, p->name, "group-by",
-                               "%.*s has %d partitions, and records of one group may lie in all of "
-                               "them: repartitioning is not built yet. Group by key, or use a "
-                               "topic with one partition",
-                               BYTES_PRINTF(t->topic), t->partitions);
-    if (p->grouped_by_key && p->on_missing_key == ON_MISSING_KEY_NULL)
-        return topology_refuse(message, p->name, "on-missing-key",
-                               "null is not possible with group-by = key: records without key are "
-                               "spread over the partitions");
-    return ERR_OK;
-}
-
 static enum error check_processor(const struct topology *t, struct processor *p,
                                   struct message *message, struct buffer *warnings)
 {
     bool has_output = !bytes_is_null(p->output);
-    if (!has_output && !p->has_follower && p->type != PROCESSOR_VALIDATE)
-        return topology_refuse(message, p->name, "output",
-                               "neither an output nor a processor after it: its results would go "
-                               "nowhere");
+    if (!has_output && !p->has_follower && !p->type->may_lack_output)
+        return processor_refuse(message, p->name, "output",
+                                "neither an output nor a processor after it: its results would go "
+                                "nowhere");
     if (!has_output && p->output_partitions > 0)
-        return topology_refuse(message, p->name, "output.partitions", "there is no output");
-    switch (p->type) {
-    case PROCESSOR_VALIDATE:
-        return check_validate(p, message);
-    case PROCESSOR_FILTER:
-        return require(p, p->where != NULL, "where", message);
-    case PROCESSOR_DEDUP:
-        return check_dedup(t, p, message, warnings);
-    case PROCESSOR_AGGREGATE:
-        return check_aggregate(t, p, message);
-    case PROCESSOR_TYPE_COUNT:
-        break;
-    }
-    return ERR_INVALID;
+        return processor_refuse(message, p->name, "output.partitions", "there is no output");
+    struct processor_check check = {t->topic, t->partitions, message, warnings};
+    return p->type->check ? p->type->check(p, &check) : ERR_OK;
 }
 
 enum error topology_check(const struct topology *t, struct message *message,
@@ -242,10 +137,11 @@ enum error topology_check(const struct topology *t, struct message *message,
     for (size_t i = 0; i < t->processor_count; i++) {
         struct processor *p = &t->processors[i];
         if (bytes_starts_with(t->topic, BYTES_LITERAL("dlq.")))
-            return topology_refuse(message, p->name, "",
-                                   "%.*s is a dead letter topic; its records would have nowhere to "
-                                   "go when they fail again",
-                                   BYTES_PRINTF(t->topic));
+            return processor_refuse(
+                message, p->name, "",
+                "%.*s is a dead letter topic; its records would have nowhere to "
+                "go when they fail again",
+                BYTES_PRINTF(t->topic));
         enum error e = check_processor(t, p, message, warnings);
         if (e)
             return e;
@@ -260,18 +156,18 @@ static enum error add_output(struct topology *t, const struct processor *p, cons
 {
     bool is_dead_letter = strcmp(parameter, "dlq") == 0 || strcmp(parameter, "late") == 0;
     if (bytes_equal(name, t->topic))
-        return topology_refuse(message, p->name, parameter,
-                               "%.*s is the input: it would read its own output",
-                               BYTES_PRINTF(name));
+        return processor_refuse(message, p->name, parameter,
+                                "%.*s is the input: it would read its own output",
+                                BYTES_PRINTF(name));
     for (size_t i = 0; i < t->output_count; i++) {
         if (!bytes_equal(t->outputs[i].name, name))
             continue;
         *index = (int)i;
         if (t->outputs[i].is_dead_letter == is_dead_letter)
             return ERR_OK;
-        return topology_refuse(message, p->name, parameter,
-                               "%.*s cannot be for both results and dead letters",
-                               BYTES_PRINTF(name));
+        return processor_refuse(message, p->name, parameter,
+                                "%.*s cannot be for both results and dead letters",
+                                BYTES_PRINTF(name));
     }
     *index = (int)t->output_count;
     t->outputs[t->output_count++] = (struct output_topic){
@@ -291,8 +187,8 @@ static enum error route_processor(struct topology *t, struct processor *p, struc
 {
     enum error e = ERR_OK;
     if (bytes_is_null(p->dead_letters) && t->topic.size > 249 - strlen("dlq."))
-        return topology_refuse(message, p->name, "dlq", "required: dlq.%.*s is too long a name",
-                               BYTES_PRINTF(t->topic));
+        return processor_refuse(message, p->name, "dlq", "required: dlq.%.*s is too long a name",
+                                BYTES_PRINTF(t->topic));
     p->output_topic = p->late_topic = p->duplicates_topic = NO_TOPIC;
     if (bytes_is_null(p->dead_letters))
         p->dead_letters = default_dead_letters(t);
@@ -310,9 +206,9 @@ static enum error route_processor(struct topology *t, struct processor *p, struc
         return e;
     struct output_topic *output = &t->outputs[p->output_topic];
     if (output->partitions > 0 && output->partitions != p->output_partitions)
-        return topology_refuse(message, p->name, "output.partitions",
-                               "another processor wants %d for %.*s", output->partitions,
-                               BYTES_PRINTF(output->name));
+        return processor_refuse(message, p->name, "output.partitions",
+                                "another processor wants %d for %.*s", output->partitions,
+                                BYTES_PRINTF(output->name));
     output->partitions = (int32_t)p->output_partitions;
     return ERR_OK;
 }

@@ -34,8 +34,5 @@ MUST_USE enum error topology_link(struct topology *t, struct message *message);
 MUST_USE enum error topology_check(const struct topology *t, struct message *message,
                                    struct buffer *warnings);
 MUST_USE enum error topology_route(struct topology *t, struct message *message);
-/* "processor.<name>.<parameter>: ..." */
-enum error topology_refuse(struct message *message, struct bytes processor, const char *parameter,
-                           const char *format, ...) PRINTF_LIKE(4, 5);
 
 #endif

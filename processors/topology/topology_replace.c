@@ -1,9 +1,8 @@
 /* Whether a new configuration may go on with the state of the one that runs.
  *
- * Kept state must mean the same: a window, a grouping key, an id, the clock or an aggregate may not
- * change. Where records go, when they are late and which records come in may; added aggregates
- * begin in windows that open later. Raising state.version starts without state and allows all. */
-#include "processors/steps/step.h"
+ * Kept state must mean the same: the clock may not change, nor may what a type with state refuses
+ * to have changed. Where records go, when they are late and which records come in may. Raising
+ * state.version starts without state and allows all. */
 #include "processors/topology/topology_internal.h"
 
 static const struct chain *find_chain(const struct topology *t, struct bytes name)
@@ -24,66 +23,12 @@ static const struct processor *find_in_chain(const struct chain *c, struct bytes
     return NULL;
 }
 
-static enum error refuse(struct message *message, const struct processor *p, const char *parameter)
-{
-    return topology_refuse(message, p->name, parameter,
-                           "changing it would give the state kept so far another meaning; raise "
-                           "state.version to start without it");
-}
-
-static bool same_window(const struct window *a, const struct window *b)
-{
-    return a->size_ms == b->size_ms && a->advance_ms == b->advance_ms &&
-           a->offset_ms == b->offset_ms;
-}
-
-/* An aggregate that keeps its name must keep its meaning. */
-static bool same_aggregates(const struct select *a, const struct select *b)
-{
-    for (size_t i = 0; i < a->count; i++) {
-        for (size_t j = 0; j < b->count; j++) {
-            if (bytes_equal(a->items[i].name, b->items[j].name) &&
-                a->items[i].identity != b->items[j].identity)
-                return false;
-        }
-    }
-    return true;
-}
-
-static enum error compare_dedup(const struct processor *a, const struct processor *b,
-                                struct message *message)
-{
-    if (!expression_list_equal(&a->id, &b->id))
-        return refuse(message, b, "id");
-    if (a->within_ms != b->within_ms)
-        return refuse(message, b, "within");
-    if (a->clock != b->clock)
-        return refuse(message, b, "clock");
-    return a->refresh == b->refresh ? ERR_OK : refuse(message, b, "refresh");
-}
-
-static enum error compare_aggregate(const struct processor *a, const struct processor *b,
-                                    struct message *message)
-{
-    if (!expression_list_equal(&a->group_by, &b->group_by))
-        return refuse(message, b, "group-by");
-    if (a->on_missing_key != b->on_missing_key)
-        return refuse(message, b, "on-missing-key");
-    if (!same_window(&a->window, &b->window))
-        return refuse(message, b, "window");
-    if (!same_aggregates(&a->select, &b->select))
-        return refuse(message, b, "select");
-    return expression_equal(a->where, b->where) ? ERR_OK : refuse(message, b, "where");
-}
-
 static enum error compare_processor(const struct processor *a, const struct processor *b,
                                     struct message *message)
 {
     if (a->type != b->type)
-        return refuse(message, b, "type");
-    if (a->type == PROCESSOR_DEDUP)
-        return compare_dedup(a, b, message);
-    return a->type == PROCESSOR_AGGREGATE ? compare_aggregate(a, b, message) : ERR_OK;
+        return processor_refuse_change(message, b, "type");
+    return a->type->replace(a, b, message);
 }
 
 static enum error compare_clock(const struct chain *a, const struct chain *b,
@@ -91,18 +36,19 @@ static enum error compare_clock(const struct chain *a, const struct chain *b,
 {
     const struct processor *x = chain_first(a), *y = chain_first(b);
     if (!expression_equal(x->time.timestamp, y->time.timestamp))
-        return refuse(message, y, "timestamp");
+        return processor_refuse_change(message, y, "timestamp");
     if (!bytes_equal(x->timestamp_format, y->timestamp_format))
-        return refuse(message, y, "timestamp.format");
+        return processor_refuse_change(message, y, "timestamp.format");
     if (!bytes_equal(x->timestamp_tz, y->timestamp_tz))
-        return refuse(message, y, "timestamp.tz");
-    return x->time.on_missing == y->time.on_missing ? ERR_OK
-                                                    : refuse(message, y, "timestamp.on-missing");
+        return processor_refuse_change(message, y, "timestamp.tz");
+    return x->time.on_missing == y->time.on_missing
+               ? ERR_OK
+               : processor_refuse_change(message, y, "timestamp.on-missing");
 }
 
 static bool is_stateful(const struct processor *p)
 {
-    return step_type_of(p->type)->stateful;
+    return p->type->replace != NULL;
 }
 
 /* A processor with state may leave (its state is dropped), but not silently move: it would go on
@@ -113,10 +59,10 @@ static enum error check_not_moved(const struct topology *next, const struct proc
     for (size_t i = 0; i < next->chain_count; i++) {
         const struct processor *moved = find_in_chain(&next->chains[i], p->name);
         if (moved && !bytes_is_null(moved->after) && is_stateful(moved))
-            return topology_refuse(message, p->name, "after",
-                                   "it would move to the chain of %.*s and lose its state; give "
-                                   "it another name there",
-                                   BYTES_PRINTF(chain_name(&next->chains[i])));
+            return processor_refuse(message, p->name, "after",
+                                    "it would move to the chain of %.*s and lose its state; give "
+                                    "it another name there",
+                                    BYTES_PRINTF(chain_name(&next->chains[i])));
     }
     return ERR_OK;
 }
@@ -148,9 +94,9 @@ enum error topology_can_replace(const struct topology *running, const struct top
             continue; /* deleted, and its state with it */
         int64_t from = chain_state_version(a), to = chain_state_version(b);
         if (to < from)
-            return topology_refuse(message, chain_name(b), "state.version",
-                                   "%lld is below the running version %lld", (long long)to,
-                                   (long long)from);
+            return processor_refuse(message, chain_name(b), "state.version",
+                                    "%lld is below the running version %lld", (long long)to,
+                                    (long long)from);
         enum error e = to > from ? ERR_OK : compare_chain(a, b, next, message);
         if (e)
             return e;

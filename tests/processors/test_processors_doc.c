@@ -198,9 +198,9 @@ TEST(every_parameter_is_documented)
         if (strstr(document, name) == NULL)
             test_fail(__FILE__, __LINE__, "%s is not in docs/processors.md", name);
     }
-    for (int i = 0; i < PROCESSOR_TYPE_COUNT; i++) {
+    for (size_t i = 0; processor_type_at(i); i++) {
         char heading[64];
-        snprintf(heading, sizeof heading, "\n## %s\n", processor_type_name((enum processor_type)i));
+        snprintf(heading, sizeof heading, "\n## %s\n", processor_type_at(i)->name);
         EXPECT(strstr(document, heading) != NULL);
     }
     for (size_t i = 0; i < DEAD_LETTER_CODE_COUNT; i++)

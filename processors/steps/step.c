@@ -7,27 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const struct step_type *const types[PROCESSOR_TYPE_COUNT] = {
-    [PROCESSOR_VALIDATE] = &validate_step,
-    [PROCESSOR_FILTER] = &filter_step,
-    [PROCESSOR_DEDUP] = &dedup_step,
-    [PROCESSOR_AGGREGATE] = &aggregate_step,
-};
-
-const struct step_type *step_type_of(enum processor_type type)
-{
-    ASSERT(type < PROCESSOR_TYPE_COUNT);
-    return types[type];
-}
-
-const char *processor_type_name(enum processor_type type)
-{
-    return step_type_of(type)->name;
-}
-
 struct chain_step *step_create(const struct processor *p)
 {
-    const struct step_type *type = step_type_of(p->type);
+    const struct step_type *type = p->type->step;
+    ASSERT(type->stateful == (p->type->replace != NULL));
     struct chain_step *s = type->stateful ? type->create(p) : xcalloc(1, sizeof *s);
     s->type = type;
     s->processor = p;
