@@ -1,5 +1,6 @@
 #include "processors/expression/expression.h"
 
+#include "base/compiler.h"
 #include "processors/expression/expression_internal.h"
 #include "processors/values/utf8.h"
 
@@ -43,6 +44,7 @@ enum error expression_compile_part(struct bytes source, size_t column_base, stru
         expression_free(e);
         return ERR_INVALID;
     }
+    ASSERT(e->root->depth <= EXPRESSION_MAX_DEPTH && p.depth == 0 && p.local_count == 0);
     e->reads_value = p.reads_value;
     e->source = trimmed(e->source);
     *out = e;

@@ -1,3 +1,4 @@
+#include "base/compiler.h"
 #include "processors/expression/expression_internal.h"
 #include "processors/json/json.h"
 #include "processors/values/utf8.h"
@@ -19,6 +20,7 @@ bool evaluation_fail(struct evaluation *ev, const struct expression_node *n, con
 
 bool evaluation_spend(struct evaluation *ev, const struct expression_node *n, size_t size)
 {
+    ASSERT(ev->steps <= EXPRESSION_MAX_STEPS);
     if (size > EXPRESSION_MAX_STEPS - ev->steps) {
         ev->steps = EXPRESSION_MAX_STEPS;
         return evaluation_fail(ev, n, "more than %d steps", EXPRESSION_MAX_STEPS);
@@ -344,6 +346,7 @@ bool evaluate_node(struct evaluation *ev, const struct expression_node *n, struc
     case NODE_VARIABLE:
         return evaluate_variable(ev, n, out);
     case NODE_LOCAL:
+        ASSERT(n->local < EXPRESSION_MAX_DEPTH);
         *out = ev->locals[n->local];
         return true;
     case NODE_PATH:

@@ -1,3 +1,4 @@
+#include "base/compiler.h"
 #include "processors/expression/expression_internal.h"
 
 #include "processors/json/json.h"
@@ -65,6 +66,7 @@ bool function_call(struct evaluation *ev, const struct expression_node *n, struc
     c.evaluation = ev;
     c.node = n;
     c.count = 0;
+    ASSERT(n->child_count <= EXPRESSION_MAX_ARGUMENTS);
     bool has_null = false;
     for (const struct expression_node *child = n->first; child; child = child->next) {
         if (!evaluate_node(ev, child, &c.arguments[c.count]))

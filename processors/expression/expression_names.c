@@ -1,4 +1,5 @@
 /* Names: variables, functions, methods and macros, and what is said about those that are wrong. */
+#include "base/compiler.h"
 #include "base/suggest.h"
 #include "processors/expression/expression_internal.h"
 
@@ -140,6 +141,7 @@ static struct expression_node *parse_has(struct parser *p, struct expression_nod
 static struct expression_node *finish_call(struct parser *p, struct expression_node *n)
 {
     const struct function *f = n->function;
+    ASSERT(f->min <= f->max && f->max <= EXPRESSION_MAX_ARGUMENTS);
     if (!parser_arguments(p, n, TOKEN_CLOSE, "',' or ')'"))
         return NULL;
     if (n->child_count < f->min || n->child_count > f->max) {
@@ -224,6 +226,7 @@ static struct expression_node *parse_macro(struct parser *p, struct expression_n
     if (!parser_advance(p) || !parser_expect(p, TOKEN_COMMA, "','") ||
         !parser_arguments(p, n, TOKEN_CLOSE, "')'"))
         return NULL;
+    ASSERT(p->local_count > 0);
     p->local_count--;
     if (n->child_count >= 2 && n->child_count <= macros[macro].max_children)
         return n;

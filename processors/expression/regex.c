@@ -5,6 +5,7 @@
  * the answer counts and no captures, the order of states does not matter. */
 #include "processors/expression/regex.h"
 
+#include "base/compiler.h"
 #include "processors/expression/regex_internal.h"
 #include "processors/values/utf8.h"
 
@@ -31,6 +32,7 @@ size_t regex_size(const struct regex *regex)
 /* Appends an instruction that goes on to the one after it. False when the program is full. */
 static bool emit(struct compiler *c, enum regex_op op, const struct regex_node *node)
 {
+    ASSERT(c->count <= REGEX_MAX_PROGRAM);
     if (c->count == REGEX_MAX_PROGRAM)
         return false;
     c->program[c->count] = (struct regex_instruction){.op = op,
@@ -85,6 +87,7 @@ static bool emit_repeat(struct compiler *c, const struct regex_node *node)
         c->program[loop].other = (uint16_t)c->count;
         return true;
     }
+    ASSERT(node->min <= node->max);
     size_t splits = (size_t)(node->max - node->min), at = loop;
     for (size_t i = 0; i < splits; i++) {
         size_t split = c->count;

@@ -1,6 +1,7 @@
 /* The accumulators: count, sum, avg, min, max, first, last. */
 #include "processors/steps/accumulator.h"
 
+#include "base/compiler.h"
 #include "processors/json/json.h"
 #include "processors/steps/kept_value.h"
 #include "processors/values/number.h"
@@ -94,6 +95,7 @@ static void count_clear(void *state)
 
 static void add_exact(struct sum *s, struct wide v, uint32_t scale)
 {
+    ASSERT(scale <= WIDE_MAX_SCALE && s->scale <= WIDE_MAX_SCALE);
     if (scale > s->scale) {
         wide_shift(&s->exact, (int)(scale - s->scale));
         s->scale = scale;

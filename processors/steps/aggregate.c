@@ -26,6 +26,7 @@ static struct chain_step *create(const struct processor *p)
 {
     struct aggregate_state *a = xcalloc(1, sizeof *a);
     const struct aggregate_parameters *own = a->parameters = aggregate_parameters_of(p);
+    ASSERT(own->group_by.count > 0 && own->select.count > 0);
     window_table_init(&a->windows, &own->window, &own->select);
     a->closed.end = END_NONE;
     a->form = (struct identity_form){
@@ -174,6 +175,7 @@ static void judge_windows(struct aggregate_state *a, const struct chain_record *
         verdict->fate = FATE_LATE;
         return;
     }
+    ASSERT(a->first_open_end >= first_end);
     a->closed_windows = (a->first_open_end - first_end) / own->window.advance_ms;
     verdict->fate = FATE_ABSORBED;
 }
@@ -292,6 +294,7 @@ static void forget_slice(void *context, struct slice *slice)
 static void emit(struct aggregate_state *a, struct window_key *k)
 {
     const struct window *w = a->windows.window;
+    ASSERT(k->next_end != END_NONE && k->first);
     struct extent extent;
     struct pane pane = {
         .key = window_key_bytes(k), .start = k->next_end - w->size_ms, .end = k->next_end};

@@ -14,6 +14,7 @@ void aggregate_set_gauges(struct aggregate_state *a)
 
 struct bytes aggregate_slice_key(struct aggregate_state *a, const struct slice *slice)
 {
+    ASSERT(window_slice_start(a->windows.window, slice->start) == slice->start);
     state_key_begin(&a->key, a->step.processor->name, STATE_SLICE);
     state_key_time(&a->key, slice->start);
     buffer_append_bytes(&a->key, window_key_bytes(slice->key));
@@ -24,6 +25,7 @@ static void encode_slice(const struct aggregate_state *a, const struct slice *sl
                          struct buffer *out)
 {
     const struct select *select = &a->parameters->select;
+    ASSERT(slice->extent.last_offset >= 0);
     buffer_clear(out);
     buffer_append_be64(out, (uint64_t)slice->extent.max_time);
     buffer_append_be64(out, (uint64_t)slice->extent.first_offset);

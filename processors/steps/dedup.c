@@ -48,6 +48,7 @@ static struct chain_step *create(const struct processor *p)
 {
     struct dedup *d = xcalloc(1, sizeof *d);
     const struct dedup_parameters *own = d->parameters = dedup_parameters_of(p);
+    ASSERT(own->id.count > 0 && own->within_ms > 0);
     int64_t kept = own->within_ms;
     if (own->clock == CLOCK_EVENT)
         kept += own->lateness_ms + p->time.out_of_order_ms;
@@ -92,6 +93,7 @@ static void set_id(struct dedup *d, struct bytes text)
     }
     memcpy(d->id + 1, text.data, text.size);
     d->id_size = text.size + 1;
+    ASSERT(d->id_size <= DEDUP_KEY_MAX);
 }
 
 /* Event times below this are late. */
@@ -195,6 +197,7 @@ struct neighbours {
 static void keep_nearest(int64_t two[2], int *count, int64_t anchor, bool nearer_than_first,
                          bool nearer_than_second)
 {
+    ASSERT(*count >= 0 && *count <= 2);
     if (*count == 0 || nearer_than_first) {
         two[1] = two[0];
         two[0] = anchor;
@@ -220,6 +223,7 @@ static bool note_neighbour(void *context, int64_t anchor)
 /* An anchor between two others adds nothing when those leave no gap between what they cover. */
 static bool leave_no_gap(const struct dedup *d, int64_t a, int64_t b)
 {
+    ASSERT(a <= b);
     return b - a <= 2 * d->parameters->within_ms - 1;
 }
 

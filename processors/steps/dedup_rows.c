@@ -18,6 +18,7 @@ enum {
     EXPIRED_PER_RECORD = 64,
     NO_ROW = 0,
 };
+_Static_assert((int)DEDUP_KEY_MAX < (int)REMOVED, "a size and the flag share a byte");
 
 void dedup_rows_init(struct dedup_rows *rows, struct bytes processor)
 {
@@ -56,6 +57,7 @@ static void push(struct dedup_rows *rows, struct row_due due)
 
 static struct row_due pop(struct dedup_rows *rows)
 {
+    ASSERT(rows->count > 0);
     struct row_due first = rows->heap[0], last = rows->heap[--rows->count];
     size_t at = 0;
     for (size_t child; (child = at * 2 + 1) < rows->count; at = child) {
@@ -66,6 +68,7 @@ static struct row_due pop(struct dedup_rows *rows)
         rows->heap[at] = rows->heap[child];
     }
     rows->heap[at] = last;
+    ASSERT(rows->count == 0 || !is_before(&rows->heap[0], &first));
     return first;
 }
 
@@ -81,6 +84,7 @@ static struct bytes row_key(struct dedup_rows *rows, struct row_due row)
 
 static void append_entry(struct buffer *out, uint8_t flag, struct bytes id, int64_t anchor)
 {
+    ASSERT(id.size > 0 && id.size <= DEDUP_KEY_MAX);
     buffer_append_u8(out, (uint8_t)(id.size | flag));
     buffer_append_be64(out, (uint64_t)anchor);
     buffer_append_bytes(out, id);
@@ -108,6 +112,7 @@ void dedup_rows_collect(struct dedup_rows *rows, struct state_delta *delta)
     if (rows->open.size == 0)
         return;
     struct row_due row = {rows->open_last, rows->next_number++};
+    ASSERT(row.number != NO_ROW);
     state_put(delta, row_key(rows, row), buffer_view(&rows->open));
     push(rows, row);
     buffer_clear(&rows->open);

@@ -36,6 +36,7 @@ static size_t distance(const struct dedup_slots *s, size_t from, size_t i)
 
 static void insert(struct dedup_slots *s, uint64_t slot)
 {
+    ASSERT(s->count < s->capacity);
     size_t i = home_of(s, tag_of(slot));
     while (s->slots[i])
         i = after(s, i);
@@ -69,6 +70,7 @@ size_t dedup_slots_add(struct dedup_slots *s, uint64_t slot)
 /* Later slots of the run move back into the gap. */
 void dedup_slots_remove(struct dedup_slots *s, uint64_t slot)
 {
+    ASSERT(slot != 0 && s->count > 0);
     size_t gap = home_of(s, tag_of(slot));
     for (; s->slots[gap] != slot; gap = after(s, gap))
         ASSERT(s->slots[gap] != 0);
@@ -85,6 +87,7 @@ void dedup_slots_remove(struct dedup_slots *s, uint64_t slot)
 
 struct slot_search dedup_slots_search(const struct dedup_slots *s, uint32_t tag)
 {
+    ASSERT(tag >> SLOT_TAG_BITS == 0);
     return (struct slot_search){s, tag, home_of(s, tag)};
 }
 

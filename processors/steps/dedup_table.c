@@ -23,6 +23,9 @@ enum {
     REMOVED = 0x80,
 };
 
+_Static_assert(MAX_SLICES <= UINT8_MAX, "a slot keeps the number of its slice in a byte");
+_Static_assert((int)DEDUP_KEY_MAX < (int)REMOVED, "a size and the flag share a byte");
+
 static const uint64_t SEED = 0x2545f4914f6cdd1du;
 
 struct anchor_slice {
@@ -117,6 +120,7 @@ static size_t encode_time(uint8_t out[MAX_TIME_SIZE], const struct anchor_slice 
     for (; left >= 0x80; left >>= 7)
         out[size++] = (uint8_t)(left | 0x80);
     out[size++] = (uint8_t)left;
+    ASSERT(size <= MAX_TIME_SIZE);
     return size;
 }
 
@@ -160,6 +164,7 @@ bool dedup_table_visit(const struct dedup_table *t, struct bytes id,
 
 static uint8_t free_number(const struct dedup_table *t)
 {
+    ASSERT(t->slice_count < MAX_SLICES);
     uint8_t number = 1;
     while (t->by_number[number])
         number++;
@@ -245,6 +250,7 @@ static uint64_t find(const struct dedup_table *t, struct bytes id, int64_t ancho
 
 static void remove_anchor(struct dedup_table *t, const struct anchor *a, uint64_t slot)
 {
+    ASSERT(!a->is_removed && t->count > 0 && slot_slice(t, slot)->live > 0);
     dedup_slots_remove(part_of(t, bytes_hash(a->id, SEED)), slot);
     t->count--;
     a->at[0] |= REMOVED;
@@ -280,6 +286,7 @@ void dedup_table_move(struct dedup_table *t, struct bytes id, int64_t from, int6
 static void drop_oldest(struct dedup_table *t)
 {
     struct anchor_slice *s = t->slices[0];
+    ASSERT(s->live == 0);
     t->by_number[s->number] = NULL;
     t->chunk_count -= s->chunk_count;
     t->slice_count--;
@@ -326,6 +333,7 @@ bool dedup_table_expire(struct dedup_table *t, int64_t until, struct bytes *id, 
 
 int64_t dedup_table_oldest(const struct dedup_table *t)
 {
+    ASSERT(t->count > 0);
     size_t i = 0;
     while (t->slices[i]->live == 0)
         i++;

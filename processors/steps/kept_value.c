@@ -89,6 +89,7 @@ struct value kept_value_get(const struct kept_value *k)
         v.real = k->real;
         break;
     case VALUE_DECIMAL:
+        ASSERT(k->size == DECIMAL_SIZE);
         v.decimal.scale = k->text[0];
         memcpy(&v.decimal.unscaled, k->text + 1, sizeof v.decimal.unscaled);
         break;

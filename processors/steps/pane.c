@@ -1,5 +1,6 @@
 #include "processors/steps/pane.h"
 
+#include "base/compiler.h"
 #include "processors/json/json.h"
 #include "processors/steps/aggregate_parameters.h"
 #include "processors/task/dead_letter.h"
@@ -177,6 +178,7 @@ static void write_dead_letter(struct pane_writer *w, const struct chain_step *s,
 void pane_write(struct pane_writer *w, const struct chain_step *s, const struct pane *pane)
 {
     const struct aggregate_parameters *own = aggregate_parameters_of(s->processor);
+    ASSERT(pane->start < pane->end && pane->extent->last_offset >= 0);
     arena_reset(&w->arena);
     bool wide = write_value(w, own, pane);
     write_key(w, own, pane);

@@ -1,5 +1,6 @@
 #include "processors/steps/select.h"
 
+#include "base/compiler.h"
 #include "base/crc32c.h"
 #include "base/suggest.h"
 #include "processors/topology/config_text.h"
@@ -153,6 +154,7 @@ static enum error parse_items(struct bytes text, struct select *out, struct mess
         }
         out->items[out->count++] = a;
         out->row_size += a.type->size;
+        ASSERT(out->row_size % 8 == 0);
     }
     return ERR_OK;
 }

@@ -7,9 +7,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+static bool has_all_functions(const struct step_type *t)
+{
+    return t->create && t->free && t->apply && t->advance && t->collect && t->restore &&
+           t->restored && t->visit;
+}
+
 struct chain_step *step_create(const struct processor *p)
 {
     const struct step_type *type = p->type->step;
+    ASSERT(type->judge && (!type->stateful || has_all_functions(type)));
     ASSERT(type->stateful == (p->type->replace != NULL));
     struct chain_step *s = type->stateful ? type->create(p) : xcalloc(1, sizeof *s);
     s->type = type;
@@ -28,6 +35,7 @@ void step_free(struct chain_step *s)
 void step_fail(struct step_verdict *verdict, struct dead_letter_reason *reason,
                enum dead_letter_code code, const char *format, ...)
 {
+    ASSERT(code < DEAD_LETTER_CODE_COUNT);
     verdict->fate = FATE_DEAD;
     reason->code = code;
     reason->path[0] = 0;
@@ -84,6 +92,7 @@ enum identity step_identity(const struct expression_list *e, const struct identi
                             const struct chain_record *r, struct buffer *out,
                             struct message *message)
 {
+    ASSERT(e->count == 1 || form->brackets);
     buffer_clear(out);
     if (form->raw_key) {
         if (bytes_is_null(r->record->key)) {

@@ -7,6 +7,8 @@
 void window_table_init(struct window_table *t, const struct window *window,
                        const struct select *select)
 {
+    ASSERT(window->slice_ms > 0 && window->size_ms % window->slice_ms == 0);
+    ASSERT(select->count <= SELECT_MAX);
     *t = (struct window_table){.window = window, .select = select};
     list_init(&t->dirty);
 }
@@ -80,6 +82,7 @@ static bool is_before(const struct due *a, const struct due *b)
 
 static void heap_put(struct window_table *t, size_t at, struct due due)
 {
+    ASSERT(at < t->heap_count);
     t->heap[at] = due;
     due.key->heap_at = at;
 }
@@ -111,17 +114,20 @@ static void sift_down(struct window_table *t, size_t at, struct due due)
 
 static void heap_add(struct window_table *t, struct window_key *k)
 {
+    ASSERT(k->next_end != END_NONE);
     if (t->heap_count == t->heap_capacity) {
         t->heap_capacity = t->heap_capacity ? t->heap_capacity * 2 : 16;
         t->heap = xrealloc(t->heap, t->heap_capacity * sizeof *t->heap);
     }
     struct due due = {k->next_end, key_prefix(window_key_bytes(k)), k};
-    sift_up(t, t->heap_count++, due);
+    t->heap_count++;
+    sift_up(t, t->heap_count - 1, due);
 }
 
 static void heap_remove(struct window_table *t, struct window_key *k)
 {
     size_t at = k->heap_at;
+    ASSERT(at < t->heap_count && t->heap[at].key == k);
     struct due last = t->heap[--t->heap_count];
     if (last.key == k)
         return;
@@ -138,11 +144,13 @@ struct window_key *window_table_next(const struct window_table *t)
 
 void window_table_schedule(struct window_table *t, struct window_key *k, int64_t end)
 {
+    ASSERT(end != END_NONE);
     if (k->next_end == END_NONE) {
         k->next_end = end;
         heap_add(t, k);
     } else if (end < k->next_end) {
         struct due due = t->heap[k->heap_at];
+        ASSERT(due.key == k && due.end == k->next_end);
         due.end = k->next_end = end;
         sift_up(t, k->heap_at, due);
     }
@@ -168,7 +176,7 @@ struct window_key *window_table_key(struct window_table *t, struct bytes key)
 
 static void drop_key(struct window_table *t, struct window_key *k)
 {
-    ASSERT(k->first == NULL);
+    ASSERT(k->first == NULL && k->last == NULL && k->next_end == END_NONE);
     map_remove(&t->keys, window_key_bytes(k));
     t->memory -= sizeof *k + k->key_size + sizeof(struct map_slot) + sizeof(struct due);
     free(k);
@@ -195,6 +203,8 @@ static void link_slice(struct window_key *k, struct slice *s, struct slice *afte
     s->key = k;
     s->previous = after;
     s->next = after ? after->next : k->first;
+    ASSERT(s->previous == NULL || s->previous->start < s->start);
+    ASSERT(s->next == NULL || s->next->start > s->start);
     *(s->previous ? &s->previous->next : &k->first) = s;
     *(s->next ? &s->next->previous : &k->last) = s;
 }
@@ -220,6 +230,7 @@ struct slice *window_table_slice(struct window_table *t, struct window_key *k, i
     struct slice *at = slice_before(k, start);
     if (at && at->start == start)
         return at;
+    ASSERT(window_slice_start(t->window, start) == start);
     struct slice *s = slice_alloc(t);
     s->start = start;
     link_slice(k, s, at);
@@ -228,6 +239,7 @@ struct slice *window_table_slice(struct window_table *t, struct window_key *k, i
 
 bool window_table_mark_dirty(struct window_table *t, struct slice *s)
 {
+    ASSERT(s->extent.last_offset >= 0);
     if (list_contains(&s->dirty))
         return false;
     list_append(&t->dirty, &s->dirty);
@@ -237,6 +249,7 @@ bool window_table_mark_dirty(struct window_table *t, struct slice *s)
 static void drop_first_slice(struct window_table *t, struct window_key *k)
 {
     struct slice *s = k->first;
+    ASSERT(s && s->previous == NULL && t->slice_count > 0);
     k->first = s->next;
     *(s->next ? &s->next->previous : &k->last) = NULL;
     list_remove(&s->dirty);
@@ -249,8 +262,10 @@ static void drop_first_slice(struct window_table *t, struct window_key *k)
 void window_table_emitted(struct window_table *t, struct window_key *k,
                           void (*dropped)(void *context, struct slice *s), void *context)
 {
+    ASSERT(window_table_next(t) == k);
     int64_t next_end = k->next_end + t->window->advance_ms;
     heap_remove(t, k);
+    ASSERT(t->heap_count < 2 || !is_before(&t->heap[1], &t->heap[0]));
     k->next_end = END_NONE;
     while (k->first && k->first->start < next_end - t->window->size_ms) {
         dropped(context, k->first);
@@ -277,4 +292,5 @@ void window_table_merge(const struct window_table *t, const struct window_key *k
         }
         extent_add(extent, &s->extent);
     }
+    ASSERT(extent->last_offset >= 0); /* no window without records is emitted */
 }

@@ -10,6 +10,7 @@ static const size_t MAX_RECORD_ARENA = (size_t)1 << 30;
 
 void chain_run_init(struct chain_run *run, const struct chain *chain, int32_t partition)
 {
+    ASSERT(chain->count > 0 && chain->processors[0]->parent == NO_PARENT);
     *run = (struct chain_run){
         .chain = chain,
         .partition = partition,
@@ -78,10 +79,12 @@ static bool reaches(const struct chain_run *run, size_t i)
 static void judge_step(struct chain_run *run, size_t i, struct chain_record *r)
 {
     int parent = run->chain->processors[i]->parent;
+    ASSERT(parent < (int)i);
     if (parent != NO_PARENT)
         r->record = run->verdicts[parent].record;
     run->verdicts[i] = (struct step_verdict){.fate = FATE_PASSED, .record = r->record};
     run->steps[i]->type->judge(run->steps[i], r, &run->verdicts[i], &run->reasons[i]);
+    ASSERT(run->verdicts[i].fate < FATE_COUNT && run->verdicts[i].record);
 }
 
 static size_t record_bytes(const struct record *r)
@@ -149,6 +152,7 @@ static bool judge(struct chain_run *run, struct chain_record *r, size_t *failed)
 /* A record that passes keeps its key, so it keeps its neighbours. */
 static void pass_to(struct chain_run *run, int topic, const struct record *record)
 {
+    ASSERT(topic != NO_TOPIC);
     struct route route = bytes_is_null(record->key) ? route_to(topic, run->partition)
                                                     : route_by_key(topic, record->key);
     outbox_add(&run->outbox, route, record);
@@ -216,6 +220,7 @@ static void apply_step(struct chain_run *run, size_t i, const struct chain_recor
 /* The record dies as a whole: the steps before it let it pass, no step keeps anything of it. */
 static void bury(struct chain_run *run, size_t failed, const struct chain_record *r)
 {
+    ASSERT(run->verdicts[failed].fate == FATE_DEAD);
     run->counters.dead_letters++;
     run->steps[failed]->fates[FATE_DEAD]++;
     for (int i = run->chain->processors[failed]->parent; i != NO_PARENT;
@@ -272,6 +277,7 @@ void chain_run_advance(struct chain_run *run, size_t *budget)
         if (run->steps[i]->type->stateful)
             is_done = run->steps[i]->type->advance(run->steps[i], &advance);
     }
+    ASSERT(advance.budget <= *budget);
     *budget = advance.budget;
     run->is_pending = !is_done;
 }

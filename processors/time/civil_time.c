@@ -1,5 +1,7 @@
 #include "processors/time/civil_time.h"
 
+#include "base/compiler.h"
+
 /* Years begin in March here, so that the leap day is a year's last and months have a formula. */
 enum { DAYS_PER_CYCLE = 146097, DAYS_TO_1970 = 719468 };
 
@@ -25,6 +27,7 @@ static void civil_from_days(int64_t days, struct civil_time *t)
     t->day = (int)(day_of_year - (153 * month + 2) / 5 + 1);
     t->month = (int)(month < 10 ? month + 3 : month - 9);
     t->year = cycle * 400 + year + (t->month <= 2);
+    ASSERT(t->month >= 1 && t->month <= 12 && t->day >= 1 && t->day <= 31);
 }
 
 struct civil_time civil_from_ms(int64_t ms)
@@ -46,6 +49,7 @@ static bool is_leap(int64_t year)
 
 static int days_in_month(int64_t year, int month)
 {
+    ASSERT(month >= 1 && month <= 12);
     static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     return days[month - 1] + (month == 2 && is_leap(year));
 }

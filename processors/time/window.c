@@ -1,11 +1,13 @@
 #include "processors/time/window.h"
 
+#include "base/compiler.h"
 #include "base/suggest.h"
 #include "base/units.h"
 #include "processors/topology/config_text.h"
 
 int64_t floor_to(int64_t a, int64_t b)
 {
+    ASSERT(b > 0);
     int64_t rest = a % b;
     return a - (rest < 0 ? rest + b : rest);
 }
@@ -181,5 +183,7 @@ enum error window_parse(struct bytes text, struct window *out, struct message *m
         return e;
     out->offset_ms = a.offset - floor_to(a.offset, out->advance_ms);
     out->slice_ms = greatest_common_divisor(out->size_ms, out->advance_ms);
+    ASSERT(out->offset_ms >= 0 && out->offset_ms < out->advance_ms);
+    ASSERT(out->size_ms % out->slice_ms == 0 && out->advance_ms % out->slice_ms == 0);
     return ERR_OK;
 }

@@ -75,6 +75,7 @@ static int32_t ruled_offset(const struct zone_rule *r, int64_t s)
 
 static int64_t change_s(const struct zone_entry *e, uint32_t i)
 {
+    ASSERT(i < e->count);
     return zone_change_times[e->first + i];
 }
 

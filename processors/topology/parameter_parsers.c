@@ -1,5 +1,6 @@
 #include "processors/topology/parameter_parsers.h"
 
+#include "base/compiler.h"
 #include "base/suggest.h"
 #include "base/units.h"
 #include "processors/topology/config_text.h"
@@ -34,6 +35,7 @@ static enum error refuse_word(const struct parameter *p, struct bytes text, stru
 enum error parse_word(const struct parameter *p, struct bytes text, void *field,
                       struct message *why)
 {
+    ASSERT(p->words && p->words[0]);
     for (int i = 0; p->words[i]; i++) {
         if (bytes_equal_string(text, p->words[i])) {
             *(int *)field = i;

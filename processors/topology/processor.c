@@ -30,6 +30,7 @@ void processor_types_append(struct buffer *out, const char *before_last)
 
 bool processor_reads_value(const struct processor *p)
 {
+    ASSERT(p->type);
     const struct expression *common[] = {p->where, p->time.timestamp};
     for (size_t i = 0; i < COUNT_OF(common); i++) {
         if (common[i] && expression_reads_value(common[i]))

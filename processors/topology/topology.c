@@ -142,6 +142,7 @@ static enum error read_parameters(struct topology *t, const struct config_pair *
         if (e)
             return e;
         struct processor *p = find_processor(t, name);
+        ASSERT(p && p->type);
         p->digest ^= digest_of(parameter, pairs[i].value);
         if (bytes_equal_string(parameter, "type"))
             continue;

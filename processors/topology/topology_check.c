@@ -62,6 +62,7 @@ static enum error check_parent(const struct topology *t, const struct processor 
 static void add_to_chain(const struct topology *t, struct chain *c, struct processor *p, int parent)
 {
     int at = (int)c->count;
+    ASSERT(parent == NO_PARENT || parent < at);
     p->parent = parent;
     c->processors[c->count++] = p;
     for (size_t i = 0; i < t->processor_count; i++) {
@@ -204,6 +205,7 @@ static enum error route_processor(struct topology *t, struct processor *p, struc
         e = add_output(t, p, "late", p->late, &p->late_topic, message);
     if (e || p->output_partitions == 0)
         return e;
+    ASSERT(p->output_topic != NO_TOPIC);
     struct output_topic *output = &t->outputs[p->output_topic];
     if (output->partitions > 0 && output->partitions != p->output_partitions)
         return processor_refuse(message, p->name, "output.partitions",
@@ -216,6 +218,7 @@ static enum error route_processor(struct topology *t, struct processor *p, struc
 enum error topology_route(struct topology *t, struct message *message)
 {
     enum { TOPICS_OF_ONE = 4 };
+    ASSERT(t->outputs == NULL && t->processor_count <= MAX_PROCESSORS);
     t->outputs = xcalloc(t->processor_count * TOPICS_OF_ONE + 1, sizeof *t->outputs);
     for (size_t c = 0; c < t->chain_count; c++) {
         for (size_t i = 0; i < t->chains[c].count; i++) {
@@ -224,6 +227,7 @@ enum error topology_route(struct topology *t, struct message *message)
                 return e;
         }
     }
+    ASSERT(t->output_count <= t->processor_count * TOPICS_OF_ONE);
     t->output_names = xcalloc(t->output_count + 1, sizeof *t->output_names);
     for (size_t i = 0; i < t->output_count; i++)
         t->output_names[i] = t->outputs[i].name;

@@ -3,6 +3,7 @@
  * Kept state must mean the same: the clock may not change, nor may what a type with state refuses
  * to have changed. Where records go, when they are late and which records come in may. Raising
  * state.version starts without state and allows all. */
+#include "base/compiler.h"
 #include "processors/topology/topology_internal.h"
 
 static const struct chain *find_chain(const struct topology *t, struct bytes name)
@@ -26,6 +27,7 @@ static const struct processor *find_in_chain(const struct chain *c, struct bytes
 static enum error compare_processor(const struct processor *a, const struct processor *b,
                                     struct message *message)
 {
+    ASSERT(a->type->replace);
     if (a->type != b->type)
         return processor_refuse_change(message, b, "type");
     return a->type->replace(a, b, message);

@@ -1,5 +1,7 @@
 #include "processors/values/utf8.h"
 
+#include "base/compiler.h"
+
 static bool is_continuation(uint8_t byte)
 {
     return (byte & 0xc0) == 0x80;
@@ -29,6 +31,7 @@ size_t utf8_decode(const uint8_t *p, const uint8_t *end, uint32_t *code_point)
 
 size_t utf8_encode(uint32_t c, uint8_t *out)
 {
+    ASSERT(c <= 0x10ffff);
     if (c < 0x80) {
         out[0] = (uint8_t)c;
         return 1;

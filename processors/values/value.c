@@ -1,5 +1,7 @@
 #include "processors/values/value.h"
 
+#include "base/compiler.h"
+
 bool value_is_list(const struct value *v)
 {
     return v->type == VALUE_LIST ||
@@ -20,6 +22,7 @@ const char *value_type_name(const struct value *v)
         [VALUE_BYTES] = "bytes",   [VALUE_TIMESTAMP] = "timestamp", [VALUE_DURATION] = "duration",
         [VALUE_JSON] = "map",      [VALUE_LIST] = "list",           [VALUE_MAP] = "map",
     };
+    ASSERT(v->type < COUNT_OF(names));
     return value_is_list(v) ? "list" : names[v->type];
 }
 
