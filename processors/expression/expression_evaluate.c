@@ -227,7 +227,7 @@ static bool evaluate_chain(struct evaluation *ev, const struct expression_node *
         return false;
     for (const struct expression_node *child = n->first->next; child; child = child->next) {
         if (!evaluate_node(ev, child, &right) ||
-            !operate(ev, n, child->joined_by, &left, &right, out))
+            !operator_apply(ev, n, child->joined_by, &left, &right, out))
             return false;
         left = *out;
     }
@@ -240,7 +240,7 @@ static bool evaluate_relation(struct evaluation *ev, const struct expression_nod
     struct value a, b;
     bool result;
     if (!evaluate_node(ev, n->first, &a) || !evaluate_node(ev, n->first->next, &b) ||
-        !relate(ev, n, &a, &b, &result))
+        !operator_relate(ev, n, &a, &b, &result))
         return false;
     *out = value_bool(result);
     return true;
@@ -361,7 +361,7 @@ bool evaluate_node(struct evaluation *ev, const struct expression_node *n, struc
     case NODE_NOT:
         return evaluate_not(ev, n, out);
     case NODE_NEGATE:
-        return evaluate_node(ev, n->first, out) && negate(ev, n, out);
+        return evaluate_node(ev, n->first, out) && operator_negate(ev, n, out);
     case NODE_OR:
         return evaluate_decision(ev, n, true, out);
     case NODE_AND:

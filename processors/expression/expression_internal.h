@@ -216,11 +216,11 @@ bool evaluate_raw_text(struct evaluation *ev, const struct expression_node *n, s
 
 /* Operators. */
 
-bool operate(struct evaluation *ev, const struct expression_node *n, enum token_kind op,
-             const struct value *a, const struct value *b, struct value *out);
-bool relate(struct evaluation *ev, const struct expression_node *n, const struct value *a,
-            const struct value *b, bool *out);
-bool negate(struct evaluation *ev, const struct expression_node *n, struct value *v);
+bool operator_apply(struct evaluation *ev, const struct expression_node *n, enum token_kind op,
+                    const struct value *a, const struct value *b, struct value *out);
+bool operator_relate(struct evaluation *ev, const struct expression_node *n, const struct value *a,
+                     const struct value *b, bool *out);
+bool operator_negate(struct evaluation *ev, const struct expression_node *n, struct value *v);
 /* The field of a map, or null; *present says whether it is there. */
 MUST_USE bool access_field(struct evaluation *ev, const struct expression_node *n,
                            const struct value *map, struct bytes name, struct value *out,

@@ -127,7 +127,7 @@ bool function_to_timestamp(struct call *c, struct value *out)
 }
 
 /* "1h30m": the sum of parts that each have a unit. */
-static bool parse_duration(struct bytes text, int64_t *ms)
+static bool read_duration(struct bytes text, int64_t *ms)
 {
     bool negative = text.size > 0 && text.data[0] == '-';
     size_t at = negative;
@@ -159,7 +159,7 @@ bool function_to_duration(struct call *c, struct value *out)
         ms = v->integer;
     else if (v->type != VALUE_STRING)
         return call_fail_type(c, 0, "milliseconds or text");
-    else if (!parse_duration(v->bytes, &ms))
+    else if (!read_duration(v->bytes, &ms))
         return not_readable(c, "duration such as 1h30m");
     *out = (struct value){.type = VALUE_DURATION, .integer = ms};
     return true;

@@ -177,8 +177,8 @@ static bool is_time(const struct value *v)
     return v->type == VALUE_TIMESTAMP || v->type == VALUE_DURATION;
 }
 
-bool operate(struct evaluation *ev, const struct expression_node *n, enum token_kind op,
-             const struct value *a, const struct value *b, struct value *out)
+bool operator_apply(struct evaluation *ev, const struct expression_node *n, enum token_kind op,
+                    const struct value *a, const struct value *b, struct value *out)
 {
     if (a->type == VALUE_INT && b->type == VALUE_INT) {
         out->type = VALUE_INT;
@@ -202,7 +202,7 @@ bool operate(struct evaluation *ev, const struct expression_node *n, enum token_
     return undefined(ev, n, op, a, b);
 }
 
-bool negate(struct evaluation *ev, const struct expression_node *n, struct value *v)
+bool operator_negate(struct evaluation *ev, const struct expression_node *n, struct value *v)
 {
     switch (v->type) {
     case VALUE_NULL:
@@ -293,8 +293,8 @@ static bool compare(struct evaluation *ev, const struct expression_node *n, cons
     return true;
 }
 
-bool relate(struct evaluation *ev, const struct expression_node *n, const struct value *a,
-            const struct value *b, bool *out)
+bool operator_relate(struct evaluation *ev, const struct expression_node *n, const struct value *a,
+                     const struct value *b, bool *out)
 {
     if (n->op == TOKEN_EQUAL || n->op == TOKEN_NOT_EQUAL) {
         *out = are_equal(ev, a, b) == (n->op == TOKEN_EQUAL);

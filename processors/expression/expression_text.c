@@ -26,7 +26,7 @@ static bool need_two(struct call *c, struct bytes *text, struct bytes *part)
 }
 
 /* Where `part` begins in `text` from `start` on, or the size. */
-static size_t find(struct bytes text, size_t start, struct bytes part)
+static size_t find_text(struct bytes text, size_t start, struct bytes part)
 {
     if (part.size == 0)
         return start;
@@ -74,7 +74,7 @@ bool function_contains(struct call *c, struct value *out)
     struct bytes text, part;
     if (!need_two(c, &text, &part))
         return false;
-    *out = value_bool(part.size == 0 || find(text, 0, part) < text.size);
+    *out = value_bool(part.size == 0 || find_text(text, 0, part) < text.size);
     return true;
 }
 
@@ -156,7 +156,7 @@ bool function_trim(struct call *c, struct value *out)
 static size_t count_parts(struct bytes text, struct bytes separator)
 {
     size_t count = 0;
-    for (size_t at = 0; (at = find(text, at, separator)) < text.size; at += separator.size)
+    for (size_t at = 0; (at = find_text(text, at, separator)) < text.size; at += separator.size)
         count++;
     return count;
 }
@@ -175,7 +175,7 @@ bool function_split(struct call *c, struct value *out)
     if (items == NULL)
         return false;
     for (size_t i = 0; i < count; i++) {
-        size_t end = find(text, start, separator);
+        size_t end = find_text(text, start, separator);
         items[i] = value_string(bytes_of(text.data + start, end - start));
         start = end + separator.size;
     }
@@ -272,7 +272,7 @@ bool function_replace(struct call *c, struct value *out)
         return false;
     uint8_t *at = copy;
     for (; count > 0; count--) {
-        size_t end = find(text, start, from);
+        size_t end = find_text(text, start, from);
         at = (uint8_t *)mempcpy(at, text.data + start, end - start);
         at = (uint8_t *)mempcpy(at, to.data, to.size);
         start = end + from.size;

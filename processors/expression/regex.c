@@ -30,7 +30,7 @@ size_t regex_size(const struct regex *regex)
 }
 
 /* Appends an instruction that goes on to the one after it. False when the program is full. */
-static bool emit(struct compiler *c, enum regex_op op, const struct regex_node *node)
+static bool emit_instruction(struct compiler *c, enum regex_op op, const struct regex_node *node)
 {
     ASSERT(c->count <= REGEX_MAX_PROGRAM);
     if (c->count == REGEX_MAX_PROGRAM)
@@ -54,10 +54,10 @@ static bool emit_alternatives(struct compiler *c, const struct regex_node *node)
     size_t last_jump = 0, jumps = 0;
     for (; alternative->next; alternative = alternative->next) {
         size_t split = c->count;
-        if (!emit(c, REGEX_SPLIT, NULL) || !emit_node(c, alternative))
+        if (!emit_instruction(c, REGEX_SPLIT, NULL) || !emit_node(c, alternative))
             return false;
         size_t jump = c->count;
-        if (!emit(c, REGEX_JUMP, NULL))
+        if (!emit_instruction(c, REGEX_JUMP, NULL))
             return false;
         c->program[jump].other = (uint16_t)last_jump;
         last_jump = jump;
@@ -81,7 +81,8 @@ static bool emit_repeat(struct compiler *c, const struct regex_node *node)
             return false;
     size_t loop = c->count;
     if (node->max == REGEX_UNLIMITED) {
-        if (!emit(c, REGEX_SPLIT, NULL) || !emit_node(c, node->child) || !emit(c, REGEX_JUMP, NULL))
+        if (!emit_instruction(c, REGEX_SPLIT, NULL) || !emit_node(c, node->child) ||
+            !emit_instruction(c, REGEX_JUMP, NULL))
             return false;
         c->program[c->count - 1].next = (uint16_t)loop;
         c->program[loop].other = (uint16_t)c->count;
@@ -91,7 +92,7 @@ static bool emit_repeat(struct compiler *c, const struct regex_node *node)
     size_t splits = (size_t)(node->max - node->min), at = loop;
     for (size_t i = 0; i < splits; i++) {
         size_t split = c->count;
-        if (!emit(c, REGEX_SPLIT, NULL) || !emit_node(c, node->child))
+        if (!emit_instruction(c, REGEX_SPLIT, NULL) || !emit_node(c, node->child))
             return false;
         c->program[at].other = (uint16_t)split; /* a chain, in order */
         at = split;
@@ -120,7 +121,7 @@ static bool emit_node(struct compiler *c, const struct regex_node *node)
     case REGEX_REPEAT:
         return emit_repeat(c, node);
     default:
-        return emit(c, node->op, node);
+        return emit_instruction(c, node->op, node);
     }
 }
 
@@ -189,7 +190,7 @@ enum error regex_compile(struct bytes pattern, struct arena *arena, const struct
     struct regex_instruction program[REGEX_MAX_PROGRAM];
     struct compiler c = {.program = program};
     struct regex *regex = arena_alloc(arena, sizeof *regex);
-    if (!emit_node(&c, tree) || !emit(&c, REGEX_MATCH, NULL) || regex == NULL) {
+    if (!emit_node(&c, tree) || !emit_instruction(&c, REGEX_MATCH, NULL) || regex == NULL) {
         message_set(message, "the pattern is too large: over %d instructions", REGEX_MAX_PROGRAM);
         return ERR_TOO_LARGE;
     }
@@ -218,7 +219,7 @@ struct search {
     uint16_t *current, *next;
 };
 
-static bool is_word(uint32_t c)
+static bool is_word_character(uint32_t c)
 {
     return c < 128 &&
            ((c >= '0' && c <= '9') || c == '_' || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z'));
@@ -236,15 +237,15 @@ static bool place_is(const struct search *s, enum regex_op op)
     case REGEX_LINE_END:
         return s->after == NO_CHARACTER || s->after == '\n';
     case REGEX_WORD_EDGE:
-        return is_word(s->before) != is_word(s->after);
+        return is_word_character(s->before) != is_word_character(s->after);
     case REGEX_NO_WORD_EDGE:
-        return is_word(s->before) == is_word(s->after);
+        return is_word_character(s->before) == is_word_character(s->after);
     default:
         return true; /* jump and split */
     }
 }
 
-static void push(struct search *s, size_t *depth, uint16_t at)
+static void push_state(struct search *s, size_t *depth, uint16_t at)
 {
     if (s->mark[at] == s->step)
         return;
@@ -256,7 +257,7 @@ static void push(struct search *s, size_t *depth, uint16_t at)
 static bool follow(struct search *s, uint16_t start)
 {
     size_t depth = 0;
-    push(s, &depth, start);
+    push_state(s, &depth, start);
     while (depth > 0) {
         uint16_t at = s->stack[--depth];
         const struct regex_instruction *i = &s->regex->program[at];
@@ -265,9 +266,9 @@ static bool follow(struct search *s, uint16_t start)
         if (i->op == REGEX_CHAR || i->op == REGEX_CLASS || i->op == REGEX_ANY) {
             s->next[s->next_count++] = at;
         } else if (place_is(s, i->op)) {
-            push(s, &depth, i->next);
+            push_state(s, &depth, i->next);
             if (i->op == REGEX_SPLIT)
-                push(s, &depth, i->other);
+                push_state(s, &depth, i->other);
         }
     }
     return false;
@@ -280,7 +281,7 @@ static bool reads(const struct regex_instruction *i, uint32_t c)
 }
 
 /* Reads one character in all states; the search may also start anew behind it. */
-static bool advance(struct search *s, uint32_t c)
+static bool advance_search(struct search *s, uint32_t c)
 {
     uint16_t *swap = s->current;
     s->current = s->next;
@@ -338,7 +339,7 @@ bool regex_search(const struct regex *regex, struct bytes text)
         p += size;
         s.before = c;
         s.after = character_at(p, end, &size);
-        if (advance(&s, c))
+        if (advance_search(&s, c))
             return true;
     }
     return false;

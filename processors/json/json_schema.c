@@ -28,8 +28,8 @@ struct validator {
     bool gave_up; /* a bound was reached: no alternative can make it right */
 };
 
-static bool validate(struct validator *v, const struct schema_node *s, struct bytes text,
-                     const struct schema_place *place);
+static bool check_place(struct validator *v, const struct schema_node *s, struct bytes text,
+                        const struct schema_place *place);
 
 static size_t append_text(char *out, size_t at, size_t size, struct bytes text)
 {
@@ -58,9 +58,9 @@ static size_t append_place(char *out, size_t size, const struct schema_place *pl
     return append_text(out, at, size, place->name.data ? place->name : bytes_string(index));
 }
 
-static bool fail(struct validator *v, const struct schema_place *place, const char *format, ...)
+static bool fail_at(struct validator *v, const struct schema_place *place, const char *format, ...)
     PRINTF_LIKE(3, 4);
-static bool fail(struct validator *v, const struct schema_place *place, const char *format, ...)
+static bool fail_at(struct validator *v, const struct schema_place *place, const char *format, ...)
 {
     if (v->failure == NULL)
         return false;
@@ -77,7 +77,7 @@ static bool fail(struct validator *v, const struct schema_place *place, const ch
 static bool give_up(struct validator *v, const struct schema_place *place, const char *reason)
 {
     v->gave_up = true;
-    return fail(v, place, "%s", reason);
+    return fail_at(v, place, "%s", reason);
 }
 
 /* Types, enum and const. */
@@ -121,8 +121,9 @@ static bool check_type(struct validator *v, const struct schema_node *s, unsigne
     if (s->types == 0 || (s->types & types))
         return true;
     unsigned shown = types & TYPE_INTEGER ? TYPE_INTEGER : types;
-    return fail(v, place, "expected %s, found %s", type_names(s->types, expected, sizeof expected),
-                type_names(shown, found, sizeof found));
+    return fail_at(v, place, "expected %s, found %s",
+                   type_names(s->types, expected, sizeof expected),
+                   type_names(shown, found, sizeof found));
 }
 
 static bool equals_one(struct bytes text, const struct bytes *allowed, size_t count)
@@ -156,8 +157,8 @@ static bool check_allowed(struct validator *v, const struct schema_node *s, stru
     if (overflowed)
         return give_up(v, place, "too large to compare");
     if (!in_enum)
-        return fail(v, place, "is none of the allowed values");
-    return is_constant || fail(v, place, "is not the expected constant");
+        return fail_at(v, place, "is none of the allowed values");
+    return is_constant || fail_at(v, place, "is not the expected constant");
 }
 
 /* Numbers. */
@@ -200,7 +201,7 @@ static bool check_bounds(struct validator *v, const struct schema_node *s,
         struct buffer text;
         buffer_init(&text, 64);
         json_append_value(&text, bound, NULL);
-        fail(v, place, "must be %s %s", bounds[i].words, buffer_c_string(&text));
+        fail_at(v, place, "must be %s %s", bounds[i].words, buffer_c_string(&text));
         buffer_free(&text);
         return false;
     }
@@ -213,7 +214,7 @@ static bool check_number(struct validator *v, const struct schema_node *s, struc
     if (!check_bounds(v, s, number, place))
         return false;
     if (s->multiple_of.data && !is_multiple(text, number, s->multiple_of))
-        return fail(v, place, "must be a multiple of %.*s", BYTES_PRINTF(s->multiple_of));
+        return fail_at(v, place, "must be a multiple of %.*s", BYTES_PRINTF(s->multiple_of));
     return true;
 }
 
@@ -229,14 +230,14 @@ static bool check_string(struct validator *v, const struct schema_node *s, struc
         return give_up(v, place, "too large");
     int64_t count = (int64_t)utf8_count(string.bytes);
     if (count < s->min_length)
-        return fail(v, place, "has %" PRId64 " characters, at least %" PRId64 " are required",
-                    count, s->min_length);
+        return fail_at(v, place, "has %" PRId64 " characters, at least %" PRId64 " are required",
+                       count, s->min_length);
     if (s->max_length >= 0 && count > s->max_length)
-        return fail(v, place, "has %" PRId64 " characters, at most %" PRId64 " are allowed", count,
-                    s->max_length);
+        return fail_at(v, place, "has %" PRId64 " characters, at most %" PRId64 " are allowed",
+                       count, s->max_length);
     if (s->pattern == NULL || regex_search(s->pattern, string.bytes))
         return true;
-    return fail(v, place, "does not match the pattern %.*s", BYTES_PRINTF(s->pattern_text));
+    return fail_at(v, place, "does not match the pattern %.*s", BYTES_PRINTF(s->pattern_text));
 }
 
 /* Arrays and objects. */
@@ -249,15 +250,15 @@ static bool check_array(struct validator *v, const struct schema_node *s, struct
     struct bytes name, item;
     struct schema_place below = {.above = place};
     for (size_t at = 0; json_next(text, &at, &name, &item); below.index++)
-        if (s->items && !validate(v, s->items, item, &below))
+        if (s->items && !check_place(v, s->items, item, &below))
             return false;
     int64_t count = (int64_t)below.index;
     if (count < s->min_items)
-        return fail(v, place, "has %" PRId64 " elements, at least %" PRId64 " are required", count,
-                    s->min_items);
+        return fail_at(v, place, "has %" PRId64 " elements, at least %" PRId64 " are required",
+                       count, s->min_items);
     if (s->max_items >= 0 && count > s->max_items)
-        return fail(v, place, "has %" PRId64 " elements, at most %" PRId64 " are allowed", count,
-                    s->max_items);
+        return fail_at(v, place, "has %" PRId64 " elements, at most %" PRId64 " are allowed", count,
+                       s->max_items);
     return true;
 }
 
@@ -289,12 +290,12 @@ static bool check_field(struct validator *v, const struct schema_node *s, struct
     if (p && p->required_index >= 0)
         mark_seen(seen, p->required_index);
     if (p && p->schema)
-        return validate(v, p->schema, value, &below);
+        return check_place(v, p->schema, value, &below);
     if (s->additional == NULL)
         return true;
     if (s->additional->never)
-        return fail(v, &below, "a field that is not allowed");
-    return validate(v, s->additional, value, &below);
+        return fail_at(v, &below, "a field that is not allowed");
+    return check_place(v, s->additional, value, &below);
 }
 
 static bool check_object(struct validator *v, const struct schema_node *s, struct bytes text,
@@ -314,8 +315,8 @@ static bool check_object(struct validator *v, const struct schema_node *s, struc
     for (size_t i = 0; seen.count < s->required_count && i < s->property_count; i++) {
         int index = s->properties[i].required_index;
         if (index >= 0 && !(seen.bits[index / 64] >> index % 64 & 1))
-            return fail(v, place, "the required field '%.*s' is missing",
-                        BYTES_PRINTF(s->properties[i].name));
+            return fail_at(v, place, "the required field '%.*s' is missing",
+                           BYTES_PRINTF(s->properties[i].name));
     }
     return true;
 }
@@ -327,7 +328,7 @@ static bool matches(struct validator *v, const struct schema_node *s, struct byt
 {
     struct schema_failure *failure = v->failure;
     v->failure = NULL;
-    bool result = validate(v, s, text, place);
+    bool result = check_place(v, s, text, place);
     v->failure = failure;
     return result;
 }
@@ -347,18 +348,18 @@ static bool check_combinations(struct validator *v, const struct schema_node *s,
                                const struct schema_place *place)
 {
     for (size_t i = 0; i < s->all_of.count; i++)
-        if (!validate(v, s->all_of.items[i], text, place))
+        if (!check_place(v, s->all_of.items[i], text, place))
             return false;
     size_t any = s->any_of.count ? count_matches(v, &s->any_of, text, place, 1) : 1;
     size_t one = s->one_of.count ? count_matches(v, &s->one_of, text, place, 2) : 1;
     bool excluded = s->not_this && matches(v, s->not_this, text, place);
     if (v->gave_up)
-        return fail(v, place, too_much_work);
+        return fail_at(v, place, too_much_work);
     if (any == 0)
-        return fail(v, place, "matches none of anyOf");
+        return fail_at(v, place, "matches none of anyOf");
     if (one != 1)
-        return fail(v, place, "matches %s of oneOf", one == 0 ? "none" : "more than one");
-    return !excluded || fail(v, place, "matches what is excluded by not");
+        return fail_at(v, place, "matches %s of oneOf", one == 0 ? "none" : "more than one");
+    return !excluded || fail_at(v, place, "matches what is excluded by not");
 }
 
 static bool check_content(struct validator *v, const struct schema_node *s, struct bytes text,
@@ -382,17 +383,17 @@ static bool check_content(struct validator *v, const struct schema_node *s, stru
     }
 }
 
-static bool validate(struct validator *v, const struct schema_node *s, struct bytes text,
-                     const struct schema_place *place)
+static bool check_place(struct validator *v, const struct schema_node *s, struct bytes text,
+                        const struct schema_place *place)
 {
     if (s->never)
-        return fail(v, place, "nothing is allowed here");
+        return fail_at(v, place, "nothing is allowed here");
     if (v->gave_up || v->steps_left == 0 || v->depth == SCHEMA_MAX_RECURSION)
         return give_up(v, place, too_much_work);
     v->steps_left--;
     v->depth++;
     bool ok = check_content(v, s, text, place) && check_combinations(v, s, text, place) &&
-              (s->reference == NULL || validate(v, s->reference, text, place));
+              (s->reference == NULL || check_place(v, s->reference, text, place));
     v->depth--;
     return ok;
 }
@@ -406,6 +407,6 @@ bool json_schema_accepts(const struct json_schema *schema, struct bytes document
     struct schema_place root = {0};
     *failure = (struct schema_failure){{0}, {0}};
     if (!json_path(document, NULL, 0, &document) || document.size == 0)
-        return fail(&v, &root, "empty");
-    return validate(&v, schema->root, document, &root);
+        return fail_at(&v, &root, "empty");
+    return check_place(&v, schema->root, document, &root);
 }

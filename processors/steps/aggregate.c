@@ -291,7 +291,7 @@ static void forget_slice(void *context, struct slice *slice)
         state_delete(a->step.delta, aggregate_slice_key(a, slice));
 }
 
-static void emit(struct aggregate_state *a, struct window_key *k)
+static void emit_window(struct aggregate_state *a, struct window_key *k)
 {
     const struct window *w = a->windows.window;
     ASSERT(k->next_end != END_NONE && k->first);
@@ -326,7 +326,7 @@ static bool advance(struct chain_step *s, struct advance *advance)
         if (advance->budget == 0 || outbox_size(s->outbox) >= STEP_OUTPUT_BYTES)
             return false;
         advance->budget--;
-        emit(a, k);
+        emit_window(a, k);
     }
     if (limit > a->closed.end || a->closed.is_partial) {
         a->closed.end = MAX(a->closed.end, limit);

@@ -43,7 +43,7 @@ static bool is_before(const struct row_due *a, const struct row_due *b)
     return a->last != b->last ? a->last < b->last : a->number < b->number;
 }
 
-static void push(struct dedup_rows *rows, struct row_due due)
+static void push_row(struct dedup_rows *rows, struct row_due due)
 {
     if (rows->count == rows->capacity) {
         rows->capacity = rows->capacity ? rows->capacity * 2 : 16;
@@ -55,7 +55,7 @@ static void push(struct dedup_rows *rows, struct row_due due)
     rows->heap[at] = due;
 }
 
-static struct row_due pop(struct dedup_rows *rows)
+static struct row_due pop_row(struct dedup_rows *rows)
 {
     ASSERT(rows->count > 0);
     struct row_due first = rows->heap[0], last = rows->heap[--rows->count];
@@ -91,7 +91,7 @@ static void append_entry(struct buffer *out, uint8_t flag, struct bytes id, int6
     ASSERT(!out->overflowed);
 }
 
-static void note(struct dedup_rows *rows, uint8_t flag, struct bytes id, int64_t anchor)
+static void note_entry(struct dedup_rows *rows, uint8_t flag, struct bytes id, int64_t anchor)
 {
     rows->open_last = rows->open.size == 0 ? anchor : MAX(rows->open_last, anchor);
     append_entry(&rows->open, flag, id, anchor);
@@ -99,12 +99,12 @@ static void note(struct dedup_rows *rows, uint8_t flag, struct bytes id, int64_t
 
 void dedup_rows_add(struct dedup_rows *rows, struct bytes id, int64_t anchor)
 {
-    note(rows, 0, id, anchor);
+    note_entry(rows, 0, id, anchor);
 }
 
 void dedup_rows_remove(struct dedup_rows *rows, struct bytes id, int64_t anchor)
 {
-    note(rows, REMOVED, id, anchor);
+    note_entry(rows, REMOVED, id, anchor);
 }
 
 void dedup_rows_collect(struct dedup_rows *rows, struct state_delta *delta)
@@ -114,14 +114,14 @@ void dedup_rows_collect(struct dedup_rows *rows, struct state_delta *delta)
     struct row_due row = {rows->open_last, rows->next_number++};
     ASSERT(row.number != NO_ROW);
     state_put(delta, row_key(rows, row), buffer_view(&rows->open));
-    push(rows, row);
+    push_row(rows, row);
     buffer_clear(&rows->open);
 }
 
 void dedup_rows_expire(struct dedup_rows *rows, int64_t until, struct state_delta *delta)
 {
     for (int i = 0; i < EXPIRED_PER_RECORD && rows->count > 0 && rows->heap[0].last < until; i++)
-        state_delete(delta, row_key(rows, pop(rows)));
+        state_delete(delta, row_key(rows, pop_row(rows)));
 }
 
 /* Restoring. */
@@ -159,7 +159,7 @@ enum error dedup_rows_restore(struct dedup_rows *rows, struct bytes rest, struct
             dedup_table_add(table, id, anchor);
     }
     if (row.number != NO_ROW)
-        push(rows, row);
+        push_row(rows, row);
     rows->next_number = MAX(rows->next_number, row.number + 1);
     return value.size == 0 ? ERR_OK : ERR_CORRUPT;
 }

@@ -236,7 +236,7 @@ void dedup_table_add(struct dedup_table *t, struct bytes id, int64_t anchor)
 }
 
 /* The slot of a pair, or 0. */
-static uint64_t find(const struct dedup_table *t, struct bytes id, int64_t anchor)
+static uint64_t find_anchor(const struct dedup_table *t, struct bytes id, int64_t anchor)
 {
     uint64_t hash = bytes_hash(id, SEED), slot;
     struct slot_search search = dedup_slots_search(part_of(t, hash), tag_of(hash));
@@ -259,7 +259,7 @@ static void remove_anchor(struct dedup_table *t, const struct anchor *a, uint64_
 
 bool dedup_table_remove(struct dedup_table *t, struct bytes id, int64_t anchor)
 {
-    uint64_t slot = find(t, id, anchor);
+    uint64_t slot = find_anchor(t, id, anchor);
     if (slot == 0)
         return false;
     struct anchor a = slot_anchor(t, slot);
@@ -269,7 +269,7 @@ bool dedup_table_remove(struct dedup_table *t, struct bytes id, int64_t anchor)
 
 void dedup_table_move(struct dedup_table *t, struct bytes id, int64_t from, int64_t to)
 {
-    uint64_t slot = find(t, id, from);
+    uint64_t slot = find_anchor(t, id, from);
     ASSERT(slot != 0);
     struct anchor_slice *s = slot_slice(t, slot);
     struct anchor a = slot_anchor(t, slot);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 /* "fn(...)" in front of " as name". */
-static enum error split_name(struct bytes item, struct bytes *call, struct bytes *name,
+static enum error split_item(struct bytes item, struct bytes *call, struct bytes *name,
                              struct message *message)
 {
     size_t as = config_find_word(item, "as");
@@ -65,7 +65,8 @@ static enum error compile(struct bytes source, const char *what, bool is_conditi
 }
 
 /* "[expression] [where expression]" */
-static enum error parse_arguments(struct bytes text, struct select_item *a, struct message *message)
+static enum error parse_call_arguments(struct bytes text, struct select_item *a,
+                                       struct message *message)
 {
     size_t where = config_find_word(text, "where");
     struct bytes argument = config_trim(bytes_of(text.data, where)), rest = argument, part;
@@ -104,7 +105,7 @@ static uint32_t identity_of(const struct select_item *a)
 static enum error parse_item(struct bytes item, struct select_item *a, struct message *message)
 {
     struct bytes call, function, arguments;
-    enum error e = split_name(item, &call, &a->name, message);
+    enum error e = split_item(item, &call, &a->name, message);
     if (e)
         return e;
     if (!config_call(call, &function, &arguments) || bytes_is_null(arguments)) {
@@ -115,7 +116,7 @@ static enum error parse_item(struct bytes item, struct select_item *a, struct me
     e = find_function(function, &a->type, message);
     if (e)
         return e;
-    e = parse_arguments(arguments, a, message);
+    e = parse_call_arguments(arguments, a, message);
     if (e)
         return e;
     a->identity = identity_of(a);

@@ -126,7 +126,7 @@ static bool writes_fit(struct chain_run *run, size_t *failed)
 }
 
 /* Lets every step judge. True when the record is fit; else *failed is the step at which it died. */
-static bool judge(struct chain_run *run, struct chain_record *r, size_t *failed)
+static bool judge_record(struct chain_run *run, struct chain_record *r, size_t *failed)
 {
     *failed = 0;
     bool time_first = !run->steps[0]->type->before_time;
@@ -246,7 +246,7 @@ void chain_run_record(struct chain_run *run, const struct record *record, int64_
     };
     run->counters.records_in++;
     run->verdicts[0].record = record;
-    if (!judge(run, &r, &failed)) {
+    if (!judge_record(run, &r, &failed)) {
         bury(run, failed, &r);
         return;
     }

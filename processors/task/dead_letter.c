@@ -36,25 +36,25 @@ struct headers {
     int32_t count;
 };
 
-static void add(struct headers *h, const char *name, struct bytes value)
+static void add_header(struct headers *h, const char *name, struct bytes value)
 {
     record_headers_append(&h->bytes, bytes_string(name), value);
     h->count++;
 }
 
-static void add_int(struct headers *h, const char *name, int64_t value)
+static void add_int_header(struct headers *h, const char *name, int64_t value)
 {
     char text[24];
     int size = snprintf(text, sizeof text, "%lld", (long long)value);
-    add(h, name, bytes_of(text, (size_t)size));
+    add_header(h, name, bytes_of(text, (size_t)size));
 }
 
-static void add_time(struct headers *h, const char *name, int64_t time_ms)
+static void add_time_header(struct headers *h, const char *name, int64_t time_ms)
 {
     struct buffer text;
     buffer_init(&text, 64);
     rfc3339_append(&text, time_ms);
-    add(h, name, buffer_view(&text));
+    add_header(h, name, buffer_view(&text));
     buffer_free(&text);
 }
 
@@ -84,12 +84,12 @@ static int64_t failures_before(const struct record *record)
 static void add_history(struct headers *h, const struct record *record, int64_t wall_ms)
 {
     struct record_header first;
-    add_int(h, PREFIX "delivery.count", failures_before(record) + 1);
+    add_int_header(h, PREFIX "delivery.count", failures_before(record) + 1);
     if (record_header_find(record, BYTES_LITERAL(PREFIX "first.failure"), &first))
-        add(h, PREFIX "first.failure", first.value);
+        add_header(h, PREFIX "first.failure", first.value);
     else
-        add_time(h, PREFIX "first.failure", wall_ms);
-    add_time(h, PREFIX "last.failure", wall_ms);
+        add_time_header(h, PREFIX "first.failure", wall_ms);
+    add_time_header(h, PREFIX "last.failure", wall_ms);
 }
 
 void dead_letter_add(struct outbox *o, struct route route, const struct record *record,
@@ -101,20 +101,20 @@ void dead_letter_add(struct outbox *o, struct route route, const struct record *
     struct bytes message = bytes_string(reason->message.text);
     message.size = MIN(message.size, (size_t)DEAD_LETTER_MESSAGE_MAX);
     add_original(&h, record);
-    add(&h, PREFIX "topic", origin->topic);
-    add_int(&h, PREFIX "partition", origin->partition);
-    add_int(&h, PREFIX "offset", record->offset);
-    add(&h, PREFIX "group", origin->processor);
-    add(&h, PREFIX "message", message);
-    add(&h, PREFIX "class", bytes_string(dead_letter_class(reason->code)));
-    add(&h, PREFIX "code", bytes_string(dead_letter_code_name(reason->code)));
-    add(&h, PREFIX "processor", origin->processor);
-    add(&h, PREFIX "processor.version", origin->version);
-    add(&h, PREFIX "path", bytes_string(reason->path));
-    add_int(&h, PREFIX "timestamp", record->timestamp);
+    add_header(&h, PREFIX "topic", origin->topic);
+    add_int_header(&h, PREFIX "partition", origin->partition);
+    add_int_header(&h, PREFIX "offset", record->offset);
+    add_header(&h, PREFIX "group", origin->processor);
+    add_header(&h, PREFIX "message", message);
+    add_header(&h, PREFIX "class", bytes_string(dead_letter_class(reason->code)));
+    add_header(&h, PREFIX "code", bytes_string(dead_letter_code_name(reason->code)));
+    add_header(&h, PREFIX "processor", origin->processor);
+    add_header(&h, PREFIX "processor.version", origin->version);
+    add_header(&h, PREFIX "path", bytes_string(reason->path));
+    add_int_header(&h, PREFIX "timestamp", record->timestamp);
     add_history(&h, record, origin->wall_ms);
     if (reason->code == DEAD_LATE)
-        add_int(&h, "sp.watermark", origin->watermark);
+        add_int_header(&h, "sp.watermark", origin->watermark);
     ASSERT(!h.bytes.overflowed);
     struct record letter = *record;
     letter.headers = buffer_view(&h.bytes);

@@ -87,7 +87,7 @@ static bool take_digits(struct bytes text, size_t *at, size_t width, int *out)
     return true;
 }
 
-static bool take(struct bytes text, size_t *at, const char *any_of)
+static bool take_character(struct bytes text, size_t *at, const char *any_of)
 {
     if (*at >= text.size || text.data[*at] == '\0' || strchr(any_of, text.data[*at]) == NULL)
         return false;
@@ -104,10 +104,10 @@ bool zone_parse(struct bytes text, int32_t *offset_s)
         return true;
     size_t at = 0;
     int hours, minutes = 0;
-    if (!take(text, &at, "+-") || !take_digits(text, &at, 2, &hours))
+    if (!take_character(text, &at, "+-") || !take_digits(text, &at, 2, &hours))
         return false;
     if (at < text.size) {
-        take(text, &at, ":");
+        take_character(text, &at, ":");
         if (!take_digits(text, &at, 2, &minutes))
             return false;
     }
@@ -123,7 +123,7 @@ bool zone_parse(struct bytes text, int32_t *offset_s)
 static bool take_fraction(struct bytes text, size_t *at, int *ms)
 {
     *ms = 0;
-    if (!take(text, at, "."))
+    if (!take_character(text, at, "."))
         return true;
     size_t start = *at;
     for (int place = 100; *at < text.size && text.data[*at] >= '0' && text.data[*at] <= '9';
@@ -137,11 +137,11 @@ bool rfc3339_parse(struct bytes text, int64_t *ms)
     struct civil_time t = {0};
     int year;
     size_t at = 0;
-    if (!take_digits(text, &at, 4, &year) || !take(text, &at, "-") ||
-        !take_digits(text, &at, 2, &t.month) || !take(text, &at, "-") ||
-        !take_digits(text, &at, 2, &t.day) || !take(text, &at, "Tt ") ||
-        !take_digits(text, &at, 2, &t.hour) || !take(text, &at, ":") ||
-        !take_digits(text, &at, 2, &t.minute) || !take(text, &at, ":") ||
+    if (!take_digits(text, &at, 4, &year) || !take_character(text, &at, "-") ||
+        !take_digits(text, &at, 2, &t.month) || !take_character(text, &at, "-") ||
+        !take_digits(text, &at, 2, &t.day) || !take_character(text, &at, "Tt ") ||
+        !take_digits(text, &at, 2, &t.hour) || !take_character(text, &at, ":") ||
+        !take_digits(text, &at, 2, &t.minute) || !take_character(text, &at, ":") ||
         !take_digits(text, &at, 2, &t.second) || !take_fraction(text, &at, &t.millisecond))
         return false;
     t.year = year;

@@ -2,7 +2,8 @@
 
 #include "base/units.h"
 
-static bool fail(struct dead_letter_reason *reason, enum dead_letter_code code, const char *why)
+static bool set_reason(struct dead_letter_reason *reason, enum dead_letter_code code,
+                       const char *why)
 {
     reason->code = code;
     reason->path[0] = 0;
@@ -14,7 +15,8 @@ static bool record_time(const struct record *record, int64_t *time_ms,
                         struct dead_letter_reason *reason)
 {
     *time_ms = record->timestamp;
-    return *time_ms >= 0 || fail(reason, DEAD_TIMESTAMP_INVALID, "the record has no timestamp");
+    return *time_ms >= 0 ||
+           set_reason(reason, DEAD_TIMESTAMP_INVALID, "the record has no timestamp");
 }
 
 static bool field_time(const struct event_time *t, const struct expression_input *input,
@@ -34,11 +36,12 @@ static bool field_time(const struct event_time *t, const struct expression_input
     case TIMESTAMP_MISSING:
         if (t->on_missing == ON_MISSING_RECORD)
             return record_time(input->record, time_ms, reason);
-        return fail(reason, DEAD_TIMESTAMP_MISSING, "the timestamp is missing or null");
+        return set_reason(reason, DEAD_TIMESTAMP_MISSING, "the timestamp is missing or null");
     case TIMESTAMP_INVALID:
         break;
     }
-    return fail(reason, DEAD_TIMESTAMP_INVALID, "the timestamp is not in the format declared");
+    return set_reason(reason, DEAD_TIMESTAMP_INVALID,
+                      "the timestamp is not in the format declared");
 }
 
 bool event_time_of(const struct event_time *t, const struct expression_input *input,
@@ -60,6 +63,6 @@ bool event_time_of(const struct event_time *t, const struct expression_input *in
         return false;
     }
     if (*time_ms > TIME_MAX_MS || *time_ms < -TIME_MAX_MS)
-        return fail(reason, DEAD_TIMESTAMP_INVALID, "the timestamp is out of range");
+        return set_reason(reason, DEAD_TIMESTAMP_INVALID, "the timestamp is out of range");
     return true;
 }

@@ -261,7 +261,7 @@ bool strptime_read(const char *pattern, const struct zone *zone, struct bytes te
 }
 
 /* Directives that a pattern has, composites resolved, as a text. */
-static const char *collect(const char *pattern, char *letters, size_t *count, size_t max)
+static const char *collect_letters(const char *pattern, char *letters, size_t *count, size_t max)
 {
     for (; *pattern; pattern++) {
         if (*pattern != '%')
@@ -271,7 +271,7 @@ static const char *collect(const char *pattern, char *letters, size_t *count, si
             return "unknown directive; known are %Y %y %m %d %e %j %b %B %h %a %A %H %k %I %l %p "
                    "%M %S %f %L %z %Z %s %F %T %D %R %n %t %%";
         if (d->read == read_composite)
-            collect(d->names, letters, count, max);
+            collect_letters(d->names, letters, count, max);
         else if (*count < max)
             letters[(*count)++] = d->letter;
     }
@@ -282,7 +282,7 @@ const char *strptime_check(const char *pattern)
 {
     char letters[256] = "";
     size_t count = 0;
-    const char *reason = collect(pattern, letters, &count, sizeof letters - 1);
+    const char *reason = collect_letters(pattern, letters, &count, sizeof letters - 1);
     if (reason)
         return reason;
     bool year = strpbrk(letters, "Yy"), month = strpbrk(letters, "mbBh");

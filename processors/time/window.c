@@ -94,8 +94,8 @@ static enum error refuse_duration(struct bytes part, struct message *message)
     return ERR_INVALID;
 }
 
-static enum error parse_arguments(struct bytes text, struct window_arguments *out,
-                                  struct message *message)
+static enum error parse_window_arguments(struct bytes text, struct window_arguments *out,
+                                         struct message *message)
 {
     struct bytes part;
     *out = (struct window_arguments){.count = 0};
@@ -169,7 +169,7 @@ enum error window_parse(struct bytes text, struct window *out, struct message *m
     if (!hopping && !bytes_equal_string(name, "tumbling"))
         return refuse_kind(name, message);
     struct window_arguments a;
-    enum error e = parse_arguments(arguments_text, &a, message);
+    enum error e = parse_window_arguments(arguments_text, &a, message);
     if (e)
         return e;
     if (a.count != (hopping ? 2u : 1u)) {

@@ -19,8 +19,8 @@ bool topology_is_processor_key(struct bytes config_name)
 }
 
 /* processor.<name>.<parameter> taken apart. */
-static enum error split_name(struct bytes config_name, struct bytes *processor,
-                             struct bytes *parameter, struct message *message)
+static enum error split_config_name(struct bytes config_name, struct bytes *processor,
+                                    struct bytes *parameter, struct message *message)
 {
     struct bytes rest = bytes_from(config_name, strlen(PREFIX));
     const uint8_t *dot = rest.size ? memchr(rest.data, '.', rest.size) : NULL;
@@ -40,7 +40,7 @@ static enum error split_name(struct bytes config_name, struct bytes *processor,
     return ERR_INVALID;
 }
 
-static struct processor *find_processor(const struct topology *t, struct bytes name)
+struct processor *topology_find(const struct topology *t, struct bytes name)
 {
     for (size_t i = 0; i < t->processor_count; i++) {
         if (bytes_equal(t->processors[i].name, name))
@@ -52,7 +52,7 @@ static struct processor *find_processor(const struct topology *t, struct bytes n
 static enum error add_processor(struct topology *t, struct bytes name, struct processor **out,
                                 struct message *message)
 {
-    *out = find_processor(t, name);
+    *out = topology_find(t, name);
     if (*out)
         return ERR_OK;
     if (t->processor_count == MAX_PROCESSORS)
@@ -83,7 +83,7 @@ static enum error read_types(struct topology *t, const struct config_pair *pairs
         struct message why;
         if (!topology_is_processor_key(pairs[i].name))
             continue;
-        enum error e = split_name(pairs[i].name, &name, &parameter, message);
+        enum error e = split_config_name(pairs[i].name, &name, &parameter, message);
         if (e == ERR_OK)
             e = add_processor(t, name, &p, message);
         if (e)
@@ -138,10 +138,10 @@ static enum error read_parameters(struct topology *t, const struct config_pair *
         struct bytes name, parameter;
         if (!topology_is_processor_key(pairs[i].name))
             continue;
-        enum error e = split_name(pairs[i].name, &name, &parameter, message);
+        enum error e = split_config_name(pairs[i].name, &name, &parameter, message);
         if (e)
             return e;
-        struct processor *p = find_processor(t, name);
+        struct processor *p = topology_find(t, name);
         ASSERT(p && p->type);
         p->digest ^= digest_of(parameter, pairs[i].value);
         if (bytes_equal_string(parameter, "type"))

@@ -10,15 +10,6 @@
 
 /* Linking. */
 
-static struct processor *find(const struct topology *t, struct bytes name)
-{
-    for (size_t i = 0; i < t->processor_count; i++) {
-        if (bytes_equal(t->processors[i].name, name))
-            return &t->processors[i];
-    }
-    return NULL;
-}
-
 static enum error refuse_unknown_parent(const struct topology *t, const struct processor *p,
                                         struct message *message)
 {
@@ -41,7 +32,7 @@ static enum error refuse_unknown_parent(const struct topology *t, const struct p
 static enum error check_parent(const struct topology *t, const struct processor *p,
                                struct message *message)
 {
-    struct processor *parent = find(t, p->after);
+    struct processor *parent = topology_find(t, p->after);
     if (parent == NULL)
         return refuse_unknown_parent(t, p, message);
     if (parent->type->no_follower)
@@ -51,7 +42,7 @@ static enum error check_parent(const struct topology *t, const struct processor 
     parent->has_follower = true;
     size_t steps = 0;
     for (const struct processor *at = parent; at && !bytes_is_null(at->after);
-         at = find(t, at->after)) {
+         at = topology_find(t, at->after)) {
         if (++steps > t->processor_count)
             return processor_refuse(message, p->name, "after", "the chain leads back to itself");
     }
@@ -71,7 +62,7 @@ static void add_to_chain(const struct topology *t, struct chain *c, struct proce
     }
 }
 
-static enum error parse_time(struct chain *c, struct message *message)
+static enum error parse_event_time(struct chain *c, struct message *message)
 {
     struct processor *first = c->processors[0];
     struct message why;
@@ -109,7 +100,7 @@ enum error topology_link(struct topology *t, struct message *message)
         c->topic = t->topic;
         c->processors = xcalloc(t->processor_count, sizeof(struct processor *));
         add_to_chain(t, c, &t->processors[i], NO_PARENT);
-        enum error e = parse_time(c, message);
+        enum error e = parse_event_time(c, message);
         if (e)
             return e;
     }

@@ -29,6 +29,9 @@ struct topology {
     size_t output_count;
 };
 
+/* The processor of that name, or NULL. */
+struct processor *topology_find(const struct topology *t, struct bytes name);
+
 /* topology_check.c: everything that only the whole shows. Sets the chains, then the outputs. */
 MUST_USE enum error topology_link(struct topology *t, struct message *message);
 MUST_USE enum error topology_check(const struct topology *t, struct message *message,

@@ -30,7 +30,7 @@ void wide_add(struct wide *to, const struct wide *v)
     }
 }
 
-static void negate(struct wide *v)
+static void negate_wide(struct wide *v)
 {
     uint128 carry = 1;
     for (int i = 0; i < WORDS; i++) {
@@ -41,7 +41,7 @@ static void negate(struct wide *v)
 }
 
 /* Two's complement multiplies like unsigned, modulo 2^256. */
-static void multiply(struct wide *v, uint64_t by)
+static void multiply_wide(struct wide *v, uint64_t by)
 {
     uint128 carry = 0;
     for (int i = 0; i < WORDS; i++) {
@@ -52,7 +52,7 @@ static void multiply(struct wide *v, uint64_t by)
 }
 
 /* Of a value that is not negative; returns the remainder. */
-static uint64_t divide(struct wide *v, uint64_t by)
+static uint64_t divide_wide(struct wide *v, uint64_t by)
 {
     uint128 rest = 0;
     for (int i = WORDS - 1; i >= 0; i--) {
@@ -66,7 +66,7 @@ static uint64_t divide(struct wide *v, uint64_t by)
 void wide_shift(struct wide *to, int digits)
 {
     for (; digits > 0; digits -= CHUNK_DIGITS)
-        multiply(to, (uint64_t)power_of_ten(MIN(digits, CHUNK_DIGITS)));
+        multiply_wide(to, (uint64_t)power_of_ten(MIN(digits, CHUNK_DIGITS)));
 }
 
 int wide_compare(const struct wide *a, const struct wide *b)
@@ -91,7 +91,7 @@ static int to_digits(struct wide v, char digits[MAX_DIGITS])
 {
     int at = MAX_DIGITS;
     do {
-        uint64_t chunk = divide(&v, CHUNK);
+        uint64_t chunk = divide_wide(&v, CHUNK);
         bool more = v.word[0] || v.word[1] || v.word[2] || v.word[3];
         for (int i = 0; i < CHUNK_DIGITS && at > 0 && (more || chunk || i == 0); i++) {
             digits[--at] = (char)('0' + chunk % 10);
@@ -109,7 +109,7 @@ void wide_append(struct buffer *out, const struct wide *v, int scale)
     struct wide magnitude = *v;
     bool negative = wide_is_negative(v);
     if (negative)
-        negate(&magnitude);
+        negate_wide(&magnitude);
     int count = to_digits(magnitude, digits);
     const char *text = digits + MAX_DIGITS - count;
     while (scale > 0 && count > 0 && text[count - 1] == '0') {
@@ -152,10 +152,10 @@ double wide_quotient(const struct wide *v, int scale, uint64_t divisor)
     struct wide limit = wide_from(power_of_ten(38)), quotient = *v;
     bool negative = wide_is_negative(v);
     if (negative)
-        negate(&quotient);
+        negate_wide(&quotient);
     int digits = wide_compare(&quotient, &limit) < 0 ? MORE_DIGITS : 0;
     wide_shift(&quotient, digits);
-    bool is_exact = divide(&quotient, divisor) == 0;
+    bool is_exact = divide_wide(&quotient, divisor) == 0;
     struct buffer text;
     buffer_init(&text, NUMBER_MAX_TEXT);
     if (negative)
