@@ -103,8 +103,8 @@ static struct expression_node *extend_path(struct parser *p, struct expression_n
     return n;
 }
 
-static struct expression_node *field_of(struct parser *p, struct expression_node *n,
-                                        struct bytes name, size_t at)
+static struct expression_node *field_node(struct parser *p, struct expression_node *n,
+                                          struct bytes name, size_t at)
 {
     if (is_path(n))
         return extend_path(p, n, name);
@@ -124,7 +124,7 @@ static struct expression_node *parse_member(struct parser *p, struct expression_
         return NULL;
     if (p->token.kind == TOKEN_OPEN)
         return parser_method(p, n, &name);
-    return field_of(p, n, name.text, name.at);
+    return field_node(p, n, name.text, name.at);
 }
 
 static struct expression_node *parse_index(struct parser *p, struct expression_node *n, size_t at)
@@ -133,7 +133,7 @@ static struct expression_node *parse_index(struct parser *p, struct expression_n
     if (index == NULL || !parser_expect(p, TOKEN_CLOSE_BRACKET, "']'"))
         return NULL;
     if (index->kind == NODE_CONSTANT && index->constant.type == VALUE_STRING)
-        return field_of(p, n, index->constant.bytes, at);
+        return field_node(p, n, index->constant.bytes, at);
     struct expression_node *access = parser_new_node(p, NODE_INDEX, at);
     return access && parser_add_child(p, access, n) && parser_add_child(p, access, index) ? access
                                                                                           : NULL;

@@ -229,7 +229,7 @@ static void sum_clear(void *state)
 static bool is_wanted(const struct extreme *e, const struct value *v, int wanted)
 {
     struct value kept = kept_value_get(&e->value);
-    return kept.type == VALUE_NULL || value_order(v, &kept) * wanted > 0;
+    return kept.type == VALUE_NULL || kept_value_order(v, &kept) * wanted > 0;
 }
 
 static void keep_if(struct extreme *e, const struct value *v, int wanted, struct arena *scratch)
@@ -285,7 +285,7 @@ static void merge_extreme(struct extreme *into, const struct extreme *from, int 
     struct value mine = kept_value_get(&into->value), theirs = kept_value_get(&from->value);
     if (theirs.type == VALUE_NULL)
         return;
-    if (mine.type == VALUE_NULL || value_order(&theirs, &mine) * wanted > 0)
+    if (mine.type == VALUE_NULL || kept_value_order(&theirs, &mine) * wanted > 0)
         kept_value_copy(&into->value, &from->value);
 }
 

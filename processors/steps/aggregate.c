@@ -48,7 +48,7 @@ static void aggregate_free(struct chain_step *s)
 {
     struct aggregate_state *a = aggregate_of(s);
     window_table_free(&a->windows);
-    row_free(&a->parameters->select, a->merged);
+    window_row_free(&a->parameters->select, a->merged);
     pane_writer_free(&a->panes);
     buffer_free(&a->closed.partial_key);
     buffer_free(&a->grouping_key);
@@ -274,7 +274,7 @@ static void apply(struct chain_step *s, const struct chain_record *r, enum fate 
             item->type->add(slice->row + item->at, &a->values[i], &from, r->arena);
     }
     struct extent extent = {r->event_time, r->record->offset, r->record->offset, 0};
-    extent_add(&slice->extent, &extent);
+    window_extent_add(&slice->extent, &extent);
     s->uncollected += window_table_mark_dirty(&a->windows, slice);
     s->uncollected_bytes += a->state_growth;
     window_table_schedule(&a->windows, k, a->first_open_end);

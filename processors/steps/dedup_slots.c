@@ -91,7 +91,7 @@ struct slot_search dedup_slots_search(const struct dedup_slots *s, uint32_t tag)
     return (struct slot_search){s, tag, home_of(s, tag)};
 }
 
-uint64_t slot_search_next(struct slot_search *search)
+uint64_t dedup_slots_next(struct slot_search *search)
 {
     const struct dedup_slots *s = search->slots;
     for (uint64_t slot; s->count > 0 && (slot = s->slots[search->at]);) {

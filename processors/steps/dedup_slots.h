@@ -30,6 +30,6 @@ struct slot_search {
 };
 struct slot_search dedup_slots_search(const struct dedup_slots *s, uint32_t tag);
 /* 0 at the end. */
-uint64_t slot_search_next(struct slot_search *search);
+uint64_t dedup_slots_next(struct slot_search *search);
 
 #endif

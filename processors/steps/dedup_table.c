@@ -2,7 +2,7 @@
 
 #include "base/compiler.h"
 #include "processors/steps/dedup_slots.h"
-#include "processors/time/window.h"
+#include "processors/time/civil_time.h"
 
 #include <stdlib.h>
 
@@ -152,7 +152,7 @@ bool dedup_table_visit(const struct dedup_table *t, struct bytes id,
 {
     uint64_t hash = bytes_hash(id, SEED), slot;
     struct slot_search search = dedup_slots_search(part_of(t, hash), tag_of(hash));
-    while ((slot = slot_search_next(&search))) {
+    while ((slot = dedup_slots_next(&search))) {
         struct anchor a = slot_anchor(t, slot);
         if (bytes_equal(a.id, id) && !visit(context, a.time))
             return false;
@@ -240,7 +240,7 @@ static uint64_t find_anchor(const struct dedup_table *t, struct bytes id, int64_
 {
     uint64_t hash = bytes_hash(id, SEED), slot;
     struct slot_search search = dedup_slots_search(part_of(t, hash), tag_of(hash));
-    while ((slot = slot_search_next(&search))) {
+    while ((slot = dedup_slots_next(&search))) {
         struct anchor a = slot_anchor(t, slot);
         if (a.time == anchor && bytes_equal(a.id, id))
             break;

@@ -152,7 +152,7 @@ static int order_decimals(const struct value *a, const struct value *b)
     return wide_compare(&x, &y);
 }
 
-int value_order(const struct value *a, const struct value *b)
+int kept_value_order(const struct value *a, const struct value *b)
 {
     if (a->type == VALUE_STRING || b->type == VALUE_STRING) {
         if (a->type != b->type)

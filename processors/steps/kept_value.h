@@ -29,7 +29,7 @@ void kept_value_free(struct kept_value *k);
 
 /* Orders numbers among themselves by value and strings bytewise; any number is below any string,
  * so that a minimum does not depend on the order of arrival. */
-int value_order(const struct value *a, const struct value *b);
+int kept_value_order(const struct value *a, const struct value *b);
 
 void kept_value_encode(struct buffer *out, const struct kept_value *k);
 /* Sets the reader's `failed` on nonsense. `k` must be empty. */

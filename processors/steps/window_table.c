@@ -13,19 +13,19 @@ void window_table_init(struct window_table *t, const struct window *window,
     list_init(&t->dirty);
 }
 
-void row_clear(const struct select *select, uint8_t *row)
+void window_row_clear(const struct select *select, uint8_t *row)
 {
     for (size_t i = 0; i < select->count; i++)
         select->items[i].type->clear(row + select->items[i].at);
 }
 
-void row_free(const struct select *select, uint8_t *row)
+void window_row_free(const struct select *select, uint8_t *row)
 {
     for (size_t i = 0; i < select->count; i++)
         select->items[i].type->free(row + select->items[i].at);
 }
 
-void extent_add(struct extent *to, const struct extent *from)
+void window_extent_add(struct extent *to, const struct extent *from)
 {
     if (to->last_offset < 0) {
         *to = *from;
@@ -48,7 +48,7 @@ void window_table_free(struct window_table *t)
     for (size_t at = 0; (k = map_next(&t->keys, &at));) {
         for (struct slice *s = k->first, *next; s; s = next) {
             next = s->next;
-            row_free(t->select, s->row);
+            window_row_free(t->select, s->row);
             free(s);
         }
         free(k);
@@ -253,7 +253,7 @@ static void drop_first_slice(struct window_table *t, struct window_key *k)
     k->first = s->next;
     *(s->next ? &s->next->previous : &k->last) = NULL;
     list_remove(&s->dirty);
-    row_free(t->select, s->row);
+    window_row_free(t->select, s->row);
     *(void **)s = t->free_slices;
     t->free_slices = s;
     t->slice_count--;
@@ -280,7 +280,7 @@ void window_table_emitted(struct window_table *t, struct window_key *k,
 void window_table_merge(const struct window_table *t, const struct window_key *k, int64_t end,
                         uint8_t *row, struct extent *extent)
 {
-    row_clear(t->select, row);
+    window_row_clear(t->select, row);
     *extent = (struct extent){.last_offset = -1};
     int64_t start = end - t->window->size_ms;
     for (const struct slice *s = k->first; s && s->start < end; s = s->next) {
@@ -290,7 +290,7 @@ void window_table_merge(const struct window_table *t, const struct window_key *k
             const struct select_item *a = &t->select->items[i];
             a->type->merge(row + a->at, s->row + a->at);
         }
-        extent_add(extent, &s->extent);
+        window_extent_add(extent, &s->extent);
     }
     ASSERT(extent->last_offset >= 0); /* no window without records is emitted */
 }

@@ -93,8 +93,8 @@ void window_table_merge(const struct window_table *t, const struct window_key *k
                         uint8_t *row, struct extent *extent);
 
 /* Rows: all accumulators of one slice. */
-void row_clear(const struct select *select, uint8_t *row);
-void row_free(const struct select *select, uint8_t *row);
-void extent_add(struct extent *to, const struct extent *from);
+void window_row_clear(const struct select *select, uint8_t *row);
+void window_row_free(const struct select *select, uint8_t *row);
+void window_extent_add(struct extent *to, const struct extent *from);
 
 #endif

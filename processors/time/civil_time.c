@@ -95,7 +95,7 @@ static bool take_character(struct bytes text, size_t *at, const char *any_of)
     return true;
 }
 
-bool zone_parse(struct bytes text, int32_t *offset_s)
+bool civil_offset_parse(struct bytes text, int32_t *offset_s)
 {
     *offset_s = 0;
     if (bytes_equal_string(text, "Z") || bytes_equal_string(text, "z") ||
@@ -149,7 +149,7 @@ bool rfc3339_parse(struct bytes text, int64_t *ms)
     struct bytes zone = bytes_from(text, at);
     bool is_offset = zone.size == 6 && zone.data[3] == ':';
     bool is_utc = zone.size == 1 && (zone.data[0] | 0x20) == 'z';
-    if ((!is_offset && !is_utc) || !zone_parse(zone, &offset_s) || !civil_to_ms(&t, ms))
+    if ((!is_offset && !is_utc) || !civil_offset_parse(zone, &offset_s) || !civil_to_ms(&t, ms))
         return false;
     *ms -= (int64_t)offset_s * 1000;
     return true;

@@ -6,6 +6,7 @@
 #define PROCESSORS_TIME_CIVIL_TIME_H
 
 #include "base/buffer.h"
+#include "base/compiler.h"
 
 static const int64_t TIME_MAX_MS = 8640000000000000;
 static const int64_t MS_PER_DAY = 86400000;
@@ -22,6 +23,14 @@ static inline int64_t floor_divide(int64_t a, int64_t b)
     return a / b - (a % b != 0 && (a < 0) != (b < 0));
 }
 
+/* The multiple of b at or below a; b > 0. */
+static inline int64_t floor_to(int64_t a, int64_t b)
+{
+    ASSERT(b > 0);
+    int64_t rest = a % b;
+    return a - (rest < 0 ? rest + b : rest);
+}
+
 struct civil_time civil_from_ms(int64_t ms);
 /* False when it is no date, no time of day, or out of range. The second may be 60. */
 bool civil_to_ms(const struct civil_time *t, int64_t *ms);
@@ -29,7 +38,7 @@ bool civil_to_ms(const struct civil_time *t, int64_t *ms);
 bool civil_day_of_year(int64_t year, int day_of_year, int *month, int *day);
 
 /* "UTC", "Z", "+02:00", "-0530", "+02": seconds east of Greenwich. */
-bool zone_parse(struct bytes text, int32_t *offset_s);
+bool civil_offset_parse(struct bytes text, int32_t *offset_s);
 
 /* "2024-05-01T12:30:00.123Z" or with an offset; the zone is mandatory. Fractions are floored to
  * milliseconds. */

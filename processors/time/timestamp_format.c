@@ -25,7 +25,7 @@ static enum error parse_strptime(struct bytes pattern, struct timestamp_format *
         return ERR_INVALID;
     }
     memcpy(out->pattern, pattern.data, pattern.size);
-    const char *reason = strptime_check(out->pattern);
+    const char *reason = timestamp_strptime_check(out->pattern);
     if (reason == NULL)
         return ERR_OK;
     message_set(message, "'strptime:%s': %s", out->pattern, reason);
@@ -135,6 +135,6 @@ enum timestamp_result timestamp_extract(const struct timestamp_format *format,
         return TIMESTAMP_INVALID;
     bool read = format->kind == TIMESTAMP_RFC3339
                     ? rfc3339_parse(value->bytes, ms)
-                    : strptime_read(format->pattern, &format->zone, value->bytes, ms);
+                    : timestamp_strptime_read(format->pattern, &format->zone, value->bytes, ms);
     return read && in_range(*ms) ? TIMESTAMP_OK : TIMESTAMP_INVALID;
 }

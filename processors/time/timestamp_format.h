@@ -37,7 +37,8 @@ enum timestamp_result timestamp_extract(const struct timestamp_format *format,
                                         const struct value *value, int64_t *ms);
 
 /* Checks a strptime format and reads a text by it; for timestamp_format.c. */
-const char *strptime_check(const char *pattern);
-bool strptime_read(const char *pattern, const struct zone *zone, struct bytes text, int64_t *ms);
+const char *timestamp_strptime_check(const char *pattern);
+bool timestamp_strptime_read(const char *pattern, const struct zone *zone, struct bytes text,
+                             int64_t *ms);
 
 #endif

@@ -127,7 +127,7 @@ static bool read_zone(struct reading *r, const struct directive *d)
                     : is_digit(r) || strchr("+-:", r->text.data[r->at])))
         r->at++;
     return (is_name || d->letter == 'z') &&
-           zone_parse(bytes_of(r->text.data + start, r->at - start), &r->offset_s) &&
+           civil_offset_parse(bytes_of(r->text.data + start, r->at - start), &r->offset_s) &&
            (r->has_offset = true);
 }
 
@@ -234,7 +234,8 @@ static int year_of(const struct reading *r)
     return has(r, YEAR) ? r->fields[YEAR] : year + (year < 69 ? 2000 : 1900);
 }
 
-bool strptime_read(const char *pattern, const struct zone *zone, struct bytes text, int64_t *ms)
+bool timestamp_strptime_read(const char *pattern, const struct zone *zone, struct bytes text,
+                             int64_t *ms)
 {
     struct reading r = {.text = text};
     if (!read_pattern(&r, pattern) || r.at != text.size)
@@ -278,7 +279,7 @@ static const char *collect_letters(const char *pattern, char *letters, size_t *c
     return NULL;
 }
 
-const char *strptime_check(const char *pattern)
+const char *timestamp_strptime_check(const char *pattern)
 {
     char letters[256] = "";
     size_t count = 0;

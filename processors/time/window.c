@@ -3,14 +3,8 @@
 #include "base/compiler.h"
 #include "base/suggest.h"
 #include "base/units.h"
+#include "processors/time/civil_time.h"
 #include "processors/topology/config_text.h"
-
-int64_t floor_to(int64_t a, int64_t b)
-{
-    ASSERT(b > 0);
-    int64_t rest = a % b;
-    return a - (rest < 0 ? rest + b : rest);
-}
 
 static int64_t greatest_common_divisor(int64_t a, int64_t b)
 {

@@ -26,7 +26,4 @@ int64_t window_slice_start(const struct window *w, int64_t time_ms);
 int64_t window_first_end(const struct window *w, int64_t time_ms);
 int64_t window_last_end(const struct window *w, int64_t time_ms);
 
-/* a / b rounded towards minus infinity, times b; b > 0. */
-int64_t floor_to(int64_t a, int64_t b);
-
 #endif

@@ -26,7 +26,7 @@ static const struct zone_entry *find_name(struct bytes name)
 bool zone_find(struct bytes text, struct zone *out)
 {
     *out = (struct zone){NULL, 0};
-    if (zone_parse(text, &out->offset_s))
+    if (civil_offset_parse(text, &out->offset_s))
         return true;
     out->entry = find_name(text);
     return out->entry != NULL;
