@@ -124,7 +124,7 @@ static void set_defaults(struct processor *p, const struct parameter *table)
 void parameters_default(struct processor *p)
 {
     ASSERT(p->type && p->own == NULL);
-    ASSERT((p->type->parameters != NULL) == (p->type->parameters_size > 0));
+    ASSERT(p->type->parameters || p->type->parameters_size == 0);
     if (p->type->parameters_size > 0)
         p->own = xcalloc(1, p->type->parameters_size);
     p->late_disposal = DISPOSE_TOPIC;
@@ -134,23 +134,29 @@ void parameters_default(struct processor *p)
 
 /* Types. */
 
+static bool is_planned_type(struct bytes text)
+{
+    for (size_t i = 0; planned_types[i]; i++) {
+        if (bytes_equal_string(text, planned_types[i]))
+            return true;
+    }
+    return false;
+}
+
 static enum error refuse_type(struct bytes text, const char *const *names, struct message *why)
 {
     struct buffer built;
     buffer_init(&built, PROCESSOR_TYPES_TEXT_MAX);
     processor_types_append(&built, "and");
     const char *near = suggest(text, names);
-    for (size_t i = 0; planned_types[i]; i++) {
-        if (!bytes_equal_string(text, planned_types[i]))
-            continue;
-        message_set(why, "%s is not built yet; built are %s", planned_types[i],
+    if (is_planned_type(text))
+        message_set(why, "%.*s is not built yet; built are %s", BYTES_PRINTF(text),
                     buffer_c_string(&built));
-        buffer_free(&built);
-        return ERR_INVALID;
-    }
-    message_set(why, "unknown type '%.*s'%s%s%s", BYTES_PRINTF(text),
-                near ? "; did you mean " : "; built are ", near ? near : buffer_c_string(&built),
-                near ? "?" : "");
+    else if (near)
+        message_set(why, "unknown type '%.*s'; did you mean %s?", BYTES_PRINTF(text), near);
+    else
+        message_set(why, "unknown type '%.*s'; built are %s", BYTES_PRINTF(text),
+                    buffer_c_string(&built));
     buffer_free(&built);
     return ERR_INVALID;
 }
