@@ -14,7 +14,6 @@ void aggregate_set_gauges(struct aggregate_state *a)
 
 struct bytes aggregate_slice_key(struct aggregate_state *a, const struct slice *slice)
 {
-    ASSERT(window_slice_start(a->windows.window, slice->start) == slice->start);
     state_key_begin(&a->key, a->step.processor->name, STATE_SLICE);
     state_key_time(&a->key, slice->start);
     buffer_append_bytes(&a->key, window_key_bytes(slice->key));
