@@ -8,25 +8,26 @@
 static const char introduction[] =
     "# Configuration\n"
     "\n"
-    "Written by `tidemilld --reference`; a test compares it with the tables in the code.\n"
+    "`tidemilld --reference` writes this page. A test compares it with the tables in the code.\n"
     "\n"
-    "The broker reads Java properties with Kafka's keys: `tidemilld -c FILE`, single settings with "
-    "`-X\n"
-    "key=value` (they go before the file), and `KAFKA_LOG_DIRS`-style variables of the "
-    "environment. A file may\n"
-    "`include = other.properties` and use `${env:NAME}` and `${file:/path}`. Unknown keys and bad "
-    "values are all\n"
-    "listed, and nothing starts. `tidemilld -t` only checks; `--print-config` shows every key, its "
-    "value and\n"
-    "where it came from. Sizes take `KiB MiB GiB`, durations `ms s m h d`; plain numbers always "
-    "work.\n"
+    "The broker reads Kafka's keys from a Java properties file: `tidemilld -c FILE`. Environment "
+    "variables such as\n"
+    "`KAFKA_LOG_DIRS` override the file. `-X key=value` overrides both. A file may `include = "
+    "other.properties` and\n"
+    "use `${env:NAME}` and `${file:/path}`. If a key is unknown or a value is bad, the broker "
+    "lists all such errors\n"
+    "and does not start. `tidemilld -t` only checks the configuration. `--print-config` shows "
+    "every key, its value\n"
+    "and its source. Sizes accept the units `KiB MiB GiB`, durations `ms s m h d`. Plain numbers "
+    "always work.\n"
     "\n"
-    "Rows marked *live* can be changed while the broker runs, by any Kafka admin client: resource "
-    "type `BROKER`\n"
-    "with an empty name for the cluster, or with the node's id, which goes before. Both go before "
-    "file and flags,\n"
-    "hold at once for what is running, and outlive a restart until they are deleted the same "
-    "way.\n";
+    "Any Kafka admin client can change the keys marked *live* while the broker runs. The resource "
+    "type is `BROKER`.\n"
+    "An empty name sets the cluster-wide value. The node's id as the name sets the value of this "
+    "broker, which\n"
+    "overrides the cluster-wide value. Both override the file, the environment and `-X`, apply "
+    "immediately and\n"
+    "survive restarts. To undo a change, delete the config the same way.\n";
 
 static const char *type_name(enum setting_type type)
 {
@@ -83,15 +84,15 @@ void reference_write(struct buffer *out)
     buffer_append_string(out, introduction);
     buffer_append_string(out, "\n## Broker\n");
     write_table(out, broker_setting_table, "; *live*");
-    buffer_append_string(out, "\nAccepted because Kafka's files have them, without meaning here:");
+    buffer_append_string(
+        out, "\nThese keys are accepted for compatibility with Kafka and have no effect:");
     for (const struct setting *row = broker_setting_table; row->key; row++) {
         if (row->type == SETTING_IGNORED)
             buffer_printf(out, "\n`%s`", row->key);
     }
-    buffer_append_string(
-        out,
-        ".\n\n## Topics\n\nSet when a topic is created or with any admin client; the broker's key "
-        "in brackets gives the default.\nProcessors are topic configs too: "
-        "[processors.md](processors.md).\n");
+    buffer_append_string(out, ".\n\n## Topics\n\nSet these configs when you create a topic, or "
+                              "later with any Kafka admin client. "
+                              "The broker key in\nparentheses sets the default. Processors are "
+                              "topic configs too: [processors.md](processors.md).\n");
     write_table(out, topic_setting_table, "");
 }
