@@ -15,13 +15,14 @@ enum { POLL_MS = 500, COMMIT_EVERY_MS = 5000 };
 
 static const struct flag flags[] = {
     {'o', "offset", FLAG_VALUE, "OFFSET",
-     "where to begin and stop: start end +N -N N N:M :end @TIME @TIME:TIME (default start)", NULL,
-     NULL},
+     "offsets to start and stop at: start end +N -N N N:M :end @TIME @TIME:TIME (default start)",
+     NULL, NULL},
     {'n', "num", FLAG_VALUE, "N", "stop after this many records", NULL, NULL},
     {'p', "partitions", FLAG_VALUE, "N,N", "read only these partitions", NULL, NULL},
-    {'g', "group", FLAG_VALUE, "GROUP", "read as a member of this group, and commit", NULL, NULL},
-    {'f', "record-format", FLAG_VALUE, "FORMAT", "such as '%p %o %k %v\\n' (default: JSON lines)",
-     NULL, NULL},
+    {'g', "group", FLAG_VALUE, "GROUP",
+     "read as a member of this consumer group and commit offsets", NULL, NULL},
+    {'f', "record-format", FLAG_VALUE, "FORMAT",
+     "record format such as '%p %o %k %v\\n' (default: JSON lines)", NULL, NULL},
     {0, NULL, FLAG_SWITCH, NULL, NULL, NULL, NULL},
 };
 
@@ -264,7 +265,7 @@ const struct command consume_command = {
     .arguments = "TOPIC...",
     .min = 1,
     .max = -1,
-    .sentence = "Prints records of topics, and goes on as they come",
+    .sentence = "Prints the records of topics and waits for new ones",
     .flags = flags,
     .streaming = true,
     .examples =

@@ -7,12 +7,14 @@
 enum { POLL_MS = 500, DEFAULT_COUNT = 20 };
 
 static const struct flag flags[] = {
-    {'o', "offset", FLAG_VALUE, "OFFSET", "where to begin (default: the last 20 of a partition)",
+    {'o', "offset", FLAG_VALUE, "OFFSET",
+     "offset to start at (default: the last 20 records of each partition)", NULL, NULL},
+    {'n', "num", FLAG_VALUE, "N", "maximum number of records (default 20)", NULL, NULL},
+    {0, "code", FLAG_VALUE, "CODE", "only records with this code, for example MALFORMED_JSON", NULL,
+     NULL},
+    {0, "class", FLAG_VALUE, "CLASS", "only records with this class, for example permanent-data",
      NULL, NULL},
-    {'n', "num", FLAG_VALUE, "N", "at most this many records (default 20)", NULL, NULL},
-    {0, "code", FLAG_VALUE, "CODE", "only this code, such as MALFORMED_JSON", NULL, NULL},
-    {0, "class", FLAG_VALUE, "CLASS", "only this class, such as permanent-data", NULL, NULL},
-    {0, "processor", FLAG_VALUE, "NAME", "only from this processor", NULL, NULL},
+    {0, "processor", FLAG_VALUE, "NAME", "only records from this processor", NULL, NULL},
     {0, NULL, FLAG_SWITCH, NULL, NULL, NULL, NULL},
 };
 

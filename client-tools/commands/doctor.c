@@ -136,7 +136,7 @@ static bool run(struct tool *t)
 const struct command doctor_command = {
     .noun = "doctor",
     .arguments = "",
-    .sentence = "Checks that the broker can be used from here",
+    .sentence = "Checks that this host can use the broker",
     .columns = columns,
     .examples = (const char *const[]){"doctor", "doctor -b kafka-1:9092", NULL},
     .see_also = "cluster describe",

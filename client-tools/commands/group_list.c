@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 static const struct flag flags[] = {
-    {'r', "regex", FLAG_SWITCH, NULL, "the names are regular expressions", NULL, NULL},
+    {'r', "regex", FLAG_SWITCH, NULL, "the arguments are regular expressions", NULL, NULL},
     {0, NULL, FLAG_SWITCH, NULL, NULL, NULL, NULL},
 };
 

@@ -6,9 +6,9 @@
 #include "client-tools/tool.h"
 
 static const struct flag flags[] = {
-    {'o', "offset", FLAG_VALUE, "OFFSET", "start end +N -N N @TIME", "to", NULL},
-    {'t', "topic", FLAG_LIST, "TOPIC", "only this topic (default: all that the group has)", NULL,
-     NULL},
+    {'o', "offset", FLAG_VALUE, "OFFSET", "new offset: start end +N -N N @TIME", "to", NULL},
+    {'t', "topic", FLAG_LIST, "TOPIC",
+     "only this topic (default: all topics with committed offsets)", NULL, NULL},
     {'p', "partition", FLAG_VALUE, "N", "only this partition", NULL, NULL},
     {0, NULL, FLAG_SWITCH, NULL, NULL, NULL, NULL},
 };

@@ -7,10 +7,9 @@
 #include "protocol/kafka_error.h"
 
 static const struct flag flags[] = {
-    {'f', "file", FLAG_LIST, "FILE", "what to apply (- for standard input)", NULL, NULL},
+    {'f', "file", FLAG_LIST, "FILE", "processor file to apply (- for standard input)", NULL, NULL},
     {0, "prune", FLAG_SWITCH, NULL,
-     "remove processors of these topics that the files do not declare, with their state", NULL,
-     NULL},
+     "also remove processors of these topics that no file declares, with their state", NULL, NULL},
     {0, NULL, FLAG_SWITCH, NULL, NULL, NULL, NULL},
 };
 
@@ -200,7 +199,7 @@ const struct command processor_apply_command = {
     .noun = "processor",
     .verb = "apply",
     .arguments = "",
-    .sentence = "Makes the broker's processors what files declare",
+    .sentence = "Creates and changes processors to match the given files",
     .flags = flags,
     .columns = columns,
     .destructive = true,

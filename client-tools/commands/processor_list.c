@@ -186,7 +186,7 @@ const struct command processor_describe_command = {
 };
 
 static const struct flag export_flags[] = {
-    {'a', "all", FLAG_SWITCH, NULL, "with the topics' ordinary settings", NULL, NULL},
+    {'a', "all", FLAG_SWITCH, NULL, "include the other configs of the topics", NULL, NULL},
     {0, NULL, FLAG_SWITCH, NULL, NULL, NULL, NULL},
 };
 
@@ -215,7 +215,7 @@ const struct command processor_export_command = {
     .verb = "export",
     .arguments = "[TOPIC...]",
     .max = -1,
-    .sentence = "Writes processors as a file that apply takes",
+    .sentence = "Writes processors in the file format of processor apply",
     .flags = export_flags,
     .examples = (const char *const[]){"processor export > pipelines.properties",
                                       "processor export orders --all", NULL},
@@ -283,7 +283,7 @@ const struct command processor_delete_command = {
     .arguments = "TOPIC[/PROCESSOR]",
     .min = 1,
     .max = 1,
-    .sentence = "Removes processors with their state; their outputs stay",
+    .sentence = "Removes processors and their state; their output records stay",
     .columns = delete_columns,
     .destructive = true,
     .examples = (const char *const[]){"processor delete orders/m1",

@@ -14,16 +14,16 @@
 enum { MAX_LINE = 64 << 20 };
 
 static const struct flag flags[] = {
-    {'f', "file", FLAG_LIST, "FILE", "the pipeline", NULL, NULL},
-    {'i', "input", FLAG_VALUE, "FILE", "records as consume prints them (default: standard input)",
-     NULL, NULL},
-    {'t', "topic", FLAG_VALUE, "TOPIC", "whose records they are (default: what each one says)",
-     NULL, NULL},
-    {'p', "partitions", FLAG_VALUE, "N", "how many partitions each topic has (default 1)", NULL,
+    {'f', "file", FLAG_LIST, "FILE", "the processor file", NULL, NULL},
+    {'i', "input", FLAG_VALUE, "FILE",
+     "input records in the output format of consume (default: standard input)", NULL, NULL},
+    {'t', "topic", FLAG_VALUE, "TOPIC",
+     "topic of the input records (default: the topic in each record)", NULL, NULL},
+    {'p', "partitions", FLAG_VALUE, "N", "number of partitions of each topic (default 1)", NULL,
      NULL},
-    {0, "drain", FLAG_SWITCH, NULL, "at the end let all time pass, so that every window speaks",
-     NULL, NULL},
-    {0, "now", FLAG_VALUE, "TIME", "the broker's clock (default: now)", NULL, NULL},
+    {0, "drain", FLAG_SWITCH, NULL, "emit all open windows at the end", NULL, NULL},
+    {0, "now", FLAG_VALUE, "TIME",
+     "time that the processors see as the current time (default: now)", NULL, NULL},
     {0, NULL, FLAG_SWITCH, NULL, NULL, NULL, NULL},
 };
 

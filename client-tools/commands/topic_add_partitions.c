@@ -1,7 +1,7 @@
 #include "client-tools/tool.h"
 
 static const struct flag flags[] = {
-    {'p', "num", FLAG_VALUE, "N", "how many partitions to add to each topic", NULL, NULL},
+    {'p', "num", FLAG_VALUE, "N", "number of partitions to add to each topic", NULL, NULL},
     {0, NULL, FLAG_SWITCH, NULL, NULL, NULL, NULL},
 };
 
@@ -58,7 +58,8 @@ const struct command topic_add_partitions_command = {
     .arguments = "TOPIC...",
     .min = 1,
     .max = -1,
-    .sentence = "Adds partitions to topics (records with keys may go elsewhere then)",
+    .sentence =
+        "Adds partitions to topics; new records with the same key may then go to another partition",
     .flags = flags,
     .columns = columns,
     .examples = (const char *const[]){"topic add-partitions orders -p 6", NULL},

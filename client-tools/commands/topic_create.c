@@ -7,8 +7,8 @@ static const struct flag flags[] = {
      NULL},
     {0, "replicas", FLAG_VALUE, "N", "replication factor (default: the broker's)",
      "replication-factor", NULL},
-    {'c', "config", FLAG_LIST, "KEY=VALUE", "a setting of the topic", "topic-config", NULL},
-    {0, "if-not-exists", FLAG_SWITCH, NULL, "a topic that exists already is no error", NULL, NULL},
+    {'c', "config", FLAG_LIST, "KEY=VALUE", "a config of the topic", "topic-config", NULL},
+    {0, "if-not-exists", FLAG_SWITCH, NULL, "succeed if the topic already exists", NULL, NULL},
     {0, NULL, FLAG_SWITCH, NULL, NULL, NULL, NULL},
 };
 

@@ -3,7 +3,8 @@
 #include <stdio.h>
 
 static const struct flag flags[] = {
-    {'a', "all", FLAG_SWITCH, NULL, "show every setting, not only those of the topic", NULL, NULL},
+    {'a', "all", FLAG_SWITCH, NULL, "show all configs, not only those set for the topic", NULL,
+     NULL},
     {0, NULL, FLAG_SWITCH, NULL, NULL, NULL, NULL},
 };
 
@@ -167,7 +168,7 @@ const struct command topic_describe_command = {
     .arguments = "TOPIC...",
     .min = 1,
     .max = -1,
-    .sentence = "Shows topics with their partitions, offsets and settings",
+    .sentence = "Shows topics with their partitions, offsets and configs",
     .flags = flags,
     .columns = columns,
     .examples = (const char *const[]){"topic describe orders", "topic describe orders --all",

@@ -1,8 +1,8 @@
 #include "client-tools/tool.h"
 
 static const struct flag flags[] = {
-    {'r', "regex", FLAG_SWITCH, NULL, "the names are regular expressions", NULL, NULL},
-    {'i', "internal", FLAG_SWITCH, NULL, "show internal topics too", NULL, NULL},
+    {'r', "regex", FLAG_SWITCH, NULL, "the arguments are regular expressions", NULL, NULL},
+    {'i', "internal", FLAG_SWITCH, NULL, "include internal topics", NULL, NULL},
     {0, NULL, FLAG_SWITCH, NULL, NULL, NULL, NULL},
 };
 

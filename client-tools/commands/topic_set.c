@@ -4,7 +4,7 @@
 #include "client-tools/tool.h"
 
 static const struct flag set_flags[] = {
-    {'c', "config", FLAG_LIST, "KEY=VALUE", "a setting, the same as an argument", NULL, NULL},
+    {'c', "config", FLAG_LIST, "KEY=VALUE", "a config; same as an argument", NULL, NULL},
     {0, NULL, FLAG_SWITCH, NULL, NULL, NULL, NULL},
 };
 
@@ -131,7 +131,7 @@ const struct command topic_set_command = {
     .arguments = "TOPIC KEY=VALUE...",
     .min = 1,
     .max = -1,
-    .sentence = "Sets settings of a topic",
+    .sentence = "Sets configs of a topic",
     .flags = set_flags,
     .columns = columns,
     .examples = (const char *const[]){"topic set orders retention.ms=7d",
@@ -146,7 +146,7 @@ const struct command topic_unset_command = {
     .arguments = "TOPIC KEY...",
     .min = 2,
     .max = -1,
-    .sentence = "Takes settings of a topic back to their defaults",
+    .sentence = "Resets configs of a topic to their defaults",
     .columns = columns,
     .examples = (const char *const[]){"topic unset orders retention.ms", NULL},
     .see_also = "topic set, topic describe",

@@ -218,7 +218,7 @@ const struct command completion_command = {
     .arguments = "bash|zsh|fish|man",
     .min = 1,
     .max = 1,
-    .sentence = "Prints a shell's completion script, or the manual page",
+    .sentence = "Prints a completion script for a shell, or the manual page",
     .examples =
         (const char *const[]){"completion bash > ~/.local/share/bash-completion/"
                               "completions/tidemill",

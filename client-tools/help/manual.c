@@ -51,9 +51,9 @@ static void append_command(struct buffer *out, const struct command *c)
     append_line(out, ".SS \"", name.text, "\"");
     append_line(out, "", c->sentence, ".");
     if (c->destructive)
-        buffer_append_string(out, "Asks before anything is lost.\n");
+        buffer_append_string(out, "Asks for confirmation before data is lost.\n");
     if (c->streaming)
-        buffer_append_string(out, "Ctrl\\-C ends it.\n");
+        buffer_append_string(out, "Ctrl\\-C stops it.\n");
     append_flags(out, c->flags);
     buffer_append_string(out, ".PP\n.nf\n");
     for (size_t i = 0; c->examples[i]; i++)
@@ -64,7 +64,7 @@ static void append_command(struct buffer *out, const struct command *c)
 static const char beginning[] =
     ".TH TIDEMILL 1 \"\" \"tidemill " TIDEMILL_VERSION "\" \"Tidemill\"\n"
     ".SH NAME\n"
-    "tidemill \\- manages a Tidemill broker, or any other that speaks Kafka's protocol\n"
+    "tidemill \\- manages a Tidemill broker or any other Kafka-compatible broker\n"
     ".SH SYNOPSIS\n"
     ".B tidemill\n"
     ".I NOUN VERB\n"
@@ -73,20 +73,39 @@ static const char beginning[] =
 
 static const char end[] =
     ".SH EXIT STATUS\n"
-    ".TP\n0\nEverything is done; a stream was ended by Ctrl\\-C, or nobody reads it any more.\n"
-    ".TP\n1\nThe request failed, or an item of it.\n"
-    ".TP\n2\nA wrong flag, argument, file or record; nothing was tried.\n"
-    ".TP\n3\nNo broker answered in time.\n"
-    ".TP\n130, 143\nInterrupted before it was done.\n"
+    ".TP\n"
+    "0\n"
+    "Success. This includes a stream that Ctrl\\-C stopped and output that its reader closed.\n"
+    ".TP\n"
+    "1\n"
+    "The request failed, or one of its items.\n"
+    ".TP\n"
+    "2\n"
+    "A flag, argument, file or record is wrong.\n"
+    ".TP\n"
+    "3\n"
+    "No broker answered within the time limit.\n"
+    ".TP\n"
+    "130, 143\n"
+    "Interrupted before the command was complete.\n"
     ".SH ENVIRONMENT\n"
-    ".TP\n.B TIDEMILL_BROKERS\nWhere to connect.\n"
-    ".TP\n.B TIDEMILL_PROFILE\nThe saved connection to use.\n"
-    ".TP\n\\fBTIDEMILL_\\fIKEY\\fR\nA client property: TIDEMILL_LINGER_MS is linger.ms.\n"
-    ".TP\n.B NO_COLOR\nNo colour.\n"
+    ".TP\n"
+    ".B TIDEMILL_BROKERS\n"
+    "Brokers to connect to.\n"
+    ".TP\n"
+    ".B TIDEMILL_PROFILE\n"
+    "The profile to use.\n"
+    ".TP\n"
+    "\\fBTIDEMILL_\\fIKEY\\fR\n"
+    "A client property. For example TIDEMILL_LINGER_MS sets linger.ms.\n"
+    ".TP\n"
+    ".B NO_COLOR\n"
+    "Print without colour.\n"
     ".SH FILES\n"
-    ".TP\n.I ~/.config/tidemill/config.properties\n"
-    "Client properties; each section is a profile, \"profile = NAME\" in front of them names the "
-    "usual one.\n"
+    ".TP\n"
+    ".I ~/.config/tidemill/config.properties\n"
+    "Client properties. Each section is a profile. \"profile = NAME\" before the first section "
+    "sets the default profile.\n"
     ".SH SEE ALSO\n"
     "The broker: \\fBtidemilld \\-\\-help\\fR, \\fBtidemilld \\-\\-reference\\fR.\n";
 
