@@ -9,14 +9,14 @@
 static const char usage[] =
     "Usage: tidemilld [-c FILE] [-X key=value]... [-t] [--print-config [--changed]] [--dev]\n"
     "\n"
-    "The Tidemill broker: speaks the Kafka protocol and runs stream processors.\n"
+    "The Tidemill broker: serves the Kafka protocol and runs stream processors.\n"
     "\n"
     "  -c, --config FILE    properties file with Kafka's keys\n"
-    "  -X key=value         one setting; goes before the file\n"
-    "  -t                   check the configuration and exit (0: fine, 2: not)\n"
-    "      --print-config   print every key, its value and where it came from\n"
-    "      --changed        with --print-config: only keys that were set\n"
-    "      --dev            temporary data directory, free port\n"
+    "  -X key=value         set one key; overrides the file and the environment\n"
+    "  -t                   check the configuration and exit (0: valid, 2: invalid)\n"
+    "      --print-config   print every key, its value and its source\n"
+    "      --changed        with --print-config: only keys that are set\n"
+    "      --dev            use a temporary data directory and a free port\n"
     "      --reference      print the reference page of all keys\n"
     "      --version        print the version\n"
     "\n"
@@ -49,9 +49,9 @@ static int refuse_flag(const char *given, int letter)
 {
     const char *names[COUNT_OF(options)] = {NULL}, *near;
     if (letter && strchr("cX", letter))
-        return refuse("a value must follow", letter == 'c' ? "--config" : "-X");
+        return refuse("a value is missing after", letter == 'c' ? "--config" : "-X");
     if (letter && strncmp(given, "--", 2) == 0)
-        return refuse("no value may follow:", given);
+        return refuse("this flag takes no value:", given);
     if (letter)
         return refuse("unknown flag", (const char[]){'-', (char)letter, '\0'});
     for (size_t i = 0; options[i].name; i++)

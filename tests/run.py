@@ -166,10 +166,10 @@ def run_all(chosen, quick):
 
 def main():
     parser = argparse.ArgumentParser(description="runs the tests that ./test has built")
-    parser.add_argument("--quick", action="store_true", help="fewer repetitions; under two minutes")
-    parser.add_argument("--interop", action="store_true", help="the clients that ./interop installs")
-    parser.add_argument("--list", action="store_true", help="print what would run")
-    parser.add_argument("names", nargs="*", help="parts of the names of programs or tests")
+    parser.add_argument("--quick", action="store_true", help="run fewer repetitions, under two minutes")
+    parser.add_argument("--interop", action="store_true", help="run the tests of the clients that ./interop installs")
+    parser.add_argument("--list", action="store_true", help="print the programs and tests that would run")
+    parser.add_argument("names", nargs="*", help="parts of program or test names")
     arguments = parser.parse_args()
     chosen = [p for p in programs(arguments) if p.narrowed(arguments.names)]
     if arguments.list:

@@ -274,8 +274,8 @@ def test_a_flag_that_is_not_known_is_named_with_the_nearest():
     for flags, said in ((["--chnged"], "unknown flag --chnged\nhint: did you mean --changed?\n"),
                         (["--nonsense"], "unknown flag --nonsense\nhint: tidemilld --help\n"),
                         (["-tZ"], "unknown flag -Z\nhint: tidemilld --help\n"),
-                        (["-c"], "a value must follow --config\nhint: tidemilld --help\n"),
-                        (["--dev=yes"], "no value may follow: --dev=yes\nhint: tidemilld --help\n"),
+                        (["-c"], "a value is missing after --config\nhint: tidemilld --help\n"),
+                        (["--dev=yes"], "this flag takes no value: --dev=yes\nhint: tidemilld --help\n"),
                         (["file"], "unexpected argument file\nhint: tidemilld --help\n")):
         ended = subprocess.run([str(build_directory() / "tidemilld"), *flags], capture_output=True, text=True,
                                timeout=20, check=False)

@@ -155,6 +155,6 @@ def test_a_wrong_flag_is_said_and_nothing_starts():
     start = Start("/nowhere", "--prot", "1")
     try:
         assert start.wait() == 2
-        assert "what is --prot?" in start.text and "./start --help" in start.text
+        assert "unknown argument --prot" in start.text and "./start --help" in start.text
     finally:
         start.end()
