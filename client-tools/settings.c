@@ -108,7 +108,7 @@ static bool read_flags(struct client_settings *s, const struct arguments *a, str
     for (size_t at = 0; !bytes_is_null(pair = flag_next(a, "property", &at));) {
         const uint8_t *equals = memchr(pair.data, '=', pair.size);
         if (equals == NULL)
-            return fail_usage(f, "-X %.*s: not KEY=VALUE", BYTES_PRINTF(pair));
+            return fail_usage(f, "-X %.*s: expected KEY=VALUE", BYTES_PRINTF(pair));
         struct bytes name = bytes_of(pair.data, (size_t)(equals - pair.data));
         const char *from = arena_printf(arena, "-X %.*s", BYTES_PRINTF(name));
         if (!offer(s, name, bytes_from(pair, name.size + 1), from, f))
@@ -209,9 +209,9 @@ static bool read_profile(struct client_settings *s, const struct arguments *a,
     }
     if (found)
         return true;
-    fail_usage(f, "there is no profile \"%.*s\"", BYTES_PRINTF(profile));
+    fail_usage(f, "unknown profile \"%.*s\"", BYTES_PRINTF(profile));
     message_set(&f->from, "%s", from);
-    message_set(&f->hint, "profiles are [sections] of %s", path);
+    message_set(&f->hint, "a profile is a [section] of %s", path);
     return false;
 }
 
@@ -272,7 +272,7 @@ bool client_setting_duration(const struct client_settings *s, enum client_key ke
 {
     if (parse_duration_ms(s->values[key].value, ms) && *ms >= 0 && *ms <= INT32_MAX)
         return true;
-    return fail_value(s, key, "not a duration such as 500ms, 10s or 5m", f);
+    return fail_value(s, key, "expected a duration such as 500ms, 10s or 5m", f);
 }
 
 bool client_setting_size(const struct client_settings *s, enum client_key key, int64_t *bytes,
@@ -280,5 +280,5 @@ bool client_setting_size(const struct client_settings *s, enum client_key key, i
 {
     if (parse_size_bytes(s->values[key].value, bytes) && *bytes > 0 && *bytes <= INT32_MAX)
         return true;
-    return fail_value(s, key, "not a size such as 16384, 64KiB or 1MiB", f);
+    return fail_value(s, key, "expected a size such as 16384, 64KiB or 1MiB", f);
 }

@@ -60,7 +60,7 @@ void tool_say(const struct tool *t, const char *format, ...)
 void tool_say_terminal(const struct tool *t, const char *what)
 {
     if (isatty(STDIN_FILENO))
-        tool_say(t, "reading %s from the terminal, end with Ctrl-D", what);
+        tool_say(t, "reading %s from the terminal; press Ctrl-D to end", what);
 }
 
 void tool_detail(const struct tool *t, const char *format, ...)
@@ -91,9 +91,9 @@ bool tool_confirm(struct tool *t, const struct table *plan, const char *question
     if (flag_is_set(&t->arguments, "yes"))
         return true;
     if (!isatty(STDIN_FILENO)) {
-        fail_usage(&t->failure, "%s %s asks before it changes anything, and nobody can answer",
+        fail_usage(&t->failure, "%s %s needs a confirmation, but standard input is not a terminal",
                    t->command->noun, t->command->verb);
-        message_set(&t->failure.hint, "add --yes, or --dry-run to see what it would do");
+        message_set(&t->failure.hint, "add --yes to confirm, or --dry-run to see the changes");
         return false;
     }
     show_plan(plan);

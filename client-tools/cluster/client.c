@@ -81,8 +81,8 @@ static bool decode_response(const struct client *c, const struct node *n, int16_
         read_uvarint(&r); /* no tagged field is known in a header */
     if (r.failed || correlation_id != c->correlation_id ||
         schema_decode(api->response, version, &r, arena, response) != ERR_OK)
-        return fail_unreachable(f, "%s:%d sent an answer to %s version %d that cannot be read",
-                                n->link.host, n->link.port, api->name, version);
+        return fail_unreachable(f, "%s:%d sent a malformed response to %s version %d", n->link.host,
+                                n->link.port, api->name, version);
     return true;
 }
 
@@ -95,9 +95,9 @@ static bool exchange(struct client *c, struct node *n, int16_t api_key, int vers
         link_read_frame(&n->link, MAX_RESPONSE_BYTES, deadline_ms, arena, frame, f))
         return true;
     struct message why = f->message;
-    if (f->exit == EXIT_UNREACHABLE && strcmp(why.text, "no answer in time") == 0)
-        message_set(&f->message, "%s:%d did not answer %s in time", n->link.host, n->link.port,
-                    api_messages(api_key)->name);
+    if (f->exit == EXIT_UNREACHABLE && strcmp(why.text, "no response within the time limit") == 0)
+        message_set(&f->message, "%s:%d did not respond to %s within the time limit", n->link.host,
+                    n->link.port, api_messages(api_key)->name);
     link_close(&n->link);
     return false;
 }
@@ -180,7 +180,7 @@ static bool connect_bootstrap(struct client *c, struct bytes brokers, int64_t de
         if (strcmp(f->name, "INTERRUPTED") == 0)
             return false;
     }
-    return any ? false : fail_usage(f, "no broker's address is given");
+    return any ? false : fail_usage(f, "no broker address is given");
 }
 
 bool client_open(const struct client_options *options, struct client **out, struct failure *f)
@@ -258,7 +258,7 @@ static struct node *connected_node(struct client *c, int32_t id, struct failure 
 {
     struct node *n = find_node(c, id);
     if (n == NULL) {
-        fail_unreachable(f, "no broker has the id %d", id);
+        fail_unreachable(f, "there is no broker with id %d", id);
         return NULL;
     }
     if (n->link.fd >= 0)
@@ -268,8 +268,8 @@ static struct node *connected_node(struct client *c, int32_t id, struct failure 
     if (id != ANY_NODE && f->exit == EXIT_UNREACHABLE && strcmp(f->name, "INTERRUPTED") != 0) {
         message_set(&f->from, "%s, which advertises broker %d as %s:%d", c->address, id, n->host,
                     n->port);
-        message_set(&f->hint, "set advertised.listeners of the broker to an address that is "
-                              "reachable from here");
+        message_set(&f->hint,
+                    "set the broker's advertised.listeners to an address that this host can reach");
     }
     return NULL;
 }

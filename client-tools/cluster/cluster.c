@@ -109,7 +109,7 @@ bool cluster_topic(struct client *c, struct bytes name, bool may_create, struct 
             break;
     }
     if (count != 1)
-        return fail(f, "UNKNOWN_SERVER_ERROR", "the broker did not answer about topic %.*s",
+        return fail(f, "UNKNOWN_SERVER_ERROR", "the response does not contain topic %.*s",
                     BYTES_PRINTF(name));
     *out = topics[0];
     if (out->error_code == 0)

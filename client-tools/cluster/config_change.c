@@ -44,7 +44,7 @@ bool config_changes_send(struct client *client, const struct config_changes *c, 
                      f))
         return false;
     if (response.responses_count != 1)
-        return fail(f, "UNKNOWN_SERVER_ERROR", "the broker did not answer about topic %.*s",
+        return fail(f, "UNKNOWN_SERVER_ERROR", "the response does not contain topic %.*s",
                     BYTES_PRINTF(c->topic));
     *result = (struct config_result){response.responses[0].error_code,
                                      response.responses[0].error_message};

@@ -95,7 +95,7 @@ static bool take_batch(struct fetcher *fetcher, struct fetch_partition *p, struc
     }
     if (records.failed)
         return fail(f, "CORRUPT_MESSAGE",
-                    "%.*s/%d: a record at or after offset %" PRId64 " cannot be read",
+                    "%.*s/%d: the record at or after offset %" PRId64 " is malformed",
                     BYTES_PRINTF(p->topic), p->index, p->position);
     if (*go_on) /* past what the batch does not hold any more */
         p->position = MAX(p->position, batch_last_offset(&records.header) + 1);
@@ -112,7 +112,8 @@ static bool take_records(struct fetcher *fetcher, struct fetch_partition *p, str
             return true;
         if (!batch_header_read(data, &header) || header.magic != BATCH_MAGIC)
             return fail(f, "UNSUPPORTED_FOR_MESSAGE_FORMAT",
-                        "%.*s/%d holds records of an old format", BYTES_PRINTF(p->topic), p->index);
+                        "%.*s/%d contains records in an old format", BYTES_PRINTF(p->topic),
+                        p->index);
         if (batch_last_offset(&header) >= p->position &&
             !take_batch(fetcher, p, bytes_of(data.data, size), go_on, f))
             return false;
@@ -144,7 +145,8 @@ static bool handle_error(struct fetcher *fetcher, struct fetch_partition *p, int
     fail_kafka(f, code, BYTES_NULL, "%.*s/%d at offset %" PRId64, BYTES_PRINTF(p->topic), p->index,
                p->position);
     if (code == KAFKA_OFFSET_OUT_OF_RANGE)
-        message_set(&f->hint, "the records there were deleted; -o start begins with the oldest");
+        message_set(&f->hint,
+                    "this offset is outside the log; -o start reads from the oldest record");
     return false;
 }
 
@@ -188,7 +190,7 @@ static bool survive(struct fetcher *fetcher, struct failure *f)
     int64_t now_ms = link_now_ms();
     if (fetcher->lost_since_ms == 0) {
         fetcher->lost_since_ms = now_ms;
-        fprintf(stderr, "%s; trying again\n", f->message.text);
+        fprintf(stderr, "%s; retrying\n", f->message.text);
     }
     if (now_ms - fetcher->lost_since_ms > fetcher->patience_ms)
         return false;

@@ -126,7 +126,7 @@ static bool take_assignment(struct group_member *m, struct bytes encoded, struct
     if (encoded.size == 0)
         return true;
     if (consumer_assignment_decode(encoded, &m->arena, &a) != ERR_OK)
-        return fail(f, "INCONSISTENT_GROUP_PROTOCOL", "group %.*s: the assignment cannot be read",
+        return fail(f, "INCONSISTENT_GROUP_PROTOCOL", "group %.*s: the assignment is malformed",
                     BYTES_PRINTF(m->group));
     struct bytes *names = arena_array(&m->arena, (size_t)a.topic_count, sizeof *names);
     size_t total = 0, topic_count;

@@ -25,12 +25,13 @@ bool address_parse(struct bytes text, char host[256], int *port, struct failure 
         struct bytes digits = bytes_from(text, (size_t)(colon + 1 - text.data));
         name.size = (size_t)(colon - text.data);
         if (!parse_i64(digits, &number) || number < 1 || number > 65535)
-            return fail_usage(f, "%.*s: the port is no number from 1 to 65535", BYTES_PRINTF(text));
+            return fail_usage(f, "%.*s: the port is not a number from 1 to 65535",
+                              BYTES_PRINTF(text));
     }
     if (bracket)
         name = bytes_of(text.data + 1, (size_t)(bracket - text.data - 1));
     if (name.size == 0 || name.size > 255)
-        return fail_usage(f, "\"%.*s\" is no address, expected HOST:PORT", BYTES_PRINTF(text));
+        return fail_usage(f, "\"%.*s\" is not an address; expected HOST:PORT", BYTES_PRINTF(text));
     snprintf(host, 256, "%.*s", BYTES_PRINTF(name));
     *port = (int)number;
     return true;
@@ -58,7 +59,7 @@ static bool wait_for(int fd, short events, int64_t deadline_ms, struct failure *
             return fail(f, "INTERRUPTED", "interrupted");
         int64_t left = deadline_ms - link_now_ms();
         if (left <= 0)
-            return fail_unreachable(f, "no answer in time");
+            return fail_unreachable(f, "no response within the time limit");
         struct pollfd p = {.fd = fd, .events = events};
         int ready = poll(&p, 1, (int)MIN(left, 60000));
         if (ready > 0)
@@ -213,7 +214,7 @@ bool link_read_frame(struct link *l, size_t max, int64_t deadline_ms, struct are
         return fail_unreachable(f, "%s:%d does not speak Kafka's protocol", l->host, l->port);
     uint8_t *data = arena_alloc(arena, size);
     if (data == NULL)
-        return fail(f, "OUT_OF_MEMORY", "an answer of %zu bytes is too large", size);
+        return fail(f, "OUT_OF_MEMORY", "a response of %zu bytes is too large", size);
     *out = bytes_of(data, size);
     return read_exactly(l, data, size, deadline_ms, f);
 }

@@ -51,8 +51,8 @@ bool offset_spec_parse(struct bytes text, int64_t now_ms, struct offset_spec *ou
             parse_stop(right, from_time, now_ms, &out->to) && out->to.kind != BOUND_START)
             return true;
     }
-    fail_usage(f, "-o %.*s: not an offset", BYTES_PRINTF(text));
-    message_set(&f->hint, "one of start end +N -N N N:M :end @TIME @TIME:TIME");
+    fail_usage(f, "-o %.*s: invalid offset", BYTES_PRINTF(text));
+    message_set(&f->hint, "expected one of start end +N -N N N:M :end @TIME @TIME:TIME");
     return false;
 }
 

@@ -84,7 +84,7 @@ bool producer_add(struct producer *p, const struct record_place *place, const st
                           BYTES_PRINTF(t->name));
     if (p->partition >= t->partition_count)
         return fail(f, "UNKNOWN_TOPIC_OR_PARTITION",
-                    "topic %.*s has no partition %d: it has %d, counted from 0",
+                    "topic %.*s has no partition %d; it has %d partitions, numbered from 0",
                     BYTES_PRINTF(t->name), p->partition, t->partition_count);
     struct producer_partition *to = choose(p, t, place->partition, record->key);
     enum { RECORD_OVERHEAD = 16 };
@@ -119,7 +119,7 @@ static bool prepare_id(struct producer *p, struct failure *f)
     if (!client_call(p->client, ANY_NODE, API_INIT_PRODUCER_ID, &request, &p->arena, &response, f))
         return false;
     if (response.error_code != 0)
-        return fail_kafka(f, response.error_code, BYTES_NULL, "a producer's id");
+        return fail_kafka(f, response.error_code, BYTES_NULL, "InitProducerId");
     p->id = response.producer_id;
     p->epoch = response.producer_epoch;
     return true;
@@ -145,7 +145,7 @@ static bool build_batches(struct producer *p, struct failure *f)
                 continue;
             number_batch(p, to);
             if (batch_builder_finish(&to->builder).size == 0)
-                return fail(f, "MESSAGE_TOO_LARGE", "%.*s/%d: a batch of more than 100 MiB",
+                return fail(f, "MESSAGE_TOO_LARGE", "%.*s/%d: a batch is larger than 100 MiB",
                             BYTES_PRINTF(t->name), to->index);
         }
     }
@@ -277,7 +277,7 @@ static bool survive(struct producer *p, bool last_try, struct failure *f)
     if (p->id < 0 || last_try || f->exit != EXIT_UNREACHABLE)
         return false;
     if (p->lost_since_ms == 0 && !p->quiet)
-        fprintf(stderr, "%s; trying again\n", f->message.text);
+        fprintf(stderr, "%s; retrying\n", f->message.text);
     if (p->lost_since_ms == 0)
         p->lost_since_ms = link_now_ms();
     return true;

@@ -36,7 +36,7 @@ static bool read_members(const struct join_group_response *joined, struct arena 
         struct consumer_subscription s;
         if (consumer_subscription_decode(joined->members[i].metadata, arena, &s) != ERR_OK)
             return fail(f, "INCONSISTENT_GROUP_PROTOCOL",
-                        "the subscription of member %.*s cannot be read",
+                        "the subscription of member %.*s is malformed",
                         BYTES_PRINTF(joined->members[i].member_id));
         members[i] =
             (struct range_member){joined->members[i].member_id, s.topics, (size_t)s.topic_count};

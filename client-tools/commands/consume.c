@@ -54,9 +54,10 @@ static bool read_flags(struct consumer *c)
         return false;
     bool grouped = flag_is_set(&t->arguments, "group");
     if (grouped && c->spec.to.kind != BOUND_NONE)
-        return fail_usage(&t->failure, "-o with an end does not go with -g");
+        return fail_usage(&t->failure, "-o with an end cannot be combined with -g");
     if (grouped && flag_is_set(&t->arguments, "partitions"))
-        return fail_usage(&t->failure, "-p does not go with -g: the group hands out partitions");
+        return fail_usage(&t->failure,
+                          "-p cannot be combined with -g: the group assigns the partitions");
     return record_printer_init(&c->printer, flag_text(&t->arguments, "record-format"), &t->failure);
 }
 
@@ -126,7 +127,7 @@ static bool prepare_fetcher(struct consumer *c)
         return false;
     for (size_t i = 0; i < count; i++) {
         if (c->spec.from.kind == BOUND_OFFSET && targets[i].offset < c->spec.from.value)
-            tool_say(t, "%.*s/%d ends at offset %" PRId64 "; reading from there",
+            tool_say(t, "%.*s/%d ends at offset %" PRId64 "; reading starts there",
                      BYTES_PRINTF(targets[i].topic), targets[i].partition, targets[i].offset);
         partitions[i] = (struct fetch_partition){targets[i].topic, targets[i].partition,
                                                  targets[i].leader, targets[i].offset, INT64_MAX};

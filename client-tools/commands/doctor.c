@@ -36,8 +36,8 @@ static bool check_connection(struct tool *t, struct table *table)
     int64_t before_ms = link_now_ms();
     if (!tool_client(t)) {
         if (t->failure.exit == EXIT_UNREACHABLE)
-            message_set(&t->failure.hint, "start the broker (tidemilld), or name another one with "
-                                          "--brokers");
+            message_set(&t->failure.hint,
+                        "start the broker (tidemilld) or set --brokers to another one");
         return failed(t, table, "connect");
     }
     passed(t, table, "connect",
@@ -55,8 +55,7 @@ static bool check_versions(struct tool *t, struct table *table)
         if (client_version(t->client, ANY_NODE, needed[i]) >= 0)
             continue;
         fail(&t->failure, "UNSUPPORTED_VERSION",
-             "the broker does not serve %s in a version known "
-             "here",
+             "the broker serves no version of %s that this tool supports",
              api_messages(needed[i])->name);
         message_set(&t->failure.hint, "update the broker, or use its own tools");
         return failed(t, table, "versions");
@@ -107,7 +106,7 @@ static bool check_coordinator(struct tool *t, struct table *table)
     if (!cluster_coordinator(t->client, BYTES_LITERAL("tidemill-doctor"), &t->arena, &node,
                              &t->failure))
         return failed(t, table, "groups");
-    passed(t, table, "groups", arena_printf(&t->arena, "broker %d coordinates", node));
+    passed(t, table, "groups", arena_printf(&t->arena, "broker %d is the coordinator", node));
     return true;
 }
 

@@ -35,12 +35,13 @@ static bool read_flags(struct tool *t, struct seek *s)
     struct bytes offset = flag_text(&t->arguments, "offset");
     s->group = t->arguments.names[0];
     if (bytes_is_null(offset))
-        return fail_usage(&t->failure, "where to?  -o start, end, +N, -N, N or @TIME");
+        return fail_usage(&t->failure, "no offset is given: -o start, end, +N, -N, N or @TIME");
     if (!offset_spec_parse(offset, clock->wall_ms(clock), &s->spec, &t->failure) ||
         !flag_int(&t->arguments, "partition", 0, INT32_MAX, -1, &s->partition, &t->failure))
         return false;
     if (s->spec.to.kind != BOUND_NONE)
-        return fail_usage(&t->failure, "-o %.*s: a position, not a range", BYTES_PRINTF(offset));
+        return fail_usage(&t->failure, "-o %.*s: expected one offset, not a range",
+                          BYTES_PRINTF(offset));
     return true;
 }
 
@@ -94,8 +95,8 @@ static bool find_targets(struct tool *t, struct seek *s)
     s->count = kept;
     if (kept > 0)
         return true;
-    fail(&t->failure, "GROUP_ID_NOT_FOUND", "group %.*s has no committed offsets there",
-         BYTES_PRINTF(s->group));
+    fail(&t->failure, "GROUP_ID_NOT_FOUND",
+         "group %.*s has no committed offsets for these partitions", BYTES_PRINTF(s->group));
     message_set(&t->failure.hint, "name topics with -t");
     return false;
 }

@@ -33,8 +33,8 @@ static bool read_files(struct tool *t, struct declarations *d)
     if (d->count > 0)
         return true;
     return flag_is_set(&t->arguments, "file")
-               ? fail_usage(&t->failure, "the file declares nothing")
-               : fail_usage(&t->failure, "which file?  tidemill processor apply -f FILE");
+               ? fail_usage(&t->failure, "the file declares no configs")
+               : fail_usage(&t->failure, "no file is given: tidemill processor apply -f FILE");
 }
 
 static struct bytes *topics_of(struct tool *t, const struct declarations *d, size_t *count)
@@ -109,7 +109,7 @@ static void add_refusal(struct tool *t, struct table *table, const struct config
     if (result->error_code == KAFKA_UNKNOWN_TOPIC_OR_PARTITION)
         tool_say(t, "  hint  tidemill topic create %.*s", BYTES_PRINTF(topic));
     else
-        tool_say(t, "  hint  nothing of this topic was changed");
+        tool_say(t, "  hint  this topic was not changed");
 }
 
 static const struct topic_failure *failure_of(const struct topic_failures *failures,

@@ -55,7 +55,7 @@ static bool read_pipeline(struct tool *t, struct declarations *d)
     }
     if (d->count > 0)
         return true;
-    return fail_usage(&t->failure, "which pipeline?  tidemill processor test -f FILE");
+    return fail_usage(&t->failure, "no processor file is given: tidemill processor test -f FILE");
 }
 
 static bool make_trial(struct run *r)
@@ -123,7 +123,7 @@ static bool run_lines(struct run *r)
             return false;
     }
     if (skipped > 0)
-        tool_say(t, "%" PRId64 " records of topics without processors were left out", skipped);
+        tool_say(t, "%" PRId64 " records of topics without processors were skipped", skipped);
     return trial_finish(r->trial, flag_is_set(&t->arguments, "drain"), r->now_ms, &t->failure);
 }
 
@@ -147,7 +147,7 @@ static bool read_now(struct run *r)
     r->now_ms = clock->wall_ms(clock);
     if (bytes_is_null(text) || parse_time_ms(text, r->now_ms, &r->now_ms))
         return true;
-    return fail_usage(&r->tool->failure, "--now %.*s: not a time", BYTES_PRINTF(text));
+    return fail_usage(&r->tool->failure, "--now %.*s: invalid time", BYTES_PRINTF(text));
 }
 
 static bool run(struct tool *t)

@@ -58,7 +58,7 @@ static bool read_headers(struct input *in)
     buffer_init(&in->headers, 1 << 20);
     for (size_t at = 0; !bytes_is_null(text = flag_next(&t->arguments, "header", &at));) {
         if (!pair_split(text, ":=", &key, &value))
-            return fail_usage(&t->failure, "-H %.*s: not KEY:VALUE", BYTES_PRINTF(text));
+            return fail_usage(&t->failure, "-H %.*s: expected KEY:VALUE", BYTES_PRINTF(text));
         record_headers_append(&in->headers, key, value);
         in->header_count++;
     }
@@ -74,7 +74,7 @@ static bool read_topic(struct input *in)
     bool named_by_record = in->jsonl || (!bytes_is_null(in->format) &&
                                          memmem(in->format.data, in->format.size, "%t", 2));
     if (bytes_is_null(in->topic) && !named_by_record)
-        return fail_usage(&in->tool->failure, "which topic?  tidemill produce TOPIC");
+        return fail_usage(&in->tool->failure, "no topic is given: tidemill produce TOPIC");
     return true;
 }
 
@@ -91,7 +91,7 @@ static bool read_flags(struct input *in)
     in->delimiter = flag_text(&t->arguments, "key-delimiter");
     in->tombstones = flag_is_set(&t->arguments, "tombstone");
     if (in->jsonl && (!bytes_is_null(in->format) || in->delimiter.size > 0))
-        return fail_usage(&t->failure, "--input jsonl goes neither with -f nor with -K");
+        return fail_usage(&t->failure, "--input jsonl cannot be combined with -f or -K");
     if (!bytes_is_null(in->format) && !record_format_check_input(in->format, &why))
         return fail_usage(&t->failure, "-f: %s", why.text);
     struct bytes file = flag_text(&t->arguments, "file");
@@ -117,7 +117,7 @@ static bool parse_plain(struct input *in, struct bytes line, struct record *reco
         return true;
     const uint8_t *at = memmem(line.data, line.size, delimiter.data, delimiter.size);
     if (at == NULL) {
-        message_set(why, "there is no \"%.*s\" between key and value", BYTES_PRINTF(delimiter));
+        message_set(why, "the line has no \"%.*s\" between key and value", BYTES_PRINTF(delimiter));
         return false;
     }
     record->key = bytes_of(line.data, (size_t)(at - line.data));
@@ -206,7 +206,7 @@ static bool send_lines(struct input *in, struct producer *p)
         } else if (!send_line(in, p, line)) {
             struct failure ignored; /* what was read before the bad line counts */
             if (t->failure.exit == EXIT_USAGE && in->lines.line > 1 && producer_flush(p, &ignored))
-                message_set(&t->failure.hint, "the lines before it are written");
+                message_set(&t->failure.hint, "the lines before it were written");
             return false;
         }
     }
@@ -238,8 +238,8 @@ static void say_what_is_left(const struct input *in, const struct producer *p)
     int64_t sent = written(p);
     if (p->failed)
         tool_say(in->tool,
-                 "stopped: %" PRId64 " of the %" PRId64 " records read are written, %" PRId64
-                 " are not; nothing behind line %" PRId64 " of %s was read",
+                 "stopped: %" PRId64 " of the %" PRId64 " records read were written, %" PRId64
+                 " were not; reading stopped after line %" PRId64 " of %s",
                  sent, in->records, in->records - sent, in->lines.line, in->lines.name);
 }
 
@@ -271,7 +271,7 @@ static bool read_idempotence(struct tool *t, struct producer *p)
     p->idempotent = p->acks == -1 && !bytes_equal_string(s->value, "false");
     if (p->idempotent || !bytes_equal_string(s->value, "true"))
         return true;
-    fail_usage(&t->failure, "enable.idempotence true: only with acks=all");
+    fail_usage(&t->failure, "enable.idempotence true requires acks=all");
     message_set(&t->failure.from, "%s", s->from);
     return false;
 }

@@ -20,7 +20,7 @@ static bool run(struct tool *t)
     struct topic_info *topics;
     size_t count;
     if (bytes_is_null(flag_text(&t->arguments, "num")))
-        return fail_usage(&t->failure, "say how many: -p N");
+        return fail_usage(&t->failure, "the number of partitions is missing: -p N");
     if (!flag_int(&t->arguments, "num", 1, 1000000, 0, &more, &t->failure) || !tool_client(t) ||
         !cluster_topics(t->client, t->arguments.names, t->arguments.name_count, false, &t->arena,
                         &topics, &count, &t->failure))

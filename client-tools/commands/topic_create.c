@@ -25,7 +25,7 @@ static bool read_configs(struct tool *t, struct create_topics_request_topics *to
                                   t->arguments.flag_count, &t->arena);
     while (!bytes_is_null(text = flag_next(&t->arguments, "config", &at))) {
         if (!pair_split(text, "=", &key, &value))
-            return fail_usage(&t->failure, "-c %.*s: not KEY=VALUE", BYTES_PRINTF(text));
+            return fail_usage(&t->failure, "-c %.*s: expected KEY=VALUE", BYTES_PRINTF(text));
         topic->configs[topic->configs_count].name = key;
         topic->configs[topic->configs_count++].value = value;
     }

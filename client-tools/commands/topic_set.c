@@ -29,7 +29,7 @@ static bool send_changes(struct tool *t, struct config_changes *changes)
     struct table *table = tool_table(t, "configs");
     struct config_result result;
     if (changes->count == 0) {
-        fail_usage(&t->failure, "nothing to set: name at least one KEY=VALUE");
+        fail_usage(&t->failure, "no config is given: expected at least one KEY=VALUE");
         message_set(&t->failure.hint, "tidemill topic set %.*s retention.ms=7d",
                     BYTES_PRINTF(changes->topic));
         return false;
@@ -50,7 +50,7 @@ static bool add_pair(struct tool *t, struct config_changes *changes, struct byte
 {
     struct bytes key, value;
     if (!pair_split(text, "=", &key, &value))
-        return fail_usage(&t->failure, "%.*s: not KEY=VALUE", BYTES_PRINTF(text));
+        return fail_usage(&t->failure, "%.*s: expected KEY=VALUE", BYTES_PRINTF(text));
     config_changes_set(changes, key, value, &t->arena);
     return true;
 }
@@ -89,7 +89,7 @@ static bool fail_unknown_setting(struct tool *t, const struct describe_configs_r
     for (int32_t i = 0; i < r->configs_count; i++)
         names[i] = arena_printf(&t->arena, "%.*s", BYTES_PRINTF(r->configs[i].name));
     const char *near = suggest(key, names);
-    fail(&t->failure, "INVALID_CONFIG", "topic %.*s has no setting %.*s",
+    fail(&t->failure, "INVALID_CONFIG", "topic %.*s has no config %.*s",
          BYTES_PRINTF(t->arguments.names[0]), BYTES_PRINTF(key));
     if (near)
         message_set(&t->failure.hint, "did you mean %s?", near);

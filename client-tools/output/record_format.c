@@ -120,7 +120,7 @@ static bool check(struct bytes format, const char *verbs, struct message *messag
     }
     if (start == format.size)
         return true;
-    message_set(message, "%.*s at position %zu is not known; there are",
+    message_set(message, "unknown %.*s at position %zu; the fields are",
                 (int)MIN(format.size - start, (size_t)6), (const char *)format.data + start,
                 start + 1);
     for (const char *verb = verbs; *verb; verb++) {
@@ -234,11 +234,11 @@ bool record_format_check_input(struct bytes format, struct message *message)
     bool after_verb = false;
     for (size_t at = 0; next_piece(format, &at, &p); after_verb = p.verb != 0) {
         if (p.verb && after_verb) {
-            message_set(message, "%%%c follows another field with nothing between them", p.verb);
+            message_set(message, "%%%c must be separated from the field before it", p.verb);
             return false;
         }
         if (p.verb && !bytes_is_null(p.modifier)) {
-            message_set(message, "%%%c takes no {...} when reading", p.verb);
+            message_set(message, "%%%c accepts no {...} in an input format", p.verb);
             return false;
         }
     }
@@ -300,7 +300,7 @@ bool record_format_parse(struct bytes format, struct bytes line, struct record_p
         const uint8_t *end =
             literal.size ? memmem(line.data, line.size, literal.data, literal.size) : NULL;
         if (literal.size > 0 && end == NULL) {
-            message_set(message, "there is no \"%.*s\" behind %%%c", BYTES_PRINTF(literal), p.verb);
+            message_set(message, "\"%.*s\" is missing after %%%c", BYTES_PRINTF(literal), p.verb);
             return false;
         }
         struct bytes text = end ? bytes_of(line.data, (size_t)(end - line.data)) : line;

@@ -170,7 +170,7 @@ static bool read_place(struct bytes line, struct arena *arena, struct record_pla
     if (!json_field(line, BYTES_LITERAL("partition"), &json) || json.data[0] == 'n')
         return true;
     if (!parse_i64(json, &partition) || partition < 0 || partition > INT32_MAX) {
-        message_set(message, "partition %.*s is no partition number", BYTES_PRINTF(json));
+        message_set(message, "partition %.*s is not a partition number", BYTES_PRINTF(json));
         return false;
     }
     place->partition = (int32_t)partition;

@@ -50,7 +50,7 @@ static bool read_section(const char *path, const struct property *p, struct decl
                          struct failure *f)
 {
     if (bytes_is_null(p->section)) {
-        fail_usage(f, "%s:%d: %.*s stands before the first section", path, p->line,
+        fail_usage(f, "%s:%d: %.*s is before the first section", path, p->line,
                    BYTES_PRINTF(p->key));
         message_set(&f->hint, "sections are [TOPIC/PROCESSOR] or [TOPIC]");
         return false;
@@ -65,13 +65,13 @@ static bool read_section(const char *path, const struct property *p, struct decl
                                     .line = p->line};
     if (slash == NULL)
         return p->section.size > 0 ||
-               fail_usage(f, "%s:%d: a section without a topic", path, p->line);
+               fail_usage(f, "%s:%d: the section names no topic", path, p->line);
     out->topic.size = (size_t)(slash - p->section.data);
     out->processor = bytes_from(p->section, out->topic.size + 1);
     if (out->topic.size == 0 || !is_processor_name(out->processor)) {
         fail_usage(f, "%s:%d: [%.*s] is not [TOPIC/PROCESSOR]", path, p->line,
                    BYTES_PRINTF(p->section));
-        message_set(&f->hint, "a processor's name has a-z, 0-9 and -, at most 63 of them");
+        message_set(&f->hint, "a processor name has at most 63 characters: a-z, 0-9 and -");
         return false;
     }
     return true;
@@ -101,7 +101,7 @@ bool processor_file_parse(const char *path, struct bytes text, struct arena *are
                                                  BYTES_PRINTF(item.processor),
                                                  BYTES_PRINTF(item.parameter)));
         if (is_declared(d, &item))
-            return fail_usage(f, "%s:%d: %.*s of topic %.*s stands twice", path, p.line,
+            return fail_usage(f, "%s:%d: %.*s of topic %.*s is declared twice", path, p.line,
                               BYTES_PRINTF(item.key), BYTES_PRINTF(item.topic));
         declarations_add(d, &item, arena);
     }

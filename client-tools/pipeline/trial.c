@@ -262,7 +262,7 @@ static bool run_queue(struct trial *t, int64_t now_ms, struct failure *f)
         free(q);
     }
     if (good && t->failed)
-        return fail(f, "TOO_LARGE", "the pipeline made more than 1 GiB of records at once");
+        return fail(f, "TOO_LARGE", "the pipeline produced more than 1 GiB of records at once");
     return good;
 }
 

@@ -47,12 +47,12 @@ TEST(sections_become_settings_of_topics)
 
 TEST(a_file_that_is_wrong_is_refused_with_its_line)
 {
-    expect_refused("a = 1\n", "x:1: a stands before the first section");
+    expect_refused("a = 1\n", "x:1: a is before the first section");
     expect_refused("[orders/M1]\ntype=filter\n", "x:2: [orders/M1] is not [TOPIC/PROCESSOR]");
     expect_refused("[orders/]\ntype=filter\n", "x:2: [orders/] is not [TOPIC/PROCESSOR]");
     expect_refused("[/m1]\ntype=filter\n", "x:2: [/m1] is not [TOPIC/PROCESSOR]");
     expect_refused("[t/a]\ntype=filter\n[t/b]\ntype=map\n[t/a]\ntype=dedup\n",
-                   "x:6: processor.a.type of topic t stands twice");
+                   "x:6: processor.a.type of topic t is declared twice");
 }
 
 TEST(what_is_written_reads_back_the_same)

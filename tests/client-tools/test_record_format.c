@@ -85,13 +85,13 @@ TEST(lines_that_do_not_fit_are_refused)
     struct record record;
     struct message why;
     EXPECT(!parse("%k:%v", "no colon", &place, &record, &why));
-    EXPECT_STRING(why.text, "there is no \":\" behind %k");
+    EXPECT_STRING(why.text, "\":\" is missing after %k");
     EXPECT(!parse("<%v", "x", &place, &record, &why));
     EXPECT_STRING(why.text, "the line does not begin with \"<\"");
     EXPECT(!parse("%p %v", "one x", &place, &record, &why));
     EXPECT_STRING(why.text, "%p: \"one\" is not a number");
     EXPECT(!parse("%k%v", "x", &place, &record, &why));
-    EXPECT_STRING(why.text, "%v follows another field with nothing between them");
+    EXPECT_STRING(why.text, "%v must be separated from the field before it");
     EXPECT(!parse("%k{hex} %v", "x", &place, &record, &why));
     EXPECT(!parse("%o %v", "1 x", &place, &record, &why));
 }

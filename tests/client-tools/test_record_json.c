@@ -136,7 +136,7 @@ TEST(a_line_that_is_no_record_is_refused_with_the_reason)
         const char *why;
     } cases[] = {
         {BYTES_LITERAL("[1]"), "not a JSON object"},
-        {BYTES_LITERAL("{\"partition\":-1}"), "partition -1 is no partition number"},
+        {BYTES_LITERAL("{\"partition\":-1}"), "partition -1 is not a partition number"},
         {BYTES_LITERAL("{\"timestamp\":\"soon\"}"),
          "timestamp soon is neither RFC 3339 nor milliseconds"},
         {BYTES_LITERAL("{\"value_base64\":\"a\"}"), "value_base64 is not base64"},

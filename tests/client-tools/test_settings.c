@@ -148,10 +148,10 @@ TEST(unknown_keys_and_profiles_are_refused)
     expect_refused(&l, "unknown client property clientid", "-X clientid",
                    "did you mean client.id?");
     LOAD(&l, "-X", "nothing");
-    expect_refused(&l, "-X nothing: not KEY=VALUE", "", "");
+    expect_refused(&l, "-X nothing: expected KEY=VALUE", "", "");
     variables[0][0] = "XDG_CONFIG_HOME", variables[0][1] = config_home(PROFILES);
     LOAD(&l, "--profile", "test");
-    expect_refused(&l, "there is no profile \"test\"", "--profile", "profiles are [sections]");
+    expect_refused(&l, "unknown profile \"test\"", "--profile", "a profile is a [section]");
     LOAD(&l, "-F", "/nonexistent/file");
     expect_refused(&l, "cannot read /nonexistent/file: No such file or directory", "", "");
     LOAD(&l, "-X", "security.protocol=SSL");
