@@ -39,7 +39,7 @@ static enum error refuse(const char *directory, const char *path, const struct s
     if (reason == EACCES || reason == EPERM)
         message_set(message,
                     "cannot use the data directory %s: user %s may not %s %s (owner %s, mode "
-                    "%04o): give the data directory to %s (chown -R), or set log.dirs to another",
+                    "%04o): make %s its owner (chown -R) or set log.dirs to another directory",
                     directory, user.text, act, path, owner.text, (unsigned)(found->st_mode & 07777),
                     user.text);
     else
@@ -50,9 +50,10 @@ static enum error refuse(const char *directory, const char *path, const struct s
 
 static enum error refuse_file(const char *directory, const char *path, struct message *message)
 {
-    message_set(message,
-                "cannot use the data directory %s: %s is not a directory: set log.dirs to one",
-                directory, path);
+    message_set(
+        message,
+        "cannot use the data directory %s: %s is not a directory: set log.dirs to a directory",
+        directory, path);
     return ERR_INVALID;
 }
 
@@ -105,7 +106,7 @@ static enum error check_parent(const char *directory, struct message *message)
     if (!S_ISDIR(found.st_mode))
         error = refuse_file(directory, path, message);
     else if (!may(path, W_OK | X_OK))
-        error = refuse(directory, path, &found, "make a directory in", message);
+        error = refuse(directory, path, &found, "create a directory in", message);
     free(path);
     return error;
 }

@@ -104,7 +104,7 @@ static int load_settings(struct program *p, struct arguments *a)
                               .repeats = trace_repeats_create()};
     io_posix_set_trace(&p->trace);
     if (!error && ignored.size)
-        trace_log(&p->trace, TRACE_INFO, "keys without meaning here are ignored",
+        trace_log(&p->trace, TRACE_INFO, "ignored keys that have no effect",
                   F_BYTES("keys", buffer_view(&ignored)));
     buffer_free(&faults);
     buffer_free(&ignored);

@@ -32,7 +32,7 @@ struct load {
 /* The segments below go when the new start is durable; the store does that. */
 static void move_start(struct shard *shard, struct partition *p, int64_t start)
 {
-    trace_log(shard->env->trace, TRACE_INFO, "log start moved by retention",
+    trace_log(shard->env->trace, TRACE_INFO, "retention moved the log start offset",
               F_BYTES("topic", p->topic->name), F_INT("partition", p->index),
               F_INT("from_offset", log_start_offset(p->log)), F_INT("to_offset", start));
     store_begin(shard->store);
@@ -48,7 +48,7 @@ static int64_t trusted_wall_ms(struct upkeep *u)
     if (shard->wall_ms > most && !u->leap_said) {
         u->leap_said = true;
         trace_log(shard->env->trace, TRACE_WARN,
-                  "the wall clock leapt forward: retention does not follow until a restart",
+                  "the wall clock jumped forward: retention ignores the jump until a restart",
                   F_INT("leap_ms", shard->wall_ms - most + CLOCK_LEAP_MS));
     }
     return MIN(shard->wall_ms, most);

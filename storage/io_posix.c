@@ -43,7 +43,7 @@ static enum error refused(struct io *io, const char *call, const char *path)
         break;
     }
     char text[128];
-    trace_log(posix_of(io)->trace, TRACE_ERROR, "file operation refused", F_STRING("call", call),
+    trace_log(posix_of(io)->trace, TRACE_ERROR, "file operation failed", F_STRING("call", call),
               F_STRING("path", path), F_STRING("reason", strerror_r(reason, text, sizeof text)));
     return reason == ENOSPC || reason == EDQUOT ? ERR_NO_SPACE : ERR_IO;
 }

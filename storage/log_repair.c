@@ -94,11 +94,11 @@ enum error log_check_files(struct env *env, const char *directory, struct log_st
     int64_t size;
     enum error error = active_size(env->io, path, &size);
     if (error == ERR_OK && size < state->active_size) {
-        message_set(message,
-                    "%s: damaged at byte %lld: %lld bytes were known to be durable, the file was "
-                    "cut, replaced or removed. Stop the broker and put the file back from a copy, "
-                    "or delete the topic",
-                    path, (long long)MAX(size, 0), (long long)state->active_size);
+        message_set(
+            message,
+            "%s: damaged at byte %lld: %lld bytes were durable; the file was truncated, replaced "
+            "or removed. Stop the broker and restore the file from a copy, or delete the topic",
+            path, (long long)MAX(size, 0), (long long)state->active_size);
         state->active_base = state->next_offset;
         state->active_size = 0;
         error = ERR_CORRUPT;

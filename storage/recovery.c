@@ -52,8 +52,8 @@ static enum error check_new_directory(struct recovery *r)
     enum error error = io->ops->list(io, r->options->data_directory, note_foreign, &foreign);
     if (error == ERR_OK && foreign.name[0] != '\0') {
         message_set(r->message,
-                    "%s has a folder %s but no tidemill.meta: restore the file from a copy, or "
-                    "use an empty directory",
+                    "%s has a directory %s but no tidemill.meta: restore the file from a copy "
+                    "or use an empty directory",
                     r->options->data_directory, foreign.name);
         error = ERR_CORRUPT;
     }
@@ -66,7 +66,7 @@ static enum error take_directory(struct recovery *r)
     const char *directory = r->options->data_directory;
     enum error error = io_make_path(io, directory);
     if (error != ERR_OK) {
-        message_set(r->message, "cannot make the data directory %s: %s", directory,
+        message_set(r->message, "cannot create the data directory %s: %s", directory,
                     error_text(error));
         return error;
     }
@@ -75,10 +75,9 @@ static enum error take_directory(struct recovery *r)
     free(lock);
     if (error != ERR_OK) {
         message_set(r->message,
-                    error == ERR_BUSY
-                        ? "another broker is using the data directory %s: stop it, or "
-                          "use another directory (log.dirs)"
-                        : "cannot lock the data directory %s",
+                    error == ERR_BUSY ? "another broker is using the data directory %s: stop it or "
+                                        "set log.dirs to another directory"
+                                      : "cannot lock the data directory %s",
                     directory);
         return error;
     }
@@ -159,7 +158,7 @@ static void remove_deleted_topic(void *context, const char *name)
         return;
     char *path = path_join(t->directory, name);
     if (redo_topic_deleted(t->r->redo, id)) {
-        trace_log(t->r->env->trace, TRACE_INFO, "the files of a deleted topic are removed",
+        trace_log(t->r->env->trace, TRACE_INFO, "the files of a deleted topic were removed",
                   F_STRING("directory", path));
         (void)!io_remove_tree(t->r->env->io, path);
     } else {
@@ -275,8 +274,8 @@ enum error recovery_run(struct env *env, const struct recovery_options *options,
     if (r.kv)
         r.kv->driver->close(r.kv);
     if (text.text[0] == '\0')
-        message_set(&text, "cannot bring the data directory %s in order: %s",
-                    options->data_directory, error_text(error));
+        message_set(&text, "cannot recover the data directory %s: %s", options->data_directory,
+                    error_text(error));
     if (message)
         *message = text;
     return error;

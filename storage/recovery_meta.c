@@ -39,8 +39,8 @@ enum error data_meta_read(struct io *io, const char *data_directory, struct data
         error = parse(buffer_c_string(&text), out);
     if (error == ERR_UNSUPPORTED)
         message_set(message,
-                    "%s: the data has format %d, this version reads up to %d: "
-                    "use the version that wrote it, or a newer one",
+                    "%s: the data has format %d, this version reads formats up to %d: use the "
+                    "version that wrote it or a newer one",
                     path, out->format, DATA_FORMAT);
     else if (error != ERR_OK && error != ERR_NOT_FOUND)
         message_set(message, "%s: %s; restore it from a copy of the data directory", path,

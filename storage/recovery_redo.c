@@ -252,8 +252,8 @@ static enum error walk_group(struct redo *redo, struct shared_buffer *group, par
 static enum error refuse_older(struct redo *redo, const struct redo_journal *journal)
 {
     message_set(redo->message,
-                "%s/kv: the key-value store is older than the journal of shard %d: it was "
-                "damaged or replaced. Restore the whole data directory from a copy",
+                "%s/kv: the key-value store is older than the journal of shard %d. It was damaged "
+                "or replaced. Restore the whole data directory from a copy",
                 redo->data_directory, journal->shard);
     return ERR_CORRUPT;
 }
@@ -290,7 +290,7 @@ static enum error judge_end(struct redo *redo, const struct redo_journal *journa
     redo->report->cut_bytes += cut_bytes;
     if (end == JOURNAL_TORN) {
         trace_log(redo->env->trace, TRACE_INFO,
-                  "the journal's last group was not finished, nothing in it was acknowledged",
+                  "the last group of the journal is incomplete; none of it was acknowledged",
                   F_INT("shard", journal->shard), F_INT("file", at.sequence),
                   F_INT("position", at.position), F_INT("bytes", cut_bytes));
         return ERR_OK;
@@ -301,11 +301,11 @@ static enum error judge_end(struct redo *redo, const struct redo_journal *journa
     redo->report->damaged++;
     message_set(redo->message,
                 "%s/shard-%d/journal-%020" PRIu64 ".log: damaged at byte %" PRId64
-                ", and what follows was acknowledged. Restore the data directory from a copy, or "
-                "create an empty file %s/accept-damage to go on without what follows",
+                ", and acknowledged data follows. Restore the data directory from a copy, or "
+                "create an empty file %s/accept-damage to start without the data after the damage",
                 redo->data_directory, journal->shard, at.sequence, at.position,
                 redo->data_directory);
-    trace_log(redo->env->trace, TRACE_ERROR, "the journal is damaged below what was durable",
+    trace_log(redo->env->trace, TRACE_ERROR, "the journal is damaged and acknowledged data follows",
               F_INT("shard", journal->shard), F_INT("file", at.sequence),
               F_INT("position", at.position));
     return accept_damage ? journal_reader_keep_copies(reader) : ERR_CORRUPT;
@@ -328,7 +328,7 @@ static enum error pass(struct redo *redo, part_function *each, bool judge, bool 
         if (judge)
             redo->report->journal_bytes += size;
         if (error != ERR_OK && redo->message->text[0] == '\0')
-            message_set(redo->message, "%s: cannot redo the journal: %s", directory,
+            message_set(redo->message, "%s: cannot replay the journal: %s", directory,
                         error_text(error));
         journal_reader_close(reader);
         free(directory);

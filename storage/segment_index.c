@@ -88,7 +88,7 @@ enum error segment_rebuild_indexes(const struct segment_view *view, struct trace
     buffer_init(&offsets, INDEX_FILE_MAX);
     buffer_init(&times, INDEX_FILE_MAX);
     segment_summary_init(&summary);
-    trace_log(trace, TRACE_WARN, "indexes made anew", F_STRING("directory", view->directory),
+    trace_log(trace, TRACE_WARN, "indexes rebuilt", F_STRING("directory", view->directory),
               F_INT("base_offset", view->base_offset));
     segment_scan_init(&scan, view->file, 0, view->size, view->base_offset);
     while (segment_scan_next(&scan)) {

@@ -34,7 +34,7 @@ static enum error read_mark(struct store *s, struct message *message)
     if (error == ERR_OK && !f.found)
         error = ERR_NOT_FOUND;
     if (error != ERR_OK)
-        message_set(message, "cannot read the journal's mark of shard %d: %s", s->options.shard,
+        message_set(message, "cannot read the journal position of shard %d: %s", s->options.shard,
                     error_text(error));
     s->start = f.mark.start;
     s->run = f.mark.run;
@@ -82,7 +82,7 @@ void store_note_fallback(struct store *s)
 {
     s->journal.direct = false;
     trace_log(s->env->trace, TRACE_INFO,
-              "no direct I/O on this file system, the journal is written and synced instead",
+              "the file system has no direct I/O; the journal uses write and sync instead",
               F_STRING("directory", s->journal.directory));
 }
 
@@ -323,7 +323,7 @@ void store_fail(struct store *s, enum error error)
         return;
     s->has_failed = true;
     trace_log(s->env->trace, TRACE_ERROR,
-              "the shard's journal or files failed, nothing more is stored",
+              "writing the journal or the segments failed: the shard stores nothing more",
               F_INT("shard", s->options.shard), F_STRING("reason", error_text(error)));
     for (int i = 0; i < 2; i++)
         list_take_all(&s->failed, &s->groups[s->in_flight ? s->filling ^ 1 ^ i : i].commits);

@@ -104,8 +104,10 @@ static void load_producers(struct store *s, struct store_log *l)
         struct bytes row = read_bytes32(&r);
         ASSERT(!r.failed);
         if (producer_states_load(log_producers(l->log), producer_id, row) != ERR_OK)
-            trace_log(s->env->trace, TRACE_ERROR, "a producer's row cannot be read, it is left out",
-                      F_INT("producer_id", producer_id), F_INT("partition", l->partition));
+            trace_log(
+                s->env->trace, TRACE_ERROR,
+                "the stored state of a producer is malformed: the broker forgets this producer",
+                F_INT("producer_id", producer_id), F_INT("partition", l->partition));
     }
     buffer_free(&l->producers);
 }
@@ -300,9 +302,10 @@ static void remove_done(struct job *job)
     store_enter(s);
     s->jobs--;
     if (r->result != ERR_OK)
-        trace_log(s->env->trace, TRACE_WARN,
-                  "the files of a removed partition could not be deleted, the next start does it",
-                  F_STRING("directory", r->directory), F_STRING("reason", error_text(r->result)));
+        trace_log(
+            s->env->trace, TRACE_WARN,
+            "the files of a deleted partition could not be removed: the next start removes them",
+            F_STRING("directory", r->directory), F_STRING("reason", error_text(r->result)));
     free(r->directory);
     free(r->topic);
     free(r);

@@ -28,7 +28,8 @@ static void space_done(struct job *job)
     bool was_low = s->full & FULL_LOW;
     if (low != was_low)
         trace_log(s->env->trace, low ? TRACE_WARN : TRACE_INFO,
-                  low ? "the disk is nearly full, produce is refused" : "the disk has room again",
+                  low ? "the disk is nearly full: produce requests are refused"
+                      : "the disk has enough free space again",
                   F_INT("free_bytes", p->free_bytes));
     s->full = low ? s->full | FULL_LOW : s->full & ~(unsigned)FULL_LOW;
     free(p);

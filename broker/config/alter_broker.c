@@ -93,8 +93,8 @@ static void put(struct controller *c, enum settings_layer layer, const struct ov
               F_INT("overrides", list.count));
     if (strstr(next->now.log_cleanup_policy, "compact") &&
         !strstr(before->now.log_cleanup_policy, "compact"))
-        trace_log(trace, TRACE_WARN, "compaction is not built yet: the topic keeps everything",
-                  F_STRING("topic", "(all that do not say cleanup.policy)"));
+        trace_log(trace, TRACE_WARN, "compaction is not built yet: the topic keeps all records",
+                  F_STRING("topic", "(all topics that do not set cleanup.policy)"));
     controller_put_settings(c, next);
 }
 

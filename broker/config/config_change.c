@@ -143,13 +143,15 @@ static struct api_error check_acyclic(const struct catalog_draft *catalog,
         struct bytes parameter = topology_output_parameter(topology, i);
         walk_from(&w, name);
         if (w.cycle)
-            error = invalid(arena_printf(
-                arena, "%.*s: %.*s leads back to %.*s: the graph of topics must have no cycle",
-                BYTES_PRINTF(parameter), BYTES_PRINTF(name), BYTES_PRINTF(candidate->name)));
+            error = invalid(arena_printf(arena,
+                                         "%.*s: output topic %.*s leads back to input topic %.*s: "
+                                         "topics must not form a cycle",
+                                         BYTES_PRINTF(parameter), BYTES_PRINTF(name),
+                                         BYTES_PRINTF(candidate->name)));
         else if (w.too_deep)
-            error =
-                invalid(arena_printf(arena, "%.*s: the graph of topics is too large to be checked",
-                                     BYTES_PRINTF(parameter)));
+            error = invalid(arena_printf(arena,
+                                         "%.*s: the graph of output topics is too large to check",
+                                         BYTES_PRINTF(parameter)));
     }
     map_free(&w.seen);
     return error;
@@ -163,7 +165,7 @@ static struct api_error check_outputs(const struct catalog_draft *catalog,
     for (size_t i = 0; topology_output(topology, i, &name, &is_dead_letter); i++) {
         const char *fault = topic_name_fault(name);
         if (fault)
-            return invalid(arena_printf(arena, "%.*s: the topic '%.*s' cannot be made: %s",
+            return invalid(arena_printf(arena, "%.*s: cannot create the topic '%.*s': %s",
                                         BYTES_PRINTF(topology_output_parameter(topology, i)),
                                         BYTES_PRINTF(name), fault));
         struct topic *other =
@@ -196,7 +198,7 @@ static void log_warnings(struct env *env, const struct topic *topic, struct buff
     while (left.size > 0) {
         const uint8_t *end = memchr(left.data, '\n', left.size);
         size_t size = end ? (size_t)(end - left.data) : left.size;
-        trace_log(env->trace, TRACE_WARN, "processor configs are doubtful",
+        trace_log(env->trace, TRACE_WARN, "processor configs were accepted, but check them",
                   F_BYTES("topic", topic->name), F_BYTES("reason", bytes_of(left.data, size)));
         left = bytes_from(left, MIN(size + 1, left.size));
     }

@@ -124,7 +124,7 @@ static struct config_entry processor_entry(const struct topic_config *config)
     struct config_entry e = {
         .name = config->name,
         .value = config->value,
-        .documentation = BYTES_LITERAL("a parameter of a processor on this topic"),
+        .documentation = BYTES_LITERAL("parameter of a processor on this topic"),
         .source = CONFIG_OF_TOPIC,
         .type = CONFIG_STRING,
     };

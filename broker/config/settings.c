@@ -131,7 +131,7 @@ static bool read_file(struct loading *l, const char *from, const char *path, int
     errno = 0;
     bool fine = depth <= DEEPEST_INCLUDE && read_whole(path, &text);
     if (depth > DEEPEST_INCLUDE)
-        buffer_printf(l->faults, "%s: included too deeply\n", from);
+        buffer_printf(l->faults, "%s: includes are nested too deeply\n", from);
     else if (!fine)
         buffer_printf(l->faults, "%s: cannot be read: %s\n", from,
                       errno ? strerror(errno) : "larger than 16 MiB");
@@ -281,10 +281,10 @@ static void check_together(struct loading *l)
 {
     const struct settings *s = l->out;
     if (strchr(s->log_dirs, ','))
-        refuse_key(l, "log.dirs", "one directory only; several are not supported");
+        refuse_key(l, "log.dirs", "only one directory is supported");
     check_listeners(l);
     if (s->admin_listeners[0])
-        refuse_key(l, "tidemill.admin.listeners", "HTTP is not built yet, so it must be empty");
+        refuse_key(l, "tidemill.admin.listeners", "must be empty: HTTP is not built yet");
     if (s->group_min_session_ms > s->group_max_session_ms)
         refuse_key(l, "group.min.session.timeout.ms", "is above group.max.session.timeout.ms");
 }

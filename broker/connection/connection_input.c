@@ -155,7 +155,7 @@ static bool read_size(struct connection *c)
 {
     int32_t size = (int32_t)load_be32(c->size_bytes);
     if (size < 8 || size > c->shard->broker->settings->max_request_bytes) {
-        trace_log(c->shard->env->trace, TRACE_DEBUG, "connection closed by frame size",
+        trace_log(c->shard->env->trace, TRACE_DEBUG, "connection closed: invalid frame size",
                   F_INT("size_bytes", size), F_STRING("client", c->host));
         return false;
     }

@@ -139,7 +139,7 @@ static void answer(struct scatter *scatter)
     if (in->acks != ACKS_NONE)
         request_reply(request, &produce->response);
     else if (has_errors(produce))
-        request_fail(request, "a batch was refused and acks=0 has no answer");
+        request_fail(request, "a batch was refused; acks=0 gets no response");
     else
         request_no_reply(request);
 }

@@ -47,7 +47,7 @@ static void tune(const struct acceptor *a, int descriptor, const struct sockaddr
  * with the spare and closed, and accepting pauses for a moment. */
 static void pause_accepting(struct acceptor *a)
 {
-    trace_log(a->options.trace, TRACE_WARN, "accepting pauses",
+    trace_log(a->options.trace, TRACE_WARN, "accepting connections pauses",
               F_STRING("reason", strerror(errno)));
     close(a->spare);
     int refused = accept(a->descriptor, NULL, NULL);

@@ -155,11 +155,12 @@ static bool check_sequence(struct append_run *run, struct partition *p,
         return false;
     case PRODUCER_OUT_OF_ORDER:
         refuse(out, KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER,
-               "the batch's sequence does not follow the producer's last one", messages);
+               "the sequence number of the batch does not follow the producer's last one",
+               messages);
         return false;
     case PRODUCER_FENCED:
         refuse(out, KAFKA_INVALID_PRODUCER_EPOCH,
-               "a producer with the same id and a newer epoch has written", messages);
+               "a producer with the same id and a newer epoch has written already", messages);
         return false;
     }
     return false;
@@ -228,7 +229,7 @@ void append_batch(struct append_run *run, struct partition *partition,
         return;
     }
     if (input->records.size == 0) {
-        refuse(out, KAFKA_INVALID_RECORD, "exactly one batch is needed, there is none", messages);
+        refuse(out, KAFKA_INVALID_RECORD, "expected exactly one batch, found none", messages);
         return;
     }
     int64_t max_timestamp = -1;

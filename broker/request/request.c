@@ -101,7 +101,7 @@ void request_no_reply(struct request *request)
 
 void request_fail(struct request *request, const char *reason)
 {
-    trace_log(request->at->env->trace, TRACE_DEBUG, "connection closed by request",
+    trace_log(request->at->env->trace, TRACE_DEBUG, "connection closed because of a request",
               F_STRING("reason", reason), F_INT("api_key", request->header.api_key),
               F_INT("api_version", request->header.api_version),
               F_BYTES("client_id", request->header.client_id));

@@ -139,7 +139,7 @@ static void restore_cursor(struct load *l, struct bytes key, struct bytes value)
     struct run *run = l->run;
     if (value.size != CURSOR_SIZE) {
         key_list_add(&run->unread, key);
-        note_broken(run, "its cursor's row is damaged");
+        note_broken(run, "the stored input position is damaged");
         return;
     }
     if ((int64_t)load_be64(value.data + 16) != chain_state_version(run->chain)) {
@@ -163,7 +163,7 @@ static void restore_state(struct load *l, struct bytes key, struct bytes rest, s
     if (error == ERR_OK)
         return;
     key_list_add(&run->unread, key);
-    note_broken(run, "its state cannot be read");
+    note_broken(run, "the stored state cannot be read");
 }
 
 static enum error load_row(void *context, struct bytes key, struct bytes value)

@@ -182,7 +182,7 @@ static void put(struct controller *c, struct topic *topic, const struct topic *b
     controller_put_topic(c, topic);
     if (is_compacted(shard, topic) && !was_compacted)
         trace_log(shard->env->trace, TRACE_WARN,
-                  "compaction is not built yet: the topic keeps everything",
+                  "compaction is not built yet: the topic keeps all records",
                   F_BYTES("topic", topic->name));
 }
 

@@ -617,8 +617,8 @@ TEST(outputs_may_not_lead_back_to_their_input)
         EXPECT_INT(r->error_code, i < 2 ? KAFKA_NONE : KAFKA_INVALID_CONFIG);
         if (i == 2)
             EXPECT_BYTES(r->error_message,
-                         BYTES_LITERAL("processor.on.output: a leads back to c: the graph of "
-                                       "topics must have no cycle"));
+                         BYTES_LITERAL("processor.on.output: output topic a leads back to input "
+                                       "topic c: topics must not form a cycle"));
     }
     test_broker_free(b);
 }

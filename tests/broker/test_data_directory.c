@@ -70,10 +70,10 @@ TEST(who_may_not_write_hears_the_path_the_user_and_the_owner)
     EXPECT_INT(mkdir(p.inside, 0555), 0);
     expect_refused(p.inside, "may not read and write ");
     snprintf(below, sizeof below, "%s/x/y", p.inside);
-    expect_refused(below, "may not make a directory in ");
-    expect_refused(below, ", mode 0555): give the data directory to ");
+    expect_refused(below, "may not create a directory in ");
+    expect_refused(below, ", mode 0555): make ");
     EXPECT_INT(chmod(p.inside, 0), 0);
-    expect_refused(below, "may not make a directory in ");
+    expect_refused(below, "may not create a directory in ");
     rmdir(p.inside);
     rmdir(p.root);
 }

@@ -89,7 +89,7 @@ TEST(a_clock_that_leaps_deletes_nothing)
     test_leap(b, 100 * (int64_t)HOUR_MS);
     go_round(b);
     EXPECT_INT(start_of(b, "orders", 0), 0);
-    EXPECT(strstr(test_log(b), "the wall clock leapt forward") != NULL);
+    EXPECT(strstr(test_log(b), "the wall clock jumped forward") != NULL);
     test_broker_free(b);
 }
 

@@ -17,7 +17,7 @@ LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"')
 PLACEHOLDER = re.compile(r'%[-+ 0#]*(?:\.?\*|\d*)(?:\.\d+|\.\*)?[a-z]*[sdifuxc]|%\d*|"\s*PRI\w+\s*"')
 SHORTEST_PIECE = 10
 # An event of both levels: this half of it is INFO.
-GOOD_NEWS = {"the disk has room again"}
+GOOD_NEWS = {"the disk has enough free space again"}
 
 
 def text_of(path):

@@ -109,7 +109,7 @@ def test_deleting_a_topic_heals_a_full_disk():
         wait_until(lambda: disk.free_bytes() > free + 10 * MEGABYTE, SECONDS, "the files to be gone")
         filled.heals()
         assert filled.committed() == 60
-        assert "the disk is nearly full, produce is refused" in broker.log_text()
+        assert "the disk is nearly full: produce requests are refused" in broker.log_text()
         broker.restart()
         assert filled.committed() == 60
         with Wire(broker.port) as wire:
@@ -129,7 +129,7 @@ def test_a_disk_that_somebody_else_fills_to_the_last_byte():
         filled.heals()
         filled.check()
         assert filled.committed() == 19
-        assert "the disk has room again" in broker.log_text()
+        assert "the disk has enough free space again" in broker.log_text()
 
 
 def test_a_start_without_any_room_says_so_and_the_next_one_works():

@@ -313,4 +313,4 @@ def test_what_the_system_refuses_is_logged_with_its_reason():
                                 "listeners=PLAINTEXT://127.0.0.1:0"], capture_output=True, text=True, timeout=20,
                                check=False)
         assert ended.returncode == 1, ended
-        assert f'file operation refused call=open path={directory}/lock reason="Is a directory"' in ended.stderr, ended
+        assert f'file operation failed call=open path={directory}/lock reason="Is a directory"' in ended.stderr, ended
