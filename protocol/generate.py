@@ -251,10 +251,10 @@ def source(apis):
 
 
 def document(apis):
-    out = ["# Protocol compatibility\n\nThe Kafka APIs that this broker serves, with the versions "
-           "that ApiVersions lists. From the first\nflexible version on, a message has compact "
-           "types and tagged fields. Versions listed but not\nserved are there for old clients that"
-           " test for them; a request in such a version closes the\nconnection, like one for an API "
+    out = ["# Protocol compatibility\n\nThis page lists the Kafka APIs that this broker serves, with the "
+           "versions that ApiVersions lists. From\nthe first flexible version on, messages have compact "
+           "types and tagged fields. Some versions are listed\nbut not served, for old clients that check "
+           "for them. The broker closes the connection after a request in\nsuch a version, or for an API "
            "that is not listed.\n\nThis page is generated: `protocol/generate.py --doc "
            "docs/protocol.md protocol/messages/*.msg`.\n\n| API | key | listed | served | flexible "
            "from | what it does |\n| --- | ---: | --- | --- | --- | --- |\n"]
