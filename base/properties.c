@@ -148,7 +148,7 @@ bool properties_next(struct properties_reader *r, struct arena *arena, struct pr
             continue;
         if (r->sections && line.data[0] == '[') {
             if (line.data[line.size - 1] != ']' || line.size < 3)
-                return fault(message, at, "a section is written [name]", line);
+                return fault(message, at, "expected a section [name]", line);
             r->section = trim(bytes_of(line.data + 1, line.size - 2));
             continue;
         }
@@ -157,7 +157,7 @@ bool properties_next(struct properties_reader *r, struct arena *arena, struct pr
             return fault(message, at, "expected key = value", line);
         struct bytes key = trim(bytes_of(line.data, (size_t)(equals - line.data)));
         if (key.size == 0)
-            return fault(message, at, "no key before the =", line);
+            return fault(message, at, "the key before = is missing", line);
         struct bytes value = trim(bytes_from(line, (size_t)(equals - line.data) + 1));
         *out = (struct property){r->section, unescape(key, arena), unescape(value, arena), at};
         if (arena->exhausted)

@@ -23,7 +23,7 @@ static enum batch_fault check_envelope(struct bytes batch, const struct batch_ru
     }
     size_t size = batch_size(batch);
     if (size == 0 || size > batch.size) {
-        message_set(message, "the batch's length field does not fit its %zu bytes", batch.size);
+        message_set(message, "the batch length field does not match its %zu bytes", batch.size);
         return BATCH_CORRUPT;
     }
     if (!batch_header_read(batch, h) || h->magic != BATCH_MAGIC) {
@@ -36,7 +36,7 @@ static enum batch_fault check_envelope(struct bytes batch, const struct batch_ru
         return BATCH_TOO_LARGE;
     }
     if (size < batch.size) {
-        message_set(message, "exactly one batch is allowed, %zu bytes follow it",
+        message_set(message, "expected exactly one batch, but %zu bytes follow it",
                     batch.size - size);
         return BATCH_INVALID;
     }
@@ -78,7 +78,7 @@ static enum batch_fault check_header(const struct batch_header *h, const struct 
         return BATCH_INVALID_TIMESTAMP;
     }
     if (h->attributes & ~KNOWN_ATTRIBUTES) {
-        message_set(message, "attributes 0x%04x are not a producer's to set",
+        message_set(message, "a producer may not set attributes 0x%04x",
                     (unsigned)(uint16_t)h->attributes);
         return BATCH_INVALID;
     }
@@ -156,7 +156,7 @@ static enum batch_fault explain_lengths(int32_t index, const struct batch_header
                                         const struct batch_rules *rules, struct message *message)
 {
     note_bad_record(rules, index);
-    message_set(message, "the lengths of record %d of %d do not add up", index, h->record_count);
+    message_set(message, "record %d of %d has inconsistent lengths", index, h->record_count);
     return BATCH_INVALID;
 }
 

@@ -101,7 +101,8 @@ enum error expression_compile_condition(struct bytes source, struct expression *
     enum error e = expression_compile(source, out, message);
     if (e || !is_no_condition((*out)->root))
         return e;
-    message_set(message, "gives a value that is never true or false; compare it with something");
+    message_set(message,
+                "is not a condition, because its value is never true or false; use a comparison");
     expression_free(*out);
     *out = NULL;
     return ERR_INVALID;

@@ -256,7 +256,7 @@ static bool evaluate_macro_list(struct evaluation *ev, const struct expression_n
         return false;
     *missing = list->type == VALUE_NULL;
     return *missing || value_is_list(list) ||
-           evaluation_fail(ev, n, "a list is needed, not %s", value_type_name(list));
+           evaluation_fail(ev, n, "expected a list, not %s", value_type_name(list));
 }
 
 /* exists and all are || and && over the elements, with the same rule for errors; of a missing list

@@ -100,7 +100,7 @@ static bool lex_number(struct lexer *l, struct token *t)
             return lexer_refuse(l, t->at, "the number is out of range");
     }
     if (is_letter(peek(l, 0)))
-        return lexer_refuse(l, l->at, "'%c' behind a number", peek(l, 0));
+        return lexer_refuse(l, l->at, "unexpected '%c' after a number", peek(l, 0));
     return true;
 }
 
@@ -120,7 +120,7 @@ static bool lex_numeric_escape(struct lexer *l, uint8_t letter, uint8_t *out, si
         c = is_octal ? c << 3 | (digit - (uint32_t)'0') : c << 4 | hex_digit(digit);
     }
     if (c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
-        return lexer_refuse(l, start, "the escape is no character");
+        return lexer_refuse(l, start, "the escape is not a valid character");
     *size = utf8_encode(c, out);
     return true;
 }
@@ -163,7 +163,7 @@ static bool lex_escaped(struct lexer *l, uint8_t quote, size_t width, struct byt
     /* An escape is never shorter than what it stands for. */
     uint8_t *text = arena_alloc(l->arena, plain->size + l->source.size - l->at);
     if (text == NULL)
-        return lexer_refuse(l, l->at, "too much text in strings");
+        return lexer_refuse(l, l->at, "the strings are too long");
     memcpy(text, plain->data, plain->size);
     size_t size = plain->size;
     while (string_goes_on(l, quote, width)) {
@@ -191,7 +191,7 @@ static bool lex_string(struct lexer *l, struct token *t, bool is_raw)
     if (!is_raw && peek(l, 0) == '\\' && !lex_escaped(l, quote, width, &text))
         return false;
     if (!at_quote(l, quote, width))
-        return lexer_refuse(l, t->at, "the string does not end");
+        return lexer_refuse(l, t->at, "the string has no closing quote");
     l->at += width;
     t->kind = TOKEN_CONSTANT;
     t->constant = value_string(text);
@@ -209,7 +209,7 @@ static bool lex_name(struct lexer *l, struct token *t)
     if (bytes_equal_string(name, "r") || bytes_equal_string(name, "R"))
         return lex_string(l, t, true);
     if (bytes_equal_string(name, "b") || bytes_equal_string(name, "B"))
-        return lexer_refuse(l, t->at, "literals of bytes are not supported");
+        return lexer_refuse(l, t->at, "byte literals are not supported");
     return true;
 }
 
@@ -248,7 +248,7 @@ static bool lex_symbol(struct lexer *l, struct token *t)
                                 mistakes[i].meant);
     if (peek(l, 0) < ' ' || peek(l, 0) >= 0x7f)
         return lexer_refuse(l, l->at, "found byte 0x%02x outside a string", l->source.data[l->at]);
-    return lexer_refuse(l, l->at, "found '%c', which starts nothing here", peek(l, 0));
+    return lexer_refuse(l, l->at, "unexpected '%c'", peek(l, 0));
 }
 
 bool lexer_next(struct lexer *l, struct token *out)

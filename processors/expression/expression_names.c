@@ -27,8 +27,8 @@ static const struct {
     {"table", "is for enrich, which is not built yet"},
     {"steps", "is for patterns, which are not built yet"},
     {"hmac", "needs a key file of the broker, which is not built yet; hash(x) needs none"},
-    {"now", "does not exist: an expression gives the same result whenever it runs; use timestamp"},
-    {"random", "does not exist: an expression gives the same result whenever it runs"},
+    {"now", "does not exist: an expression must always give the same result; use timestamp"},
+    {"random", "does not exist: an expression must always give the same result"},
 };
 
 static bool refuse_unbuilt(struct parser *p, const struct token *name)
@@ -54,8 +54,8 @@ static struct expression_node *refuse_name(struct parser *p, const struct token 
                      BYTES_PRINTF(name->text), near);
     else
         lexer_refuse(&p->lexer, name->at,
-                     "unknown name '%.*s'; known are key, value, timestamp, partition, offset and "
-                     "topic; fields of the record are value.<field>",
+                     "unknown name '%.*s'; the names are key, value, timestamp, partition, offset "
+                     "and topic; a field of the record is value.<field>",
                      BYTES_PRINTF(name->text));
     return NULL;
 }
@@ -187,7 +187,7 @@ static int find_macro(struct bytes name)
 struct expression_node *parser_call(struct parser *p, const struct token *name)
 {
     if (find_macro(name->text) >= 0) {
-        lexer_refuse(&p->lexer, name->at, "%.*s belongs to a list: list.%.*s(x, ...)",
+        lexer_refuse(&p->lexer, name->at, "%.*s is a method of a list: list.%.*s(x, ...)",
                      BYTES_PRINTF(name->text), BYTES_PRINTF(name->text));
         return NULL;
     }

@@ -15,8 +15,8 @@ static bool out_of_range(struct call *c)
 
 static bool not_readable(struct call *c, const char *what)
 {
-    return evaluation_fail(c->evaluation, c->node, "%s: the text is no %s", c->node->function->name,
-                           what);
+    return evaluation_fail(c->evaluation, c->node, "%s: the text is not a valid %s",
+                           c->node->function->name, what);
 }
 
 /* Towards zero, as CEL does. */
@@ -49,7 +49,7 @@ bool function_to_int(struct call *c, struct value *out)
     }
     case VALUE_STRING:
         if (!parse_i64(v->bytes, &integer))
-            return not_readable(c, "int of 64 bits");
+            return not_readable(c, "64-bit int");
         *out = value_int(integer);
         return true;
     default:
@@ -189,7 +189,7 @@ static bool civil_of(struct call *c, struct civil_time *out)
     if (c->count > 1 && c->arguments[1].type != VALUE_STRING)
         return call_fail_type(c, 1, "a zone");
     if (c->count > 1 && !zone_find(c->arguments[1].bytes, &zone))
-        return evaluation_fail(c->evaluation, c->node, "no such time zone");
+        return evaluation_fail(c->evaluation, c->node, "unknown time zone");
     *out = civil_from_ms(v->integer + (int64_t)zone_offset_at(&zone, v->integer) * 1000);
     return true;
 }
@@ -220,7 +220,7 @@ bool function_geo_distance(struct call *c, struct value *out)
             return call_fail_type(c, i, "numbers");
         degrees[i] = number_real(v);
         if (fabs(degrees[i]) > (i % 2 == 0 ? 90 : 360))
-            return evaluation_fail(c->evaluation, c->node, "geo_distance: no such %s",
+            return evaluation_fail(c->evaluation, c->node, "geo_distance: invalid %s",
                                    i % 2 == 0 ? "latitude" : "longitude");
     }
     double a = sin((degrees[2] - degrees[0]) * radians / 2);
@@ -258,7 +258,8 @@ static bool exact_number(struct call *c, int128 *unscaled, int *scale)
         *scale = v->decimal.scale;
         return true;
     case VALUE_STRING:
-        return decimal_parse(v->bytes, unscaled, scale) || not_readable(c, "number of 38 digits");
+        return decimal_parse(v->bytes, unscaled, scale) ||
+               not_readable(c, "number of at most 38 digits");
     case VALUE_DOUBLE:
         if (evaluate_raw_text(c->evaluation, c->node->first, &text) &&
             decimal_parse(text, unscaled, scale))

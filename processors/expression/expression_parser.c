@@ -177,7 +177,7 @@ static bool parse_entry(struct parser *p, struct expression_node *map)
     struct token name = p->token;
     for (const struct expression_node *entry = map->first; entry; entry = entry->next)
         if (bytes_equal(entry->name, name.constant.bytes))
-            return lexer_refuse(&p->lexer, name.at, "the name %.*s stands twice",
+            return lexer_refuse(&p->lexer, name.at, "the name %.*s occurs twice",
                                 BYTES_PRINTF(name.text));
     if (!parser_advance(p) || !parser_expect(p, TOKEN_COLON, "':'"))
         return false;

@@ -310,7 +310,7 @@ bool function_mask(struct call *c, struct value *out)
     struct bytes text;
     if (c->arguments[1].type != VALUE_INT || c->arguments[1].integer < 0)
         return evaluation_fail(c->evaluation, c->node,
-                               "mask needs a number of characters to keep, from 0");
+                               "mask needs the number of characters to keep, at least 0");
     if (!text_of(c, &c->arguments[0], &text))
         return false;
     size_t count = utf8_count(text);

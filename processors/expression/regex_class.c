@@ -179,7 +179,7 @@ static bool parse_class_item(struct regex_parser *r, struct regex_class *set)
         if (!parse_class_character(r, &last))
             return false;
         if (last < first) {
-            regex_refuse(r, "a range that goes backwards");
+            regex_refuse(r, "a range with its end before its start");
             return false;
         }
     }

@@ -95,7 +95,7 @@ static bool take_flags(struct regex_parser *r)
         else
             break;
     }
-    regex_refuse(r, "unknown flag; known are i, s and m");
+    regex_refuse(r, "unknown flag; the flags are i, s and m");
     return false;
 }
 
@@ -210,7 +210,7 @@ static struct regex_node *parse_repeated(struct regex_parser *r)
     if (atom == NULL || !take_repetition(r, &min, &max))
         return atom;
     if (max != REGEX_UNLIMITED && max < min)
-        return regex_refuse(r, "a repetition whose end is below its start");
+        return regex_refuse(r, "a repetition with its maximum below its minimum");
     if (min > 1000 || max > 1000)
         return regex_refuse(r, "more than 1000 repetitions");
     const uint8_t *end = r->p;

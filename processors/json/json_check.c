@@ -76,11 +76,11 @@ static bool check_unicode(struct checker *c)
     if (high < 0xd800 || high >= 0xe000)
         return true;
     if (high >= 0xdc00 || c->end - c->p < 2 || c->p[0] != '\\' || c->p[1] != 'u')
-        return refuse(c, "half of a surrogate pair");
+        return refuse(c, "incomplete surrogate pair");
     c->p += 2;
     if (!check_hex(c, &low))
         return false;
-    return (low >= 0xdc00 && low < 0xe000) || refuse(c, "half of a surrogate pair");
+    return (low >= 0xdc00 && low < 0xe000) || refuse(c, "incomplete surrogate pair");
 }
 
 static bool check_escape(struct checker *c)
@@ -261,7 +261,7 @@ static bool check_document(struct checker *c)
             return false;
     }
     skip_space(c);
-    return c->p == c->end || refuse(c, "something follows the value");
+    return c->p == c->end || refuse(c, "unexpected text after the value");
 }
 
 const char *json_check(struct bytes text, size_t *at)

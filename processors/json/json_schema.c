@@ -294,7 +294,7 @@ static bool check_field(struct validator *v, const struct schema_node *s, struct
     if (s->additional == NULL)
         return true;
     if (s->additional->never)
-        return fail_at(v, &below, "a field that is not allowed");
+        return fail_at(v, &below, "this field is not allowed");
     return check_place(v, s->additional, value, &below);
 }
 
@@ -359,7 +359,7 @@ static bool check_combinations(struct validator *v, const struct schema_node *s,
         return fail_at(v, place, "matches none of anyOf");
     if (one != 1)
         return fail_at(v, place, "matches %s of oneOf", one == 0 ? "none" : "more than one");
-    return !excluded || fail_at(v, place, "matches what is excluded by not");
+    return !excluded || fail_at(v, place, "matches the schema of not");
 }
 
 static bool check_content(struct validator *v, const struct schema_node *s, struct bytes text,
@@ -387,7 +387,7 @@ static bool check_place(struct validator *v, const struct schema_node *s, struct
                         const struct schema_place *place)
 {
     if (s->never)
-        return fail_at(v, place, "nothing is allowed here");
+        return fail_at(v, place, "no value is allowed here");
     if (v->gave_up || v->steps_left == 0 || v->depth == SCHEMA_MAX_RECURSION)
         return give_up(v, place, too_much_work);
     v->steps_left--;

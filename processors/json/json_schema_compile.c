@@ -169,7 +169,7 @@ static bool compile_reference(struct schema_compiler *c, struct schema_node *s,
     if (reference.data == NULL || reference.size == 0 || reference.data[0] != '#')
         return schema_refuse(c, "$ref must point into this schema, such as #/$defs/name");
     if (!resolve_pointer(c, bytes_from(reference, 1), &target))
-        return schema_refuse(c, "$ref '%.*s' points to nothing", BYTES_PRINTF(reference));
+        return schema_refuse(c, "$ref '%.*s' does not exist", BYTES_PRINTF(reference));
     s->reference = compile_below(c, "$ref", BYTES_NULL, SIZE_MAX, target);
     return s->reference != NULL;
 }
@@ -278,7 +278,7 @@ static bool compile_keywords(struct schema_compiler *c, struct schema_node *s, s
         if (k == NULL)
             return false;
         if (json_field(text, name, &first) && first.data != value.data)
-            return schema_refuse(c, "%s stands twice", k->name);
+            return schema_refuse(c, "%s occurs twice", k->name);
         if (!k->compile(c, s, k, value))
             return false;
     }

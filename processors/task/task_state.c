@@ -215,7 +215,7 @@ static enum error copy_state(const struct task *old, struct task *to, struct mes
     visit_steps(old, &v.visitor);
     if (v.error == ERR_OK)
         return task_restored(to, message);
-    message_set(message, "the state cannot be taken over: %s", error_text(v.error));
+    message_set(message, "the new chain cannot use the existing state: %s", error_text(v.error));
     return v.error;
 }
 
@@ -225,7 +225,7 @@ enum error task_take_over(const struct task *old, const struct chain *chain,
     *out = NULL;
     ASSERT(!old->is_dirty);
     if (chain_state_version(chain) != chain_state_version(old->run.chain)) {
-        message_set(message, "state.version changed: the chain begins without state");
+        message_set(message, "state.version changed: the chain starts without state");
         return ERR_INVALID;
     }
     struct task *to = task_create(chain, topology, old->run.partition, old->cursor);

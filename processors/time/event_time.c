@@ -41,7 +41,7 @@ static bool field_time(const struct event_time *t, const struct expression_input
         break;
     }
     return set_reason(reason, DEAD_TIMESTAMP_INVALID,
-                      "the timestamp is not in the format declared");
+                      "the timestamp does not have the declared format");
 }
 
 bool event_time_of(const struct event_time *t, const struct expression_input *input,

@@ -21,7 +21,8 @@ static enum error parse_strptime(struct bytes pattern, struct timestamp_format *
 {
     out->kind = TIMESTAMP_STRPTIME;
     if (pattern.size >= sizeof out->pattern || memchr(pattern.data, '\0', pattern.size)) {
-        message_set(message, "the strptime format may have %zu bytes", sizeof out->pattern - 1);
+        message_set(message, "the strptime format may have at most %zu bytes",
+                    sizeof out->pattern - 1);
         return ERR_INVALID;
     }
     memcpy(out->pattern, pattern.data, pattern.size);
@@ -46,8 +47,8 @@ static enum error parse_name(struct bytes text, struct timestamp_format *out,
     }
     const char *near = suggest(text, names);
     message_set(message,
-                "'%.*s' is no format (epoch-ms, epoch-s, epoch-us, epoch-ns, rfc3339 or "
-                "strptime:<format>)%s%s%s",
+                "'%.*s' is not a timestamp format (epoch-ms, epoch-s, epoch-us, epoch-ns, rfc3339 "
+                "or strptime:<format>)%s%s%s",
                 BYTES_PRINTF(text), near ? "; did you mean '" : "", near ? near : "",
                 near ? "'?" : "");
     return ERR_INVALID;

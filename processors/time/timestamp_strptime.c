@@ -269,8 +269,8 @@ static const char *collect_letters(const char *pattern, char *letters, size_t *c
             continue;
         const struct directive *d = find_directive(*++pattern);
         if (d == NULL)
-            return "unknown directive; known are %Y %y %m %d %e %j %b %B %h %a %A %H %k %I %l %p "
-                   "%M %S %f %L %z %Z %s %F %T %D %R %n %t %%";
+            return "unknown directive; the directives are %Y %y %m %d %e %j %b %B %h %a %A %H %k "
+                   "%I %l %p %M %S %f %L %z %Z %s %F %T %D %R %n %t %%";
         if (d->read == read_composite)
             collect_letters(d->names, letters, count, max);
         else if (*count < max)

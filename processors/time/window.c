@@ -104,7 +104,7 @@ static enum error parse_window_arguments(struct bytes text, struct window_argume
             continue;
         }
         if (out->count == MAX_ARGUMENTS) {
-            message_set(message, "'%.*s' is one argument too many", BYTES_PRINTF(part));
+            message_set(message, "unexpected argument '%.*s'", BYTES_PRINTF(part));
             return ERR_INVALID;
         }
         if (is_calendar_size(part) || !config_duration(part, &out->durations[out->count]))
@@ -121,8 +121,8 @@ static enum error check_sizes(const struct window *w, struct message *message)
         return ERR_INVALID;
     }
     if (w->advance_ms > w->size_ms) {
-        message_set(message, "advance may not be longer than size: records between two windows "
-                             "would be in none");
+        message_set(message,
+                    "advance may not be longer than size: some records would be in no window");
         return ERR_INVALID;
     }
     if (w->size_ms / w->advance_ms > WINDOW_MAX_OVERLAP) {

@@ -175,7 +175,7 @@ TEST(macros_go_over_lists)
           {"[1, 2].map(x, [10, 20].map(x, x))", "[[10,20],[10,20]]"},
           {"[1, 2].map(value, value + 1)", "[2,3]"},
           {"value.tags.map(t, t + t).join('-')", "\"aa-bb-cc\""},
-          {"value.user.exists(x, true)", "error: column 12: a list is needed, not map"},
+          {"value.user.exists(x, true)", "error: column 12: expected a list, not map"},
           {"value.n.filter(x, x)", "error: column 19: a condition must be a bool, not int"});
 }
 
@@ -227,12 +227,13 @@ TEST(conversions_are_strict)
 {
     CHECK({"int('42')", "42"}, {"int(3.9)", "3"}, {"int(-3.9)", "-3"},
           {"int(timestamp)", "1700000000123"}, {"int(value.missing)", "null"},
-          {"int('4x')", "error: column 1: int: the text is no int of 64 bits"},
+          {"int('4x')", "error: column 1: int: the text is not a valid 64-bit int"},
           {"int(1e30)", "error: column 1: int: out of range"},
           {"int(true)", "error: column 1: int needs a number or text, not bool"},
           {"int(value.big)", "error: column 1: int: out of range"}, {"double('2.5')", "2.5"},
-          {"double(3)", "3"}, {"double('0x10')", "error: column 1: double: the text is no number"},
-          {"double(' 1')", "error: column 1: double: the text is no number"},
+          {"double(3)", "3"},
+          {"double('0x10')", "error: column 1: double: the text is not a valid number"},
+          {"double(' 1')", "error: column 1: double: the text is not a valid number"},
           {"string(1.50)", "\"1.5\""}, {"string(7)", "\"7\""}, {"string(true)", "\"true\""},
           {"string(timestamp)", "\"2023-11-14T22:13:20.123Z\""},
           {"string(duration('90s'))", "\"90s\""},
@@ -241,7 +242,7 @@ TEST(conversions_are_strict)
           {"string(header('raw'))",
            "error: column 1: string needs text, but the bytes are not UTF-8"},
           {"bool('true')", "true"}, {"bool('F')", "false"},
-          {"bool('yes')", "error: column 1: bool: the text is no bool"},
+          {"bool('yes')", "error: column 1: bool: the text is not a valid bool"},
           {"bool(1)", "error: column 1: bool needs a bool or text, not int"});
 }
 
@@ -250,11 +251,13 @@ TEST(times_have_their_own_arithmetic)
     CHECK({"timestamp('2023-11-14T22:13:20Z')", "1700000000000"},
           {"timestamp(value.ts) == timestamp", "true"}, {"timestamp(value.at) < timestamp", "true"},
           {"timestamp('2023-11-14')",
-           "error: column 1: timestamp: the text is no RFC 3339 time with a zone"},
+           "error: column 1: timestamp: the text is not a valid RFC 3339 time with a zone"},
           {"duration('1h30m')", "5400000"}, {"duration('-1.5s')", "-1500"},
           {"duration('7d')", "604800000"},
-          {"duration('10')", "error: column 1: duration: the text is no duration such as 1h30m"},
-          {"duration('')", "error: column 1: duration: the text is no duration such as 1h30m"},
+          {"duration('10')",
+           "error: column 1: duration: the text is not a valid duration such as 1h30m"},
+          {"duration('')",
+           "error: column 1: duration: the text is not a valid duration such as 1h30m"},
           {"timestamp - timestamp(value.at)", "123"},
           {"timestamp + duration('1s')", "1700000001123"},
           {"duration('1s') + timestamp == timestamp + duration('1s')", "true"},
@@ -270,7 +273,7 @@ TEST(times_have_their_own_arithmetic)
           {"hour(timestamp, 'Europe/Paries')",
            "error: column 17: 'Europe/Paries' is not a time zone such as UTC, +02:00 or "
            "Europe/Paris; did you mean Europe/Paris?"},
-          {"hour(timestamp, key)", "error: column 1: no such time zone"},
+          {"hour(timestamp, key)", "error: column 1: unknown time zone"},
           {"hour('x')", "error: column 1: hour needs a timestamp or milliseconds, not string"});
 }
 
@@ -285,7 +288,8 @@ TEST(decimals_are_exact)
         {"decimal(5, 3, 0) + 0.5", "5.5"}, {"decimal(5, 3, 0) == 5", "true"},
         {"decimal('1.10', 5, 2) < decimal('1.2', 5, 1)", "true"}, {"-decimal('1.5', 5, 1)", "-1.5"},
         {"decimal(12345, 4, 0)", "error: column 1: the number does not fit decimal(4, 0)"},
-        {"decimal('x', 4, 0)", "error: column 1: decimal: the text is no number of 38 digits"},
+        {"decimal('x', 4, 0)",
+         "error: column 1: decimal: the text is not a valid number of at most 38 digits"},
         {"decimal(1, 39, 0)", "error: column 1: decimal(x, precision, scale) needs literals, "
                               "precision from 1 to 38 and scale from 0 to precision"},
         {"decimal(1, value.id, 0)", "error: column 1: decimal(x, precision, scale) needs literals, "
@@ -301,14 +305,15 @@ TEST(identities_can_be_hashed_and_masked)
           {"value.card.mask(4)", "\"************1111\""},
           {"mask('\xc3\xa9\xc3\xa8\xc3\xaa', 1)", "\"**\xc3\xaa\""}, {"mask('123', 4)", "\"***\""},
           {"mask('123', 3)", "\"***\""}, {"mask('123', 0)", "\"***\""},
-          {"mask('1', -1)", "error: column 1: mask needs a number of characters to keep, from 0"});
+          {"mask('1', -1)",
+           "error: column 1: mask needs the number of characters to keep, at least 0"});
 }
 
 TEST(distances_are_in_metres)
 {
     CHECK({"int(geo_distance(48.8566, 2.3522, 51.5074, -0.1278) / 1000)", "343"},
           {"geo_distance(10, 20, 10, 20)", "0"}, {"geo_distance(1, 2, 3, value.missing)", "null"},
-          {"geo_distance(91, 0, 0, 0)", "error: column 1: geo_distance: no such latitude"});
+          {"geo_distance(91, 0, 0, 0)", "error: column 1: geo_distance: invalid latitude"});
 }
 
 TEST(wrong_expressions_say_where_and_what)
@@ -319,8 +324,8 @@ TEST(wrong_expressions_say_where_and_what)
           {"1 2", "error: column 3: found '2' where an operator or the end is expected"},
           {"value.", "error: column 7: the expression ends where a field or a method is expected"},
           {"value.[1]", "error: column 7: found '[' where a field or a method is expected"},
-          {"a == 1", "error: column 1: unknown name 'a'; known are key, value, timestamp, "
-                     "partition, offset and topic; fields of the record are value.<field>"},
+          {"a == 1", "error: column 1: unknown name 'a'; the names are key, value, timestamp, "
+                     "partition, offset and topic; a field of the record is value.<field>"},
           {"value.a = 1", "error: column 9: found '='; did you mean '=='?"},
           {"true & false", "error: column 6: found '&'; did you mean '&&'?"},
           {"vlaue.a", "error: column 1: unknown name 'vlaue'; did you mean 'value'?"},
@@ -333,26 +338,27 @@ TEST(wrong_expressions_say_where_and_what)
           {"hmac(key, 'k')", "error: column 1: 'hmac' needs a key file of the broker, which is not "
                              "built yet; hash(x) needs none"},
           {"left.a == right.a", "error: column 1: 'left' is for joins, which are not built yet"},
-          {"now()", "error: column 1: 'now' does not exist: an expression gives the same result "
-                    "whenever it runs; use timestamp"},
-          {"exists(value.a, 1)", "error: column 1: exists belongs to a list: list.exists(x, ...)"},
+          {"now()", "error: column 1: 'now' does not exist: an expression must always give the "
+                    "same result; use timestamp"},
+          {"exists(value.a, 1)",
+           "error: column 1: exists is a method of a list: list.exists(x, ...)"},
           {"value.a.exists(1, true)",
            "error: column 16: found '1' where a name for the element is expected"},
           {"value.a.exists(x)", "error: column 17: found ')' where ',' is expected"},
           {"value.a.exists(x, true, true)", "error: column 9: exists takes a name and a condition"},
           {"1 < 2 < 3", "error: column 7: comparisons cannot be chained: use && between them"},
-          {"'abc", "error: column 1: the string does not end"},
+          {"'abc", "error: column 1: the string has no closing quote"},
           {"'\\q'", "error: column 2: unknown escape in a string; a backslash is written '\\\\'"},
-          {"'\\ud800'", "error: column 2: the escape is no character"},
+          {"'\\ud800'", "error: column 2: the escape is not a valid character"},
           {"9223372036854775808", "error: column 1: the number does not fit 64 bits"},
           {"0x8000000000000000", "error: column 1: the number does not fit 64 bits"},
           {"1e999", "error: column 1: the number is out of range"},
-          {"5u", "error: column 2: 'u' behind a number"},
-          {"b'x'", "error: column 1: literals of bytes are not supported"},
-          {"value.a @ 2", "error: column 9: found '@', which starts nothing here"},
+          {"5u", "error: column 2: unexpected 'u' after a number"},
+          {"b'x'", "error: column 1: byte literals are not supported"},
+          {"value.a @ 2", "error: column 9: unexpected '@'"},
           {"\xc3\xa9", "error: column 1: found byte 0xc3 outside a string"},
           {"'\xff'", "error: the expression is not UTF-8"},
-          {"{'a': 1, 'a': 2}", "error: column 10: the name 'a' stands twice"},
+          {"{'a': 1, 'a': 2}", "error: column 10: the name 'a' occurs twice"},
           {"{a: 1}", "error: column 2: found 'a' where a name in quotes is expected"},
           {"true ? 1", "error: column 9: the expression ends where ':' is expected"},
           {"1; 2", "error: column 2: found ';' where an operator or the end is expected"});
@@ -501,7 +507,7 @@ TEST(a_list_is_split_at_semicolons_of_its_own)
         {"key;", "column 5: the expression ends where a value is expected"},
         {"key; ;key", "column 6: the expression ends where a value is expected"},
         {"key; kye", "column 6: unknown name 'kye'; did you mean 'key'?"},
-        {"key; 'a", "column 6: the string does not end"},
+        {"key; 'a", "column 6: the string has no closing quote"},
     };
     for (size_t i = 0; i < COUNT_OF(wrong); i++) {
         EXPECT_INT(expression_list_compile(bytes_string(wrong[i].source), &list, &message),

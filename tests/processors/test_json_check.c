@@ -176,7 +176,7 @@ TEST(a_refusal_says_where_and_why)
     expect_reason("{\"a\":1 2}", 7, "',' or '}' is expected");
     expect_reason("{a:1}", 1, "a field name in quotes is expected");
     expect_reason("[1", 2, "the text ends in the middle of a value");
-    expect_reason("1 x", 2, "something follows the value");
+    expect_reason("1 x", 2, "unexpected text after the value");
     expect_reason("\"a\x80\"", 2, "not UTF-8");
     expect_reason("[1e999]", 1, "number out of range");
 }

@@ -13,7 +13,7 @@ struct schema_case {
 static const struct schema_case cases[] = {
     {"{}", "1", NULL},
     {"true", "{}", NULL},
-    {"false", "{}", ": nothing is allowed here"},
+    {"false", "{}", ": no value is allowed here"},
     {"{\"type\":\"string\"}", "\"a\"", NULL},
     {"{\"type\":\"string\"}", "1", ": expected string, found integer"},
     {"{\"type\":\"integer\"}", "1", NULL},
@@ -68,7 +68,7 @@ static const struct schema_case cases[] = {
     {"{\"required\":[\"a\"]}", "[]", NULL},
     {"{\"properties\":{\"a\":true},\"additionalProperties\":false}", "{\"a\":1}", NULL},
     {"{\"properties\":{\"a\":true},\"additionalProperties\":false}", "{\"a\":1,\"x/y\":2}",
-     "/x~1y: a field that is not allowed"},
+     "/x~1y: this field is not allowed"},
     {"{\"required\":[\"r\"],\"additionalProperties\":{\"type\":\"integer\"}}", "{\"r\":\"s\"}",
      "/r: expected integer, found string"},
     {"{\"properties\":{\"u\":{\"properties\":{\"t\":{\"items\":{\"minimum\":1}}}}}}",
@@ -81,7 +81,7 @@ static const struct schema_case cases[] = {
     {"{\"oneOf\":[{\"minimum\":1},{\"minimum\":5}]}", "7", ": matches more than one of oneOf"},
     {"{\"oneOf\":[{\"minimum\":1},{\"minimum\":5}]}", "0", ": matches none of oneOf"},
     {"{\"not\":{\"type\":\"string\"}}", "1", NULL},
-    {"{\"not\":{\"type\":\"string\"}}", "\"a\"", ": matches what is excluded by not"},
+    {"{\"not\":{\"type\":\"string\"}}", "\"a\"", ": matches the schema of not"},
     {"{\"$defs\":{\"id\":{\"type\":\"integer\"}},\"properties\":{\"a\":{\"$ref\":\"#/$defs/id\"}}}",
      "{\"a\":1}", NULL},
     {"{\"$defs\":{\"id\":{\"type\":\"integer\"}},\"properties\":{\"a\":{\"$ref\":\"#/$defs/id\"}}}",
@@ -150,7 +150,7 @@ TEST(what_is_not_supported_is_refused_by_name)
                    "schema at #/$defs/a: keyword 'contains' is not supported");
     expect_refused("{\"$ref\":\"other.json\"}",
                    "schema at #: $ref must point into this schema, such as #/$defs/name");
-    expect_refused("{\"$ref\":\"#/$defs/x\"}", "schema at #: $ref '#/$defs/x' points to nothing");
+    expect_refused("{\"$ref\":\"#/$defs/x\"}", "schema at #: $ref '#/$defs/x' does not exist");
 }
 
 TEST(wrong_schemas_say_where_and_why)
@@ -168,7 +168,7 @@ TEST(wrong_schemas_say_where_and_why)
     expect_refused("{\"multipleOf\":0}", "schema at #: multipleOf must be a number above zero");
     expect_refused("{\"required\":\"a\"}", "schema at #: required must be a list of names");
     expect_refused("{\"allOf\":[]}", "schema at #: allOf must be a list of schemas");
-    expect_refused("{\"type\":\"string\",\"type\":\"null\"}", "schema at #: type stands twice");
+    expect_refused("{\"type\":\"string\",\"type\":\"null\"}", "schema at #: type occurs twice");
     expect_refused("{\"type\":}", "the schema is not valid JSON: at byte 9: a value is expected");
     expect_refused("", "the schema is not valid JSON: at byte 1: empty");
     expect_refused("[]", "schema at #: a schema must be an object, true or false");

@@ -134,18 +134,19 @@ TEST(refusals_say_where_and_why)
     expect_refused("ab)", "pattern, character 3: ')' without '('");
     expect_refused("[a", "pattern, character 3: ']' is missing");
     expect_refused("[]", "pattern, character 3: ']' is missing");
-    expect_refused("[z-a]", "pattern, character 5: a range that goes backwards");
+    expect_refused("[z-a]", "pattern, character 5: a range with its end before its start");
     expect_refused("*a", "pattern, character 1: nothing to repeat");
     expect_refused("a|+", "pattern, character 3: nothing to repeat");
     expect_refused("a**", "pattern, character 3: a repetition of a repetition");
-    expect_refused("a{3,2}", "pattern, character 7: a repetition whose end is below its start");
+    expect_refused("a{3,2}",
+                   "pattern, character 7: a repetition with its maximum below its minimum");
     expect_refused("a{2000}", "pattern, character 8: more than 1000 repetitions");
     expect_refused("a\\", "pattern, character 3: a backslash at the end");
     expect_refused("(a)\\1", "pattern, character 5: back references are not supported");
     expect_refused("\\pL", "pattern, character 2: \\p classes are not supported");
     expect_refused("(?=a)", "pattern, character 3: look-around is not supported");
     expect_refused("(?<!a)", "pattern, character 3: look-around is not supported");
-    expect_refused("(?x)a", "pattern, character 3: unknown flag; known are i, s and m");
+    expect_refused("(?x)a", "pattern, character 3: unknown flag; the flags are i, s and m");
     expect_refused("[[:foo:]]", "pattern, character 2: unknown class name");
     expect_refused("\\xZZ", "pattern, character 3: wrong hexadecimal escape");
     expect_refused("(a{100}){100}", "the pattern is too large: over 2000 instructions");

@@ -127,13 +127,13 @@ static void expect_refused(const char *format, const char *tz, const char *expec
 TEST(wrong_formats_are_refused_with_what_is_allowed)
 {
     expect_refused("epoch_ms", NULL,
-                   "'epoch_ms' is no format (epoch-ms, epoch-s, epoch-us, epoch-ns, rfc3339 or "
-                   "strptime:<format>); did you mean 'epoch-ms'?");
+                   "'epoch_ms' is not a timestamp format (epoch-ms, epoch-s, epoch-us, epoch-ns, "
+                   "rfc3339 or strptime:<format>); did you mean 'epoch-ms'?");
     expect_refused("strptime:%H:%M", NULL,
                    "'strptime:%H:%M': a year, a month and a day are needed (or %s)");
     expect_refused("strptime:%Q", NULL,
-                   "'strptime:%Q': unknown directive; known are %Y %y %m %d %e %j %b %B %h %a %A "
-                   "%H %k %I %l %p %M %S %f %L %z %Z %s %F %T %D %R %n %t %%");
+                   "'strptime:%Q': unknown directive; the directives are %Y %y %m %d %e %j %b %B "
+                   "%h %a %A %H %k %I %l %p %M %S %f %L %z %Z %s %F %T %D %R %n %t %%");
     expect_refused("strptime:%F", "Europe/Pari",
                    "'Europe/Pari' is not a time zone such as UTC, +02:00 or Europe/Paris; did you "
                    "mean Europe/Paris?");

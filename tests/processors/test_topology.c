@@ -149,11 +149,11 @@ TEST(a_condition_that_can_never_be_true_or_false_is_refused)
     for (size_t i = 0; i < COUNT_OF(never); i++) {
         snprintf(sections, sizeof sections, "[t/f]\ntype = filter\noutput = o\nwhere = %s\n",
                  never[i]);
-        expect_refusal(1, sections, "processor.f.where: gives ");
+        expect_refusal(1, sections, "processor.f.where: is not a condition");
     }
     expect_refusal(
         1, AGGREGATE "group-by = key\nwindow = tumbling(1m)\nselect = count(where 5) as n\n",
-        "in '5': gives a value");
+        "in '5': is not a condition");
     struct world w = {.input_count = 0};
     EXPECT_STRING(world_refusal(&w, 1,
                                 "[t/f]\ntype = filter\noutput = o\nwhere = value.ok ? "

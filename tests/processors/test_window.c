@@ -95,7 +95,7 @@ TEST(nonsense_is_refused_with_the_reason)
                    "'1mo': calendar sizes (1w, 1mo) are not built yet; 7d is a size");
     expect_refusal("tumbling(1w)",
                    "'1w': calendar sizes (1w, 1mo) are not built yet; 7d is a size");
-    expect_refusal("hopping(7d; 1m; 1m; 1m)", "'1m' is one argument too many");
+    expect_refusal("hopping(7d; 1m; 1m; 1m)", "unexpected argument '1m'");
     expect_refusal("tumbling(1h; offset=5)", "offset '5' is not a duration such as 6h or -30m");
     expect_refusal("tumbling(5m; 1m)", "tumbling takes a size");
     expect_refusal("hopping(5m)", "hopping takes a size and an advance");
