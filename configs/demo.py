@@ -73,19 +73,19 @@ def end_of(text, size):
 def revenue_line(record):
     v = record["value"]
     return "window", (f"{clock(v['window_start'])} to {clock(v['window_end'])}  {v['country']:<8}"
-                      f"{v['orders']:4d} orders  {v['revenue']:8.2f} in all  {v['largest']:6.2f} at most")
+                      f"{v['orders']:4d} orders  {v['revenue']:8.2f} total  {v['largest']:6.2f} largest")
 
 
 def pages_line(record):
     v = record["value"]
     return "window", (f"{clock(v['window_start'])} to {clock(v['window_end'])}  {v['page']:<8}"
-                      f"{v['views']:4d} views   the last by {v['last_user']}")
+                      f"{v['views']:4d} views   last by {v['last_user']}")
 
 
 def duplicate_line(record):
     v = record["value"]
     what = f"order of {v['amount']:.2f}" if v["type"] == "order" else f"click on {v['page']}"
-    return "duplicate", f"{v['id']}  {v['user']}'s {what} came again"
+    return "duplicate", f"{v['id']}  {v['user']}'s {what} was sent again"
 
 
 def dead_letter_line(record):
