@@ -33,7 +33,8 @@ static const char *const codecs[] = {"uncompressed", "zstd",     "lz4", "snappy"
 
 const struct setting topic_setting_table[] = {
     CHOICE("cleanup.policy", SETTING_LIST, cleanup_policy, "delete", policies, "log.cleanup.policy",
-           "what happens to old records: delete, compact, or both"),
+           "what happens to old records: delete, compact, or both; compaction is not "
+           "built yet, so with compact alone a topic keeps all records"),
     CHOICE("compression.type", SETTING_ENUM, compression_type, "producer", codecs,
            "compression.type",
            "codec that batches are stored with; producer: keep the producer's codec"),
@@ -44,7 +45,8 @@ const struct setting topic_setting_table[] = {
     INT("compression.zstd.level", compression_zstd_level, "3", -131072, 22,
         "compression.zstd.level", "zstd level when compression.type is zstd"),
     TIME("delete.retention.ms", delete_retention_ms, "86400000", 0,
-         "log.cleaner.delete.retention.ms", "how long tombstones are kept after compaction"),
+         "log.cleaner.delete.retention.ms",
+         "stored, but has no effect; compaction is not built yet"),
     TIME("file.delete.delay.ms", file_delete_delay_ms, "60000", 0, "log.segment.delete.delay.ms",
          "stored, but has no effect; files of a deleted segment are deleted as soon as no reader "
          "uses them"),
@@ -65,7 +67,7 @@ const struct setting topic_setting_table[] = {
          "stored, but has no effect; there is no remote storage"),
     TIME("max.compaction.lag.ms", max_compaction_lag_ms, LARGEST_TEXT, 1,
          "log.cleaner.max.compaction.lag.ms",
-         "records older than this are compacted even below the dirty ratio"),
+         "stored, but has no effect; compaction is not built yet"),
     SIZE("max.message.bytes", max_message_bytes, "1048588", 0, INT32_MAX, "message.max.bytes",
          "largest record batch accepted, compressed"),
     TIME("message.timestamp.after.max.ms", timestamp_after_max_ms, "3600000", 0,
@@ -79,11 +81,13 @@ const struct setting topic_setting_table[] = {
            "(LogAppendTime)"),
     ROW("min.cleanable.dirty.ratio", SETTING_DOUBLE, min_cleanable_dirty_ratio, "0.5", 0, 1, NULL,
         "log.cleaner.min.cleanable.ratio",
-        "fraction of a compacted log that must be dirty before it is compacted"),
+        "stored, but has no effect; compaction is not built yet"),
     TIME("min.compaction.lag.ms", min_compaction_lag_ms, "0", 0,
-         "log.cleaner.min.compaction.lag.ms", "records younger than this are not compacted"),
+         "log.cleaner.min.compaction.lag.ms",
+         "stored, but has no effect; compaction is not built yet"),
     INT("min.insync.replicas", min_insync_replicas, "1", 1, INT32_MAX, "min.insync.replicas",
-        "replicas that must have a record before acks=all is answered; there is only one replica"),
+        "replicas that must have a record before acks=all is answered; there is only one, so with "
+        "more than 1 acks=all is refused"),
     BOOL("preallocate", preallocate, "log.preallocate",
          "stored, but has no effect; the journal is preallocated"),
     BOOL("remote.log.copy.disable", remote_copy_disable, NULL,
