@@ -166,7 +166,7 @@ const struct setting broker_setting_table[] = {
     INT("tidemill.shards", shards, "0", 0, 64,
         "number of threads that own partitions; 0: one per two cores, at most 4"),
     BOOL("tidemill.clamp.replication.factor", clamp_replication_factor, "false",
-         "treat a replication factor above 1 as 1 instead of refusing it"),
+         "treat a replication factor or min.insync.replicas above 1 as 1 instead of refusing it"),
     SIZE("tidemill.journal.file.bytes", journal_file_bytes, "67108864", 65536, 1LL << 32,
          "size of one recycled journal file"),
     SIZE("tidemill.checkpoint.bytes", checkpoint_bytes, "67108864", 65536, 1LL << 40,
