@@ -6,6 +6,6 @@ made=$(mktemp)
 trap 'rm -f "$made"' EXIT
 python3 "$root/protocol/generate.py" --doc "$made" "$root"/protocol/messages/*.msg
 if ! diff -u "$root/docs/protocol.md" "$made"; then
-    echo "docs/protocol.md is out of date; its second paragraph has the command that makes it"
+    echo "docs/protocol.md is out of date; its second paragraph has the command that generates it"
     exit 1
 fi

@@ -25,11 +25,11 @@ cannot() {
     exit 1
 }
 command -v apt-get >/dev/null ||
-    cannot "the names are Debian's; install what your system calls them"
+    cannot "these are Debian's package names; install the packages under the names that your system uses"
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
     command -v sudo >/dev/null ||
-        cannot "without sudo, as root: apt-get install --no-install-recommends ${missing[*]}"
+        cannot "sudo is not available; run as root: apt-get install --no-install-recommends ${missing[*]}"
     as_root=(sudo)
 fi
 
@@ -40,7 +40,7 @@ apt() {
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
         apt-get -o DPkg::Lock::Timeout=120 "$@" >"$log" 2>&1 </dev/null && return
     cat "$log" >&2
-    echo "error: apt-get $1 did not work" >&2
+    echo "error: apt-get $1 failed" >&2
     exit 1
 }
 echo "installing: ${missing[*]}" >&2
