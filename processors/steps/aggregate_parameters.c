@@ -17,7 +17,7 @@ static enum error parse_late_of_window(const struct parameter *p, struct bytes t
 {
     if (!bytes_equal_string(text, "pass"))
         return parse_late(p, text, field, why);
-    message_set(why, "pass is for dedup: a late record has no window left");
+    message_set(why, "pass is only for dedup: the windows of a late record are closed");
     return ERR_INVALID;
 }
 
@@ -81,9 +81,9 @@ static enum error check_grouping(const struct processor *p, const struct process
     const struct aggregate_parameters *own = aggregate_parameters_of(p);
     if (!own->grouped_by_key && check->partitions > 1)
         return processor_refuse(check->message, p->name, "group-by",
-                                "%.*s has %d partitions, and records of one group may lie in all "
-                                "of them: repartitioning is not built yet. Group by key, or use a "
-                                "topic with one partition",
+                                "%.*s has %d partitions, and records with the same group-by value "
+                                "may be in any of them: repartitioning is not built yet. Group by "
+                                "key, or use a topic with one partition",
                                 BYTES_PRINTF(check->topic), check->partitions);
     if (own->grouped_by_key && own->on_missing_key == ON_MISSING_KEY_NULL)
         return processor_refuse(check->message, p->name, "on-missing-key",

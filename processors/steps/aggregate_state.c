@@ -175,7 +175,8 @@ enum error aggregate_restored(struct chain_step *s, struct message *message)
     for (size_t at = 0; (k = map_next(&a->windows.keys, &at));) {
         int64_t end = first_open_end(a, k);
         if (end == END_NONE) {
-            message_set(message, "processor %.*s: the state has a window that is closed already",
+            message_set(message,
+                        "processor %.*s: the state contains a window that is already closed",
                         BYTES_PRINTF(s->processor->name));
             return ERR_CORRUPT;
         }

@@ -126,8 +126,7 @@ static void judge_late(struct dedup *d, const struct chain_record *r, struct ste
         return;
     }
     step_fail(verdict, reason, DEAD_LATE,
-              "event time %lld is behind the watermark %lld by more "
-              "than the lateness allowed",
+              "event time %lld is behind the watermark %lld by more than the lateness",
               (long long)d->time, (long long)r->watermark);
     verdict->fate = FATE_LATE;
 }

@@ -28,11 +28,11 @@ enum error dedup_parameters_check(struct processor *p, const struct processor_ch
     bool late_given = !bytes_is_null(p->late) || p->late_disposal != DISPOSE_TOPIC;
     if (own->clock == CLOCK_PROCESSING && (late_given || own->lateness_ms > 0))
         return processor_refuse(check->message, p->name, late_given ? "late" : "lateness",
-                                "nothing is late by the processing clock");
+                                "no record is late with clock = processing");
     if (check->warnings && check->partitions > 1 && !expression_list_has_key(&own->id))
         buffer_printf(check->warnings,
-                      "processor.%.*s.id: without key, records with the same id may lie in "
-                      "different partitions; each partition is deduplicated on its own\n",
+                      "processor.%.*s.id: without key, records with the same id may be in "
+                      "different partitions; each partition is deduplicated separately\n",
                       BYTES_PRINTF(p->name));
     return ERR_OK;
 }

@@ -145,7 +145,7 @@ static enum error parse_items(struct bytes text, struct select *out, struct mess
         struct select_item a = {.at = out->row_size};
         enum error e = parse_item(item, &a, message);
         if (e == ERR_OK && has_name(out, a.name)) {
-            message_set(message, "two aggregates are called '%.*s'", BYTES_PRINTF(a.name));
+            message_set(message, "two aggregates have the name '%.*s'", BYTES_PRINTF(a.name));
             e = ERR_INVALID;
         }
         if (e) {

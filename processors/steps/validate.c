@@ -19,7 +19,7 @@ static enum error parse_schema(const struct parameter *p UNUSED, struct bytes te
                                struct message *why)
 {
     if (!bytes_starts_with(text, BYTES_LITERAL("inline:"))) {
-        message_set(why, "registered schemas are not built yet; write inline:{...}");
+        message_set(why, "registered schemas are not built yet; use inline:{...}");
         return ERR_INVALID;
     }
     return json_schema_compile(bytes_from(text, strlen("inline:")), field, why);
@@ -35,7 +35,7 @@ static enum error check(struct processor *p, const struct processor_check *check
 {
     const struct validate_parameters *own = parameters_of(p);
     if (!own->json && own->schema == NULL)
-        return processor_refuse(check->message, p->name, "json", "nothing is left to validate");
+        return processor_refuse(check->message, p->name, "json", "there is nothing to validate");
     if (!own->json)
         return processor_refuse(check->message, p->name, "json", "a json-schema needs json=true");
     return ERR_OK;

@@ -121,7 +121,7 @@ enum error parse_processor_name(const struct parameter *p UNUSED, struct bytes t
                                 struct message *why)
 {
     if (!config_is_processor_name(text)) {
-        message_set(why, "'%.*s' is not a processor's name", BYTES_PRINTF(text));
+        message_set(why, "'%.*s' is not a processor name", BYTES_PRINTF(text));
         return ERR_INVALID;
     }
     *(struct bytes *)field = text;
@@ -204,7 +204,7 @@ static enum error parse_disposal(const struct parameter *p, struct bytes text, i
                 return ERR_OK;
             }
         }
-        message_set(why, "'%s' is not possible here", names[i]);
+        message_set(why, "'%s' is not allowed here", names[i]);
         return ERR_INVALID;
     }
     *disposal = DISPOSE_TOPIC;

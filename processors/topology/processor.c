@@ -64,6 +64,6 @@ enum error processor_refuse_change(struct message *message, const struct process
                                    const char *parameter)
 {
     return processor_refuse(message, p->name, parameter,
-                            "changing it would give the state kept so far another meaning; raise "
-                            "state.version to start without it");
+                            "this change would give the existing state another meaning; raise "
+                            "state.version to start without the state");
 }

@@ -34,8 +34,8 @@ static enum error split_config_name(struct bytes config_name, struct bytes *proc
     if (config_is_processor_name(*processor))
         return ERR_OK;
     message_set(message,
-                "%.*s: '%.*s' is not a processor's name: small letters, digits and '-', "
-                "at most 63, not starting with '-'",
+                "%.*s: '%.*s' is not a processor name: at most 63 lower-case letters, digits and "
+                "'-', not starting with '-'",
                 BYTES_PRINTF(config_name), BYTES_PRINTF(*processor));
     return ERR_INVALID;
 }
@@ -126,7 +126,7 @@ static enum error set_parameter(struct topology *t, struct processor *p, struct 
                              bytes_equal_string(parameter, "errors.deadletterqueue.topic.name")))
         return processor_refuse(
             message, p->name, name,
-            "dlq and errors.deadletterqueue.topic.name mean the same; give one");
+            "dlq and errors.deadletterqueue.topic.name mean the same; set only one");
     return ERR_OK;
 }
 
@@ -148,7 +148,7 @@ static enum error read_parameters(struct topology *t, const struct config_pair *
             continue;
         for (size_t j = 0; j < i; j++) {
             if (bytes_equal(pairs[i].name, pairs[j].name))
-                return processor_refuse(message, name, "", "%.*s stands twice",
+                return processor_refuse(message, name, "", "%.*s is set twice",
                                         BYTES_PRINTF(parameter));
         }
         e = set_parameter(t, p, parameter, pairs[i].value, message);

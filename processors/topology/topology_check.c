@@ -44,7 +44,8 @@ static enum error check_parent(const struct topology *t, const struct processor 
     for (const struct processor *at = parent; at && !bytes_is_null(at->after);
          at = topology_find(t, at->after)) {
         if (++steps > t->processor_count)
-            return processor_refuse(message, p->name, "after", "the chain leads back to itself");
+            return processor_refuse(message, p->name, "after",
+                                    "the processors of the chain form a cycle");
     }
     return ERR_OK;
 }
@@ -76,7 +77,7 @@ static enum error parse_event_time(struct chain *c, struct message *message)
         if (p->chain_parameter)
             return processor_refuse(
                 message, p->name, p->chain_parameter,
-                "holds for the whole chain: set it on its first processor, %.*s",
+                "applies to the whole chain: set it on the first processor, %.*s",
                 BYTES_PRINTF(first->name));
         p->time = first->time;
         p->time.timestamp = NULL; /* the first one's */
@@ -114,9 +115,9 @@ static enum error check_processor(const struct topology *t, struct processor *p,
 {
     bool has_output = !bytes_is_null(p->output);
     if (!has_output && !p->has_follower && !p->type->may_lack_output)
-        return processor_refuse(message, p->name, "output",
-                                "neither an output nor a processor after it: its results would go "
-                                "nowhere");
+        return processor_refuse(
+            message, p->name, "output",
+            "the processor has no output and no follower: its results would be lost");
     if (!has_output && p->output_partitions > 0)
         return processor_refuse(message, p->name, "output.partitions", "there is no output");
     struct processor_check check = {t->topic, t->partitions, message, warnings};
@@ -129,11 +130,10 @@ enum error topology_check(const struct topology *t, struct message *message,
     for (size_t i = 0; i < t->processor_count; i++) {
         struct processor *p = &t->processors[i];
         if (bytes_starts_with(t->topic, BYTES_LITERAL("dlq.")))
-            return processor_refuse(
-                message, p->name, "",
-                "%.*s is a dead letter topic; its records would have nowhere to "
-                "go when they fail again",
-                BYTES_PRINTF(t->topic));
+            return processor_refuse(message, p->name, "",
+                                    "%.*s is a dead letter topic: its records would have no dead "
+                                    "letter topic if they fail again",
+                                    BYTES_PRINTF(t->topic));
         enum error e = check_processor(t, p, message, warnings);
         if (e)
             return e;
@@ -149,7 +149,7 @@ static enum error add_output(struct topology *t, const struct processor *p, cons
     bool is_dead_letter = strcmp(parameter, "dlq") == 0 || strcmp(parameter, "late") == 0;
     if (bytes_equal(name, t->topic))
         return processor_refuse(message, p->name, parameter,
-                                "%.*s is the input: it would read its own output",
+                                "%.*s is the input topic: the processor would read its own output",
                                 BYTES_PRINTF(name));
     for (size_t i = 0; i < t->output_count; i++) {
         if (!bytes_equal(t->outputs[i].name, name))
@@ -158,7 +158,7 @@ static enum error add_output(struct topology *t, const struct processor *p, cons
         if (t->outputs[i].is_dead_letter == is_dead_letter)
             return ERR_OK;
         return processor_refuse(message, p->name, parameter,
-                                "%.*s cannot be for both results and dead letters",
+                                "%.*s cannot receive both results and dead letters",
                                 BYTES_PRINTF(name));
     }
     *index = (int)t->output_count;
@@ -179,7 +179,7 @@ static enum error route_processor(struct topology *t, struct processor *p, struc
 {
     enum error e = ERR_OK;
     if (bytes_is_null(p->dead_letters) && t->topic.size > 249 - strlen("dlq."))
-        return processor_refuse(message, p->name, "dlq", "required: dlq.%.*s is too long a name",
+        return processor_refuse(message, p->name, "dlq", "required: the name dlq.%.*s is too long",
                                 BYTES_PRINTF(t->topic));
     p->output_topic = p->late_topic = p->duplicates_topic = NO_TOPIC;
     if (bytes_is_null(p->dead_letters))

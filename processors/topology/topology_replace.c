@@ -62,8 +62,8 @@ static enum error check_not_moved(const struct topology *next, const struct proc
         const struct processor *moved = find_in_chain(&next->chains[i], p->name);
         if (moved && !bytes_is_null(moved->after) && is_stateful(moved))
             return processor_refuse(message, p->name, "after",
-                                    "it would move to the chain of %.*s and lose its state; give "
-                                    "it another name there",
+                                    "the processor would move to the chain of %.*s and lose its "
+                                    "state; use another name there",
                                     BYTES_PRINTF(chain_name(&next->chains[i])));
     }
     return ERR_OK;

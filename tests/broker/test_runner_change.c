@@ -210,7 +210,7 @@ TEST(a_change_of_meaning_is_refused_and_changes_nothing)
     set_sums(c, "in");
     pipeline_put(c, "in", 0, EPOCH, "a", "1");
     EXPECT(strstr(pipeline_try(c, "in", "processor.s.window=tumbling(2m)", NULL),
-                  "processor.s.window: changing it would give"));
+                  "processor.s.window: this change would give"));
     pipeline_put(c, "in", 0, EPOCH + MINUTE, "a", "1");
     EXPECT_INT(topic_count(c, "sums"), 1);
     test_broker_free(b);

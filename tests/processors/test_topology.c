@@ -195,11 +195,11 @@ TEST(values_are_checked)
                    "processor.f.timestamp.format: ");
     expect_refusal(1, "[t/v]\ntype = validate\njson-schema = inline:{\n",
                    "processor.v.json-schema: ");
-    expect_refusal(1, "[t/v]\ntype = validate\njson = false\n", "nothing is left to validate");
-    expect_refusal(1, GROUPED "late = pass\n", "pass is for dedup");
-    expect_refusal(1, DEDUP "output = o\nduplicates = pass\n", "'pass' is not possible here");
+    expect_refusal(1, "[t/v]\ntype = validate\njson = false\n", "there is nothing to validate");
+    expect_refusal(1, GROUPED "late = pass\n", "pass is only for dedup");
+    expect_refusal(1, DEDUP "output = o\nduplicates = pass\n", "'pass' is not allowed here");
     expect_refusal(1, DEDUP "output = o\nclock = processing\nlateness = 1s\n",
-                   "processor.d.lateness: nothing is late by the processing clock");
+                   "processor.d.lateness: no record is late with clock = processing");
     expect_refusal(1, DEDUP "output = o\nclock = processing\nlate = drop\n", "processor.d.late: ");
     expect_refusal(1, FILTER "output = o\ndlq = a\nerrors.deadletterqueue.topic.name = b\n",
                    "mean the same");
@@ -207,8 +207,8 @@ TEST(values_are_checked)
 
 TEST(names_of_processors_follow_the_rule)
 {
-    expect_refusal(1, "[t/UP]\ntype = filter\n", "'UP' is not a processor's name");
-    expect_refusal(1, "[t/-x]\ntype = filter\n", "'-x' is not a processor's name");
+    expect_refusal(1, "[t/UP]\ntype = filter\n", "'UP' is not a processor name");
+    expect_refusal(1, "[t/-x]\ntype = filter\n", "'-x' is not a processor name");
     struct topology_topic topic = {BYTES_LITERAL("t"), 1};
     struct config_pair pairs[] = {{BYTES_LITERAL("processor.x"), BYTES_LITERAL("1")}};
     struct topology *t;
@@ -231,7 +231,7 @@ TEST(no_processors_is_fine)
 
 TEST(results_must_go_somewhere)
 {
-    expect_refusal(1, FILTER, "processor.f.output: neither an output nor a processor after it");
+    expect_refusal(1, FILTER, "processor.f.output: the processor has no output and no follower");
     expect_refusal(1,
                    FILTER "output.partitions = 3\n[t/g]\ntype = filter\nwhere = true\nafter = f\n"
                           "output = o\n",
@@ -244,10 +244,11 @@ TEST(chains_are_trees)
 {
     expect_refusal(1, FILTER "output = o\nafter = nobody\n",
                    "processor.f.after: there is no processor 'nobody' on t");
-    expect_refusal(1, FILTER "after = f\noutput = o\n", "processor.f.after: the chain leads back");
+    expect_refusal(1, FILTER "after = f\noutput = o\n",
+                   "processor.f.after: the processors of the chain form a cycle");
     expect_refusal(1,
                    FILTER "after = g\noutput = o\n[t/g]\ntype = filter\nwhere = true\nafter = f\n",
-                   "the chain leads back");
+                   "the processors of the chain form a cycle");
     expect_refusal(1, GROUPED "[t/f]\ntype = filter\nwhere = true\nafter = a\noutput = p\n",
                    "processor.f.after: following an aggregate is not built yet");
     expect_fine(1, DEDUP "[t/f]\ntype = filter\nwhere = true\nafter = d\noutput = p\n"
@@ -278,7 +279,7 @@ TEST(what_holds_for_a_chain_is_set_on_its_first_processor)
                  FILTER "[t/g]\ntype = filter\nwhere = true\nafter = f\n"
                         "output = o\n%s\n",
                  parameters[i]);
-        expect_refusal(1, sections, "set it on its first processor, f");
+        expect_refusal(1, sections, "set it on the first processor, f");
     }
 }
 
@@ -311,7 +312,7 @@ TEST(names_in_the_result_differ)
     expect_refusal(1,
                    AGGREGATE "group-by = key\nwindow = tumbling(1m)\n"
                              "select = count() as n; sum(value.a) as n\n",
-                   "two aggregates are called 'n'");
+                   "two aggregates have the name 'n'");
 }
 
 TEST(a_topology_may_not_write_to_its_input)
@@ -321,7 +322,7 @@ TEST(a_topology_may_not_write_to_its_input)
     expect_refusal(1, DEDUP "output = o\nduplicates = t\n",
                    "processor.d.duplicates: t is the input");
     expect_refusal(1, DEDUP "output = o\nlate = t\n", "processor.d.late: t is the input");
-    expect_refusal(1, FILTER "output = dlq.t\n", "cannot be for both results and dead letters");
+    expect_refusal(1, FILTER "output = dlq.t\n", "cannot receive both results and dead letters");
 }
 
 TEST(dead_letter_topics_have_no_processors)
@@ -459,7 +460,7 @@ TEST(what_gives_state_another_meaning_needs_a_new_version)
         RUNNING WINDOW SELECT,
         "[t/x]\ntype = validate\n[t/d]\ntype = dedup\nid = key\nwithin = 1m\noutput = p\n"
         "[t/a]\ntype = aggregate\nafter = x\ngroup-by = key\n" WINDOW SELECT,
-        "processor.a.after: it would move");
+        "processor.a.after: the processor would move");
 }
 
 TEST(what_keeps_the_meaning_of_state_may_change)
