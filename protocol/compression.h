@@ -4,7 +4,9 @@
 
 #include "base/arena.h"
 #include "base/error.h"
-#include "protocol/record_batch.h"
+
+/* The numbers are those of a batch's attributes. */
+enum codec { CODEC_NONE, CODEC_GZIP, CODEC_SNAPPY, CODEC_LZ4, CODEC_ZSTD, CODEC_COUNT };
 
 const char *codec_name(enum codec codec); /* "none", "gzip", ... */
 /* -1 when there is no such name. */

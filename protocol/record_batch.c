@@ -1,7 +1,6 @@
 #include "protocol/record_batch.h"
 
 #include "base/crc32c.h"
-#include "protocol/compression.h"
 #include "protocol/record_wire.h"
 
 enum {

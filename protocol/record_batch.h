@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "protocol/compression.h"
 
 enum {
     BATCH_HEADER_SIZE = 61,
@@ -15,8 +16,6 @@ enum {
     BATCH_CRC_FROM = 21, /* what the checksum covers, to the end */
     BATCH_MAGIC = 2,
 };
-
-enum codec { CODEC_NONE, CODEC_GZIP, CODEC_SNAPPY, CODEC_LZ4, CODEC_ZSTD, CODEC_COUNT };
 
 enum batch_attributes {
     BATCH_CODEC_MASK = 0x07,

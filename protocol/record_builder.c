@@ -1,5 +1,4 @@
 #include "base/crc32c.h"
-#include "protocol/compression.h"
 #include "protocol/record_batch.h"
 
 static uint8_t *put_varlong(uint8_t *at, int64_t v)

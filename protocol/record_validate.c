@@ -1,7 +1,6 @@
 /* The checks of what a client produced, from the cheapest to the walk over all records. A fault of
  * the envelope (length, magic, checksum) is damage on the way; behind a right checksum everything
  * wrong was written so by the client, and sending it again would not help. */
-#include "protocol/compression.h"
 #include "protocol/record_batch.h"
 #include "protocol/record_wire.h"
 
