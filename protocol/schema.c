@@ -1,3 +1,5 @@
+#include "protocol/schema.h"
+
 #include "protocol/schema_table.h"
 
 size_t schema_size(const struct schema *schema)

@@ -1,5 +1,6 @@
 /* The decoder. It never stops in the middle: after a failure every read gives zero and every loop
  * ends, and schema_decode asks once. */
+#include "protocol/schema.h"
 #include "protocol/schema_table.h"
 
 struct decoder {

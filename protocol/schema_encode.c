@@ -1,4 +1,5 @@
 /* The encoder. An error is kept and asked for once, as is the buffer's overflow. */
+#include "protocol/schema.h"
 #include "protocol/schema_table.h"
 
 struct encoder {

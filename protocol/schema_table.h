@@ -1,9 +1,9 @@
-/* What generate.py writes: the tables that schema.c walks. Only schema.c, the generated file and
- * tests look inside. */
+/* What generate.py writes: the tables that schema*.c walk. Only they, the generated file and tests
+ * look inside. */
 #ifndef PROTOCOL_SCHEMA_TABLE_H
 #define PROTOCOL_SCHEMA_TABLE_H
 
-#include "protocol/schema.h"
+#include "base/bytes.h"
 
 enum field_type {
     FIELD_BOOL,
