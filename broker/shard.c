@@ -1,7 +1,7 @@
 #include "broker/shard.h"
 
 #include "broker/broker.h"
-#include "storage/recovery.h"
+#include "storage/shard_map.h"
 
 #include <stdlib.h>
 

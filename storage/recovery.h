@@ -31,8 +31,4 @@ MUST_USE enum error recovery_run(struct env *env, const struct recovery_options 
                                  struct kv **kv, struct recovery_report *report,
                                  struct message *message);
 
-/* The shard of a partition, a group or a transactional id. */
-int shard_of_partition(const uint8_t topic_id[16], int32_t partition, int shard_count);
-int shard_of_name(struct bytes name, int shard_count);
-
 #endif

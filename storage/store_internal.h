@@ -7,7 +7,6 @@
 #define STORAGE_STORE_INTERNAL_H
 
 #include "storage/journal.h"
-#include "storage/recovery.h"
 #include "storage/store.h"
 #include "storage/store_rows.h"
 

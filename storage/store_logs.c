@@ -1,4 +1,5 @@
 /* The logs of a shard: found, opened, counted, trimmed, removed. */
+#include "storage/shard_map.h"
 #include "storage/store_internal.h"
 
 #include <stdio.h>

@@ -10,8 +10,6 @@
  * destination; they go when the task or the destination goes. */
 #include "broker/runner/runner_internal.h"
 
-#include "storage/recovery.h"
-
 #include <stdlib.h>
 
 static struct parcel *make_parcel(struct shard *home, struct bytes source, const uint8_t *number,

@@ -2,8 +2,6 @@
  * destination; see runner_outbox.c. */
 #include "broker/runner/runner_internal.h"
 
-#include "storage/recovery.h"
-
 #include <stdlib.h>
 
 struct applied {

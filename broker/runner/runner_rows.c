@@ -1,7 +1,5 @@
 #include "broker/runner/runner_internal.h"
 
-#include "storage/recovery.h"
-
 #include <stdlib.h>
 
 enum { CURSOR_SIZE = 24 };

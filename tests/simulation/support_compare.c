@@ -1,5 +1,6 @@
 /* model_compare: what a disk holds after recovery against the model. */
 #include "base/compiler.h"
+#include "storage/shard_map.h"
 #include "storage/store_rows.h"
 #include "tests/simulation/support_model.h"
 

@@ -2,6 +2,7 @@
 
 #include "base/compiler.h"
 #include "base/crc32c.h"
+#include "storage/shard_map.h"
 #include "storage/store_rows.h"
 
 #include <stdlib.h>

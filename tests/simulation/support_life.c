@@ -1,5 +1,7 @@
 #include "tests/simulation/support_life.h"
 
+#include "storage/shard_map.h"
+
 #include <stdlib.h>
 
 /* Small enough that everything rolls, flushes and checkpoints within a few dozen entries. */

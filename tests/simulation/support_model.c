@@ -1,6 +1,7 @@
 #include "tests/simulation/support_model.h"
 
 #include "base/compiler.h"
+#include "storage/shard_map.h"
 #include "storage/store_rows.h"
 
 #include <stdio.h>
