@@ -2,7 +2,7 @@
 
 #include "storage/journal.h"
 #include "storage/recovery_meta.h"
-#include "storage/store.h"
+#include "storage/row_kind.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

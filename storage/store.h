@@ -20,6 +20,7 @@
 #include "base/timers.h"
 #include "storage/kv.h"
 #include "storage/log.h"
+#include "storage/row_kind.h"
 
 struct store;
 
@@ -100,20 +101,6 @@ void store_on_durable(struct store *s, void (*moved)(void *context, struct log *
 MUST_USE enum error
 store_scan(struct store *s, struct bytes prefix,
            enum error (*each)(void *context, struct bytes key, struct bytes value), void *context);
-
-/* First letters of row keys, so that the kinds do not collide. */
-enum row_kind {
-    ROW_TOPIC = 'T',    /* catalog.h */
-    ROW_BROKER = 'B',   /* cluster id, dynamic broker configs, producer id blocks */
-    ROW_GROUP = 'G',    /* group metadata */
-    ROW_OFFSET = 'O',   /* committed offsets */
-    ROW_LOG = 'L',      /* log_state; written by the store */
-    ROW_PRODUCER = 'P', /* producer_state; written by the store */
-    ROW_TASK = 'S',     /* processor state */
-    ROW_OUTBOX = 'X',   /* outputs on their way to another shard */
-    ROW_JOURNAL = 'J',  /* checkpoint positions; written by the store */
-    ROW_DELETED = 'D',  /* topics that were deleted; written by the store */
-};
 
 struct store_stats {
     uint64_t groups, entries, journal_bytes, flushes, checkpoints;

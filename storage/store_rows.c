@@ -1,6 +1,6 @@
 #include "storage/store_rows.h"
 
-#include "storage/store.h"
+#include "storage/row_kind.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,0 +1,19 @@
+/* The kinds of rows in the key-value store: the first letters of their keys, so that those of
+ * different owners do not collide. */
+#ifndef STORAGE_ROW_KIND_H
+#define STORAGE_ROW_KIND_H
+
+enum row_kind {
+    ROW_TOPIC = 'T',    /* catalog.h */
+    ROW_BROKER = 'B',   /* cluster id, dynamic broker configs, producer id blocks */
+    ROW_GROUP = 'G',    /* group metadata */
+    ROW_OFFSET = 'O',   /* committed offsets */
+    ROW_LOG = 'L',      /* log_state; written by the store */
+    ROW_PRODUCER = 'P', /* producer_state; written by the store */
+    ROW_TASK = 'S',     /* processor state */
+    ROW_OUTBOX = 'X',   /* outputs on their way to another shard */
+    ROW_JOURNAL = 'J',  /* checkpoint positions; written by the store */
+    ROW_DELETED = 'D',  /* topics that were deleted; written by the store */
+};
+
+#endif
