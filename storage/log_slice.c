@@ -1,7 +1,5 @@
 #include "storage/log_slice.h"
 
-#include "storage/segment.h"
-
 #include <stdlib.h>
 
 struct log_slice *log_slice_ref(struct log_slice *s)

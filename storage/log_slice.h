@@ -4,9 +4,7 @@
 #define STORAGE_LOG_SLICE_H
 
 #include "base/shared_buffer.h"
-#include "storage/io.h"
-
-struct segment_file; /* a reference-counted open file of a segment */
+#include "storage/segment_file.h"
 
 struct slice_piece {
     struct shared_buffer *buffer; /* memory: from `at`, or NULL */
@@ -28,9 +26,5 @@ struct log_slice *log_slice_ref(struct log_slice *s);
 void log_slice_unref(struct log_slice *s); /* NULL is fine */
 /* Copies the whole slice to `out` (which has room for its size); reads files: blocks. */
 MUST_USE enum error log_slice_copy(struct io *io, const struct log_slice *s, uint8_t *out);
-/* For sendfile; -1 when the file has no descriptor. */
-int segment_file_descriptor(struct io *io, struct segment_file *file);
-MUST_USE enum error segment_file_read(struct io *io, struct segment_file *file, void *data,
-                                      size_t size, int64_t position);
 
 #endif

@@ -7,29 +7,7 @@
 #define STORAGE_SEGMENT_H
 
 #include "protocol/record_batch.h"
-#include "storage/io.h"
-
-#include <stdatomic.h>
-
-enum segment_part { SEGMENT_LOG, SEGMENT_INDEX, SEGMENT_TIME_INDEX, SEGMENT_PARTS };
-
-/* "<directory>/00000000000000000042.log"; the caller frees it. */
-char *segment_path(const char *directory, int64_t base_offset, enum segment_part part);
-/* Whether a name in a log's directory is that of a segment's file. */
-bool segment_name_parse(const char *name, int64_t *base_offset, enum segment_part *part);
-
-/* The open .log file. Reference counted (atomic): a log's cache, jobs and slices on their way out
- * hold it, and the last one closes it. It stays readable after it was unlinked. */
-struct segment_file {
-    atomic_int references;
-    bool writable;
-    struct io *io;
-    struct io_file *file;
-};
-MUST_USE enum error segment_file_open(struct io *io, const char *directory, int64_t base_offset,
-                                      int flags, struct segment_file **out);
-struct segment_file *segment_file_ref(struct segment_file *f);
-void segment_file_unref(struct segment_file *f); /* NULL is fine */
+#include "storage/segment_file.h"
 
 /* A walk over the batches in [position, end) of a segment, both batch boundaries. `next_offset` is
  * the offset that the next batch must start with.

@@ -4,7 +4,6 @@
  * before it is believed; an entry that is wrong only makes the search start at the segment's first
  * batch. A damaged entry in the middle can mislead the bisection only to an earlier sound entry. */
 #include "storage/index_file.h"
-#include "storage/log_slice.h"
 #include "storage/offset_index.h"
 #include "storage/time_index.h"
 

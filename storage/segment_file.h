@@ -1,0 +1,34 @@
+/* A segment's files: their names, and the open .log. Format: docs/on-disk-format.md. */
+#ifndef STORAGE_SEGMENT_FILE_H
+#define STORAGE_SEGMENT_FILE_H
+
+#include "storage/io.h"
+
+#include <stdatomic.h>
+
+enum segment_part { SEGMENT_LOG, SEGMENT_INDEX, SEGMENT_TIME_INDEX, SEGMENT_PARTS };
+
+/* "<directory>/00000000000000000042.log"; the caller frees it. */
+char *segment_path(const char *directory, int64_t base_offset, enum segment_part part);
+/* Whether a name in a log's directory is that of a segment's file. */
+bool segment_name_parse(const char *name, int64_t *base_offset, enum segment_part *part);
+
+/* The open .log file. Reference counted (atomic): a log's cache, jobs and slices on their way out
+ * hold it, and the last one closes it. It stays readable after it was unlinked. */
+struct segment_file {
+    atomic_int references;
+    bool writable;
+    struct io *io;
+    struct io_file *file;
+};
+MUST_USE enum error segment_file_open(struct io *io, const char *directory, int64_t base_offset,
+                                      int flags, struct segment_file **out);
+struct segment_file *segment_file_ref(struct segment_file *f);
+void segment_file_unref(struct segment_file *f); /* NULL is fine */
+/* Exactly `size` bytes; ERR_CORRUPT: there are fewer. */
+MUST_USE enum error segment_file_read(struct io *io, struct segment_file *file, void *data,
+                                      size_t size, int64_t position);
+/* For sendfile; -1 when the file has no descriptor. */
+int segment_file_descriptor(struct io *io, struct segment_file *file);
+
+#endif
