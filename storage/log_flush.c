@@ -148,8 +148,11 @@ static enum error learn(struct log_flush *flush, struct flush_segment *plan)
 {
     if (plan->known)
         return ERR_OK;
-    struct segment_view view = {flush->directory, plan->base_offset, plan->next_offset,
-                                plan->position, plan->file};
+    struct segment_view view = {.directory = flush->directory,
+                                .base_offset = plan->base_offset,
+                                .next_offset = plan->next_offset,
+                                .size = plan->position,
+                                .file = plan->file};
     enum error error = segment_summarize(&view, &plan->before);
     if (error != ERR_CORRUPT)
         return error;

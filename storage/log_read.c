@@ -99,7 +99,7 @@ static enum error read_files(struct log_read_job *job, struct read_plan *plan)
     if (error != ERR_OK)
         return error;
     struct segment_scan scan;
-    segment_scan_init(&scan, view->file, place.position, view->size, place.offset);
+    segment_scan_init(&scan, view, place);
     error = find_batch(&scan, job->offset);
     if (error == ERR_OK)
         error = collect(job, &scan, plan);

@@ -73,7 +73,7 @@ static enum error search_segment(struct table_entry *entry, const struct time_qu
     if (error != ERR_OK)
         return error;
     struct segment_scan scan;
-    segment_scan_init(&scan, entry->view.file, place.position, entry->view.size, place.offset);
+    segment_scan_init(&scan, &entry->view, place);
     while (error == ERR_OK && job->offset < 0 && segment_scan_next(&scan)) {
         if (scan.next_offset > query->end_offset)
             break;
@@ -144,7 +144,7 @@ static enum error scan_peak(struct table_entry *entry, const struct time_query *
     if (error != ERR_OK)
         return error;
     struct segment_scan scan;
-    segment_scan_init(&scan, entry->view.file, place.position, entry->view.size, place.offset);
+    segment_scan_init(&scan, &entry->view, place);
     while (segment_scan_next(&scan) && scan.next_offset <= query->end_offset) {
         if (scan.next_offset > query->start_offset)
             raise_peak(peak, entry, scan.header.max_timestamp, scan.next_offset - 1);
@@ -164,7 +164,7 @@ static enum error search_peak(struct table_entry *entry, const struct time_peak 
     if (error != ERR_OK)
         return error;
     struct segment_scan scan;
-    segment_scan_init(&scan, entry->view.file, place.position, entry->view.size, place.offset);
+    segment_scan_init(&scan, &entry->view, place);
     while (segment_scan_next(&scan) && scan.next_offset <= peak->batch_offset)
         continue;
     error = scan.error != ERR_OK ? scan.error : search_present_batch(&scan, query, job);

@@ -8,14 +8,14 @@ enum { SCAN_CHUNK = 64 << 10, CRC_FROM = 21 };
 
 /* --- the walk --- */
 
-void segment_scan_init(struct segment_scan *scan, struct segment_file *file, int64_t position,
-                       int64_t end, int64_t next_offset)
+void segment_scan_init(struct segment_scan *scan, const struct segment_view *view,
+                       struct segment_place from)
 {
     *scan = (struct segment_scan){
-        .file = file,
-        .position = position,
-        .end = end,
-        .next_offset = next_offset,
+        .file = view->file,
+        .position = from.position,
+        .end = view->size,
+        .next_offset = from.offset,
         .chunk = xmalloc(SCAN_CHUNK),
     };
 }

@@ -9,10 +9,27 @@
 #include "protocol/record_batch.h"
 #include "storage/segment_file.h"
 
-/* A walk over the batches in [position, end) of a segment, both batch boundaries. `next_offset` is
- * the offset that the next batch must start with.
+/* A segment to walk over and to search in. */
+struct segment_view {
+    const char *directory;
+    int64_t base_offset, next_offset; /* offsets [base, next) */
+    int64_t size;                     /* bytes in the file that belong to it */
+    struct segment_file *file;
+};
+
+/* Where to start a walk. */
+struct segment_place {
+    int64_t position, offset; /* a batch boundary, and the offset that starts there */
+};
+static inline struct segment_place segment_start(const struct segment_view *view)
+{
+    return (struct segment_place){0, view->base_offset};
+}
+
+/* A walk over a segment's batches from a place on. `next_offset` is the offset that the next batch
+ * must start with. The view's file must stay open until the end.
  *
- *   segment_scan_init(&scan, file, position, end, offset);
+ *   segment_scan_init(&scan, &view, place);
  *   while (segment_scan_next(&scan))
  *       ... scan.header, scan.batch_position, scan.batch_size ...
  *   error = scan.error;
@@ -29,8 +46,8 @@ struct segment_scan {
     int64_t chunk_position;
     size_t chunk_size;
 };
-void segment_scan_init(struct segment_scan *scan, struct segment_file *file, int64_t position,
-                       int64_t end, int64_t next_offset);
+void segment_scan_init(struct segment_scan *scan, const struct segment_view *view,
+                       struct segment_place from);
 /* False at the end or on an error. */
 bool segment_scan_next(struct segment_scan *scan);
 /* Reads the present batch and compares its checksum: ERR_CORRUPT. */
@@ -39,19 +56,6 @@ MUST_USE enum error segment_scan_check(struct segment_scan *scan);
  */
 MUST_USE enum error segment_scan_read(struct segment_scan *scan, struct buffer *out);
 void segment_scan_free(struct segment_scan *scan);
-
-/* A segment to search in. */
-struct segment_view {
-    const char *directory;
-    int64_t base_offset, next_offset; /* offsets [base, next) */
-    int64_t size;                     /* bytes in the file that belong to it */
-    struct segment_file *file;
-};
-
-/* Where to start a scan. */
-struct segment_place {
-    int64_t position, offset; /* a batch boundary, and the offset that starts there */
-};
 
 /* A place at or before the batch that contains `offset`, near it by the offset index. An index that
  * is missing or wrong (what it points to is compared) costs time only: the segment's start. */

@@ -90,7 +90,7 @@ enum error segment_rebuild_indexes(const struct segment_view *view, struct trace
     segment_summary_init(&summary);
     trace_log(trace, TRACE_WARN, "indexes rebuilt", F_STRING("directory", view->directory),
               F_INT("base_offset", view->base_offset));
-    segment_scan_init(&scan, view->file, 0, view->size, view->base_offset);
+    segment_scan_init(&scan, view, segment_start(view));
     while (segment_scan_next(&scan)) {
         int64_t last_offset = scan.next_offset - 1;
         segment_summary_add(&summary, scan.header.max_timestamp, last_offset);

@@ -7,11 +7,6 @@
 #include "storage/offset_index.h"
 #include "storage/time_index.h"
 
-static struct segment_place start_of(const struct segment_view *view)
-{
-    return (struct segment_place){0, view->base_offset};
-}
-
 /* The batch that an offset index entry points to ends with its offset. */
 static bool entry_is_right(const struct segment_view *view, struct offset_index_entry entry,
                            struct segment_place *out)
@@ -39,7 +34,7 @@ enum error segment_locate(const struct segment_view *view, int64_t offset,
     if (error == ERR_IO)
         return error;
     if (error != ERR_OK || !found || !entry_is_right(view, entry, out))
-        *out = start_of(view);
+        *out = segment_start(view);
     return ERR_OK;
 }
 
@@ -55,7 +50,7 @@ static enum error locate_entry(const struct segment_view *view, struct time_inde
     if (error != ERR_OK)
         return error;
     struct segment_scan scan;
-    segment_scan_init(&scan, view->file, place.position, view->size, place.offset);
+    segment_scan_init(&scan, view, place);
     while (segment_scan_next(&scan) && scan.next_offset <= entry.offset)
         continue;
     if (scan.error == ERR_OK && batch_last_offset(&scan.header) == entry.offset &&
@@ -71,7 +66,7 @@ static enum error locate_entry(const struct segment_view *view, struct time_inde
 enum error segment_locate_time(const struct segment_view *view, int64_t timestamp,
                                struct segment_place *out)
 {
-    *out = start_of(view);
+    *out = segment_start(view);
     struct time_index_entry entry;
     bool found, right;
     enum error error = time_index_floor(view->file->io, view->directory, view->base_offset,
@@ -95,7 +90,7 @@ static enum error last_indexed_place(const struct segment_view *view, struct seg
     if (error != ERR_OK)
         return error;
     uint8_t entry[OFFSET_INDEX_ENTRY];
-    *place = start_of(view);
+    *place = segment_start(view);
     *sound = true;
     if (index.count > 0)
         error = index_file_entry(&index, index.count - 1, entry);
@@ -133,7 +128,7 @@ static enum error last_time_entry(const struct segment_view *view, struct segmen
 static enum error read_first_timestamp(const struct segment_view *view, int64_t *out)
 {
     struct segment_scan scan;
-    segment_scan_init(&scan, view->file, 0, view->size, view->base_offset);
+    segment_scan_init(&scan, view, segment_start(view));
     if (segment_scan_next(&scan))
         *out = scan.header.max_timestamp;
     enum error error = scan.error;
@@ -157,13 +152,13 @@ enum error segment_summarize(const struct segment_view *view, struct segment_sum
         return error;
     if (error != ERR_OK || !index_sound || !time_sound) {
         segment_summary_init(out);
-        place = start_of(view);
+        place = segment_start(view);
     }
     error = read_first_timestamp(view, &out->first_timestamp);
     if (error != ERR_OK)
         return error;
     struct segment_scan scan;
-    segment_scan_init(&scan, view->file, place.position, view->size, place.offset);
+    segment_scan_init(&scan, view, place);
     while (segment_scan_next(&scan))
         segment_summary_add(out, scan.header.max_timestamp, batch_last_offset(&scan.header));
     error = scan.error;

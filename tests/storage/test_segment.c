@@ -80,13 +80,24 @@ static void harm(struct sample *s, int64_t position, const void *data, size_t si
     EXPECT_INT(io_write(io_posix(), s->file->file, data, size, position), ERR_OK);
 }
 
+/* The first `size` bytes. */
+static struct segment_view view_of(const struct sample *s, int64_t size)
+{
+    return (struct segment_view){.directory = s->directory,
+                                 .base_offset = 100,
+                                 .next_offset = 106,
+                                 .size = size,
+                                 .file = s->file};
+}
+
 /* Walks all of it: how many batches came before the end or the error. */
 static int walk(struct sample *s, int64_t end, bool check, enum error *error)
 {
     struct segment_scan scan;
     int count = 0;
     *error = ERR_OK;
-    segment_scan_init(&scan, s->file, 0, end, 100);
+    struct segment_view view = view_of(s, end);
+    segment_scan_init(&scan, &view, segment_start(&view));
     while (segment_scan_next(&scan)) {
         if (check && (*error = segment_scan_check(&scan)) != ERR_OK)
             break;
@@ -103,7 +114,8 @@ TEST(a_walk_sees_every_batch_in_order)
     struct sample s;
     struct segment_scan scan;
     make_sample(&s);
-    segment_scan_init(&scan, s.file, 0, s.size, 100);
+    struct segment_view view = view_of(&s, s.size);
+    segment_scan_init(&scan, &view, segment_start(&view));
     EXPECT(segment_scan_next(&scan));
     EXPECT_INT(scan.batch_position, 0);
     EXPECT_INT(scan.batch_size, s.ends[0]);
@@ -127,7 +139,8 @@ TEST(a_batch_is_read_whole_and_checked)
     struct segment_scan scan;
     struct buffer out;
     make_sample(&s);
-    segment_scan_init(&scan, s.file, s.ends[0], s.size, 102);
+    struct segment_view view = view_of(&s, s.size);
+    segment_scan_init(&scan, &view, (struct segment_place){s.ends[0], 102});
     EXPECT(segment_scan_next(&scan));
     buffer_init(&out, scan.batch_size - 1);
     EXPECT_INT(segment_scan_read(&scan, &out), ERR_TOO_LARGE);
@@ -187,7 +200,7 @@ TEST(a_summary_is_read_without_any_index)
     struct sample s;
     struct segment_summary summary;
     make_sample(&s);
-    struct segment_view view = {s.directory, 100, 106, s.size, s.file};
+    struct segment_view view = view_of(&s, s.size);
     EXPECT_INT(segment_summarize(&view, &summary), ERR_OK);
     EXPECT_INT(summary.first_timestamp, 10);
     EXPECT_INT(summary.max_timestamp, 30);
