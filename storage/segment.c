@@ -16,6 +16,8 @@ void segment_scan_init(struct segment_scan *scan, const struct segment_view *vie
         .position = from.position,
         .end = view->size,
         .next_offset = from.offset,
+        .limit = view->next_offset,
+        .sparse = view->sparse,
         .chunk = xmalloc(SCAN_CHUNK),
     };
 }
@@ -46,6 +48,18 @@ static struct bytes chunk_at(struct segment_scan *scan, int64_t position, size_t
     return bytes_of(scan->chunk + inside, scan->chunk_size - (size_t)inside);
 }
 
+/* The base offset is outside the checksum, so it is compared with what must come here. */
+static bool offsets_are_right(const struct segment_scan *scan)
+{
+    const struct batch_header *h = &scan->header;
+    if (h->last_offset_delta < 0)
+        return false;
+    if (scan->sparse)
+        return h->base_offset >= scan->next_offset &&
+               h->base_offset < scan->limit - h->last_offset_delta;
+    return h->base_offset == scan->next_offset;
+}
+
 bool segment_scan_next(struct segment_scan *scan)
 {
     if (scan->error != ERR_OK || scan->position == scan->end)
@@ -56,7 +70,7 @@ bool segment_scan_next(struct segment_scan *scan)
     size_t size = batch_size(at);
     if (!batch_header_read(at, &scan->header) || size == 0 ||
         (int64_t)size > scan->end - scan->position || scan->header.magic != BATCH_MAGIC ||
-        scan->header.base_offset != scan->next_offset || scan->header.last_offset_delta < 0) {
+        !offsets_are_right(scan)) {
         scan->error = ERR_CORRUPT;
         return false;
     }

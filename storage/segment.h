@@ -1,8 +1,16 @@
-/* One segment of a log as it lies on disk: its three files, and the walk over its batches.
+/* One segment of a log as it lies on disk: the walk over its batches, and finding places in it.
  *
- * A segment holds batches in offset order, without gaps, from its base offset on. Only a log's last
- * segment grows; earlier ones never change, and of the last one only bytes that a flush has written
- * are ever read. So everything here may run on any thread. Format: docs/on-disk-format.md. */
+ * A segment holds batches in offset order, at offsets [base, next). Only a log's last segment
+ * grows; earlier ones never change, and of the last one only bytes that a flush has written are
+ * ever read. So everything here may run on any thread. Format: docs/on-disk-format.md.
+ *
+ * Where no cleaner has been, the batches fill the segment without gaps: anything else is damage. A
+ * cleaner (compaction) leaves holes: the segment is sparse. Then a batch may start at any offset
+ * behind the one before, have fewer records than offsets, or none (it is kept for its producer's
+ * sequence); there may be no batch at all. Nothing in the files says that a cleaner wrote them: the
+ * log says it (log_state.first_dirty_offset). Damage of a sparse segment is told by checksums,
+ * lengths, and offsets that do not rise or lie outside the segment. The loss of whole batches, or
+ * of a whole sparse segment, leaves no trace in the files. */
 #ifndef STORAGE_SEGMENT_H
 #define STORAGE_SEGMENT_H
 
@@ -15,11 +23,13 @@ struct segment_view {
     int64_t base_offset, next_offset; /* offsets [base, next) */
     int64_t size;                     /* bytes in the file that belong to it */
     struct segment_file *file;
+    bool sparse; /* a cleaner may have left holes */
 };
 
-/* Where to start a walk. */
+/* Where to start a walk: a batch boundary, and the offset that starts there. In a sparse segment no
+ * batch from there on starts below the offset. */
 struct segment_place {
-    int64_t position, offset; /* a batch boundary, and the offset that starts there */
+    int64_t position, offset;
 };
 static inline struct segment_place segment_start(const struct segment_view *view)
 {
@@ -27,7 +37,8 @@ static inline struct segment_place segment_start(const struct segment_view *view
 }
 
 /* A walk over a segment's batches from a place on. `next_offset` is the offset that the next batch
- * must start with. The view's file must stay open until the end.
+ * must start with, or in a sparse segment the smallest that it may start with. The view's file must
+ * stay open until the end.
  *
  *   segment_scan_init(&scan, &view, place);
  *   while (segment_scan_next(&scan))
@@ -37,6 +48,8 @@ static inline struct segment_place segment_start(const struct segment_view *view
 struct segment_scan {
     struct segment_file *file;
     int64_t position, end, next_offset;
+    int64_t limit; /* no batch of the segment reaches it */
+    bool sparse;
     struct batch_header header; /* of the present batch */
     int64_t batch_position;
     size_t batch_size;
@@ -57,8 +70,9 @@ MUST_USE enum error segment_scan_check(struct segment_scan *scan);
 MUST_USE enum error segment_scan_read(struct segment_scan *scan, struct buffer *out);
 void segment_scan_free(struct segment_scan *scan);
 
-/* A place at or before the batch that contains `offset`, near it by the offset index. An index that
- * is missing or wrong (what it points to is compared) costs time only: the segment's start. */
+/* A place at or before the first batch that ends at or behind `offset`, near it by the offset
+ * index. An index that is missing or wrong (what it points to is compared) costs time only: the
+ * segment's start. */
 MUST_USE enum error segment_locate(const struct segment_view *view, int64_t offset,
                                    struct segment_place *out);
 /* A place before which every record's timestamp is below `timestamp`, by the time index; else the
@@ -84,7 +98,7 @@ void segment_summary_init(struct segment_summary *s);
 void segment_summary_add(struct segment_summary *s, int64_t max_timestamp, int64_t last_offset);
 /* Reads it from the files: the ends of both indexes and the batches behind them, or all batch
  * headers when an index is not sound (then index bytes are 0). ERR_CORRUPT: the batches do not fill
- * the segment; *out says what could be read. */
+ * the segment (or, when it is sparse, do not fit it); *out says what could be read. */
 MUST_USE enum error segment_summarize(const struct segment_view *view, struct segment_summary *out);
 
 /* Makes both index files anew from the batch headers; each replaces the old file at once, so

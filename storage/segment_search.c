@@ -17,8 +17,8 @@ static bool entry_is_right(const struct segment_view *view, struct offset_index_
         segment_file_read(view->file->io, view->file, data, sizeof data, entry.position) != ERR_OK)
         return false;
     if (!batch_header_read(bytes_of(data, sizeof data), &header) || header.magic != BATCH_MAGIC ||
-        header.last_offset_delta < 0 || header.base_offset < view->base_offset ||
-        batch_last_offset(&header) != entry.offset)
+        header.base_offset < view->base_offset || header.base_offset > entry.offset ||
+        entry.offset - header.base_offset != header.last_offset_delta)
         return false;
     *out = (struct segment_place){entry.position, header.base_offset};
     return true;
@@ -162,7 +162,7 @@ enum error segment_summarize(const struct segment_view *view, struct segment_sum
     while (segment_scan_next(&scan))
         segment_summary_add(out, scan.header.max_timestamp, batch_last_offset(&scan.header));
     error = scan.error;
-    if (error == ERR_OK && scan.next_offset != view->next_offset)
+    if (error == ERR_OK && !view->sparse && scan.next_offset != view->next_offset)
         error = ERR_CORRUPT;
     segment_scan_free(&scan);
     return error;
