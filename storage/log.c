@@ -26,11 +26,13 @@ struct log *log_open(struct env *env, const char *directory, const struct log_co
 {
     ASSERT(state->log_start_offset <= state->next_offset);
     ASSERT(state->active_base <= state->next_offset);
+    ASSERT(state->first_dirty_offset <= state->active_base);
     struct log *log = xcalloc(1, sizeof *log);
     log->env = env;
     log->directory = xstrdup(directory);
     log->start_offset = state->log_start_offset;
     log->next_offset = log->durable_offset = log->flushed_offset = state->next_offset;
+    log->first_dirty_offset = state->first_dirty_offset;
     log->size_bytes = state->active_size;
     log->producers = producer_states_create();
     log_configure(log, config);
@@ -76,6 +78,7 @@ struct log_state log_state(const struct log *log)
         .next_offset = log->next_offset,
         .active_base = active->base_offset,
         .active_size = active->size,
+        .first_dirty_offset = log->first_dirty_offset,
     };
 }
 
@@ -102,6 +105,12 @@ int64_t log_flushed_offset(const struct log *log)
 int64_t log_size_bytes(const struct log *log)
 {
     return log->size_bytes;
+}
+
+void log_set_first_dirty(struct log *log, int64_t offset)
+{
+    ASSERT(offset <= log_active(log)->base_offset);
+    log->first_dirty_offset = MAX(log->first_dirty_offset, offset);
 }
 
 struct producer_states *log_producers(struct log *log)

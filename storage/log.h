@@ -8,6 +8,11 @@
  *   log_start <= ... <= flushed (in segments) <= durable (high watermark) <= next (end)
  *                       or durable <= flushed; both orders happen
  *
+ * Offsets rise. What is appended, now or in redo, follows without a gap. A cleaner may leave holes
+ * in closed segments: records, batches or all batches of a segment are gone. Each segment still
+ * stands for all offsets from its base to the next one's, and a reader that comes to a hole is
+ * given the next batch behind it.
+ *
  * Owner: one shard. Files lie in <data>/topics/<topic id>/<partition>/, byte-compatible with Apache
  * Kafka: 20-digit base offset with .log, .index, .timeindex. A log that nobody uses holds no
  * descriptor; files are opened on first use and closed again by the store's file cache. */
@@ -35,6 +40,10 @@ struct log_config {
 struct log_state {
     int64_t log_start_offset, next_offset;
     int64_t active_base, active_size; /* the active segment's base offset and bytes */
+    /* Segments that start below were, or may have been, written by a cleaner: they may have holes.
+     * In all others a gap is damage. Never beyond active_base. 0: nothing was ever cleaned. No row
+     * has a place for it yet, so it is always 0 after a start. */
+    int64_t first_dirty_offset;
 };
 
 /* Opens a log in memory, at a state that a checkpoint or recovery has established; touches no file.
@@ -50,6 +59,9 @@ int64_t log_next_offset(const struct log *log);    /* log end offset */
 int64_t log_durable_offset(const struct log *log); /* the high watermark */
 int64_t log_flushed_offset(const struct log *log); /* everything below is in segments */
 int64_t log_size_bytes(const struct log *log);     /* of the segments known; see log_is_loaded */
+/* Raises log_state.first_dirty_offset: from now on closed segments below may have holes. The owner
+ * makes it durable before a cleaner's file gets a segment's name. Never goes back. */
+void log_set_first_dirty(struct log *log, int64_t offset);
 
 /* The owner's pointer on a log: the broker's partition. */
 void log_set_owner(struct log *log, void *owner);
@@ -71,7 +83,8 @@ struct producer_states *log_producers(struct log *log);
 
 /* Reads whole batches from the one that contains `offset` on, up to `end_offset` (exclusive; a
  * batch is in only if its last offset is below) and about max_bytes: with `at_least_one` the first
- * batch comes whole however large. An empty slice is NULL with ERR_OK.
+ * batch comes whole however large. When `offset` lies in a hole, the first batch is the next one
+ * behind it. An empty slice is NULL with ERR_OK; there may be nothing but a hole up to the end.
  *
  *   ERR_OUT_OF_RANGE     the offset is below the log's start or above its end
  *   ERR_BUSY             the range is not in memory and its place in the files is not known:

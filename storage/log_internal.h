@@ -58,7 +58,7 @@ struct log {
     char *directory;
     struct log_config config;
     void *owner;
-    int64_t start_offset, next_offset, durable_offset, flushed_offset;
+    int64_t start_offset, next_offset, durable_offset, flushed_offset, first_dirty_offset;
     int64_t size_bytes, unflushed_bytes;
     struct segment *segments; /* by base offset; the last one is active */
     size_t segment_count, segment_capacity;
@@ -91,6 +91,11 @@ static inline struct segment *log_active(const struct log *log)
 }
 /* The segment that contains `offset`; the first one when it lies before all. */
 struct segment *log_find_segment(const struct log *log, int64_t offset);
+/* Whether a cleaner may have left holes in it. */
+static inline bool log_is_sparse(const struct log *log, const struct segment *segment)
+{
+    return segment->base_offset < log->first_dirty_offset;
+}
 /* The segment with this base offset, or NULL. */
 struct segment *log_segment_at(const struct log *log, int64_t base_offset);
 /* Closes the active segment, which may not be empty, and starts the next one. */
@@ -107,14 +112,16 @@ struct table_entry {
 struct segment_table {
     struct table_entry *entries;
     size_t count;
-    bool complete;  /* there are no segments before these that the log does not know */
-    int64_t before; /* if not complete: find those that start before this offset */
-    int64_t start;  /* of the log: what lies wholly below may be gone, or be back after a crash */
-    bool loaded;    /* by this job */
+    bool complete;              /* there are no segments before these that the log does not know */
+    int64_t before;             /* if not complete: find those that start before this offset */
+    int64_t first_dirty_offset; /* of the log */
+    int64_t start; /* of the log: what lies wholly below may be gone, or be back after a crash */
+    bool loaded;   /* by this job */
 };
 /* All segments that have flushed bytes. On the shard. */
 void segment_table_take(const struct log *log, struct segment_table *out);
-/* The same, only of the segment that contains `offset` when it is known. */
+/* The same, only of the segment that contains `offset` when it is known (and up to the first that
+ * is not empty). */
 void segment_table_take_one(const struct log *log, int64_t offset, struct segment_table *out);
 /* The entry that contains `offset`, or NULL. */
 struct table_entry *segment_table_find(struct segment_table *table, int64_t offset);

@@ -14,7 +14,8 @@ static void add_entry(const struct log *log, const struct segment *segment,
                  .base_offset = segment->base_offset,
                  .next_offset = whole ? segment->next_offset : log->flushed_offset,
                  .size = segment->flushed_size,
-                 .file = segment->file ? segment_file_ref(segment->file) : NULL},
+                 .file = segment->file ? segment_file_ref(segment->file) : NULL,
+                 .sparse = log_is_sparse(log, segment)},
         .known = segment->known,
         .damaged = segment->damaged,
         .summary = segment->flushed,
@@ -27,6 +28,7 @@ static void init_table(const struct log *log, size_t capacity, struct segment_ta
         .entries = xcalloc(capacity + 1, sizeof out->entries[0]),
         .complete = log->loaded,
         .before = log->segments[0].base_offset,
+        .first_dirty_offset = log->first_dirty_offset,
         .start = log->start_offset,
     };
 }
@@ -46,8 +48,13 @@ void segment_table_take_one(const struct log *log, int64_t offset, struct segmen
         segment_table_take(log, out);
         return;
     }
-    init_table(log, 1, out);
-    add_entry(log, log_find_segment(log, offset), out);
+    const struct segment *segment = log_find_segment(log, offset);
+    size_t count = 1; /* the last one is never sparse */
+    while (segment[count - 1].size == 0 && log_is_sparse(log, &segment[count - 1]))
+        count++;
+    init_table(log, count, out);
+    for (size_t i = 0; i < count; i++)
+        add_entry(log, &segment[i], out);
     out->complete = true;
 }
 
@@ -115,6 +122,7 @@ static void put_before(struct segment_table *table, const struct listing *listin
             .base_offset = listing->offsets[i],
             .next_offset = i + 1 < found ? listing->offsets[i + 1] : table->before,
             .size = -1,
+            .sparse = listing->offsets[i] < table->first_dirty_offset,
         };
     }
     if (table->count > 0)
@@ -124,7 +132,8 @@ static void put_before(struct segment_table *table, const struct listing *listin
     table->count += found;
 }
 
-/* One that is missing in the middle makes the one before it a damaged one. */
+/* One that is missing in the middle makes the one before it a damaged one, unless that is sparse.
+ */
 static void check_first(struct env *env, const char *directory, const struct segment_table *table)
 {
     int64_t first = table->count > 0 ? table->entries[0].view.base_offset : table->before;

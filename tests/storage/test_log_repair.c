@@ -182,7 +182,7 @@ TEST(a_log_that_was_never_flushed_needs_no_directory)
     struct log_world w;
     log_world_init(&w);
     EXPECT_INT(cut(&w, (struct log_state){0}), ERR_OK);
-    struct log_state lost = {0, 10, 0, 100};
+    struct log_state lost = {.next_offset = 10, .active_size = 100};
     struct message message;
     EXPECT_INT(log_check_files(&w.env, w.directory, &lost, &message), ERR_CORRUPT);
 }
