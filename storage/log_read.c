@@ -19,9 +19,11 @@ enum error log_read(struct log *log, int64_t offset, int64_t end_offset, size_t 
 
 struct read_plan {
     struct job_plan plan;
+    struct executor *executor;
+    int64_t offset;             /* the one asked for, or the end of a hole that it lies in */
     struct segment_table table; /* empty: the answer was there at once */
     int64_t hint_position;      /* where the offset is, or -1 */
-    struct table_entry *entry;  /* where it was found */
+    struct table_entry *entry;  /* where it was found, or NULL */
     struct read_hint next;
 };
 
@@ -42,14 +44,15 @@ static struct log_slice *file_slice(struct segment_file *file, int64_t position,
     return s;
 }
 
-/* Stands on the batch that contains `offset`. */
-static enum error find_batch(struct segment_scan *scan, int64_t offset)
+/* Stands on the batch that contains `offset`, or the first one behind it. False: there is none, or
+ * an error. */
+static bool find_batch(struct segment_scan *scan, int64_t offset)
 {
     while (segment_scan_next(scan)) {
         if (scan->next_offset > offset)
-            return ERR_OK;
+            return true;
     }
-    return scan->error != ERR_OK ? scan->error : ERR_CORRUPT;
+    return false;
 }
 
 /* Goes through the batches from the present one on as far as the limits allow. Every checksum is
@@ -80,30 +83,48 @@ static enum error collect(struct log_read_job *job, struct segment_scan *scan,
     return ERR_OK;
 }
 
-static enum error read_files(struct log_read_job *job, struct read_plan *plan)
+/* Reads from the segment in which plan->offset lies. A hole at its end moves the offset on to where
+ * the next one starts. */
+static enum error read_segment(struct log_read_job *job, struct read_plan *plan)
 {
-    struct io *io = job->log->env->io;
-    enum error error = segment_table_load(job->log->env, job->log->directory, &plan->table);
-    if (error != ERR_OK)
-        return error;
-    plan->entry = segment_table_find(&plan->table, job->offset);
-    if (plan->entry == NULL)
-        return ERR_CORRUPT; /* a segment is missing */
-    error = table_entry_open(io, plan->entry);
-    if (error != ERR_OK)
-        return error;
     struct segment_view *view = &plan->entry->view;
-    struct segment_place place = {plan->hint_position, job->offset};
-    if (plan->hint_position < 0)
-        error = segment_locate(view, job->offset, &place);
+    struct segment_place place = {plan->hint_position, plan->offset};
+    if (view->sparse && view->size == 0) {
+        plan->offset = view->next_offset;
+        return ERR_OK;
+    }
+    enum error error = table_entry_open(job->log->env->io, plan->entry);
+    if (error == ERR_OK && plan->hint_position < 0)
+        error = segment_locate(view, plan->offset, &place);
     if (error != ERR_OK)
         return error;
     struct segment_scan scan;
     segment_scan_init(&scan, view, place);
-    error = find_batch(&scan, job->offset);
-    if (error == ERR_OK)
+    if (find_batch(&scan, plan->offset))
         error = collect(job, &scan, plan);
+    else if (scan.error == ERR_OK && view->sparse)
+        plan->offset = view->next_offset;
+    else
+        error = scan.error != ERR_OK ? scan.error : ERR_CORRUPT;
     segment_scan_free(&scan);
+    return error;
+}
+
+/* Goes on in the next segments as far as the table knows them. */
+static enum error read_files(struct log_read_job *job, struct read_plan *plan)
+{
+    enum error error = segment_table_load(job->log->env, job->log->directory, &plan->table);
+    plan->entry = error == ERR_OK ? segment_table_find(&plan->table, plan->offset) : NULL;
+    if (error == ERR_OK && plan->entry == NULL)
+        return ERR_CORRUPT; /* a segment is missing */
+    while (error == ERR_OK && plan->entry) {
+        int64_t offset = plan->offset;
+        error = read_segment(job, plan);
+        if (plan->offset == offset)
+            break;
+        plan->hint_position = -1;
+        plan->entry = segment_table_find(&plan->table, plan->offset);
+    }
     return error;
 }
 
@@ -120,6 +141,8 @@ static void remember(struct log *log, const struct read_hint *hint)
     log->hints[log->next_hint++ % READ_HINTS] = *hint;
 }
 
+static void start_read(struct executor *executor, struct log_read_job *job, int64_t offset);
+
 static void read_done(struct job *job)
 {
     struct log_read_job *read = CONTAINER_OF(job, struct log_read_job, job);
@@ -134,10 +157,16 @@ static void read_done(struct job *job)
             log_cache_file(log, segment, plan->entry->view.file);
         remember(log, &plan->next);
     }
+    bool in_hole = read->result == ERR_OK && plan->table.entries && plan->entry == NULL;
+    struct executor *executor = plan->executor;
+    int64_t offset = plan->offset;
     segment_table_free(&plan->table);
     job_plan_end(&plan->plan, job);
     free(plan);
-    job->done(job);
+    if (in_hole) /* up to what this job knew */
+        start_read(executor, read, offset);
+    else
+        job->done(job);
 }
 
 /* A hint is for the place just behind what a reader got, in the same segment. */
@@ -151,18 +180,25 @@ static int64_t hint_for(const struct log *log, int64_t offset)
     return -1;
 }
 
-void log_read_submit(struct executor *executor, struct log_read_job *job)
+static void start_read(struct executor *executor, struct log_read_job *job, int64_t offset)
 {
     struct log *log = job->log;
     struct read_plan *plan = xcalloc(1, sizeof *plan);
     job->plan = plan;
+    plan->executor = executor;
+    plan->offset = offset;
     job->result =
-        log_read(log, job->offset, job->end_offset, job->max_bytes, job->at_least_one, &job->slice);
+        log_read(log, offset, job->end_offset, job->max_bytes, job->at_least_one, &job->slice);
     if (job->result == ERR_BUSY) {
         job->result = ERR_OK;
-        segment_table_take_one(log, job->offset, &plan->table);
-        plan->hint_position = hint_for(log, job->offset);
+        segment_table_take_one(log, offset, &plan->table);
+        plan->hint_position = hint_for(log, offset);
     }
     job_plan_begin(&plan->plan, log, &job->job, run_read, read_done);
     executor->submit(executor, &job->job);
+}
+
+void log_read_submit(struct executor *executor, struct log_read_job *job)
+{
+    start_read(executor, job, job->offset);
 }
