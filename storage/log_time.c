@@ -133,7 +133,7 @@ static void raise_peak(struct time_peak *peak, struct table_entry *entry, int64_
         *peak = (struct time_peak){entry, timestamp, batch_offset};
 }
 
-/* Of a segment that lies in the range only in part. */
+/* Of a segment that lies in the range only in part, or whose summary does not tell. */
 static enum error scan_peak(struct table_entry *entry, const struct time_query *query,
                             struct io *io, struct time_peak *peak)
 {
@@ -146,12 +146,53 @@ static enum error scan_peak(struct table_entry *entry, const struct time_query *
     struct segment_scan scan;
     segment_scan_init(&scan, &entry->view, place);
     while (segment_scan_next(&scan) && scan.next_offset <= query->end_offset) {
-        if (scan.next_offset > query->start_offset)
+        if (scan.next_offset > query->start_offset && scan.header.record_count > 0)
             raise_peak(peak, entry, scan.header.max_timestamp, scan.next_offset - 1);
     }
     error = scan.error;
     segment_scan_free(&scan);
     return error;
+}
+
+/* Whether the batch that the summary names has records. A cleaner keeps batches without any. */
+static enum error has_peak_records(struct table_entry *entry, struct io *io, bool *has)
+{
+    struct segment_place place;
+    int64_t offset = entry->summary.max_timestamp_offset;
+    enum error error = table_entry_open(io, entry);
+    if (error == ERR_OK)
+        error = segment_locate(&entry->view, offset, &place);
+    if (error != ERR_OK)
+        return error;
+    struct segment_scan scan;
+    segment_scan_init(&scan, &entry->view, place);
+    while (segment_scan_next(&scan) && scan.next_offset <= offset)
+        continue;
+    *has = scan.next_offset > offset && scan.header.record_count > 0;
+    error = scan.error;
+    segment_scan_free(&scan);
+    return error;
+}
+
+/* Takes what a segment has in the range into account. */
+static enum error look_at_peak(struct table_entry *entry, const struct time_query *query,
+                               struct io *io, struct time_peak *peak)
+{
+    const struct segment_view *view = &entry->view;
+    bool inside =
+        view->base_offset >= query->start_offset && view->next_offset <= query->end_offset;
+    bool sure = entry->known && !entry->damaged && inside;
+    enum error error = ERR_OK;
+    if (sure && entry->summary.max_timestamp <= peak->timestamp)
+        return ERR_OK;
+    if (sure && view->sparse)
+        error = has_peak_records(entry, io, &sure);
+    if (error != ERR_OK)
+        return error;
+    if (!sure)
+        return overlaps(view, query) ? scan_peak(entry, query, io, peak) : ERR_OK;
+    raise_peak(peak, entry, entry->summary.max_timestamp, entry->summary.max_timestamp_offset);
+    return ERR_OK;
 }
 
 static enum error search_peak(struct table_entry *entry, const struct time_peak *peak,
@@ -177,17 +218,8 @@ static enum error find_peak(struct log_time_job *job, struct time_plan *plan)
     struct time_query query = {0, plan->start_offset, job->end_offset, true};
     struct time_peak peak = {NULL, SEGMENT_NO_TIMESTAMP, -1};
     enum error error = ERR_OK;
-    for (size_t i = 0; i < plan->table.count && error == ERR_OK; i++) {
-        struct table_entry *entry = &plan->table.entries[i];
-        const struct segment_view *view = &entry->view;
-        bool inside =
-            view->base_offset >= query.start_offset && view->next_offset <= query.end_offset;
-        if (entry->known && !entry->damaged && inside)
-            raise_peak(&peak, entry, entry->summary.max_timestamp,
-                       entry->summary.max_timestamp_offset);
-        else if (overlaps(view, &query))
-            error = scan_peak(entry, &query, job->log->env->io, &peak);
-    }
+    for (size_t i = 0; i < plan->table.count && error == ERR_OK; i++)
+        error = look_at_peak(&plan->table.entries[i], &query, job->log->env->io, &peak);
     if (error != ERR_OK)
         return error;
     bool in_tail = plan->tail_count > 0 && plan->tail[0].max_timestamp > peak.timestamp;
