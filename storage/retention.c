@@ -9,8 +9,11 @@ static bool is_expired(const struct log *log, const struct segment *segment, int
     int64_t age;
     if (segment->next_offset <= log->start_offset)
         return true; /* given up already */
-    if (log->config.retention_ms < 0 || !segment->known || segment->damaged ||
-        segment->summary.max_timestamp < 0)
+    if (log->config.retention_ms < 0 || !segment->known || segment->damaged)
+        return false;
+    if (segment->size == 0)
+        return true; /* a cleaner has left nothing: see may_go */
+    if (segment->summary.max_timestamp < 0)
         return false;
     return !__builtin_sub_overflow(wall_ms, segment->summary.max_timestamp, &age) &&
            age > log->config.retention_ms;
@@ -18,7 +21,8 @@ static bool is_expired(const struct log *log, const struct segment *segment, int
 
 static bool may_go(const struct log *log, const struct segment *segment)
 {
-    return segment->size > 0 && segment->next_offset <= log->durable_offset;
+    bool empty = segment->size == 0 && !log_is_sparse(log, segment);
+    return !empty && segment->next_offset <= log->durable_offset;
 }
 
 int64_t log_retention_start(struct log *log, int64_t wall_ms)
