@@ -5,11 +5,12 @@
 /* A range this small is read at once instead of being halved further. */
 enum { BISECTION_ENDS = 128 };
 
-enum error index_file_open(struct io *io, const char *directory, int64_t base_offset,
-                           enum segment_part part, size_t entry_size, struct index_file *out)
+enum error index_file_open(const struct segment_view *view, enum segment_part part,
+                           size_t entry_size, struct index_file *out)
 {
+    struct io *io = view->file->io;
     *out = (struct index_file){.io = io, .entry_size = entry_size};
-    char *path = segment_path(directory, base_offset, part);
+    char *path = segment_path(view->directory, view->base_offset, part);
     enum error error = io->ops->open(io, path, IO_READ, &out->file);
     free(path);
     if (error == ERR_NOT_FOUND) {

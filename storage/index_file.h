@@ -15,9 +15,8 @@ struct index_file {
 };
 
 /* A missing file is an empty index. */
-MUST_USE enum error index_file_open(struct io *io, const char *directory, int64_t base_offset,
-                                    enum segment_part part, size_t entry_size,
-                                    struct index_file *out);
+MUST_USE enum error index_file_open(const struct segment_view *view, enum segment_part part,
+                                    size_t entry_size, struct index_file *out);
 void index_file_close(struct index_file *index);
 MUST_USE enum error index_file_entry(struct index_file *index, int64_t at, uint8_t *entry);
 /* The last entry whose key is at most `key`, by bisection; *at is -1 when there is none. */

@@ -23,20 +23,19 @@ static int64_t relative_offset(const uint8_t *entry)
     return (int32_t)load_be32(entry);
 }
 
-enum error offset_index_floor(struct io *io, const char *directory, int64_t base_offset,
-                              int64_t offset, struct offset_index_entry *out, bool *found)
+enum error offset_index_floor(const struct segment_view *view, int64_t offset,
+                              struct offset_index_entry *out, bool *found)
 {
     struct index_file index;
-    enum error error =
-        index_file_open(io, directory, base_offset, SEGMENT_INDEX, OFFSET_INDEX_ENTRY, &index);
+    enum error error = index_file_open(view, SEGMENT_INDEX, OFFSET_INDEX_ENTRY, &index);
     if (error != ERR_OK)
         return error;
     uint8_t entry[OFFSET_INDEX_ENTRY];
     int64_t at;
-    error = index_file_floor(&index, offset - base_offset, relative_offset, entry, &at);
+    error = index_file_floor(&index, offset - view->base_offset, relative_offset, entry, &at);
     *found = error == ERR_OK && at >= 0;
     if (*found)
-        *out = offset_index_decode(entry, base_offset);
+        *out = offset_index_decode(entry, view->base_offset);
     index_file_close(&index);
     return error;
 }

@@ -18,8 +18,8 @@ void offset_index_append(struct buffer *out, int64_t base_offset, struct offset_
 struct offset_index_entry offset_index_decode(const uint8_t *entry, int64_t base_offset);
 
 /* The last entry at or below `offset`; *found says whether there is one. */
-MUST_USE enum error offset_index_floor(struct io *io, const char *directory, int64_t base_offset,
-                                       int64_t offset, struct offset_index_entry *out, bool *found);
+MUST_USE enum error offset_index_floor(const struct segment_view *view, int64_t offset,
+                                       struct offset_index_entry *out, bool *found);
 
 /* Whether entries rise and lie below `size` and `next_offset`. */
 bool offset_index_is_sound(struct bytes entries, int64_t base_offset, int64_t next_offset,

@@ -29,8 +29,7 @@ enum error segment_locate(const struct segment_view *view, int64_t offset,
 {
     struct offset_index_entry entry;
     bool found;
-    enum error error = offset_index_floor(view->file->io, view->directory, view->base_offset,
-                                          offset, &entry, &found);
+    enum error error = offset_index_floor(view, offset, &entry, &found);
     if (error == ERR_IO)
         return error;
     if (error != ERR_OK || !found || !entry_is_right(view, entry, out))
@@ -69,8 +68,7 @@ enum error segment_locate_time(const struct segment_view *view, int64_t timestam
     *out = segment_start(view);
     struct time_index_entry entry;
     bool found, right;
-    enum error error = time_index_floor(view->file->io, view->directory, view->base_offset,
-                                        timestamp, &entry, &found);
+    enum error error = time_index_floor(view, timestamp, &entry, &found);
     if (error == ERR_IO)
         return error;
     if (error != ERR_OK || !found)
@@ -85,8 +83,7 @@ static enum error last_indexed_place(const struct segment_view *view, struct seg
                                      struct segment_place *place, bool *sound)
 {
     struct index_file index;
-    enum error error = index_file_open(view->file->io, view->directory, view->base_offset,
-                                       SEGMENT_INDEX, OFFSET_INDEX_ENTRY, &index);
+    enum error error = index_file_open(view, SEGMENT_INDEX, OFFSET_INDEX_ENTRY, &index);
     if (error != ERR_OK)
         return error;
     uint8_t entry[OFFSET_INDEX_ENTRY];
@@ -105,8 +102,7 @@ static enum error last_time_entry(const struct segment_view *view, struct segmen
                                   bool *sound)
 {
     struct index_file index;
-    enum error error = index_file_open(view->file->io, view->directory, view->base_offset,
-                                       SEGMENT_TIME_INDEX, TIME_INDEX_ENTRY, &index);
+    enum error error = index_file_open(view, SEGMENT_TIME_INDEX, TIME_INDEX_ENTRY, &index);
     if (error != ERR_OK)
         return error;
     uint8_t bytes[TIME_INDEX_ENTRY];

@@ -22,12 +22,11 @@ static int64_t timestamp_of(const uint8_t *entry)
     return (int64_t)load_be64(entry);
 }
 
-enum error time_index_floor(struct io *io, const char *directory, int64_t base_offset,
-                            int64_t timestamp, struct time_index_entry *out, bool *found)
+enum error time_index_floor(const struct segment_view *view, int64_t timestamp,
+                            struct time_index_entry *out, bool *found)
 {
     struct index_file index;
-    enum error error =
-        index_file_open(io, directory, base_offset, SEGMENT_TIME_INDEX, TIME_INDEX_ENTRY, &index);
+    enum error error = index_file_open(view, SEGMENT_TIME_INDEX, TIME_INDEX_ENTRY, &index);
     if (error != ERR_OK)
         return error;
     uint8_t entry[TIME_INDEX_ENTRY];
@@ -35,7 +34,7 @@ enum error time_index_floor(struct io *io, const char *directory, int64_t base_o
     error = index_file_floor(&index, timestamp, timestamp_of, entry, &at);
     *found = error == ERR_OK && at >= 0;
     if (*found)
-        *out = time_index_decode(entry, base_offset);
+        *out = time_index_decode(entry, view->base_offset);
     index_file_close(&index);
     return error;
 }

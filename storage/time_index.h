@@ -20,8 +20,8 @@ void time_index_append(struct buffer *out, int64_t base_offset, struct time_inde
 struct time_index_entry time_index_decode(const uint8_t *entry, int64_t base_offset);
 
 /* The last entry at or below `timestamp`; *found says whether there is one. */
-MUST_USE enum error time_index_floor(struct io *io, const char *directory, int64_t base_offset,
-                                     int64_t timestamp, struct time_index_entry *out, bool *found);
+MUST_USE enum error time_index_floor(const struct segment_view *view, int64_t timestamp,
+                                     struct time_index_entry *out, bool *found);
 
 /* Whether entries rise and lie below `next_offset`. */
 bool time_index_is_sound(struct bytes entries, int64_t base_offset, int64_t next_offset);

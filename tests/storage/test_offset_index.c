@@ -20,6 +20,17 @@ static void write_index(const struct buffer *entries)
     free(path);
 }
 
+/* What the search needs of a segment. */
+static const struct segment_view *view_of(int64_t base_offset)
+{
+    static struct segment_file file;
+    static struct segment_view view;
+    file.io = io_posix();
+    view = (struct segment_view){
+        .directory = test_directory(), .base_offset = base_offset, .file = &file};
+    return &view;
+}
+
 TEST(entries_are_kafkas_bytes)
 {
     struct buffer out;
@@ -42,9 +53,7 @@ TEST(the_last_entry_at_or_below_an_offset_is_found)
         for (int64_t offset = 1000; offset < 1000 + counts[c] * 10 + 25; offset += 3) {
             struct offset_index_entry entry;
             bool found;
-            EXPECT_INT(
-                offset_index_floor(io_posix(), test_directory(), 1000, offset, &entry, &found),
-                ERR_OK);
+            EXPECT_INT(offset_index_floor(view_of(1000), offset, &entry, &found), ERR_OK);
             int64_t expected = MIN((offset - 1000) / 10, (int64_t)counts[c]);
             EXPECT_INT(found, expected > 0);
             if (found)
@@ -58,13 +67,12 @@ TEST(a_missing_or_empty_index_has_no_entries)
     struct offset_index_entry entry;
     struct buffer none;
     bool found = true;
-    EXPECT_INT(offset_index_floor(io_posix(), test_directory(), 7, 100, &entry, &found), ERR_OK);
+    EXPECT_INT(offset_index_floor(view_of(7), 100, &entry, &found), ERR_OK);
     EXPECT(!found);
     buffer_init(&none, 10);
     write_index(&none);
     found = true;
-    EXPECT_INT(offset_index_floor(io_posix(), test_directory(), 1000, 1100, &entry, &found),
-               ERR_OK);
+    EXPECT_INT(offset_index_floor(view_of(1000), 1100, &entry, &found), ERR_OK);
     EXPECT(!found);
 }
 

@@ -29,6 +29,8 @@ TEST(the_last_entry_at_or_below_a_timestamp_is_found)
 {
     static const int counts[] = {0, 1, 128, 129, 1000};
     char *path = segment_path(test_directory(), 1000, SEGMENT_TIME_INDEX);
+    struct segment_file file = {.io = io_posix()};
+    struct segment_view view = {.directory = test_directory(), .base_offset = 1000, .file = &file};
     for (size_t c = 0; c < COUNT_OF(counts); c++) {
         struct buffer entries = entries_of(counts[c]);
         EXPECT_INT(io_replace_file(io_posix(), path, buffer_view(&entries)), ERR_OK);
@@ -36,9 +38,7 @@ TEST(the_last_entry_at_or_below_a_timestamp_is_found)
         for (int64_t timestamp = -50; timestamp < counts[c] * 100 + 250; timestamp += 49) {
             struct time_index_entry entry;
             bool found;
-            EXPECT_INT(
-                time_index_floor(io_posix(), test_directory(), 1000, timestamp, &entry, &found),
-                ERR_OK);
+            EXPECT_INT(time_index_floor(&view, timestamp, &entry, &found), ERR_OK);
             int64_t expected = MIN(timestamp / 100, (int64_t)counts[c]);
             EXPECT_INT(found, expected > 0);
             if (found)
