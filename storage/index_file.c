@@ -5,22 +5,31 @@
 /* A range this small is read at once instead of being halved further. */
 enum { BISECTION_ENDS = 128 };
 
+/* *file is NULL when there is none. */
+static enum error open_by_name(const struct segment_view *view, enum segment_part part,
+                               struct io_file **file)
+{
+    struct io *io = view->file->io;
+    char *path = segment_path(view->directory, view->base_offset, part);
+    enum error error = io->ops->open(io, path, IO_READ, file);
+    free(path);
+    if (error != ERR_OK)
+        *file = NULL;
+    return error == ERR_NOT_FOUND ? ERR_OK : error;
+}
+
 enum error index_file_open(const struct segment_view *view, enum segment_part part,
                            size_t entry_size, struct index_file *out)
 {
-    struct io *io = view->file->io;
-    *out = (struct index_file){.io = io, .entry_size = entry_size};
-    char *path = segment_path(view->directory, view->base_offset, part);
-    enum error error = io->ops->open(io, path, IO_READ, &out->file);
-    free(path);
-    if (error == ERR_NOT_FOUND) {
-        out->file = NULL;
-        return ERR_OK;
-    }
-    if (error != ERR_OK)
+    *out = (struct index_file){.io = view->file->io,
+                               .entry_size = entry_size,
+                               .file = view->file->indexes[part],
+                               .borrowed = view->file->indexes[part] != NULL};
+    enum error error = out->borrowed ? ERR_OK : open_by_name(view, part, &out->file);
+    if (error != ERR_OK || out->file == NULL)
         return error;
     int64_t size;
-    error = io->ops->size(io, out->file, &size);
+    error = out->io->ops->size(out->io, out->file, &size);
     if (error != ERR_OK)
         index_file_close(out);
     else
@@ -30,7 +39,7 @@ enum error index_file_open(const struct segment_view *view, enum segment_part pa
 
 void index_file_close(struct index_file *index)
 {
-    if (index->file)
+    if (index->file && !index->borrowed)
         index->io->ops->close(index->io, index->file);
     index->file = NULL;
     index->count = 0;

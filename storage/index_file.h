@@ -10,6 +10,7 @@ enum { INDEX_ENTRY_MAX = 12 };
 struct index_file {
     struct io *io;
     struct io_file *file; /* NULL: there is none */
+    bool borrowed;        /* from the view's file: stays open */
     size_t entry_size;
     int64_t count; /* whole entries */
 };

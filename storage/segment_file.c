@@ -11,13 +11,24 @@ static const char *const suffixes[SEGMENT_PARTS] = {
     [SEGMENT_TIME_INDEX] = ".timeindex",
 };
 
+static char *path_of(const char *directory, int64_t base_offset, enum segment_part part,
+                     const char *behind)
+{
+    size_t size = strlen(directory) + 1 + NAME_DIGITS + sizeof ".timeindex" + strlen(behind);
+    char *path = xmalloc(size);
+    snprintf(path, size, "%s/%0*lld%s%s", directory, NAME_DIGITS, (long long)base_offset,
+             suffixes[part], behind);
+    return path;
+}
+
 char *segment_path(const char *directory, int64_t base_offset, enum segment_part part)
 {
-    size_t size = strlen(directory) + 1 + NAME_DIGITS + sizeof ".timeindex";
-    char *path = xmalloc(size);
-    snprintf(path, size, "%s/%0*lld%s", directory, NAME_DIGITS, (long long)base_offset,
-             suffixes[part]);
-    return path;
+    return path_of(directory, base_offset, part, "");
+}
+
+char *segment_swap_path(const char *directory, int64_t base_offset, enum segment_part part)
+{
+    return path_of(directory, base_offset, part, ".swap");
 }
 
 bool segment_name_parse(const char *name, int64_t *base_offset, enum segment_part *part)
@@ -54,6 +65,30 @@ enum error segment_file_open(struct io *io, const char *directory, int64_t base_
     return ERR_OK;
 }
 
+enum error segment_file_open_swap(struct io *io, const char *directory, int64_t base_offset,
+                                  struct segment_file **out)
+{
+    struct io_file *files[SEGMENT_PARTS] = {NULL};
+    enum error error = ERR_OK;
+    for (int part = 0; part < SEGMENT_PARTS && error == ERR_OK; part++) {
+        char *path = segment_swap_path(directory, base_offset, (enum segment_part)part);
+        error = io->ops->open(io, path, IO_READ, &files[part]);
+        if (error != ERR_OK)
+            files[part] = NULL;
+        free(path);
+    }
+    struct segment_file *f = xcalloc(1, sizeof *f);
+    *f = (struct segment_file){.io = io, .file = files[SEGMENT_LOG]};
+    for (int part = SEGMENT_INDEX; part < SEGMENT_PARTS; part++)
+        f->indexes[part] = files[part];
+    atomic_init(&f->references, 1);
+    if (error == ERR_OK)
+        *out = f;
+    else
+        segment_file_unref(f);
+    return error;
+}
+
 struct segment_file *segment_file_ref(struct segment_file *f)
 {
     atomic_fetch_add_explicit(&f->references, 1, memory_order_relaxed);
@@ -68,7 +103,12 @@ void segment_file_unref(struct segment_file *f)
     ASSERT(before >= 1);
     if (before > 1)
         return;
-    f->io->ops->close(f->io, f->file);
+    if (f->file)
+        f->io->ops->close(f->io, f->file);
+    for (int part = 0; part < SEGMENT_PARTS; part++) {
+        if (f->indexes[part])
+            f->io->ops->close(f->io, f->indexes[part]);
+    }
     free(f);
 }
 

@@ -1,4 +1,4 @@
-/* A segment's files: their names, and the open .log. Format: docs/on-disk-format.md. */
+/* A segment's files: their names, and the open ones. Format: docs/on-disk-format.md. */
 #ifndef STORAGE_SEGMENT_FILE_H
 #define STORAGE_SEGMENT_FILE_H
 
@@ -10,6 +10,8 @@ enum segment_part { SEGMENT_LOG, SEGMENT_INDEX, SEGMENT_TIME_INDEX, SEGMENT_PART
 
 /* "<directory>/00000000000000000042.log"; the caller frees it. */
 char *segment_path(const char *directory, int64_t base_offset, enum segment_part part);
+/* The same with .swap behind: complete, but not a segment yet. */
+char *segment_swap_path(const char *directory, int64_t base_offset, enum segment_part part);
 /* Whether a name in a log's directory is that of a segment's file. */
 bool segment_name_parse(const char *name, int64_t *base_offset, enum segment_part *part);
 
@@ -20,9 +22,15 @@ struct segment_file {
     bool writable;
     struct io *io;
     struct io_file *file;
+    /* Of a segment that was opened before its files had their names; else NULL, an index is opened
+     * by name when it is searched. */
+    struct io_file *indexes[SEGMENT_PARTS];
 };
 MUST_USE enum error segment_file_open(struct io *io, const char *directory, int64_t base_offset,
                                       int flags, struct segment_file **out);
+/* Opens the three files of segment_swap_path, to read. ERR_NOT_FOUND: one is missing. */
+MUST_USE enum error segment_file_open_swap(struct io *io, const char *directory,
+                                           int64_t base_offset, struct segment_file **out);
 struct segment_file *segment_file_ref(struct segment_file *f);
 void segment_file_unref(struct segment_file *f); /* NULL is fine */
 /* Exactly `size` bytes; ERR_CORRUPT: there are fewer. */
