@@ -57,6 +57,7 @@ void log_close(struct log *log)
     for (size_t i = 0; i < log->segment_count; i++)
         segment_file_unref(log->segments[i].file);
     free(log->segments);
+    log_swap_free(log->swap);
     tail_free(&log->tail);
     producer_states_free(log->producers);
     free(log->directory);
@@ -181,7 +182,7 @@ void log_close_idle_files(struct log *log, int64_t since_ms)
 {
     for (size_t i = 0; i < log->segment_count; i++) {
         struct segment *segment = &log->segments[i];
-        if (segment->file && segment->used_ms < since_ms) {
+        if (segment->file && !segment->unnamed && segment->used_ms < since_ms) {
             segment_file_unref(segment->file);
             segment->file = NULL;
         }
@@ -299,13 +300,17 @@ void job_plan_begin(struct job_plan *plan, struct log *log, struct job *job,
 {
     plan->log = log;
     plan->owner_done = job->done;
+    plan->generation = log->generation;
     job->run = run;
     job->done = done;
     log->jobs++;
+    log->readers++;
 }
 
 void job_plan_end(struct job_plan *plan, struct job *job)
 {
     plan->log->jobs--;
+    plan->log->readers--;
+    plan->log->old_readers -= job_plan_is_old(plan);
     job->done = plan->owner_done;
 }

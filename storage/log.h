@@ -159,11 +159,13 @@ void log_close_idle_files(struct log *log, int64_t since_ms);
  * A start that is not beyond the present one is ignored. */
 int64_t log_retention_start(struct log *log, int64_t wall_ms);
 void log_set_start(struct log *log, int64_t offset);
-struct log_delete; /* the files of dead segments */
-/* NULL: none, or not yet: the log is not loaded, a flush runs, or they are not flushed. */
+struct log_delete; /* the files of dead segments, or of replaced ones (log_replace.h) */
+/* NULL: none, or not yet: the log is not loaded, a flush runs, they are not flushed, or replaced
+ * ones are still read. */
 struct log_delete *log_delete_begin(struct log *log);
 MUST_USE enum error log_delete_run(struct log_delete *d);
-/* Files that an error left behind are deleted after the next opening. */
+/* Dead files that an error left behind are deleted after the next opening; the names of replaced
+ * ones are tried again. */
 void log_delete_end(struct log_delete *d);
 
 /* Whether a read, time, flush or delete job is under way. */

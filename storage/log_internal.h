@@ -22,6 +22,7 @@ struct segment {
     bool damaged;                     /* its batches do not fill it: kept until an operator looks */
     bool known;                       /* the two summaries include what was there at opening */
     bool completed;                   /* closed, and its indexes got their last entries */
+    bool unnamed;                     /* its files are .swap still: `file` stays open */
     struct segment_summary summary;   /* of all batches; index fields unused */
     struct segment_summary flushed;   /* of what the files hold */
     int64_t index_entries;            /* of the offset index, those of the tail included */
@@ -69,6 +70,12 @@ struct log {
     unsigned next_hint;
     bool directory_made, flushing;
     int jobs;
+    /* A swap of segments starts a generation. Old readers are those that began before the last
+     * one: the names in the directory are theirs until they are done. */
+    unsigned generation;
+    int readers, old_readers; /* jobs with a plan; those of older generations */
+    struct log_swap *swap;    /* the last one, until its files have their names; else NULL */
+    bool naming;              /* the job that gives them is under way */
 };
 
 /* log_tail.c */
@@ -140,11 +147,24 @@ MUST_USE enum error table_entry_open(struct io *io, struct table_entry *entry);
 /* A job is wrapped: `run` and `done` of the log go into it, the owner's done() is called last. */
 struct job_plan {
     struct log *log;
+    unsigned generation;
     void (*owner_done)(struct job *job);
 };
 void job_plan_begin(struct job_plan *plan, struct log *log, struct job *job,
                     void (*run)(struct job *job), void (*done)(struct job *job));
 /* Gives the job its own done() back; the caller frees the plan and then calls it. */
 void job_plan_end(struct job_plan *plan, struct job *job);
+
+/* Whether segments were swapped since it began: then what it knows of them is of the past. */
+static inline bool job_plan_is_old(const struct job_plan *plan)
+{
+    return plan->generation != plan->log->generation;
+}
+
+/* log_replace.c: the end of a swap; see log_replace.h. */
+/* On a worker: the names. After an error it may be called again. */
+MUST_USE enum error log_swap_run(struct io *io, const char *directory, struct log_swap *swap);
+void log_swap_done(struct log *log);
+void log_swap_free(struct log_swap *swap); /* NULL is fine */
 
 #endif

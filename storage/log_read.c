@@ -151,7 +151,7 @@ static void read_done(struct job *job)
     segment_table_install(log, &plan->table);
     if (read->result != ERR_OK && read->offset < log->start_offset)
         read->result = ERR_OUT_OF_RANGE; /* deleted meanwhile */
-    if (read->slice && plan->entry) {
+    if (read->slice && plan->entry && !job_plan_is_old(&plan->plan)) {
         struct segment *segment = log_segment_at(log, plan->entry->view.base_offset);
         if (segment)
             log_cache_file(log, segment, plan->entry->view.file);

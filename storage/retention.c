@@ -62,12 +62,31 @@ struct log_delete {
     struct log *log;
     int64_t *base_offsets;
     size_t count;
+    struct log_swap *swap; /* or the end of this swap, and no dead segments */
+    enum error result;
 };
 
-struct log_delete *log_delete_begin(struct log *log)
+static struct log_delete *begin(struct log *log, size_t count, struct log_swap *swap)
 {
-    if (!log->loaded || log->flushing)
+    struct log_delete *d = xcalloc(1, sizeof *d);
+    d->log = log;
+    d->base_offsets = xcalloc(count + 1, sizeof d->base_offsets[0]);
+    d->count = count;
+    d->swap = swap;
+    log->jobs++;
+    return d;
+}
+
+static struct log_delete *begin_names(struct log *log)
+{
+    if (log->naming || log->old_readers > 0)
         return NULL;
+    log->naming = true;
+    return begin(log, 0, log->swap);
+}
+
+static size_t count_dead(const struct log *log)
+{
     size_t count = 0;
     while (count + 1 < log->segment_count) {
         const struct segment *segment = &log->segments[count];
@@ -76,12 +95,19 @@ struct log_delete *log_delete_begin(struct log *log)
             break;
         count++;
     }
+    return count;
+}
+
+struct log_delete *log_delete_begin(struct log *log)
+{
+    if (!log->loaded || log->flushing)
+        return NULL;
+    if (log->swap)
+        return begin_names(log);
+    size_t count = count_dead(log);
     if (count == 0)
         return NULL;
-    struct log_delete *d = xcalloc(1, sizeof *d);
-    d->log = log;
-    d->base_offsets = xcalloc(count, sizeof d->base_offsets[0]);
-    d->count = count;
+    struct log_delete *d = begin(log, count, NULL);
     for (size_t i = 0; i < count; i++) {
         d->base_offsets[i] = log->segments[i].base_offset;
         log->size_bytes -= log->segments[i].size;
@@ -89,31 +115,30 @@ struct log_delete *log_delete_begin(struct log *log)
     }
     log->segment_count -= count;
     memmove(log->segments, log->segments + count, log->segment_count * sizeof log->segments[0]);
-    log->jobs++;
     return d;
 }
 
 enum error log_delete_run(struct log_delete *d)
 {
     struct io *io = d->log->env->io;
-    enum error result = ERR_OK;
+    if (d->swap)
+        return d->result = log_swap_run(io, d->log->directory, d->swap);
     for (size_t i = 0; i < d->count; i++) {
-        /* The .log file last: it is what a later opening finds the segment by. */
-        for (int part = SEGMENT_PARTS; part-- > 0;) {
-            char *path =
-                segment_path(d->log->directory, d->base_offsets[i], (enum segment_part)part);
-            enum error error = io->ops->unlink(io, path);
-            free(path);
-            if (error != ERR_OK && error != ERR_NOT_FOUND)
-                result = error;
-        }
+        enum error error = segment_unlink(io, d->log->directory, d->base_offsets[i]);
+        if (error != ERR_OK)
+            d->result = error;
     }
-    return result;
+    return d->result;
 }
 
 void log_delete_end(struct log_delete *d)
 {
-    d->log->jobs--;
+    struct log *log = d->log;
+    log->jobs--;
+    if (d->swap)
+        log->naming = false;
+    if (d->swap && d->result == ERR_OK)
+        log_swap_done(log);
     free(d->base_offsets);
     free(d);
 }

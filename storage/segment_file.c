@@ -49,6 +49,19 @@ bool segment_name_parse(const char *name, int64_t *base_offset, enum segment_par
     return false;
 }
 
+enum error segment_unlink(struct io *io, const char *directory, int64_t base_offset)
+{
+    enum error result = ERR_OK;
+    for (int part = SEGMENT_PARTS; part-- > 0;) {
+        char *path = segment_path(directory, base_offset, (enum segment_part)part);
+        enum error error = io->ops->unlink(io, path);
+        free(path);
+        if (error != ERR_OK && error != ERR_NOT_FOUND)
+            result = error;
+    }
+    return result;
+}
+
 enum error segment_file_open(struct io *io, const char *directory, int64_t base_offset, int flags,
                              struct segment_file **out)
 {

@@ -15,6 +15,10 @@ char *segment_swap_path(const char *directory, int64_t base_offset, enum segment
 /* Whether a name in a log's directory is that of a segment's file. */
 bool segment_name_parse(const char *name, int64_t *base_offset, enum segment_part *part);
 
+/* Removes the files of a segment, the .log last: it is what a later opening finds the segment by.
+ * Files that are not there are fine. */
+MUST_USE enum error segment_unlink(struct io *io, const char *directory, int64_t base_offset);
+
 /* The open .log file. Reference counted (atomic): a log's cache, jobs and slices on their way out
  * hold it, and the last one closes it. It stays readable after it was unlinked. */
 struct segment_file {
