@@ -100,10 +100,10 @@ static size_t count_dead(const struct log *log)
 
 struct log_delete *log_delete_begin(struct log *log)
 {
+    if (log->swap)
+        return begin_names(log); /* a flush has nothing to do with their files */
     if (!log->loaded || log->flushing)
         return NULL;
-    if (log->swap)
-        return begin_names(log);
     size_t count = count_dead(log);
     if (count == 0)
         return NULL;
