@@ -1,5 +1,7 @@
 #include "tests/storage/support_log.h"
 
+#include "storage/segment.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -274,6 +276,11 @@ static enum error fault_size(struct io *io, struct io_file *file, int64_t *out)
     return real()->size(io_posix(), file, out);
 }
 
+static enum error fault_rename(struct io *io, const char *from, const char *to)
+{
+    return strikes(io, FAULT_RENAME) ? fault_of(io)->error : real()->rename(io_posix(), from, to);
+}
+
 static enum error fault_unlink(struct io *io, const char *path)
 {
     (void)io;
@@ -312,6 +319,7 @@ static const struct io_ops fault_ops = {
     .sync = fault_sync,
     .truncate = fault_truncate,
     .size = fault_size,
+    .rename = fault_rename,
     .unlink = fault_unlink,
     .make_directory = fault_make_directory,
     .sync_directory = fault_sync_directory,
@@ -322,6 +330,72 @@ static const struct io_ops fault_ops = {
 void fault_io_init(struct fault_io *f)
 {
     *f = (struct fault_io){.io.ops = &fault_ops, .error = ERR_IO};
+}
+
+/* --- a cleaner --- */
+
+bool stays_in_swap(int64_t base_offset)
+{
+    return base_offset % 3 == 0;
+}
+
+static void keep_batches(struct log_world *w, int64_t base, struct buffer *kept)
+{
+    char *path = segment_path(w->directory, base, SEGMENT_LOG);
+    struct segment_view view = {.directory = w->directory,
+                                .base_offset = base,
+                                .next_offset = INT64_MAX,
+                                .size = file_size(path),
+                                .sparse = true};
+    free(path);
+    EXPECT_INT(segment_file_open(w->env.io, w->directory, base, IO_READ, &view.file), ERR_OK);
+    struct segment_scan scan;
+    segment_scan_init(&scan, &view, segment_start(&view));
+    while (segment_scan_next(&scan)) {
+        if (stays_in_swap(scan.header.base_offset))
+            EXPECT_INT(segment_scan_read(&scan, kept), ERR_OK);
+    }
+    EXPECT_INT(scan.error, ERR_OK);
+    segment_scan_free(&scan);
+    segment_file_unref(view.file);
+}
+
+/* Where nobody reads, so that the indexes can be made as they always are. */
+static void write_aside(struct log_world *w, const char *aside, int64_t base, int64_t end,
+                        struct bytes batches)
+{
+    struct segment_view view = {.directory = aside,
+                                .base_offset = base,
+                                .next_offset = end,
+                                .size = (int64_t)batches.size,
+                                .sparse = true};
+    char *path = segment_path(aside, base, SEGMENT_LOG);
+    EXPECT_INT(io_make_path(io_posix(), aside), ERR_OK);
+    EXPECT_INT(io_replace_file(io_posix(), path, batches), ERR_OK);
+    EXPECT_INT(segment_file_open(io_posix(), aside, base, IO_READ, &view.file), ERR_OK);
+    EXPECT_INT(segment_rebuild_indexes(&view, w->env.trace), ERR_OK);
+    segment_file_unref(view.file);
+    free(path);
+}
+
+void make_swap_files(struct log_world *w, const int64_t *old_bases, size_t count, int64_t base,
+                     int64_t end)
+{
+    struct buffer kept;
+    char *aside = log_world_path(w, "aside");
+    buffer_init(&kept, 64 << 20);
+    for (size_t i = 0; i < count; i++)
+        keep_batches(w, old_bases[i], &kept);
+    write_aside(w, aside, base, end, buffer_view(&kept));
+    for (int part = 0; part < SEGMENT_PARTS; part++) {
+        char *from = segment_path(aside, base, (enum segment_part)part);
+        char *to = segment_swap_path(w->directory, base, (enum segment_part)part);
+        EXPECT_INT(io_posix()->ops->rename(io_posix(), from, to), ERR_OK);
+        free(from);
+        free(to);
+    }
+    buffer_free(&kept);
+    free(aside);
 }
 
 /* --- files --- */

@@ -67,7 +67,7 @@ bool stepped_run(struct stepped_executor *e);    /* run() of the next job; false
 bool stepped_finish(struct stepped_executor *e); /* done() of the next job that ran */
 
 /* The kernel's files, but the n-th call of a kind fails. */
-enum fault_call { FAULT_NONE, FAULT_OPEN, FAULT_WRITE, FAULT_SYNC, FAULT_LIST };
+enum fault_call { FAULT_NONE, FAULT_OPEN, FAULT_WRITE, FAULT_SYNC, FAULT_LIST, FAULT_RENAME };
 struct fault_io {
     struct io io;
     enum fault_call call;
@@ -76,6 +76,13 @@ struct fault_io {
     int open_files; /* now */
 };
 void fault_io_init(struct fault_io *f);
+
+/* Writes the .swap files of a new segment at `base` for offsets up to `end`, as a cleaner would: of
+ * the old segments with these bases every third batch stays, by its offset. */
+void make_swap_files(struct log_world *w, const int64_t *old_bases, size_t count, int64_t base,
+                     int64_t end);
+/* Whether make_swap_files keeps the batch with this base offset. */
+bool stays_in_swap(int64_t base_offset);
 
 /* Files in the log's directory. */
 char *log_world_path(const struct log_world *w, const char *name); /* the caller frees it */

@@ -2,6 +2,9 @@
  * thread sanitizer. */
 #include "tests/storage/support_log.h"
 
+#include "storage/log_internal.h"
+#include "storage/log_replace.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -149,9 +152,36 @@ static void end_search(struct job *job)
     EXPECT_INT(time->result, ERR_OK);
 }
 
+/* Makes one segment of two closed ones. */
+struct clean_job {
+    struct job job;
+    struct log_world *w;
+    int64_t bases[2], end;
+    struct new_segments *segments;
+    bool running;
+    int swaps;
+};
+
+static void run_clean(struct job *job)
+{
+    struct clean_job *c = CONTAINER_OF(job, struct clean_job, job);
+    make_swap_files(c->w, c->bases, 2, c->bases[0], c->end);
+    EXPECT_INT(new_segments_open(&c->w->env, c->w->directory, c->bases, 1, c->end, &c->segments),
+               ERR_OK);
+}
+
+static void end_clean(struct job *job)
+{
+    struct clean_job *c = CONTAINER_OF(job, struct clean_job, job);
+    c->running = false;
+    c->swaps++;
+    EXPECT_INT(log_replace_segments(c->w->log, c->segments), ERR_OK);
+}
+
 struct play {
     struct log_world w;
-    struct worker worker, reader;
+    struct worker worker, reader, cleaner;
+    struct clean_job clean;
     struct flush_job flush;
     struct delete_job deletion;
     struct read_task readers[3];
@@ -186,10 +216,33 @@ static void submit_reads(struct play *p, int turn)
     }
 }
 
+/* Two neighbours that were closed, flushed, and never cleaned. */
+static void submit_clean(struct play *p)
+{
+    struct log *log = p->w.log;
+    struct clean_job *c = &p->clean;
+    if (c->running || log->swap)
+        return;
+    for (size_t i = 0; i + 2 < log->segment_count && !c->running; i++) {
+        const struct segment *s = &log->segments[i];
+        c->running = !log_is_sparse(log, s) && s[0].completed && s[1].completed;
+        *c = (struct clean_job){.job = {.run = run_clean, .done = end_clean},
+                                .w = &p->w,
+                                .bases = {s[0].base_offset, s[1].base_offset},
+                                .end = s[1].next_offset,
+                                .running = c->running,
+                                .swaps = c->swaps};
+    }
+    if (!c->running)
+        return;
+    log_set_first_dirty(log, c->end);
+    submit(&p->cleaner.executor, &c->job);
+}
+
 static void take_turn(struct play *p, int turn)
 {
     struct log *log = p->w.log;
-    log_world_append(&p->w, (struct batch_spec){.count = 3, .timestamp = turn, .value_size = 200});
+    log_world_append(&p->w, (struct batch_spec){.count = 2, .timestamp = turn, .value_size = 200});
     log_set_durable(log, log_next_offset(log));
     if (p->flush.flush == NULL && (p->flush.flush = log_flush_begin(log))) {
         p->flush.job = (struct job){.run = run_flush, .done = end_flush};
@@ -197,7 +250,8 @@ static void take_turn(struct play *p, int turn)
     }
     submit_reads(p, turn);
     log_trim_tail(log, 2000);
-    if (turn % 10 == 0)
+    submit_clean(p);
+    if (turn % 10 == 0 && !p->clean.running) /* a cleaner would hold the files that it reads */
         log_set_start(log, MAX(log_start_offset(log), log_next_offset(log) - 200));
     if (p->deletion.files == NULL && (p->deletion.files = log_delete_begin(log))) {
         p->deletion.job = (struct job){.run = run_delete, .done = end_delete};
@@ -205,7 +259,7 @@ static void take_turn(struct play *p, int turn)
     }
     if (turn % 16 == 0)
         log_close_idle_files(log, INT64_MAX);
-    while (finish_one(&p->worker) || finish_one(&p->reader))
+    while (finish_one(&p->worker) || finish_one(&p->reader) || finish_one(&p->cleaner))
         continue;
 }
 
@@ -218,13 +272,15 @@ TEST(a_shard_and_its_workers_share_nothing_that_changes)
     log_world_open(&p->w, (struct log_state){0});
     start(&p->worker);
     start(&p->reader);
-    for (int turn = 0; turn < 1500; turn++)
+    start(&p->cleaner);
+    for (int turn = 0; turn < 1500 || (p->clean.swaps < 10 && turn < 5000); turn++)
         take_turn(p, turn);
-    while (log_busy(p->w.log))
-        if (!finish_one(&p->worker))
-            finish_one(&p->reader);
+    while (log_busy(p->w.log) || p->clean.running)
+        if (!finish_one(&p->worker) && !finish_one(&p->reader))
+            finish_one(&p->cleaner);
     stop(&p->worker);
     stop(&p->reader);
+    stop(&p->cleaner);
     EXPECT(p->readers[0].bytes > 0);
     log_world_close(&p->w);
     free(p);
