@@ -4,61 +4,61 @@
 
 /* --- queues --- */
 
-void run_make_ready(struct run *run)
+void runner_make_ready(struct runner_task *task)
 {
-    bool has_work = !run->closing && (!run->failed || run->next_topology);
-    if (has_work && !list_contains(&run->in_queue))
-        list_append(&run->runner->ready, &run->in_queue);
+    bool has_work = !task->closing && (!task->failed || task->next_topology);
+    if (has_work && !list_contains(&task->in_queue))
+        list_append(&task->runner->ready, &task->in_queue);
 }
 
-void run_try_later(struct run *run, const char *what, enum error reason)
+void runner_try_later(struct runner_task *task, const char *what, enum error reason)
 {
-    if (run->closing)
+    if (task->closing)
         return;
-    if (!run->complained)
-        trace_log(run->runner->shard->env->trace, TRACE_WARN, what,
-                  F_BYTES("topic", run->topic->name), F_INT("partition", run->partition->index),
-                  F_BYTES("processor", chain_name(run->chain)),
+    if (!task->complained)
+        trace_log(task->runner->shard->env->trace, TRACE_WARN, what,
+                  F_BYTES("topic", task->topic->name), F_INT("partition", task->partition->index),
+                  F_BYTES("processor", chain_name(task->chain)),
                   F_STRING("reason", error_text(reason)), F_INT("again_in_ms", TICK_MS));
-    run->complained = true;
-    list_remove(&run->in_queue);
-    list_append(&run->runner->later, &run->in_queue);
+    task->complained = true;
+    list_remove(&task->in_queue);
+    list_append(&task->runner->later, &task->in_queue);
 }
 
-void run_stop(struct run *run, const char *reason)
+void runner_stop(struct runner_task *task, const char *reason)
 {
-    run->failed = true;
-    list_remove(&run->in_queue);
-    trace_log(run->runner->shard->env->trace, TRACE_ERROR, "processor stopped",
-              F_BYTES("topic", run->topic->name), F_INT("partition", run->partition->index),
-              F_BYTES("processor", chain_name(run->chain)), F_STRING("reason", reason),
-              F_INT("offset", run->task ? task_cursor(run->task) : -1));
+    task->failed = true;
+    list_remove(&task->in_queue);
+    trace_log(task->runner->shard->env->trace, TRACE_ERROR, "processor stopped",
+              F_BYTES("topic", task->topic->name), F_INT("partition", task->partition->index),
+              F_BYTES("processor", chain_name(task->chain)), F_STRING("reason", reason),
+              F_INT("offset", task->task ? task_cursor(task->task) : -1));
 }
 
 /* --- working --- */
 
-void run_flush(struct run *run, bool now)
+void runner_flush(struct runner_task *task, bool now)
 {
-    struct shard *shard = run->runner->shard;
-    if (!task_is_dirty(run->task)) {
-        run->dirty_since_ms = 0;
+    struct shard *shard = task->runner->shard;
+    if (!task_is_dirty(task->task)) {
+        task->dirty_since_ms = 0;
         return;
     }
-    if (run->dirty_since_ms == 0)
-        run->dirty_since_ms = shard->now_ms;
-    int64_t age_ms = shard->now_ms - run->dirty_since_ms;
-    if (now || task_wants_flush(run->task) || age_ms >= chain_commit_interval_ms(run->chain)) {
-        task_flush(run->task, &run->commit);
-        run->dirty_since_ms = 0;
+    if (task->dirty_since_ms == 0)
+        task->dirty_since_ms = shard->now_ms;
+    int64_t age_ms = shard->now_ms - task->dirty_since_ms;
+    if (now || task_wants_flush(task->task) || age_ms >= chain_commit_interval_ms(task->chain)) {
+        task_flush(task->task, &task->commit);
+        task->dirty_since_ms = 0;
     }
 }
 
 /* Windows that are complete, behind the last record: their results may be more than a slice. */
-static bool emit_pending(struct run *run)
+static bool emit_pending(struct runner_task *task)
 {
-    if (run->reading || run->failed || !task_is_pending(run->task))
+    if (task->reading || task->failed || !task_is_pending(task->task))
         return false;
-    task_lift_watermark(run->task, task_watermark(run->task), run->runner->shard->wall_ms);
+    task_lift_watermark(task->task, task_watermark(task->task), task->runner->shard->wall_ms);
     return true;
 }
 
@@ -69,57 +69,57 @@ size_t slice_records_after(size_t records, int64_t took_ns)
     return took_ns > SLICE_BUDGET_NS / 2 ? records : MIN(records * 2, (size_t)SLICE_RECORDS_MAX);
 }
 
-static bool take_records(struct run *run)
+static bool take_records(struct runner_task *task)
 {
-    struct shard *shard = run->runner->shard;
+    struct shard *shard = task->runner->shard;
     struct clock *clock = shard->env->clock;
     struct bytes batch;
-    if (!run_next_batch(run, &batch)) {
-        bool more = emit_pending(run);
-        run_flush(run, true);
+    if (!runner_input_next(task, &batch)) {
+        bool more = emit_pending(task);
+        runner_flush(task, true);
         return more;
     }
     bool finished = false;
     struct message message = {""};
-    run->idle_since_ms = shard->now_ms;
+    task->idle_since_ms = shard->now_ms;
     int64_t begin_ns = clock->monotonic_ns(clock);
     enum error error =
-        task_batch(run->task, batch, shard->wall_ms, run->slice_records, &finished, &message);
+        task_batch(task->task, batch, shard->wall_ms, task->slice_records, &finished, &message);
     int64_t took_ns = clock->monotonic_ns(clock) - begin_ns;
     if (!finished || took_ns > SLICE_BUDGET_NS) /* the end of a batch tells nothing */
-        run->slice_records = slice_records_after(run->slice_records, took_ns);
+        task->slice_records = slice_records_after(task->slice_records, took_ns);
     if (error)
-        run_stop(run, message.text[0] ? message.text : error_text(error));
+        runner_stop(task, message.text[0] ? message.text : error_text(error));
     else if (finished)
-        run_batch_done(run, batch);
-    run_flush(run, error != ERR_OK); /* what was before the fault is right */
+        runner_input_done(task, batch);
+    runner_flush(task, error != ERR_OK); /* what was before the fault is right */
     return error == ERR_OK;
 }
 
 /* One slice: as many records as its time allows. True while more can be done now. Whatever it waits
- * for makes the run ready again. */
-static bool run_slice(struct run *run)
+ * for makes the task ready again. */
+static bool take_slice_of(struct runner_task *task)
 {
-    if (run->reading)
+    if (task->reading)
         return false;
-    if (run->waiting) {
-        if (!run->ensuring)
-            run_commit_waiting(run);
-        return false;
-    }
-    if (run->next_topology) {
-        run_take_over(run);
+    if (task->waiting) {
+        if (!task->ensuring)
+            runner_commit_waiting(task);
         return false;
     }
-    if (run->failed)
-        return false;
-    if (!run->placed) {
-        run_place(run);
+    if (task->next_topology) {
+        runner_task_take_over(task);
         return false;
     }
-    if (!chain_is_enabled(run->chain) || run->steps_in_flight >= STEPS_IN_FLIGHT)
+    if (task->failed)
         return false;
-    return take_records(run);
+    if (!task->placed) {
+        runner_task_place(task);
+        return false;
+    }
+    if (!chain_is_enabled(task->chain) || task->steps_in_flight >= STEPS_IN_FLIGHT)
+        return false;
+    return take_records(task);
 }
 
 /* Not while the journal is behind, the disk is full, or other shards have not taken what was made
@@ -140,9 +140,10 @@ bool runner_turn(struct shard *shard)
         return false;
     int64_t end_ns = clock->monotonic_ns(clock) + TURN_BUDGET_NS;
     while (!list_is_empty(&runner->ready) && may_work(runner)) {
-        struct run *run = CONTAINER_OF(list_pop(&runner->ready), struct run, in_queue);
-        if (run_slice(run))
-            run_make_ready(run);
+        struct runner_task *task =
+            CONTAINER_OF(list_pop(&runner->ready), struct runner_task, in_queue);
+        if (take_slice_of(task))
+            runner_make_ready(task);
         if (clock->monotonic_ns(clock) >= end_ns)
             break;
     }
@@ -163,7 +164,7 @@ struct runner *runner_create(struct shard *shard)
 {
     struct runner *runner = xcalloc(1, sizeof *runner);
     runner->shard = shard;
-    list_init(&runner->runs);
+    list_init(&runner->tasks);
     list_init(&runner->ready);
     list_init(&runner->later);
     list_init(&runner->early);
@@ -200,7 +201,7 @@ static enum error load_topic(struct runner *runner, struct topic *topic, bool ha
     for (int32_t i = 0; i < topic->partitions && error == ERR_OK; i++) {
         struct partition *partition = partition_find(runner->shard, topic->id, i);
         if (partition)
-            error = run_rows_load(runner, partition, topology);
+            error = runner_rows_load(runner, partition, topology);
     }
     return error;
 }
@@ -231,10 +232,10 @@ void runner_start(struct runner *runner)
         store_commit(shard->store, NULL);
         buffer_free(&runner->garbage);
     }
-    LIST_FOR_EACH (node, &runner->runs) {
-        struct run *run = CONTAINER_OF(node, struct run, in_runner);
-        if (!run->placed && !run->failed)
-            run_place(run);
+    LIST_FOR_EACH (node, &runner->tasks) {
+        struct runner_task *task = CONTAINER_OF(node, struct runner_task, in_runner);
+        if (!task->placed && !task->failed)
+            runner_task_place(task);
     }
     timers_set(&shard->timers, &runner->tick, shard->now_ms + TICK_MS);
 }
@@ -244,8 +245,8 @@ void runner_free(struct runner *runner)
     if (runner == NULL)
         return;
     timers_cancel(&runner->shard->timers, &runner->tick);
-    for (struct list_node *node; (node = list_first(&runner->runs));)
-        run_free(CONTAINER_OF(node, struct run, in_runner));
+    for (struct list_node *node; (node = list_first(&runner->tasks));)
+        runner_task_free(CONTAINER_OF(node, struct runner_task, in_runner));
     parcels_free(runner);
     topology_unref(runner->parsed);
     topic_unref(runner->parsed_topic);

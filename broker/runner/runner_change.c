@@ -55,76 +55,76 @@ static const struct chain *find_chain(const struct topology *topology, struct by
 
 /* --- making --- */
 
-struct run *run_find(struct partition *partition, struct bytes name)
+struct runner_task *runner_task_find(struct partition *partition, struct bytes name)
 {
     LIST_FOR_EACH (node, &partition->tasks) {
-        struct run *run = CONTAINER_OF(node, struct run, in_partition);
-        if (bytes_equal(chain_name(run->chain), name))
-            return run;
+        struct runner_task *task = CONTAINER_OF(node, struct runner_task, in_partition);
+        if (bytes_equal(chain_name(task->chain), name))
+            return task;
     }
     return NULL;
 }
 
-struct run *run_create(struct runner *runner, struct partition *partition,
-                       struct topology *topology, const struct chain *chain)
+struct runner_task *runner_task_create(struct runner *runner, struct partition *partition,
+                                       struct topology *topology, const struct chain *chain)
 {
-    struct run *run = xcalloc(1, sizeof *run);
-    run->runner = runner;
-    run->partition = partition;
-    run->topic = topic_ref(partition->topic);
-    run->topology = topology_ref(topology);
-    run->chain = chain;
-    run->incarnation = random_u64(runner->shard->env->random);
-    run->idle_since_ms = runner->shard->now_ms;
-    run->slice_records = SLICE_RECORDS_FIRST;
-    run->task = task_create(chain, topology, partition->index, 0);
-    buffer_init(&run->unread, SIZE_MAX / 2);
-    run_name(run);
-    run_commit_init(run);
-    list_append(&partition->tasks, &run->in_partition);
-    list_append(&runner->runs, &run->in_runner);
-    return run;
+    struct runner_task *task = xcalloc(1, sizeof *task);
+    task->runner = runner;
+    task->partition = partition;
+    task->topic = topic_ref(partition->topic);
+    task->topology = topology_ref(topology);
+    task->chain = chain;
+    task->incarnation = random_u64(runner->shard->env->random);
+    task->idle_since_ms = runner->shard->now_ms;
+    task->slice_records = SLICE_RECORDS_FIRST;
+    task->task = task_create(chain, topology, partition->index, 0);
+    buffer_init(&task->unread, SIZE_MAX / 2);
+    runner_rows_name(task);
+    runner_commit_init(task);
+    list_append(&partition->tasks, &task->in_partition);
+    list_append(&runner->tasks, &task->in_runner);
+    return task;
 }
 
 /* Stored at once: start=latest must not mean a later offset after a crash. */
-static void place_at(struct run *run, int64_t offset)
+static void place_at(struct runner_task *task, int64_t offset)
 {
-    struct store *store = run->runner->shard->store;
-    task_free(run->task);
-    run->task = task_create(run->chain, run->topology, run->partition->index, offset);
-    run->placed = true;
+    struct store *store = task->runner->shard->store;
+    task_free(task->task);
+    task->task = task_create(task->chain, task->topology, task->partition->index, offset);
+    task->placed = true;
     store_begin(store);
-    run_put_cursor(run, offset);
+    runner_rows_put_cursor(task, offset);
     store_commit(store, NULL);
-    run_make_ready(run);
+    runner_make_ready(task);
 }
 
-void run_place(struct run *run)
+void runner_task_place(struct runner_task *task)
 {
-    struct log *log = run->partition->log;
+    struct log *log = task->partition->log;
     int64_t timestamp;
-    switch (chain_start(run->chain, &timestamp)) {
+    switch (chain_start(task->chain, &timestamp)) {
     case START_EARLIEST:
-        place_at(run, log_start_offset(log));
+        place_at(task, log_start_offset(log));
         return;
     case START_LATEST:
-        place_at(run, partition_visible_end(run->partition, READ_COMMITTED));
+        place_at(task, partition_visible_end(task->partition, READ_COMMITTED));
         return;
     case START_TIME:
         break;
     }
-    if (run->seek.log == NULL) {
-        run_seek(run, timestamp);
+    if (task->seek.log == NULL) {
+        runner_input_seek(task, timestamp);
         return;
     }
-    int64_t found = run->seek.offset;
-    place_at(run, found < 0 ? run->seek.end_offset : found);
+    int64_t found = task->seek.offset;
+    place_at(task, found < 0 ? task->seek.end_offset : found);
 }
 
 static void open_chain(struct runner *runner, struct partition *partition,
                        struct topology *topology, const struct chain *chain)
 {
-    run_place(run_create(runner, partition, topology, chain));
+    runner_task_place(runner_task_create(runner, partition, topology, chain));
 }
 
 void runner_partition_opened(struct shard *shard, struct partition *partition)
@@ -141,60 +141,60 @@ void runner_partition_opened(struct shard *shard, struct partition *partition)
 
 /* --- ending --- */
 
-static void drop_next(struct run *run)
+static void drop_next(struct runner_task *task)
 {
-    topology_unref(run->next_topology);
-    topic_unref(run->next_topic);
-    run->next_topology = NULL;
-    run->next_topic = NULL;
+    topology_unref(task->next_topology);
+    topic_unref(task->next_topic);
+    task->next_topology = NULL;
+    task->next_topic = NULL;
 }
 
-void run_free(struct run *run)
+void runner_task_free(struct runner_task *task)
 {
-    list_remove(&run->in_partition);
-    list_remove(&run->in_runner);
-    list_remove(&run->in_queue);
-    run_drop_input(run);
-    run_free_waiting(run);
-    drop_next(run);
-    task_free(run->task);
-    topology_unref(run->topology);
-    topic_unref(run->topic);
-    buffer_free(&run->unread);
-    free((void *)(uintptr_t)run->prefix.data);
-    free((void *)(uintptr_t)run->source.data);
-    free(run);
+    list_remove(&task->in_partition);
+    list_remove(&task->in_runner);
+    list_remove(&task->in_queue);
+    runner_input_drop(task);
+    runner_commit_free_waiting(task);
+    drop_next(task);
+    task_free(task->task);
+    topology_unref(task->topology);
+    topic_unref(task->topic);
+    buffer_free(&task->unread);
+    free((void *)(uintptr_t)task->prefix.data);
+    free((void *)(uintptr_t)task->source.data);
+    free(task);
 }
 
-void run_release(struct run *run)
+void runner_task_release(struct runner_task *task)
 {
-    if (!run->closing || run->reading || run->ensuring || run->steps_in_flight > 0 ||
-        run->parcels_out > 0)
+    if (!task->closing || task->reading || task->ensuring || task->steps_in_flight > 0 ||
+        task->parcels_out > 0)
         return;
-    if (!run->runner->shard->stopping)
-        parcels_forget_source(run->runner->shard, run->source);
-    run_free(run);
+    if (!task->runner->shard->stopping)
+        parcels_forget_source(task->runner->shard, task->source);
+    runner_task_free(task);
 }
 
 /* The task is over, and nothing of it remains. */
-static void end_run(struct run *run)
+static void end_task(struct runner_task *task)
 {
-    run_delete_rows(run);
-    list_remove(&run->in_partition);
-    list_remove(&run->in_queue);
-    run->closing = true;
-    run_free_waiting(run);
-    run_release(run);
+    runner_rows_delete(task);
+    list_remove(&task->in_partition);
+    list_remove(&task->in_queue);
+    task->closing = true;
+    runner_commit_free_waiting(task);
+    runner_task_release(task);
 }
 
 void runner_partition_closed(struct shard *shard, struct partition *partition)
 {
     LIST_FOR_EACH_SAFE (node, &partition->tasks) {
-        struct run *run = CONTAINER_OF(node, struct run, in_partition);
+        struct runner_task *task = CONTAINER_OF(node, struct runner_task, in_partition);
         if (!shard->stopping)
-            end_run(run);
+            end_task(task);
         else
-            list_remove(&run->in_partition);
+            list_remove(&task->in_partition);
     }
     if (!shard->stopping)
         parcels_forget_partition(shard->runner, partition->topic->id, partition->index);
@@ -219,81 +219,81 @@ static bool same_processors(const struct topic *a, const struct topic *b)
 }
 
 /* Adopts the next definition without a new task. */
-static void adopt(struct run *run, const struct chain *chain)
+static void adopt(struct runner_task *task, const struct chain *chain)
 {
-    topology_unref(run->topology);
-    topic_unref(run->topic);
-    run->topology = topology_ref(run->next_topology);
-    run->topic = topic_ref(run->next_topic);
-    run->chain = chain;
-    drop_next(run);
+    topology_unref(task->topology);
+    topic_unref(task->topic);
+    task->topology = topology_ref(task->next_topology);
+    task->topic = topic_ref(task->next_topic);
+    task->chain = chain;
+    drop_next(task);
 }
 
 /* The state goes on in a task of the new definition; the step that is open is committed first. */
-static void replace_task(struct run *run, const struct chain *chain)
+static void replace_task(struct runner_task *task, const struct chain *chain)
 {
     struct message message = {""};
-    struct task *task = NULL;
-    run_flush(run, true);
-    if (run->waiting)
+    struct task *next = NULL;
+    runner_flush(task, true);
+    if (task->waiting)
         return; /* and here again when it is committed */
-    enum error error = task_take_over(run->task, chain, run->next_topology, &task, &message);
-    adopt(run, chain);
+    enum error error = task_take_over(task->task, chain, task->next_topology, &next, &message);
+    adopt(task, chain);
     if (error) {
-        run->broken = true;
-        run_stop(run, message.text);
+        task->broken = true;
+        runner_stop(task, message.text);
         return;
     }
-    task_free(run->task);
-    run->task = task;
-    run->failed = false;
-    run_drop_input(run);
-    run_make_ready(run);
+    task_free(task->task);
+    task->task = next;
+    task->failed = false;
+    runner_input_drop(task);
+    runner_make_ready(task);
 }
 
-static void begin_anew(struct run *run, const struct chain *chain)
+static void begin_anew(struct runner_task *task, const struct chain *chain)
 {
-    struct runner *runner = run->runner;
-    struct partition *partition = run->partition;
-    struct topology *topology = topology_ref(run->next_topology);
-    if (!run->broken)
-        run_flush(run, true);
-    if (!run->waiting) {
-        end_run(run);
+    struct runner *runner = task->runner;
+    struct partition *partition = task->partition;
+    struct topology *topology = topology_ref(task->next_topology);
+    if (!task->broken)
+        runner_flush(task, true);
+    if (!task->waiting) {
+        end_task(task);
         open_chain(runner, partition, topology, chain);
     }
     topology_unref(topology);
 }
 
-void run_take_over(struct run *run)
+void runner_task_take_over(struct runner_task *task)
 {
-    const struct chain *chain = find_chain(run->next_topology, chain_name(run->chain));
-    if (chain_state_version(chain) != chain_state_version(run->chain))
-        begin_anew(run, chain);
-    else if (run->broken)
-        drop_next(run); /* what it could not read it still cannot */
+    const struct chain *chain = find_chain(task->next_topology, chain_name(task->chain));
+    if (chain_state_version(chain) != chain_state_version(task->chain))
+        begin_anew(task, chain);
+    else if (task->broken)
+        drop_next(task); /* what it could not read it still cannot */
     else
-        replace_task(run, chain);
+        replace_task(task, chain);
 }
 
-static void change_run(struct run *run, struct topology *topology)
+static void change_task(struct runner_task *task, struct topology *topology)
 {
-    struct topic *topic = run->partition->topic;
-    drop_next(run);
-    if (find_chain(topology, chain_name(run->chain)) == NULL) {
-        end_run(run);
+    struct topic *topic = task->partition->topic;
+    drop_next(task);
+    if (find_chain(topology, chain_name(task->chain)) == NULL) {
+        end_task(task);
         return;
     }
-    run->next_topic = topic_ref(topic);
-    run->next_topology = topology_ref(topology);
-    run_make_ready(run);
+    task->next_topic = topic_ref(topic);
+    task->next_topology = topology_ref(topology);
+    runner_make_ready(task);
 }
 
 void runner_partition_changed(struct shard *shard, struct partition *partition)
 {
     struct runner *runner = shard->runner;
     struct list_node *first = list_first(&partition->tasks);
-    struct run *one = first ? CONTAINER_OF(first, struct run, in_partition) : NULL;
+    struct runner_task *one = first ? CONTAINER_OF(first, struct runner_task, in_partition) : NULL;
     const struct topic *before = !one ? NULL : one->next_topic ? one->next_topic : one->topic;
     struct topology *topology;
     if (!runner->loaded || shard->stopping ||
@@ -302,10 +302,10 @@ void runner_partition_changed(struct shard *shard, struct partition *partition)
     if (!runner_topology(runner, partition->topic, &topology))
         return; /* those that run go on as they are */
     LIST_FOR_EACH_SAFE (node, &partition->tasks)
-        change_run(CONTAINER_OF(node, struct run, in_partition), topology);
+        change_task(CONTAINER_OF(node, struct runner_task, in_partition), topology);
     for (size_t i = 0; topology && i < topology_chain_count(topology); i++) {
         const struct chain *chain = topology_chain(topology, i);
-        if (run_find(partition, chain_name(chain)) == NULL)
+        if (runner_task_find(partition, chain_name(chain)) == NULL)
             open_chain(runner, partition, topology, chain);
     }
 }
@@ -314,5 +314,5 @@ void runner_partition_moved(struct shard *shard, struct partition *partition)
 {
     (void)shard;
     LIST_FOR_EACH (node, &partition->tasks)
-        run_make_ready(CONTAINER_OF(node, struct run, in_partition));
+        runner_make_ready(CONTAINER_OF(node, struct runner_task, in_partition));
 }

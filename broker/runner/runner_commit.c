@@ -22,7 +22,7 @@ struct pending_output {
 
 struct pending_step {
     struct commit commit;
-    struct run *run;
+    struct runner_task *task;
     struct pending_output *outputs;
     size_t output_count;
     struct step_change *changes; /* owned; only while it waits */
@@ -46,32 +46,33 @@ static void free_step(struct pending_step *step)
     free(step);
 }
 
-void run_free_waiting(struct run *run)
+void runner_commit_free_waiting(struct runner_task *task)
 {
-    if (run->waiting)
-        free_step(run->waiting);
-    run->waiting = NULL;
+    if (task->waiting)
+        free_step(task->waiting);
+    task->waiting = NULL;
 }
 
-void run_each_waiting_key(struct run *run, void (*each)(void *context, struct bytes key),
-                          void *context)
+void runner_commit_each_waiting_key(struct runner_task *task,
+                                    void (*each)(void *context, struct bytes key), void *context)
 {
-    for (size_t i = 0; run->waiting && i < run->waiting->change_count; i++)
-        each(context, run->waiting->changes[i].key);
+    for (size_t i = 0; task->waiting && i < task->waiting->change_count; i++)
+        each(context, task->waiting->changes[i].key);
 }
 
-static bool is_dead_letter_topic(const struct run *run, struct bytes name)
+static bool is_dead_letter_topic(const struct runner_task *task, struct bytes name)
 {
     struct bytes topic;
     bool is_dead_letter;
-    for (size_t i = 0; topology_output(run->topology, i, &topic, &is_dead_letter); i++) {
+    for (size_t i = 0; topology_output(task->topology, i, &topic, &is_dead_letter); i++) {
         if (bytes_equal(topic, name))
             return is_dead_letter;
     }
     return false;
 }
 
-static struct pending_output copy_output(const struct run *run, const struct step_output *from)
+static struct pending_output copy_output(const struct runner_task *task,
+                                         const struct step_output *from)
 {
     struct shared_buffer *batch = shared_buffer_create(from->batch.size);
     ASSERT(batch != NULL); /* a batch of ours, bounded by the step's size */
@@ -79,22 +80,22 @@ static struct pending_output copy_output(const struct run *run, const struct ste
     return (struct pending_output){
         .topic = bytes_copy(from->topic),
         .partition = from->partition,
-        .partitions_if_new = topology_output_partitions(run->topology, from->topic),
-        .is_dead_letter = is_dead_letter_topic(run, from->topic),
+        .partitions_if_new = topology_output_partitions(task->topology, from->topic),
+        .is_dead_letter = is_dead_letter_topic(task, from->topic),
         .batch = batch,
     };
 }
 
-static struct pending_step *copy_step(struct run *run, const struct step *step)
+static struct pending_step *copy_step(struct runner_task *task, const struct step *step)
 {
     struct pending_step *p = xcalloc(1, sizeof *p);
-    p->run = run;
+    p->task = task;
     p->cursor = step->cursor;
     p->sequence = step->sequence;
     p->output_count = step->output_count;
     p->outputs = xcalloc(step->output_count + 1, sizeof *p->outputs);
     for (size_t i = 0; i < step->output_count; i++)
-        p->outputs[i] = copy_output(run, &step->outputs[i]);
+        p->outputs[i] = copy_output(task, &step->outputs[i]);
     return p;
 }
 
@@ -112,7 +113,7 @@ static void copy_changes(struct pending_step *p, const struct step *step)
 static void step_durable(struct commit *commit, enum error result)
 {
     struct pending_step *step = CONTAINER_OF(commit, struct pending_step, commit);
-    struct run *run = step->run;
+    struct runner_task *task = step->task;
     for (size_t i = 0; i < step->output_count; i++) {
         struct parcel *parcel = step->outputs[i].parcel;
         if (parcel && result == ERR_OK)
@@ -121,11 +122,11 @@ static void step_durable(struct commit *commit, enum error result)
             parcel_drop(parcel);
     }
     free_step(step);
-    run->steps_in_flight--;
-    if (run->closing)
-        run_release(run);
+    task->steps_in_flight--;
+    if (task->closing)
+        runner_task_release(task);
     else
-        run_make_ready(run);
+        runner_make_ready(task);
 }
 
 /* Where the output goes: NULL when its topic, or its partition of this shard, is not there. */
@@ -151,7 +152,7 @@ static void append_output(struct shard *shard, struct pending_step *step, size_t
     int32_t index;
     struct topic *topic = destination(shard, output, &index, &local);
     if (local == NULL) {
-        output->parcel = parcel_create(step->run, step->sequence, (uint32_t)at, topic, index,
+        output->parcel = parcel_create(step->task, step->sequence, (uint32_t)at, topic, index,
                                        shared_buffer_ref(output->batch));
         parcel_store(output->parcel);
         return;
@@ -164,17 +165,17 @@ static void append_output(struct shard *shard, struct pending_step *step, size_t
 static void commit_step(struct pending_step *step, const struct step_change *changes,
                         size_t change_count)
 {
-    struct run *run = step->run;
-    struct shard *shard = run->runner->shard;
+    struct runner_task *task = step->task;
+    struct shard *shard = task->runner->shard;
     store_begin(shard->store);
     for (size_t i = 0; i < step->output_count; i++)
         append_output(shard, step, i);
     for (size_t i = 0; i < change_count; i++)
-        run_put_state(run, &changes[i]);
-    run_put_cursor(run, step->cursor);
+        runner_rows_put_state(task, &changes[i]);
+    runner_rows_put_cursor(task, step->cursor);
     step->commit.done = step_durable;
-    run->steps_in_flight++;
-    run->complained = false;
+    task->steps_in_flight++;
+    task->complained = false;
     store_commit(shard->store, &step->commit);
 }
 
@@ -185,7 +186,7 @@ static const struct pending_output *missing_output(const struct pending_step *st
     struct partition *local;
     int32_t index;
     for (size_t i = 0; i < step->output_count; i++) {
-        if (destination(step->run->runner->shard, &step->outputs[i], &index, &local) == NULL)
+        if (destination(step->task->runner->shard, &step->outputs[i], &index, &local) == NULL)
             return &step->outputs[i];
     }
     return NULL;
@@ -193,59 +194,59 @@ static const struct pending_output *missing_output(const struct pending_step *st
 
 static void topic_created(void *context, struct shard *shard, enum error error)
 {
-    struct run *run = context;
-    run->ensuring = false;
-    if (run->closing)
-        run_release(run);
+    struct runner_task *task = context;
+    task->ensuring = false;
+    if (task->closing)
+        runner_task_release(task);
     else if (error)
-        run_try_later(run, "an output topic cannot be created", error);
+        runner_try_later(task, "an output topic cannot be created", error);
     else if (!shard->stopping)
-        run_commit_waiting(run);
+        runner_commit_waiting(task);
 }
 
-void run_commit_waiting(struct run *run)
+void runner_commit_waiting(struct runner_task *task)
 {
-    struct pending_step *step = run->waiting;
+    struct pending_step *step = task->waiting;
     const struct pending_output *missing = missing_output(step);
     if (missing == NULL) {
-        run->waiting = NULL;
+        task->waiting = NULL;
         commit_step(step, step->changes, step->change_count);
-        run_make_ready(run);
+        runner_make_ready(task);
         return;
     }
     static const struct topic_config dead_letter_configs[] = {
         {BYTES_LITERAL("message.timestamp.type"), BYTES_LITERAL("LogAppendTime")}};
-    run->ensuring = true;
-    ensure_topic(run->runner->shard, missing->topic, missing->partitions_if_new,
+    task->ensuring = true;
+    ensure_topic(task->runner->shard, missing->topic, missing->partitions_if_new,
                  dead_letter_configs, missing->is_dead_letter ? COUNT_OF(dead_letter_configs) : 0,
-                 topic_created, run);
+                 topic_created, task);
 }
 
 static void commit(struct task_commit *commit_interface, const struct step *step)
 {
-    struct run *run = CONTAINER_OF(commit_interface, struct run, commit);
-    ASSERT(run->waiting == NULL);
-    struct pending_step *copy = copy_step(run, step);
+    struct runner_task *task = CONTAINER_OF(commit_interface, struct runner_task, commit);
+    ASSERT(task->waiting == NULL);
+    struct pending_step *copy = copy_step(task, step);
     if (missing_output(copy) == NULL) {
         commit_step(copy, step->changes, step->change_count);
         return;
     }
     copy_changes(copy, step);
-    run->waiting = copy;
-    run_commit_waiting(run);
+    task->waiting = copy;
+    runner_commit_waiting(task);
 }
 
 static int32_t partitions(struct task_commit *commit_interface, struct bytes topic)
 {
-    struct run *run = CONTAINER_OF(commit_interface, struct run, commit);
-    struct topic *found = catalog_by_name(run->runner->shard->catalog, topic);
-    return found ? found->partitions : topology_output_partitions(run->topology, topic);
+    struct runner_task *task = CONTAINER_OF(commit_interface, struct runner_task, commit);
+    struct topic *found = catalog_by_name(task->runner->shard->catalog, topic);
+    return found ? found->partitions : topology_output_partitions(task->topology, topic);
 }
 
 static size_t max_batch_bytes(struct task_commit *commit_interface, struct bytes topic)
 {
-    struct run *run = CONTAINER_OF(commit_interface, struct run, commit);
-    const struct shard *shard = run->runner->shard;
+    struct runner_task *task = CONTAINER_OF(commit_interface, struct runner_task, commit);
+    const struct shard *shard = task->runner->shard;
     struct topic *found = catalog_by_name(shard->catalog, topic);
     struct bytes text =
         found ? topic_config_get(found, BYTES_LITERAL("max.message.bytes")) : BYTES_NULL;
@@ -255,8 +256,8 @@ static size_t max_batch_bytes(struct task_commit *commit_interface, struct bytes
     return (size_t)bytes;
 }
 
-void run_commit_init(struct run *run)
+void runner_commit_init(struct runner_task *task)
 {
-    run->commit = (struct task_commit){
+    task->commit = (struct task_commit){
         .commit = commit, .partitions = partitions, .max_batch_bytes = max_batch_bytes};
 }

@@ -17,64 +17,64 @@ struct round {
     struct map lines;
 };
 
-bool run_is_idle(const struct run *run)
+bool runner_idle_is_idle(const struct runner_task *task)
 {
-    const struct shard *shard = run->runner->shard;
-    int64_t after_ms = task_idle_after_ms(run->task);
-    return after_ms >= 0 && run->placed && !run->failed && chain_is_enabled(run->chain) &&
-           !run_has_input(run) && shard->now_ms - run->idle_since_ms >= after_ms;
+    const struct shard *shard = task->runner->shard;
+    int64_t after_ms = task_idle_after_ms(task->task);
+    return after_ms >= 0 && task->placed && !task->failed && chain_is_enabled(task->chain) &&
+           !runner_input_has_more(task) && shard->now_ms - task->idle_since_ms >= after_ms;
 }
 
-static struct bytes line_key(const struct run *run)
+static struct bytes line_key(const struct runner_task *task)
 {
-    struct buffer *key = &run->runner->key;
+    struct buffer *key = &task->runner->key;
     buffer_clear(key);
-    buffer_append(key, run->topic->id.bytes, sizeof run->topic->id.bytes);
-    buffer_append_bytes(key, chain_name(run->chain));
+    buffer_append(key, task->topic->id.bytes, sizeof task->topic->id.bytes);
+    buffer_append_bytes(key, chain_name(task->chain));
     return buffer_view(key);
 }
 
-static void add_line(struct round *round, const struct run *run)
+static void add_line(struct round *round, const struct runner_task *task)
 {
-    struct bytes key = line_key(run);
+    struct bytes key = line_key(task);
     if (map_get(&round->lines, key))
         return;
     struct line *line = xcalloc(1, sizeof *line);
     *line = (struct line){
-        .key = bytes_copy(key), .least_active = INT64_MAX, .largest = task_watermark(run->task)};
+        .key = bytes_copy(key), .least_active = INT64_MAX, .largest = task_watermark(task->task)};
     map_put(&round->lines, line->key, line);
 }
 
 static void look(void *context, struct shard *shard)
 {
     struct round *round = context;
-    LIST_FOR_EACH (node, &shard->runner->runs) {
-        struct run *run = CONTAINER_OF(node, struct run, in_runner);
-        struct line *line = run->closing ? NULL : map_get(&round->lines, line_key(run));
+    LIST_FOR_EACH (node, &shard->runner->tasks) {
+        struct runner_task *task = CONTAINER_OF(node, struct runner_task, in_runner);
+        struct line *line = task->closing ? NULL : map_get(&round->lines, line_key(task));
         if (line == NULL)
             continue;
-        int64_t watermark = task_watermark(run->task);
+        int64_t watermark = task_watermark(task->task);
         line->largest = MAX(line->largest, watermark);
-        if (run_is_idle(run))
+        if (runner_idle_is_idle(task))
             continue;
         line->any_active = true;
         line->least_active = MIN(line->least_active, watermark);
     }
 }
 
-static bool may_lift(const struct run *run)
+static bool may_lift(const struct runner_task *task)
 {
-    return !run->closing && !run->waiting && !run->next_topology && run->topic->partitions > 1 &&
-           run_is_idle(run);
+    return !task->closing && !task->waiting && !task->next_topology &&
+           task->topic->partitions > 1 && runner_idle_is_idle(task);
 }
 
-static void lift(struct run *run, const struct line *line)
+static void lift(struct runner_task *task, const struct line *line)
 {
     int64_t to = line->any_active ? line->least_active : line->largest;
-    if (to <= task_watermark(run->task))
+    if (to <= task_watermark(task->task))
         return;
-    task_lift_watermark(run->task, to, run->runner->shard->wall_ms);
-    run_make_ready(run);
+    task_lift_watermark(task->task, to, task->runner->shard->wall_ms);
+    runner_make_ready(task);
 }
 
 static bool drop_line(void *context, void *value)
@@ -90,12 +90,12 @@ static void come_home(void *context, struct shard *home)
 {
     struct round *round = context;
     home->runner->asking = false;
-    LIST_FOR_EACH (node, &home->runner->runs) {
-        struct run *run = CONTAINER_OF(node, struct run, in_runner);
+    LIST_FOR_EACH (node, &home->runner->tasks) {
+        struct runner_task *task = CONTAINER_OF(node, struct runner_task, in_runner);
         struct line *line =
-            may_lift(run) && !home->stopping ? map_get(&round->lines, line_key(run)) : NULL;
+            may_lift(task) && !home->stopping ? map_get(&round->lines, line_key(task)) : NULL;
         if (line)
-            lift(run, line);
+            lift(task, line);
     }
     map_remove_if(&round->lines, drop_line, NULL);
     map_free(&round->lines);
@@ -107,10 +107,10 @@ void runner_lift_idle(struct runner *runner)
     if (runner->asking || runner->shard->stopping)
         return;
     struct round *round = xcalloc(1, sizeof *round);
-    LIST_FOR_EACH (node, &runner->runs) {
-        struct run *run = CONTAINER_OF(node, struct run, in_runner);
-        if (may_lift(run))
-            add_line(round, run);
+    LIST_FOR_EACH (node, &runner->tasks) {
+        struct runner_task *task = CONTAINER_OF(node, struct runner_task, in_runner);
+        if (may_lift(task))
+            add_line(round, task);
     }
     if (round->lines.count == 0) {
         free(round);

@@ -2,28 +2,23 @@
 
 #include "storage/log_slice.h"
 
-static int64_t next_offset(const struct run *run)
+static int64_t next_offset(const struct runner_task *task)
 {
-    return MAX(task_cursor(run->task), log_start_offset(run->partition->log));
+    return MAX(task_cursor(task->task), log_start_offset(task->partition->log));
 }
 
-static int64_t end_offset(const struct run *run)
+bool runner_input_has_more(const struct runner_task *task)
 {
-    return partition_visible_end(run->partition, READ_COMMITTED);
+    return next_offset(task) < partition_visible_end(task->partition, READ_COMMITTED);
 }
 
-bool run_has_input(const struct run *run)
+void runner_input_drop(struct runner_task *task)
 {
-    return next_offset(run) < end_offset(run);
-}
-
-void run_drop_input(struct run *run)
-{
-    log_slice_unref(run->slice);
-    shared_buffer_unref(run->copy);
-    run->slice = NULL;
-    run->copy = NULL;
-    run->piece = run->at = 0;
+    log_slice_unref(task->slice);
+    shared_buffer_unref(task->copy);
+    task->slice = NULL;
+    task->copy = NULL;
+    task->piece = task->at = 0;
 }
 
 static bool has_file_pieces(const struct log_slice *slice)
@@ -35,31 +30,31 @@ static bool has_file_pieces(const struct log_slice *slice)
     return false;
 }
 
-static void begin_job(struct run *run)
+static void begin_job(struct runner_task *task)
 {
-    run->reading = true;
-    partition_hold(run->partition);
+    task->reading = true;
+    partition_hold(task->partition);
 }
 
-static void end_job(struct run *run)
+static void end_job(struct runner_task *task)
 {
-    run->reading = false;
-    partition_release(run->runner->shard, run->partition);
-    if (run->closing)
-        run_release(run);
+    task->reading = false;
+    partition_release(task->runner->shard, task->partition);
+    if (task->closing)
+        runner_task_release(task);
     else
-        run_make_ready(run);
+        runner_make_ready(task);
 }
 
 /* Damage stays; anything else may pass. */
-static void read_failed(struct run *run, enum error error)
+static void read_failed(struct runner_task *task, enum error error)
 {
-    if (run->closing)
+    if (task->closing)
         return;
     if (error == ERR_CORRUPT)
-        run_stop(run, "the input is damaged");
+        runner_stop(task, "the input is damaged");
     else
-        run_try_later(run, "a processor's input cannot be read", error);
+        runner_try_later(task, "a processor's input cannot be read", error);
 }
 
 /* --- files are read on a disk worker, never here --- */
@@ -77,176 +72,180 @@ static enum error check_batches(struct bytes batches)
 
 static void copy_run(struct job *job)
 {
-    struct run *run = CONTAINER_OF(job, struct run, copy_job);
-    run->copy_result = log_slice_copy(run->runner->shard->env->io, run->slice, run->copy->data);
-    if (run->copy_result == ERR_OK)
-        run->copy_result = check_batches(bytes_of(run->copy->data, run->copy->size));
+    struct runner_task *task = CONTAINER_OF(job, struct runner_task, copy_job);
+    task->copy_result = log_slice_copy(task->runner->shard->env->io, task->slice, task->copy->data);
+    if (task->copy_result == ERR_OK)
+        task->copy_result = check_batches(bytes_of(task->copy->data, task->copy->size));
 }
 
 static void copy_done(struct job *job)
 {
-    struct run *run = CONTAINER_OF(job, struct run, copy_job);
-    if (run->copy_result) {
-        run_drop_input(run);
-        read_failed(run, run->copy_result);
+    struct runner_task *task = CONTAINER_OF(job, struct runner_task, copy_job);
+    if (task->copy_result) {
+        runner_input_drop(task);
+        read_failed(task, task->copy_result);
     }
-    end_job(run);
+    end_job(task);
 }
 
-static void start_copy(struct run *run)
+static void start_copy(struct runner_task *task)
 {
-    run->copy = shared_buffer_create(run->slice->size);
-    if (run->copy == NULL) {
-        run_drop_input(run);
-        read_failed(run, ERR_NO_MEMORY);
+    task->copy = shared_buffer_create(task->slice->size);
+    if (task->copy == NULL) {
+        runner_input_drop(task);
+        read_failed(task, ERR_NO_MEMORY);
         return;
     }
-    run->copy_job = (struct job){.run = copy_run, .done = copy_done};
-    begin_job(run);
-    struct executor *executor = run->runner->shard->reader;
-    executor->submit(executor, &run->copy_job);
+    task->copy_job = (struct job){.run = copy_run, .done = copy_done};
+    begin_job(task);
+    struct executor *executor = task->runner->shard->reader;
+    executor->submit(executor, &task->copy_job);
 }
 
-static void take_slice(struct run *run, struct log_slice *slice)
+static void take_slice(struct runner_task *task, struct log_slice *slice)
 {
-    run->slice = slice;
-    run->piece = run->at = 0;
+    task->slice = slice;
+    task->piece = task->at = 0;
     if (slice && has_file_pieces(slice))
-        start_copy(run);
+        start_copy(task);
 }
 
 static void read_done(struct job *job)
 {
-    struct run *run = CONTAINER_OF(job, struct run, read.job);
-    bool is_wanted = run->read.result == ERR_OK && !run->closing && !run->runner->shard->stopping;
-    run->reading = false;
+    struct runner_task *task = CONTAINER_OF(job, struct runner_task, read.job);
+    bool is_wanted =
+        task->read.result == ERR_OK && !task->closing && !task->runner->shard->stopping;
+    task->reading = false;
     if (is_wanted)
-        take_slice(run, run->read.slice);
+        take_slice(task, task->read.slice);
     else
-        log_slice_unref(run->read.slice);
-    if (run->read.result != ERR_OK && run->read.result != ERR_OUT_OF_RANGE)
-        read_failed(run, run->read.result); /* out of range: the log's start moved meanwhile */
-    if (run->reading)
-        partition_release(run->runner->shard, run->partition); /* the copy holds it now */
+        log_slice_unref(task->read.slice);
+    if (task->read.result != ERR_OK && task->read.result != ERR_OUT_OF_RANGE)
+        read_failed(task, task->read.result); /* out of range: the log's start moved meanwhile */
+    if (task->reading)
+        partition_release(task->runner->shard, task->partition); /* the copy holds it now */
     else
-        end_job(run);
+        end_job(task);
 }
 
-static void start_read(struct run *run, int64_t offset)
+static void start_read(struct runner_task *task, int64_t offset)
 {
-    run->read = (struct log_read_job){.job = {.done = read_done},
-                                      .log = run->partition->log,
-                                      .offset = offset,
-                                      .end_offset = end_offset(run),
-                                      .max_bytes = SLICE_BYTES,
-                                      .at_least_one = true};
-    begin_job(run);
-    log_read_submit(run->runner->shard->reader, &run->read);
+    task->read =
+        (struct log_read_job){.job = {.done = read_done},
+                              .log = task->partition->log,
+                              .offset = offset,
+                              .end_offset = partition_visible_end(task->partition, READ_COMMITTED),
+                              .max_bytes = SLICE_BYTES,
+                              .at_least_one = true};
+    begin_job(task);
+    log_read_submit(task->runner->shard->reader, &task->read);
 }
 
 static void seek_done(struct job *job)
 {
-    struct run *run = CONTAINER_OF(job, struct run, seek.job);
-    if (run->seek.result != ERR_OK) {
-        run->seek.log = NULL;
-        read_failed(run, run->seek.result);
-    } else if (!run->closing && !run->runner->shard->stopping) {
-        run_place(run);
+    struct runner_task *task = CONTAINER_OF(job, struct runner_task, seek.job);
+    if (task->seek.result != ERR_OK) {
+        task->seek.log = NULL;
+        read_failed(task, task->seek.result);
+    } else if (!task->closing && !task->runner->shard->stopping) {
+        runner_task_place(task);
     }
-    end_job(run);
+    end_job(task);
 }
 
-void run_seek(struct run *run, int64_t timestamp)
+void runner_input_seek(struct runner_task *task, int64_t timestamp)
 {
-    run->seek = (struct log_time_job){.job = {.done = seek_done},
-                                      .log = run->partition->log,
-                                      .timestamp = timestamp,
-                                      .end_offset = end_offset(run)};
-    begin_job(run);
-    log_time_submit(run->runner->shard->reader, &run->seek);
+    task->seek =
+        (struct log_time_job){.job = {.done = seek_done},
+                              .log = task->partition->log,
+                              .timestamp = timestamp,
+                              .end_offset = partition_visible_end(task->partition, READ_COMMITTED)};
+    begin_job(task);
+    log_time_submit(task->runner->shard->reader, &task->seek);
 }
 
 /* Retention does not wait for processors. */
-static void say_skipped(const struct run *run, int64_t offset)
+static void say_skipped(const struct runner_task *task, int64_t offset)
 {
-    if (task_cursor(run->task) + task_is_pending(run->task) < offset)
-        trace_log(run->runner->shard->env->trace, TRACE_WARN,
+    if (task_cursor(task->task) + task_is_pending(task->task) < offset)
+        trace_log(task->runner->shard->env->trace, TRACE_WARN,
                   "records were deleted before a processor read them",
-                  F_BYTES("topic", run->topic->name), F_INT("partition", run->partition->index),
-                  F_BYTES("processor", chain_name(run->chain)),
-                  F_INT("from_offset", task_cursor(run->task)), F_INT("to_offset", offset));
+                  F_BYTES("topic", task->topic->name), F_INT("partition", task->partition->index),
+                  F_BYTES("processor", chain_name(task->chain)),
+                  F_INT("from_offset", task_cursor(task->task)), F_INT("to_offset", offset));
 }
 
-static void read_more(struct run *run)
+static void read_more(struct runner_task *task)
 {
-    struct log *log = run->partition->log;
+    struct log *log = task->partition->log;
     struct log_slice *slice = NULL;
-    int64_t offset = next_offset(run);
-    say_skipped(run, offset);
-    enum error error = log_read(log, offset, end_offset(run), SLICE_BYTES, true, &slice);
+    int64_t offset = next_offset(task);
+    say_skipped(task, offset);
+    enum error error = log_read(log, offset, partition_visible_end(task->partition, READ_COMMITTED),
+                                SLICE_BYTES, true, &slice);
     if (error == ERR_BUSY)
-        start_read(run, offset);
+        start_read(task, offset);
     else if (error == ERR_OK)
-        take_slice(run, slice);
+        take_slice(task, slice);
     else
-        read_failed(run, error);
+        read_failed(task, error);
 }
 
-static struct bytes rest_of_slice(const struct run *run)
+static struct bytes rest_of_slice(const struct runner_task *task)
 {
-    if (run->copy)
-        return bytes_of(run->copy->data + run->at, run->copy->size - run->at);
-    if (run->piece == run->slice->piece_count)
+    if (task->copy)
+        return bytes_of(task->copy->data + task->at, task->copy->size - task->at);
+    if (task->piece == task->slice->piece_count)
         return BYTES_NULL;
-    const struct slice_piece *piece = &run->slice->pieces[run->piece];
-    return bytes_of(piece->at + run->at, piece->size - run->at);
+    const struct slice_piece *piece = &task->slice->pieces[task->piece];
+    return bytes_of(piece->at + task->at, piece->size - task->at);
 }
 
 /* Moves over `size` bytes of the slice; lets the slice go at its end. */
-static void move(struct run *run, size_t size)
+static void move(struct runner_task *task, size_t size)
 {
-    run->at += size;
-    if (run->copy) {
-        if (run->at == run->copy->size)
-            run_drop_input(run);
+    task->at += size;
+    if (task->copy) {
+        if (task->at == task->copy->size)
+            runner_input_drop(task);
         return;
     }
-    if (run->at < run->slice->pieces[run->piece].size)
+    if (task->at < task->slice->pieces[task->piece].size)
         return;
-    run->at = 0;
-    if (++run->piece == run->slice->piece_count)
-        run_drop_input(run);
+    task->at = 0;
+    if (++task->piece == task->slice->piece_count)
+        runner_input_drop(task);
 }
 
-bool run_next_batch(struct run *run, struct bytes *batch)
+bool runner_input_next(struct runner_task *task, struct bytes *batch)
 {
-    while (!run->reading && !run->failed) {
-        if (run->slice == NULL) {
-            if (!run_has_input(run))
+    while (!task->reading && !task->failed) {
+        if (task->slice == NULL) {
+            if (!runner_input_has_more(task))
                 return false;
-            read_more(run);
-            if (run->slice == NULL || run->reading)
+            read_more(task);
+            if (task->slice == NULL || task->reading)
                 return false;
         }
-        struct bytes rest = rest_of_slice(run);
+        struct bytes rest = rest_of_slice(task);
         size_t size = batch_size(rest);
         struct batch_header header;
         if (size == 0 || size > rest.size || !batch_header_read(rest, &header)) {
-            run_stop(run, "the input is damaged");
+            runner_stop(task, "the input is damaged");
             return false;
         }
-        if (batch_last_offset(&header) < task_cursor(run->task)) {
-            move(run, size);
+        if (batch_last_offset(&header) < task_cursor(task->task)) {
+            move(task, size);
             continue;
         }
-        run->complained = false;
+        task->complained = false;
         *batch = bytes_of(rest.data, size);
         return true;
     }
     return false;
 }
 
-void run_batch_done(struct run *run, struct bytes batch)
+void runner_input_done(struct runner_task *task, struct bytes batch)
 {
-    move(run, batch.size);
+    move(task, batch.size);
 }

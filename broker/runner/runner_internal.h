@@ -32,9 +32,9 @@ enum {
  *
  * It is freed when it is closing and nothing refers to it: no job (`reading`), no step that the
  * journal has not answered, no parcel, no topic being created for it. */
-struct run {
+struct runner_task {
     struct list_node in_partition; /* partition->tasks */
-    struct list_node in_runner;    /* runner->runs */
+    struct list_node in_runner;    /* runner->tasks */
     struct list_node in_queue;     /* runner->ready, or runner->later */
     struct runner *runner;
     struct partition *partition;
@@ -76,7 +76,7 @@ struct run {
 struct runner {
     struct shard *shard;
     bool loaded;
-    struct list runs;
+    struct list tasks;
     struct list ready;     /* have something to do, in turn */
     struct list later;     /* try again at the next tick */
     struct map applied;    /* by row key: the last parcel taken from each source */
@@ -94,33 +94,33 @@ struct runner {
 
 /* --- runner.c --- */
 
-void run_make_ready(struct run *run);
+void runner_make_ready(struct runner_task *task);
 /* How many records the next slice may take, when one of `records` took so long: records differ by a
  * thousand times in what they cost, and no request may wait for many dear ones. */
 size_t slice_records_after(size_t records, int64_t took_ns);
 /* Tries again at the next tick; says why, once. */
-void run_try_later(struct run *run, const char *what, enum error reason);
+void runner_try_later(struct runner_task *task, const char *what, enum error reason);
 /* A failing task stops alone; the others go on. */
-void run_stop(struct run *run, const char *reason);
+void runner_stop(struct runner_task *task, const char *reason);
 /* Commits the open step if there is one and it is due, or `now`. */
-void run_flush(struct run *run, bool now);
+void runner_flush(struct runner_task *task, bool now);
 
 /* --- runner_change.c --- */
 
 /* The task of a chain on a partition, or NULL. */
-struct run *run_find(struct partition *partition, struct bytes chain_name);
-/* A run with a task at the beginning, neither placed nor ready. */
-struct run *run_create(struct runner *runner, struct partition *partition,
-                       struct topology *topology, const struct chain *chain);
-/* Decides where a run without rows begins; stores it (now or when a search is done). */
-void run_place(struct run *run);
+struct runner_task *runner_task_find(struct partition *partition, struct bytes chain_name);
+/* A task at its beginning, neither placed nor ready. */
+struct runner_task *runner_task_create(struct runner *runner, struct partition *partition,
+                                       struct topology *topology, const struct chain *chain);
+/* Decides where a task without rows begins; stores it (now or when a search is done). */
+void runner_task_place(struct runner_task *task);
 /* Lets the next definition take over. */
-void run_take_over(struct run *run);
-/* Frees a closing run once nothing refers to it. */
-void run_release(struct run *run);
+void runner_task_take_over(struct runner_task *task);
+/* Frees a closing task once nothing refers to it. */
+void runner_task_release(struct runner_task *task);
 /* Frees it whatever refers to it. */
-void run_free(struct run *run);
-/* The topology of a topic, NULL without processors. False: it does not run here, the log says why.
+void runner_task_free(struct runner_task *task);
+/* The topology of a topic, NULL without processors. False: it does not task here, the log says why.
  * It belongs to the runner. */
 bool runner_topology(struct runner *runner, struct topic *topic, struct topology **out);
 
@@ -128,17 +128,17 @@ bool runner_topology(struct runner *runner, struct topic *topic, struct topology
 
 /* Rows: prefix + what a row is + the rest. A cursor row holds cursor, incarnation and
  * state.version, each be64. */
-enum run_row { RUN_ROW_CURSOR = 0, RUN_ROW_STATE = 1 };
-/* Names the run for rows and parcels. */
-void run_name(struct run *run);
+enum runner_row { RUNNER_ROW_CURSOR = 0, RUNNER_ROW_STATE = 1 };
+/* Names the task for rows and parcels. */
+void runner_rows_name(struct runner_task *task);
 /* Into the open entry. */
-void run_put_cursor(struct run *run, int64_t cursor);
-void run_put_state(struct run *run, const struct step_change *change);
+void runner_rows_put_cursor(struct runner_task *task, int64_t cursor);
+void runner_rows_put_state(struct runner_task *task, const struct step_change *change);
 /* In an entry of its own. */
-void run_delete_rows(struct run *run);
+void runner_rows_delete(struct runner_task *task);
 /* Makes the partition's tasks, with the state that the rows have. `topology` may be NULL. */
-MUST_USE enum error run_rows_load(struct runner *runner, struct partition *partition,
-                                  struct topology *topology);
+MUST_USE enum error runner_rows_load(struct runner *runner, struct partition *partition,
+                                     struct topology *topology);
 /* Notes a key in a list of keys (be32 size, bytes); deletes the rows of a list in the open entry.
  */
 void key_list_add(struct buffer *list, struct bytes key);
@@ -147,24 +147,24 @@ void key_list_delete(const struct buffer *list, struct store *store);
 /* --- runner_input.c --- */
 
 /* The next whole batch at or behind the cursor. False: none now (drained, reading, or failed). */
-bool run_next_batch(struct run *run, struct bytes *batch);
+bool runner_input_next(struct runner_task *task, struct bytes *batch);
 /* The batch was taken whole. */
-void run_batch_done(struct run *run, struct bytes batch);
-void run_drop_input(struct run *run);
+void runner_input_done(struct runner_task *task, struct bytes batch);
+void runner_input_drop(struct runner_task *task);
 /* Whether durable records wait behind the cursor. */
-bool run_has_input(const struct run *run);
-/* start=@time: finds the first offset on the background worker, then places the run. */
-void run_seek(struct run *run, int64_t timestamp);
+bool runner_input_has_more(const struct runner_task *task);
+/* start=@time: finds the first offset on the background worker, then places the task. */
+void runner_input_seek(struct runner_task *task, int64_t timestamp);
 
 /* --- runner_commit.c --- */
 
-void run_commit_init(struct run *run);
+void runner_commit_init(struct runner_task *task);
 /* Goes on with the step that waited for its topics. */
-void run_commit_waiting(struct run *run);
-void run_free_waiting(struct run *run);
+void runner_commit_waiting(struct runner_task *task);
+void runner_commit_free_waiting(struct runner_task *task);
 /* State rows that the waiting step would have written, for their deletion. */
-void run_each_waiting_key(struct run *run, void (*each)(void *context, struct bytes key),
-                          void *context);
+void runner_commit_each_waiting_key(struct runner_task *task,
+                                    void (*each)(void *context, struct bytes key), void *context);
 
 /* --- runner_outbox.c and runner_parcels.c --- */
 
@@ -176,8 +176,8 @@ struct parcel {
     struct commit commit;
     struct list_node early; /* in runner->early of the target */
     struct shard *home, *target;
-    struct run *run;     /* who waits for it at home; NULL after a restart */
-    struct bytes source; /* owned */
+    struct runner_task *task; /* who waits for it at home; NULL after a restart */
+    struct bytes source;      /* owned */
     uint64_t sequence;
     uint32_t index;
     struct uuid topic_id;
@@ -189,7 +189,7 @@ struct parcel {
 
 enum { PARCEL_NUMBER_SIZE = 12, PARCEL_DESTINATION_SIZE = 20 };
 
-struct parcel *parcel_create(struct run *run, uint64_t sequence, uint32_t index,
+struct parcel *parcel_create(struct runner_task *task, uint64_t sequence, uint32_t index,
                              struct topic *topic, int32_t partition, struct shared_buffer *batch);
 /* Into the open entry. */
 void parcel_store(struct parcel *parcel);
@@ -212,7 +212,7 @@ void parcels_free(struct runner *runner);
 
 /* --- runner_idle.c --- */
 
-bool run_is_idle(const struct run *run);
+bool runner_idle_is_idle(const struct runner_task *task);
 /* Starts a round: lifts the watermarks of this shard's idle partitions. */
 void runner_lift_idle(struct runner *runner);
 

@@ -26,31 +26,31 @@ static struct parcel *make_parcel(struct shard *home, struct bytes source, const
     return p;
 }
 
-struct parcel *parcel_create(struct run *run, uint64_t sequence, uint32_t index,
+struct parcel *parcel_create(struct runner_task *task, uint64_t sequence, uint32_t index,
                              struct topic *topic, int32_t partition, struct shared_buffer *batch)
 {
     uint8_t number[PARCEL_NUMBER_SIZE];
     store_be64(number, sequence);
     store_be32(number + 8, index);
-    struct parcel *p = make_parcel(run->runner->shard, run->source, number, batch);
+    struct parcel *p = make_parcel(task->runner->shard, task->source, number, batch);
     p->topic_id = topic->id;
     p->partition = partition;
-    p->run = run;
-    run->parcels_out++;
+    p->task = task;
+    task->parcels_out++;
     return p;
 }
 
 /* At home: nobody waits for it any more. */
 static void free_parcel(struct parcel *p)
 {
-    struct run *run = p->run;
+    struct runner_task *task = p->task;
     p->home->runner->parcel_bytes -= p->batch->size;
     shared_buffer_unref(p->batch);
     free((void *)(uintptr_t)p->source.data);
     free(p);
-    if (run) {
-        run->parcels_out--;
-        run_release(run);
+    if (task) {
+        task->parcels_out--;
+        runner_task_release(task);
     }
 }
 
@@ -118,12 +118,12 @@ void parcel_send_home(struct parcel *p)
 
 /* --- start --- */
 
-static struct run *run_of_source(struct runner *runner, struct bytes source)
+static struct runner_task *task_of_source(struct runner *runner, struct bytes source)
 {
-    LIST_FOR_EACH (node, &runner->runs) {
-        struct run *run = CONTAINER_OF(node, struct run, in_runner);
-        if (bytes_equal(run->source, source))
-            return run;
+    LIST_FOR_EACH (node, &runner->tasks) {
+        struct runner_task *task = CONTAINER_OF(node, struct runner_task, in_runner);
+        if (bytes_equal(task->source, source))
+            return task;
     }
     return NULL;
 }
@@ -149,9 +149,9 @@ static enum error load_sent(void *context, struct bytes key, struct bytes value)
     struct parcel *p = make_parcel(shard, source, key.data + source_end, batch);
     memcpy(p->topic_id.bytes, value.data, sizeof p->topic_id.bytes);
     p->partition = (int32_t)load_be32(value.data + sizeof p->topic_id.bytes);
-    p->run = run_of_source(runner, source);
-    if (p->run)
-        p->run->parcels_out++;
+    p->task = task_of_source(runner, source);
+    if (p->task)
+        p->task->parcels_out++;
     parcel_send(p);
     return ERR_OK;
 }

@@ -211,7 +211,7 @@ static enum error look_at_source(struct loading *l, struct bytes source)
     l->source = bytes_copy(source);
     buffer_init(&key, ROW_KEY_MAX);
     buffer_append(&key, source.data, source.size - 8);
-    buffer_append_u8(&key, RUN_ROW_CURSOR);
+    buffer_append_u8(&key, RUNNER_ROW_CURSOR);
     enum error error = store_scan(store, buffer_view(&key), note_cursor, &look);
     buffer_clear(&key);
     buffer_append_u8(&key, ROW_OUTBOX);

@@ -20,49 +20,49 @@ static struct bytes take_copy(struct buffer *b)
     return copy;
 }
 
-void run_name(struct run *run)
+void runner_rows_name(struct runner_task *task)
 {
-    struct buffer *key = &run->runner->key;
+    struct buffer *key = &task->runner->key;
     buffer_clear(key);
-    append_partition_prefix(key, run->partition);
-    buffer_append_bytes(key, chain_name(run->chain));
+    append_partition_prefix(key, task->partition);
+    buffer_append_bytes(key, chain_name(task->chain));
     buffer_append_u8(key, 0);
-    free((void *)(uintptr_t)run->prefix.data);
-    run->prefix = take_copy(key);
-    buffer_append_bytes(key, run->prefix);
-    buffer_append_be64(key, run->incarnation);
-    free((void *)(uintptr_t)run->source.data);
-    run->source = take_copy(key);
+    free((void *)(uintptr_t)task->prefix.data);
+    task->prefix = take_copy(key);
+    buffer_append_bytes(key, task->prefix);
+    buffer_append_be64(key, task->incarnation);
+    free((void *)(uintptr_t)task->source.data);
+    task->source = take_copy(key);
 }
 
-static struct bytes row_key(struct run *run, enum run_row kind, struct bytes rest)
+static struct bytes row_key(struct runner_task *task, enum runner_row kind, struct bytes rest)
 {
-    struct buffer *key = &run->runner->key;
+    struct buffer *key = &task->runner->key;
     buffer_clear(key);
-    buffer_append_bytes(key, run->prefix);
+    buffer_append_bytes(key, task->prefix);
     buffer_append_u8(key, (uint8_t)kind);
     buffer_append_bytes(key, rest);
     ASSERT(!key->overflowed);
     return buffer_view(key);
 }
 
-void run_put_cursor(struct run *run, int64_t cursor)
+void runner_rows_put_cursor(struct runner_task *task, int64_t cursor)
 {
     uint8_t value[CURSOR_SIZE];
     store_be64(value, (uint64_t)cursor);
-    store_be64(value + 8, run->incarnation);
-    store_be64(value + 16, (uint64_t)chain_state_version(run->chain));
-    store_put(run->runner->shard->store, row_key(run, RUN_ROW_CURSOR, BYTES_NULL),
+    store_be64(value + 8, task->incarnation);
+    store_be64(value + 16, (uint64_t)chain_state_version(task->chain));
+    store_put(task->runner->shard->store, row_key(task, RUNNER_ROW_CURSOR, BYTES_NULL),
               bytes_of(value, sizeof value));
 }
 
-void run_put_state(struct run *run, const struct step_change *change)
+void runner_rows_put_state(struct runner_task *task, const struct step_change *change)
 {
-    struct bytes key = row_key(run, RUN_ROW_STATE, change->key);
+    struct bytes key = row_key(task, RUNNER_ROW_STATE, change->key);
     if (bytes_is_null(change->value))
-        store_delete(run->runner->shard->store, key);
+        store_delete(task->runner->shard->store, key);
     else
-        store_put(run->runner->shard->store, key, change->value);
+        store_put(task->runner->shard->store, key, change->value);
 }
 
 /* --- deleting --- */
@@ -83,18 +83,18 @@ void key_list_delete(const struct buffer *list, struct store *store)
 
 static void delete_state_row(void *context, struct bytes key)
 {
-    struct run *run = context;
-    store_delete(run->runner->shard->store, row_key(run, RUN_ROW_STATE, key));
+    struct runner_task *task = context;
+    store_delete(task->runner->shard->store, row_key(task, RUNNER_ROW_STATE, key));
 }
 
-void run_delete_rows(struct run *run)
+void runner_rows_delete(struct runner_task *task)
 {
-    struct store *store = run->runner->shard->store;
+    struct store *store = task->runner->shard->store;
     store_begin(store);
-    store_delete(store, row_key(run, RUN_ROW_CURSOR, BYTES_NULL));
-    task_each_state_key(run->task, delete_state_row, run);
-    run_each_waiting_key(run, delete_state_row, run);
-    key_list_delete(&run->unread, store);
+    store_delete(store, row_key(task, RUNNER_ROW_CURSOR, BYTES_NULL));
+    task_each_state_key(task->task, delete_state_row, task);
+    runner_commit_each_waiting_key(task, delete_state_row, task);
+    key_list_delete(&task->unread, store);
     store_commit(store, NULL);
 }
 
@@ -103,19 +103,19 @@ void run_delete_rows(struct run *run)
 struct load {
     struct runner *runner;
     struct partition *partition;
-    struct run *run;      /* of the rows being read; NULL: nobody's */
-    struct buffer prefix; /* that run's rows begin so */
-    bool discarded;       /* they are of another state.version */
+    struct runner_task *task; /* of the rows being read; NULL: nobody's */
+    struct buffer prefix;     /* that task's rows begin so */
+    bool discarded;           /* they are of another state.version */
 };
 
-static void note_broken(struct run *run, const char *reason)
+static void note_broken(struct runner_task *task, const char *reason)
 {
-    if (!run->broken)
-        run_stop(run, reason);
-    run->broken = true;
+    if (!task->broken)
+        runner_stop(task, reason);
+    task->broken = true;
 }
 
-/* The run of a row; its rows follow one another, the cursor first. False: not a row of a task. */
+/* The task of a row; its rows follow one another, the cursor first. False: not a row of a task. */
 static bool find_owner(struct load *l, struct bytes key)
 {
     if (l->prefix.size > 0 && bytes_starts_with(key, buffer_view(&l->prefix)))
@@ -127,41 +127,41 @@ static bool find_owner(struct load *l, struct bytes key)
     struct bytes name = bytes_of(rest.data, (size_t)(zero - rest.data));
     buffer_clear(&l->prefix);
     buffer_append(&l->prefix, key.data, PARTITION_PREFIX_SIZE + name.size + 1);
-    l->run = run_find(l->partition, name);
+    l->task = runner_task_find(l->partition, name);
     l->discarded = false;
     return true;
 }
 
 static void restore_cursor(struct load *l, struct bytes key, struct bytes value)
 {
-    struct run *run = l->run;
+    struct runner_task *task = l->task;
     if (value.size != CURSOR_SIZE) {
-        key_list_add(&run->unread, key);
-        note_broken(run, "the stored input position is damaged");
+        key_list_add(&task->unread, key);
+        note_broken(task, "the stored input position is damaged");
         return;
     }
-    if ((int64_t)load_be64(value.data + 16) != chain_state_version(run->chain)) {
+    if ((int64_t)load_be64(value.data + 16) != chain_state_version(task->chain)) {
         l->discarded = true; /* the version was raised just before the last run ended */
         key_list_add(&l->runner->garbage, key);
         return;
     }
-    task_free(run->task);
-    run->task = task_create(run->chain, run->topology, run->partition->index,
-                            (int64_t)load_be64(value.data));
-    run->incarnation = load_be64(value.data + 8);
-    run->placed = true;
+    task_free(task->task);
+    task->task = task_create(task->chain, task->topology, task->partition->index,
+                             (int64_t)load_be64(value.data));
+    task->incarnation = load_be64(value.data + 8);
+    task->placed = true;
 }
 
 static void restore_state(struct load *l, struct bytes key, struct bytes rest, struct bytes value)
 {
-    struct run *run = l->run;
-    enum error error = run->broken   ? ERR_CORRUPT
-                       : run->placed ? task_restore(run->task, rest, value)
-                                     : ERR_CORRUPT;
+    struct runner_task *task = l->task;
+    enum error error = task->broken   ? ERR_CORRUPT
+                       : task->placed ? task_restore(task->task, rest, value)
+                                      : ERR_CORRUPT;
     if (error == ERR_OK)
         return;
-    key_list_add(&run->unread, key);
-    note_broken(run, "the stored state cannot be read");
+    key_list_add(&task->unread, key);
+    note_broken(task, "the stored state cannot be read");
 }
 
 static enum error load_row(void *context, struct bytes key, struct bytes value)
@@ -170,31 +170,31 @@ static enum error load_row(void *context, struct bytes key, struct bytes value)
     if (!find_owner(l, key) || key.size <= l->prefix.size)
         return ERR_CORRUPT;
     struct bytes rest = bytes_from(key, l->prefix.size);
-    if (l->run == NULL || l->discarded)
+    if (l->task == NULL || l->discarded)
         key_list_add(&l->runner->garbage, key);
-    else if (rest.data[0] == RUN_ROW_CURSOR)
+    else if (rest.data[0] == RUNNER_ROW_CURSOR)
         restore_cursor(l, key, value);
     else
         restore_state(l, key, bytes_from(rest, 1), value);
     return ERR_OK;
 }
 
-static void end_restore(struct run *run)
+static void end_restore(struct runner_task *task)
 {
     struct message message = {""};
-    if (run->placed && !run->broken && task_restored(run->task, &message) != ERR_OK)
-        note_broken(run, message.text);
-    run_name(run);
-    run_make_ready(run);
+    if (task->placed && !task->broken && task_restored(task->task, &message) != ERR_OK)
+        note_broken(task, message.text);
+    runner_rows_name(task);
+    runner_make_ready(task);
 }
 
-enum error run_rows_load(struct runner *runner, struct partition *partition,
-                         struct topology *topology)
+enum error runner_rows_load(struct runner *runner, struct partition *partition,
+                            struct topology *topology)
 {
     struct load load = {.runner = runner, .partition = partition};
     buffer_init(&load.prefix, ROW_KEY_MAX);
     for (size_t i = 0; topology && i < topology_chain_count(topology); i++)
-        run_create(runner, partition, topology, topology_chain(topology, i));
+        runner_task_create(runner, partition, topology, topology_chain(topology, i));
     buffer_clear(&runner->key);
     append_partition_prefix(&runner->key, partition);
     struct bytes prefix = bytes_copy(buffer_view(&runner->key));
@@ -202,6 +202,6 @@ enum error run_rows_load(struct runner *runner, struct partition *partition,
     free((void *)(uintptr_t)prefix.data);
     buffer_free(&load.prefix);
     LIST_FOR_EACH (node, &partition->tasks)
-        end_restore(CONTAINER_OF(node, struct run, in_partition));
+        end_restore(CONTAINER_OF(node, struct runner_task, in_partition));
     return error;
 }
