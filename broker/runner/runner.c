@@ -32,7 +32,7 @@ void runner_stop(struct runner_task *task, const char *reason)
     trace_log(task->runner->shard->env->trace, TRACE_ERROR, "processor stopped",
               F_BYTES("topic", task->topic->name), F_INT("partition", task->partition->index),
               F_BYTES("processor", chain_name(task->chain)), F_STRING("reason", reason),
-              F_INT("offset", task->task ? task_cursor(task->task) : -1));
+              F_INT("offset", task->task ? task_cursor(task->task, 0) : -1));
 }
 
 /* --- working --- */
@@ -53,15 +53,6 @@ void runner_flush(struct runner_task *task, bool now)
     }
 }
 
-/* Windows that are complete, behind the last record: their results may be more than a slice. */
-static bool emit_pending(struct runner_task *task)
-{
-    if (task->reading || task->failed || !task_is_pending(task->task))
-        return false;
-    task_lift_watermark(task->task, task_watermark(task->task), task->runner->shard->wall_ms);
-    return true;
-}
-
 size_t slice_records_after(size_t records, int64_t took_ns)
 {
     if (took_ns > SLICE_BUDGET_NS)
@@ -73,27 +64,22 @@ static bool take_records(struct runner_task *task)
 {
     struct shard *shard = task->runner->shard;
     struct clock *clock = shard->env->clock;
-    struct bytes batch;
-    if (!runner_input_next(task, &batch)) {
-        bool more = emit_pending(task);
-        runner_flush(task, true);
-        return more;
-    }
-    bool finished = false;
+    struct input *input = &task->input.input;
     struct message message = {""};
-    task->idle_since_ms = shard->now_ms;
+    int64_t before = task_position(task->task, 0);
     int64_t begin_ns = clock->monotonic_ns(clock);
-    enum error error =
-        task_batch(task->task, batch, shard->wall_ms, task->slice_records, &finished, &message);
+    enum input_status status =
+        task_take(task->task, &input, shard->wall_ms, task->slice_records, &message);
     int64_t took_ns = clock->monotonic_ns(clock) - begin_ns;
-    if (!finished || took_ns > SLICE_BUDGET_NS) /* the end of a batch tells nothing */
+    if (task_position(task->task, 0) > before)
+        task->idle_since_ms = shard->now_ms;
+    if (status == INPUT_RECORD ||
+        took_ns > SLICE_BUDGET_NS) /* the end of the input tells nothing */
         task->slice_records = slice_records_after(task->slice_records, took_ns);
-    if (error)
-        runner_stop(task, message.text[0] ? message.text : error_text(error));
-    else if (finished)
-        runner_input_done(task, batch);
-    runner_flush(task, error != ERR_OK); /* what was before the fault is right */
-    return error == ERR_OK;
+    if (status == INPUT_FAILED)
+        runner_stop(task, message.text);
+    runner_flush(task, status != INPUT_RECORD); /* what was before a fault is right */
+    return status == INPUT_RECORD;
 }
 
 /* One slice: as many records as its time allows. True while more can be done now. Whatever it waits

@@ -77,7 +77,8 @@ struct runner_task *runner_task_create(struct runner *runner, struct partition *
     task->incarnation = random_u64(runner->shard->env->random);
     task->idle_since_ms = runner->shard->now_ms;
     task->slice_records = SLICE_RECORDS_FIRST;
-    task->task = task_create(chain, topology, partition->index, 0);
+    task->task = task_create(chain, topology, partition->index, 1);
+    runner_input_init(task);
     buffer_init(&task->unread, SIZE_MAX / 2);
     runner_rows_name(task);
     runner_commit_init(task);
@@ -90,8 +91,8 @@ struct runner_task *runner_task_create(struct runner *runner, struct partition *
 static void place_at(struct runner_task *task, int64_t offset)
 {
     struct store *store = task->runner->shard->store;
-    task_free(task->task);
-    task->task = task_create(task->chain, task->topology, task->partition->index, offset);
+    task_place(task->task, 0, offset);
+    input_seek(&task->input.input, offset);
     task->placed = true;
     store_begin(store);
     runner_rows_put_cursor(task, offset);
@@ -155,6 +156,7 @@ void runner_task_free(struct runner_task *task)
     list_remove(&task->in_runner);
     list_remove(&task->in_queue);
     runner_input_drop(task);
+    batch_input_free(&task->input);
     runner_commit_free_waiting(task);
     drop_next(task);
     task_free(task->task);
@@ -247,7 +249,7 @@ static void replace_task(struct runner_task *task, const struct chain *chain)
     task_free(task->task);
     task->task = next;
     task->failed = false;
-    runner_input_drop(task);
+    input_seek(&task->input.input, task_position(task->task, 0));
     runner_make_ready(task);
 }
 

@@ -90,7 +90,7 @@ static struct pending_step *copy_step(struct runner_task *task, const struct ste
 {
     struct pending_step *p = xcalloc(1, sizeof *p);
     p->task = task;
-    p->cursor = step->cursor;
+    p->cursor = step->cursors[0].offset;
     p->sequence = step->sequence;
     p->output_count = step->output_count;
     p->outputs = xcalloc(step->output_count + 1, sizeof *p->outputs);

@@ -2,14 +2,26 @@
 
 #include "storage/log_slice.h"
 
-static int64_t next_offset(const struct runner_task *task)
+static struct runner_task *of(const struct batch_source *source)
 {
-    return MAX(task_cursor(task->task), log_start_offset(task->partition->log));
+    return CONTAINER_OF(source, struct runner_task, batches);
+}
+
+/* Retention may have passed the offset. */
+static int64_t first_from(const struct runner_task *task, int64_t offset)
+{
+    return MAX(offset, log_start_offset(task->partition->log));
+}
+
+static bool is_at_end(const struct batch_source *source, int64_t offset)
+{
+    const struct runner_task *task = of(source);
+    return first_from(task, offset) >= partition_visible_end(task->partition, READ_COMMITTED);
 }
 
 bool runner_input_has_more(const struct runner_task *task)
 {
-    return next_offset(task) < partition_visible_end(task->partition, READ_COMMITTED);
+    return !is_at_end(&task->batches, task_position(task->task, 0));
 }
 
 void runner_input_drop(struct runner_task *task)
@@ -165,30 +177,38 @@ void runner_input_seek(struct runner_task *task, int64_t timestamp)
 }
 
 /* Retention does not wait for processors. */
-static void say_skipped(const struct runner_task *task, int64_t offset)
+static void say_skipped(const struct runner_task *task, int64_t from, int64_t to)
 {
-    if (task_cursor(task->task) + task_is_pending(task->task) < offset)
-        trace_log(task->runner->shard->env->trace, TRACE_WARN,
-                  "records were deleted before a processor read them",
-                  F_BYTES("topic", task->topic->name), F_INT("partition", task->partition->index),
-                  F_BYTES("processor", chain_name(task->chain)),
-                  F_INT("from_offset", task_cursor(task->task)), F_INT("to_offset", offset));
+    trace_log(task->runner->shard->env->trace, TRACE_WARN,
+              "records were deleted before a processor read them",
+              F_BYTES("topic", task->topic->name), F_INT("partition", task->partition->index),
+              F_BYTES("processor", chain_name(task->chain)), F_INT("from_offset", from),
+              F_INT("to_offset", to));
 }
 
-static void read_more(struct runner_task *task)
+/* INPUT_RECORD: a slice is here. */
+static enum input_status read_more(struct runner_task *task, int64_t from, struct message *message)
 {
     struct log *log = task->partition->log;
     struct log_slice *slice = NULL;
-    int64_t offset = next_offset(task);
-    say_skipped(task, offset);
+    if (is_at_end(&task->batches, from))
+        return INPUT_AT_END;
+    int64_t offset = first_from(task, from);
+    if (from < offset)
+        say_skipped(task, from, offset);
     enum error error = log_read(log, offset, partition_visible_end(task->partition, READ_COMMITTED),
                                 SLICE_BYTES, true, &slice);
+    if (error == ERR_CORRUPT) {
+        message_set(message, "the input is damaged");
+        return INPUT_FAILED;
+    }
     if (error == ERR_BUSY)
         start_read(task, offset);
     else if (error == ERR_OK)
         take_slice(task, slice);
     else
         read_failed(task, error);
+    return task->slice && !task->reading ? INPUT_RECORD : INPUT_WAITING;
 }
 
 static struct bytes rest_of_slice(const struct runner_task *task)
@@ -217,35 +237,39 @@ static void move(struct runner_task *task, size_t size)
         runner_input_drop(task);
 }
 
-bool runner_input_next(struct runner_task *task, struct bytes *batch)
+static enum input_status find(struct batch_source *source, int64_t offset, struct bytes *batch,
+                              struct message *message)
 {
-    while (!task->reading && !task->failed) {
-        if (task->slice == NULL) {
-            if (!runner_input_has_more(task))
-                return false;
-            read_more(task);
-            if (task->slice == NULL || task->reading)
-                return false;
-        }
+    struct runner_task *task = of(source);
+    while (!task->reading) {
+        enum input_status status = task->slice ? INPUT_RECORD : read_more(task, offset, message);
+        if (status != INPUT_RECORD)
+            return status;
         struct bytes rest = rest_of_slice(task);
         size_t size = batch_size(rest);
         struct batch_header header;
         if (size == 0 || size > rest.size || !batch_header_read(rest, &header)) {
-            runner_stop(task, "the input is damaged");
-            return false;
+            message_set(message, "the input is damaged");
+            return INPUT_FAILED;
         }
-        if (batch_last_offset(&header) < task_cursor(task->task)) {
-            move(task, size);
-            continue;
+        if (batch_last_offset(&header) >= offset) {
+            task->complained = false;
+            *batch = bytes_of(rest.data, size);
+            return INPUT_RECORD;
         }
-        task->complained = false;
-        *batch = bytes_of(rest.data, size);
-        return true;
+        move(task, size);
     }
-    return false;
+    return INPUT_WAITING;
 }
 
-void runner_input_done(struct runner_task *task, struct bytes batch)
+static void seek(struct batch_source *source, int64_t offset)
 {
-    move(task, batch.size);
+    (void)offset;
+    runner_input_drop(of(source));
+}
+
+void runner_input_init(struct runner_task *task)
+{
+    task->batches = (struct batch_source){.find = find, .seek = seek, .is_at_end = is_at_end};
+    batch_input_init(&task->input, &task->batches);
 }

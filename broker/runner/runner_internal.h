@@ -14,6 +14,7 @@
 #include "broker/broker.h"
 #include "broker/partition.h"
 #include "broker/runner/runner.h"
+#include "processors/task/batch_input.h"
 #include "processors/task/task.h"
 
 enum {
@@ -52,8 +53,10 @@ struct runner_task {
     struct topic *next_topic;
     struct topology *next_topology;
 
-    size_t slice_records;       /* as many as a slice may take in its time */
-    struct log_slice *slice;    /* input being read */
+    size_t slice_records;        /* as many as a slice may take in its time */
+    struct batch_source batches; /* of its input: slices of the log */
+    struct batch_input input;
+    struct log_slice *slice;    /* being read */
     struct shared_buffer *copy; /* its bytes, when pieces lie in files */
     size_t piece, at;           /* in the slice (or at: in the copy) */
     struct log_read_job read;
@@ -146,10 +149,7 @@ void key_list_delete(const struct buffer *list, struct store *store);
 
 /* --- runner_input.c --- */
 
-/* The next whole batch at or behind the cursor. False: none now (drained, reading, or failed). */
-bool runner_input_next(struct runner_task *task, struct bytes *batch);
-/* The batch was taken whole. */
-void runner_input_done(struct runner_task *task, struct bytes batch);
+void runner_input_init(struct runner_task *task);
 void runner_input_drop(struct runner_task *task);
 /* Whether durable records wait behind the cursor. */
 bool runner_input_has_more(const struct runner_task *task);

@@ -145,9 +145,7 @@ static void restore_cursor(struct load *l, struct bytes key, struct bytes value)
         key_list_add(&l->runner->garbage, key);
         return;
     }
-    task_free(task->task);
-    task->task = task_create(task->chain, task->topology, task->partition->index,
-                             (int64_t)load_be64(value.data));
+    task_place(task->task, 0, (int64_t)load_be64(value.data));
     task->incarnation = load_be64(value.data + 8);
     task->placed = true;
 }
@@ -184,6 +182,7 @@ static void end_restore(struct runner_task *task)
     struct message message = {""};
     if (task->placed && !task->broken && task_restored(task->task, &message) != ERR_OK)
         note_broken(task, message.text);
+    input_seek(&task->input.input, task_position(task->task, 0));
     runner_rows_name(task);
     runner_make_ready(task);
 }

@@ -1,6 +1,7 @@
 #include "client-tools/pipeline/trial.h"
 
 #include "base/murmur2.h"
+#include "processors/task/batch_input.h"
 
 #include <stdlib.h>
 
@@ -11,11 +12,19 @@ enum {
     DRAIN_TIME_DAYS = 36500, /* how far on time is moved */
 };
 
+/* A task, and the batch that it is given. */
+struct trial_task {
+    struct task *task;
+    struct batch_source source;
+    struct batch_input input;
+    struct bytes batch; /* null: none */
+};
+
 struct trial_topic {
     struct trial_topic *next;
     struct bytes name;
     struct topology *topology; /* NULL: only written to */
-    struct task **tasks;       /* chain by chain, partition by partition */
+    struct trial_task *tasks;  /* chain by chain, partition by partition */
     size_t chain_count;
     int64_t *end_offsets; /* by partition */
     bool is_output;
@@ -119,6 +128,40 @@ static int32_t partitions_of(struct task_commit *commit, struct bytes topic)
     return ((struct trial *)(void *)commit)->partitions;
 }
 
+static bool is_behind(struct bytes batch, int64_t offset)
+{
+    struct batch_header header;
+    return bytes_is_null(batch) || !batch_header_read(batch, &header) ||
+           batch_last_offset(&header) < offset;
+}
+
+static enum input_status find_batch(struct batch_source *source, int64_t offset, struct bytes *out,
+                                    struct message *message)
+{
+    (void)message;
+    *out = CONTAINER_OF(source, struct trial_task, source)->batch;
+    return is_behind(*out, offset) ? INPUT_AT_END : INPUT_RECORD;
+}
+
+static bool is_at_end(const struct batch_source *source, int64_t offset)
+{
+    return is_behind(CONTAINER_OF(source, struct trial_task, source)->batch, offset);
+}
+
+static void make_task(struct trial_task *task, const struct chain *chain, struct topology *topology,
+                      int32_t partition)
+{
+    task->task = task_create(chain, topology, partition, 1);
+    task->source = (struct batch_source){.find = find_batch, .is_at_end = is_at_end};
+    batch_input_init(&task->input, &task->source);
+}
+
+static void free_task(struct trial_task *task)
+{
+    task_free(task->task);
+    batch_input_free(&task->input);
+}
+
 static void make_tasks(struct trial *t, struct trial_topic *topic)
 {
     topic->chain_count = topology_chain_count(topic->topology);
@@ -126,8 +169,8 @@ static void make_tasks(struct trial *t, struct trial_topic *topic)
     topic->tasks = xcalloc(topic->chain_count * partitions, sizeof *topic->tasks);
     for (size_t c = 0; c < topic->chain_count; c++) {
         for (size_t p = 0; p < partitions; p++)
-            topic->tasks[c * partitions + p] =
-                task_create(topology_chain(topic->topology, c), topic->topology, (int32_t)p, 0);
+            make_task(&topic->tasks[c * partitions + p], topology_chain(topic->topology, c),
+                      topic->topology, (int32_t)p);
     }
 }
 
@@ -201,7 +244,7 @@ void trial_free(struct trial *t)
         struct trial_topic *topic = t->topics;
         t->topics = topic->next;
         for (size_t i = 0; i < topic->chain_count * (size_t)t->partitions; i++)
-            task_free(topic->tasks[i]);
+            free_task(&topic->tasks[i]);
         free(topic->tasks);
         free(topic->end_offsets);
         topology_unref(topic->topology);
@@ -230,18 +273,20 @@ struct bytes trial_input(const struct trial *t)
     return input ? input->name : BYTES_NULL;
 }
 
-static bool run_batch(struct trial *t, struct task *task, struct bytes batch, int64_t now_ms,
+static bool run_batch(struct trial *t, struct trial_task *task, struct bytes batch, int64_t now_ms,
                       struct failure *f)
 {
     struct message message = {""};
-    bool finished = false;
-    while (!finished) {
-        if (task_batch(task, batch, now_ms, SLICE, &finished, &message) != ERR_OK)
-            return fail(f, "INTERNAL", "%s", message.text);
-        if (!finished || task_wants_flush(task))
-            task_flush(task, &t->commit);
+    struct input *input = &task->input.input;
+    enum input_status status = INPUT_RECORD;
+    task->batch = batch;
+    while (status == INPUT_RECORD) {
+        status = task_take(task->task, &input, now_ms, SLICE, &message);
+        if (status == INPUT_RECORD)
+            task_flush(task->task, &t->commit);
     }
-    return true;
+    task->batch = BYTES_NULL;
+    return status == INPUT_AT_END || fail(f, "INTERNAL", "%s", message.text);
 }
 
 /* Reads everything that is queued, and what comes of it. */
@@ -255,7 +300,8 @@ static bool run_queue(struct trial *t, int64_t now_ms, struct failure *f)
             t->last = NULL;
         t->queued_bytes -= q->batch.size;
         for (size_t c = 0; c < q->topic->chain_count && good; c++) {
-            struct task *task = q->topic->tasks[c * (size_t)t->partitions + (size_t)q->partition];
+            struct trial_task *task =
+                &q->topic->tasks[c * (size_t)t->partitions + (size_t)q->partition];
             good = run_batch(t, task, q->batch, now_ms, f);
         }
         free((void *)(uintptr_t)q->batch.data);
@@ -291,7 +337,7 @@ static void flush_all(struct trial *t, struct trial_topic *topic, bool drain, in
 {
     const int64_t on_ms = DRAIN_TIME_DAYS * (int64_t)86400000;
     for (size_t i = 0; i < topic->chain_count * (size_t)t->partitions; i++) {
-        struct task *task = topic->tasks[i];
+        struct task *task = topic->tasks[i].task;
         if (drain && task_watermark(task) > INT64_MIN)
             task_lift_watermark(task, task_watermark(task) + on_ms, now_ms);
         while (task_is_pending(task)) {
@@ -359,7 +405,7 @@ bool trial_counters(const struct trial *t, size_t index, struct bytes *topic,
             *out = (struct processor_counters){0};
             for (int32_t p = 0; p < t->partitions; p++) {
                 struct processor_counters one = task_processor_counters(
-                    at->tasks[c * (size_t)t->partitions + (size_t)p], index);
+                    at->tasks[c * (size_t)t->partitions + (size_t)p].task, index);
                 add_counters(out, &one);
             }
             return true;

@@ -19,6 +19,12 @@ struct step_change {
     struct bytes key, value;
 };
 
+/* How far an input is taken: everything below `offset` was, or does not exist. */
+struct step_cursor {
+    size_t input; /* its number among the task's inputs */
+    int64_t offset;
+};
+
 /* What must become durable and visible together. Views into the task's memory, valid until the
  * call returns: the committer copies what it keeps. */
 struct step {
@@ -26,7 +32,8 @@ struct step {
     size_t output_count;
     const struct step_change *changes;
     size_t change_count;
-    int64_t cursor;    /* next input offset */
+    const struct step_cursor *cursors; /* of every input, in order */
+    size_t cursor_count;
     uint64_t sequence; /* number of this step, from 1, without gaps, for ever */
 };
 

@@ -13,17 +13,18 @@ enum {
     STEP_RECORDS = 1 << 14,
     MAX_PER_SLICE = 1 << 16, /* records and panes */
     PANES_PER_LIFT = 1 << 8,
-    MAX_UNCOMPRESSED = 256 << 20,
 };
 
 struct task *task_create(const struct chain *chain, struct topology *topology, int32_t partition,
-                         int64_t start_offset)
+                         size_t input_count)
 {
+    ASSERT(input_count > 0);
     struct task *t = xcalloc(1, sizeof *t);
     t->topology = topology_ref(topology);
-    t->cursor = start_offset;
+    t->input_count = input_count;
+    t->cursors = xcalloc(input_count, sizeof *t->cursors);
+    t->step_cursors = xcalloc(input_count, sizeof *t->step_cursors);
     chain_run_init(&t->run, chain, partition);
-    arena_init(&t->input.arena, MAX_UNCOMPRESSED + (1 << 20));
     return t;
 }
 
@@ -32,14 +33,33 @@ void task_free(struct task *t)
     if (t == NULL)
         return;
     chain_run_free(&t->run);
-    arena_free(&t->input.arena);
+    free(t->cursors);
+    free(t->step_cursors);
     topology_unref(t->topology);
     free(t);
 }
 
-int64_t task_cursor(const struct task *t)
+void task_place(struct task *t, size_t input, int64_t offset)
 {
-    return t->run.is_pending && t->cursor > 0 ? t->cursor - 1 : t->cursor;
+    ASSERT(input < t->input_count && !t->is_dirty);
+    t->cursors[input] = offset;
+}
+
+size_t task_input_count(const struct task *t)
+{
+    return t->input_count;
+}
+
+int64_t task_position(const struct task *t, size_t input)
+{
+    ASSERT(input < t->input_count);
+    return t->cursors[input];
+}
+
+int64_t task_cursor(const struct task *t, size_t input)
+{
+    int64_t cursor = task_position(t, input);
+    return t->run.is_pending && input == t->taken_from && cursor > 0 ? cursor - 1 : cursor;
 }
 
 int64_t task_watermark(const struct task *t)
@@ -87,114 +107,57 @@ bool task_wants_flush(const struct task *t)
 
 /* Input. */
 
-static bool is_same_batch(const struct input *in, struct bytes batch, const struct batch_header *h)
+static void move_cursor(struct task *t, size_t input, int64_t cursor)
 {
-    return in->is_open && in->header.base_offset == h->base_offset && in->header.crc == h->crc &&
-           batch_size(batch) == (size_t)in->header.batch_length + BATCH_OVERHEAD;
-}
-
-/* Opens the batch, or goes on where the last slice stopped; it may lie elsewhere in memory now. */
-static enum error open_input(struct task *t, struct bytes batch, const struct batch_header *h,
-                             struct message *message)
-{
-    struct input *in = &t->input;
-    if (is_same_batch(in, batch, h)) {
-        if (!in->is_compressed) {
-            in->records.at = batch.data + (in->records.at - in->data);
-            in->records.end = batch.data + (in->records.end - in->data);
-        }
-        in->data = batch.data;
-        return ERR_OK;
-    }
-    arena_reset(&in->arena);
-    in->is_open = false;
-    enum error e = records_open(batch, &in->arena, MAX_UNCOMPRESSED, &in->records);
-    if (e) {
-        message_set(message, "batch at offset %lld cannot be read: %s", (long long)h->base_offset,
-                    error_text(e));
-        return e;
-    }
-    in->is_open = true;
-    in->is_compressed = (h->attributes & BATCH_CODEC_MASK) != CODEC_NONE;
-    in->header = *h;
-    in->data = batch.data;
-    return ERR_OK;
-}
-
-static void close_input(struct task *t)
-{
-    t->input.is_open = false;
-    arena_reset(&t->input.arena);
-}
-
-static void move_cursor(struct task *t, int64_t cursor)
-{
-    if (cursor <= t->cursor)
+    if (cursor <= t->cursors[input])
         return;
-    t->cursor = cursor;
+    t->cursors[input] = cursor;
     t->is_dirty = true;
 }
 
-/* Whether the slice is over: its budget is used up, or the step is full. */
-static bool is_over(const struct task *t, size_t budget)
+/* No record is left before the positions of the inputs, unless one was read ahead. */
+static void move_over_holes(struct task *t, struct input *const *inputs)
 {
-    return budget == 0 || task_wants_flush(t);
+    for (size_t i = 0; i < t->input_count; i++)
+        move_cursor(t, i, inputs[i]->has_head ? inputs[i]->head.offset : inputs[i]->position);
 }
 
-/* Takes records until the batch or the slice ends. */
-static enum error run_records(struct task *t, size_t budget, int64_t wall_ms, bool *finished,
-                              struct message *message)
+static void take_record(struct task *t, size_t from, const struct record *record, int64_t wall_ms,
+                        size_t *budget)
 {
-    struct record record;
-    while (records_next(&t->input.records, &record)) {
-        if (record.offset < t->cursor)
-            continue;
-        chain_run_record(&t->run, &record, wall_ms);
-        move_cursor(t, record.offset + 1);
-        t->records_in_step++;
-        budget--;
-        if (!task_wants_flush(t)) /* results of windows can be as large as what the record wrote */
-            chain_run_advance(&t->run, &budget);
-        if (t->run.is_pending || is_over(t, budget))
-            return ERR_OK;
-    }
-    if (t->input.records.failed) {
-        message_set(message, "batch at offset %lld is damaged",
-                    (long long)t->input.header.base_offset);
-        close_input(t);
-        return ERR_CORRUPT;
-    }
-    *finished = true;
-    return ERR_OK;
+    ASSERT(record->offset >= t->cursors[from]);
+    chain_run_record(&t->run, record, wall_ms);
+    move_cursor(t, from, record->offset + 1);
+    t->taken_from = from;
+    t->records_in_step++;
+    --*budget;
+    /* A result of a window can be as large as what the record wrote. A full step takes none.
+     */
+    size_t none = 0;
+    chain_run_advance(&t->run, task_wants_flush(t) ? &none : budget);
 }
 
-enum error task_batch(struct task *t, struct bytes batch, int64_t wall_ms, size_t max_records,
-                      bool *finished, struct message *message)
+enum input_status task_take(struct task *t, struct input *const *inputs, int64_t wall_ms,
+                            size_t max_records, struct message *message)
 {
-    struct batch_header header;
     size_t budget = MIN(MAX(max_records, (size_t)1), (size_t)MAX_PER_SLICE);
-    *finished = false;
     t->is_dirty |= t->run.is_pending;
     chain_run_advance(&t->run, &budget);
-    if (t->run.is_pending || budget == 0)
-        return ERR_OK;
-    if (!batch_header_read(batch, &header) || header.magic != BATCH_MAGIC) {
-        message_set(message, "not a batch of format 2");
-        return ERR_CORRUPT;
+    while (budget > 0 && !t->run.is_pending) {
+        size_t from;
+        enum input_status status = inputs_next(inputs, t->input_count, &from, message);
+        if (status == INPUT_RECORD) {
+            take_record(t, from, &inputs[from]->head, wall_ms, &budget);
+            if (task_wants_flush(t))
+                break;
+        } else {
+            move_over_holes(t, inputs);
+            if (status != INPUT_SKIPPED)
+                return status;
+            budget--;
+        }
     }
-    int64_t next = batch_last_offset(&header) + 1;
-    bool is_control = header.attributes & BATCH_CONTROL;
-    if (!is_control && next > t->cursor) {
-        enum error e = open_input(t, batch, &header, message);
-        if (e == ERR_OK)
-            e = run_records(t, budget, wall_ms, finished, message);
-        if (e || !*finished)
-            return e;
-        close_input(t);
-    }
-    *finished = true;
-    move_cursor(t, next);
-    return ERR_OK;
+    return INPUT_RECORD;
 }
 
 void task_lift_watermark(struct task *t, int64_t lift_to, int64_t wall_ms UNUSED)
@@ -222,12 +185,15 @@ void task_flush(struct task *t, struct task_commit *commit)
     size_t topic_count;
     const struct bytes *topics = topology_output_names(t->topology, &topic_count);
     outbox_build(&run->outbox, topics, topic_count, commit);
+    for (size_t i = 0; i < t->input_count; i++)
+        t->step_cursors[i] = (struct step_cursor){i, task_cursor(t, i)};
     struct step step = {
         .outputs = run->outbox.outputs,
         .output_count = run->outbox.output_count,
         .changes = run->delta.changes,
         .change_count = run->delta.count,
-        .cursor = task_cursor(t),
+        .cursors = t->step_cursors,
+        .cursor_count = t->input_count,
         .sequence = t->sequence,
     };
     commit->commit(commit, &step);

@@ -1,46 +1,55 @@
-/* A task: one chain on one input partition. It owns a cursor, a watermark and state, and knows only
- * two interfaces, so it could run beside any Kafka cluster as well as inside our broker:
+/* A task: one chain on one partition, or on the partitions of several inputs that have the same
+ * number. It owns a cursor per input, a watermark and state, and knows only two interfaces, so it
+ * could run beside any Kafka cluster as well as inside our broker:
  *
- *   input   records of one partition, by offset, below the durable mark
- *   commit  one atomic step: outputs + late + dead letters + state changes + cursor
+ *   input   records by offset, below the durable mark (input.h)
+ *   commit  one atomic step: outputs + late + dead letters + state changes + cursors (commit.h)
  *
+ * Its life - beginning, pausing, flushing, changing, stopping - is that of its host (host.h).
  * Pure: no clock, no I/O. Owner: one shard. */
 #ifndef PROCESSORS_TASK_TASK_H
 #define PROCESSORS_TASK_TASK_H
 
 #include "processors/task/commit.h"
+#include "processors/task/input.h"
 #include "processors/task/task_counters.h"
 #include "processors/topology/topology.h"
 #include "protocol/record_batch.h"
 
 struct task;
 
-/* A task at its beginning: cursor `start_offset` (unless task_restore brings another), no state.
- * Durable state belongs to chain_state_version(chain): never restore that of another version. */
+/* A task at its beginning: all cursors 0, no state. Durable state belongs to
+ * chain_state_version(chain): never restore that of another version. */
 struct task *task_create(const struct chain *chain, struct topology *topology, int32_t partition,
-                         int64_t start_offset);
+                         size_t input_count);
+/* Where an input begins, unless task_restore brings another cursor. Before the first record. */
+void task_place(struct task *t, size_t input, int64_t offset);
 /* Gives back durable state, one pair after the other, in any order, before the first record. */
 MUST_USE enum error task_restore(struct task *t, struct bytes key, struct bytes value);
 /* After the last task_restore: checks that the state is whole. */
 MUST_USE enum error task_restored(struct task *t, struct message *message);
 void task_free(struct task *t);
 
-/* The offset from which it wants to be given batches. While results of windows are still to be
- * emitted (task_is_pending) this is that of a record it has taken already, so that whoever reads
- * for it comes back. */
-int64_t task_cursor(const struct task *t);
+size_t task_input_count(const struct task *t);
+/* The next offset of an input that it takes: an input is sought to it before the first task_take.
+ */
+int64_t task_position(const struct task *t, size_t input);
+/* The cursor that a step commits. While results of windows are still to be emitted
+ * (task_is_pending) this is that of a record it has taken already, so that a reader that was away
+ * comes back. */
+int64_t task_cursor(const struct task *t, size_t input);
 const struct task_counters *task_counters(const struct task *t);
 /* `index` as in chain_processor_name. */
 struct processor_counters task_processor_counters(const struct task *t, size_t index);
 
-/* Processes one batch of the input (v2, whole, CRC already checked when it was written). Records
- * below the cursor are skipped; control batches move the cursor only. wall_ms is the broker's clock
- * for the future guard, the processing-time clock and the dead letters' times. `max_records` bounds
- * the slice (records and results of windows): the task stops in the middle of a batch, also when
- * the open step is large enough to be committed, and the next call with the same batch goes on.
- * *finished is false then. Steps are not committed here but by task_flush. */
-MUST_USE enum error task_batch(struct task *t, struct bytes batch, int64_t wall_ms,
-                               size_t max_records, bool *finished, struct message *message);
+/* Takes records from the inputs (as many as task_input_count), in the order of input.h. wall_ms is
+ * the broker's clock for the future guard, the processing-time clock and the dead letters' times.
+ * `max_records` bounds the slice (records, results of windows, skipped batches). The slice also
+ * ends when the open step is large enough to be committed. Both give INPUT_RECORD: more can be
+ * done at once. INPUT_AT_END, INPUT_WAITING, INPUT_FAILED are those of the inputs. Records taken
+ * before a fault count. Steps are not committed here but by task_flush. */
+enum input_status task_take(struct task *t, struct input *const *inputs, int64_t wall_ms,
+                            size_t max_records, struct message *message);
 
 /* Whether the open step has reached the size at which it should be committed (1 MiB of output). */
 bool task_wants_flush(const struct task *t);
@@ -52,7 +61,7 @@ void task_flush(struct task *t, struct task_commit *commit);
 /* Idleness (section 2): the partition is at its end and nothing was appended for watermark.idle.
  * Lifts the watermark to `lift_to` (min over the topic's non-idle partitions, or max over all); the
  * decision is recorded in the open step. When that completes very many windows, some are left
- * (task_is_pending): flush and call it again, or task_batch. */
+ * (task_is_pending): flush and call it again, or task_take. */
 void task_lift_watermark(struct task *t, int64_t lift_to, int64_t wall_ms);
 bool task_is_pending(const struct task *t);
 int64_t task_watermark(const struct task *t);

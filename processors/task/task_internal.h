@@ -5,20 +5,13 @@
 #include "processors/task/chain_run.h"
 #include "processors/task/task.h"
 
-/* The batch that is being read, kept when a slice ends inside it. */
-struct input {
-    bool is_open, is_compressed;
-    struct batch_header header;
-    const uint8_t *data; /* where the batch was when it was last seen */
-    struct record_iterator records;
-    struct arena arena; /* of a compressed batch */
-};
-
 struct task {
     struct topology *topology;
     struct chain_run run;
-    struct input input;
-    int64_t cursor;
+    size_t input_count;
+    int64_t *cursors;                 /* by input: the next offset to take */
+    size_t taken_from;                /* the input of the record that was taken last */
+    struct step_cursor *step_cursors; /* for task_flush */
     uint64_t sequence;
     size_t records_in_step;
     bool is_dirty, has_meta, has_state;

@@ -4,7 +4,7 @@
 #include "base/compiler.h"
 #include "protocol/reader.h"
 
-enum { META_VERSION = 2, META_MAX = 1024 };
+enum { META_VERSION = 2, META_MAX = 1 << 20 };
 
 #define META_KEY BYTES_LITERAL("M")
 
@@ -69,14 +69,25 @@ struct processor_counters task_processor_counters(const struct task *t, size_t i
 }
 
 /* The meta value: version, state.version, cursor, sequence, watermark, whether panes are pending,
- * and the counters with their number. */
+ * and the counters with their number. A task with several inputs appends their number, the cursors
+ * of all but the first, and the input of the record that was taken last. */
+
+static void encode_inputs(const struct task *t, struct buffer *meta)
+{
+    if (t->input_count == 1)
+        return;
+    buffer_append_be32(meta, (uint32_t)t->input_count);
+    for (size_t i = 1; i < t->input_count; i++)
+        buffer_append_be64(meta, (uint64_t)t->cursors[i]);
+    buffer_append_be32(meta, (uint32_t)t->taken_from);
+}
 
 static void encode_meta(const struct task *t, struct buffer *meta)
 {
     const struct task_counters *c = task_counters(t);
     buffer_append_u8(meta, META_VERSION);
     buffer_append_be64(meta, (uint64_t)chain_state_version(t->run.chain));
-    buffer_append_be64(meta, (uint64_t)t->cursor);
+    buffer_append_be64(meta, (uint64_t)t->cursors[0]);
     buffer_append_be64(meta, t->sequence);
     buffer_append_be64(meta, (uint64_t)t->run.watermark);
     buffer_append_u8(meta, t->run.is_pending);
@@ -88,6 +99,7 @@ static void encode_meta(const struct task *t, struct buffer *meta)
     buffer_append_u8(meta, COUNT_OF(counters));
     for (size_t i = 0; i < COUNT_OF(counters); i++)
         buffer_append_be64(meta, counters[i]);
+    encode_inputs(t, meta);
     ASSERT(!meta->overflowed);
 }
 
@@ -109,12 +121,26 @@ static uint64_t next_counter(struct reader *r, size_t *left)
     return (uint64_t)read_i64(r);
 }
 
+/* State of another number of inputs is none of this task. */
+static void restore_inputs(struct task *t, struct reader *r)
+{
+    if (t->input_count == 1) {
+        r->failed |= reader_left(r) > 0;
+        return;
+    }
+    r->failed |= (uint32_t)read_i32(r) != t->input_count;
+    for (size_t i = 1; i < t->input_count; i++)
+        t->cursors[i] = read_i64(r);
+    t->taken_from = (uint32_t)read_i32(r);
+    r->failed |= t->taken_from >= t->input_count;
+}
+
 static enum error restore_meta(struct task *t, struct bytes value)
 {
     struct reader r = reader_of(value);
     if (read_i8(&r) != META_VERSION || read_i64(&r) != chain_state_version(t->run.chain))
         return ERR_INVALID;
-    t->cursor = read_i64(&r);
+    t->cursors[0] = read_i64(&r);
     t->sequence = (uint64_t)read_i64(&r);
     t->run.watermark = read_i64(&r);
     t->run.is_pending = read_i8(&r) != 0;
@@ -122,6 +148,9 @@ static enum error restore_meta(struct task *t, struct bytes value)
 #define X(name) t->restored.name = next_counter(&r, &left);
     COUNTERS(X)
 #undef X
+    while (left > 0)
+        next_counter(&r, &left); /* of a later release */
+    restore_inputs(t, &r);
     t->run.counters = t->restored;
     t->run.counters.records_out -= t->restored.panes; /* task_counters() adds them */
     t->has_meta = true;
@@ -228,7 +257,7 @@ enum error task_take_over(const struct task *old, const struct chain *chain,
         message_set(message, "state.version changed: the chain starts without state");
         return ERR_INVALID;
     }
-    struct task *to = task_create(chain, topology, old->run.partition, old->cursor);
+    struct task *to = task_create(chain, topology, old->run.partition, old->input_count);
     enum error e = copy_state(old, to, message);
     if (e) {
         task_free(to);

@@ -7,6 +7,7 @@
  * time that a step took to be committed and, where there is state, bytes of memory for each key of
  * it. */
 #include "base/compiler.h"
+#include "processors/task/batch_input.h"
 #include "processors/task/task.h"
 
 #include <malloc.h>
@@ -58,6 +59,8 @@ struct bench {
     struct topology *topology;
     struct task *task;
     struct task_commit commit;
+    struct batch_source source;
+    struct batch_input input;
     struct buffer batch;
     uint64_t records, keys; /* how many, and of how many users */
     uint64_t outputs, changes;
@@ -85,6 +88,21 @@ static int32_t one_partition(struct task_commit *commit UNUSED, struct bytes top
     return 1;
 }
 
+static bool is_at_end(const struct batch_source *source, int64_t offset)
+{
+    struct batch_header header;
+    const struct bench *b = CONTAINER_OF(source, struct bench, source);
+    return !batch_header_read(buffer_view(&b->batch), &header) ||
+           batch_last_offset(&header) < offset;
+}
+
+static enum input_status find_batch(struct batch_source *source, int64_t offset, struct bytes *out,
+                                    struct message *message UNUSED)
+{
+    *out = buffer_view(&CONTAINER_OF(source, struct bench, source)->batch);
+    return is_at_end(source, offset) ? INPUT_AT_END : INPUT_RECORD;
+}
+
 /* "a.b = c" per line becomes processor.a.b and c. */
 static void declare(struct bench *b, const char *configs)
 {
@@ -107,7 +125,7 @@ static void declare(struct bench *b, const char *configs)
     for (size_t i = 0; i < count; i++)
         free((void *)(uintptr_t)pairs[i].name.data);
     free(text);
-    b->task = task_create(topology_chain(b->topology, 0), b->topology, 0, 0);
+    b->task = task_create(topology_chain(b->topology, 0), b->topology, 0, 1);
 }
 
 /* The n-th event: who is at random (but always the same), each id is new. */
@@ -154,10 +172,11 @@ static void run_batch(struct bench *b)
 {
     struct message message;
     int64_t begin = cpu_ns();
-    for (bool finished = false; !finished;) {
-        enum error e = task_batch(b->task, buffer_view(&b->batch), FIRST_MS + 3600000, SIZE_MAX,
-                                  &finished, &message);
-        ASSERT(e == ERR_OK);
+    struct input *input = &b->input.input;
+    enum input_status status = INPUT_RECORD;
+    while (status == INPUT_RECORD) {
+        status = task_take(b->task, &input, FIRST_MS + 3600000, SIZE_MAX, &message);
+        ASSERT(status != INPUT_FAILED);
         if (task_wants_flush(b->task))
             flush(b);
     }
@@ -177,6 +196,8 @@ static void run(const struct scenario *s, uint64_t records, uint64_t keys)
 {
     struct bench b = {.records = records, .keys = keys};
     b.commit = (struct task_commit){.commit = throw_away, .partitions = one_partition};
+    b.source = (struct batch_source){.find = find_batch, .is_at_end = is_at_end};
+    batch_input_init(&b.input, &b.source);
     buffer_init(&b.batch, 16 << 20);
     declare(&b, s->configs);
     make_batch(&b, 0);
@@ -199,6 +220,7 @@ static void run(const struct scenario *s, uint64_t records, uint64_t keys)
     printf("\n");
     fflush(stdout);
     task_free(b.task);
+    batch_input_free(&b.input);
     topology_unref(b.topology);
     buffer_free(&b.batch);
 }

@@ -144,13 +144,40 @@ static int32_t partitions(struct task_commit *interface, struct bytes topic UNUS
     return CONTAINER_OF(interface, struct world, commit)->output_partitions;
 }
 
+static bool is_at_end(const struct batch_source *source, int64_t offset)
+{
+    struct batch_header header;
+    const struct world *w = CONTAINER_OF(source, struct world, source);
+    return !batch_header_read(w->batch, &header) || batch_last_offset(&header) < offset;
+}
+
+static enum input_status find_batch(struct batch_source *source, int64_t offset, struct bytes *out,
+                                    struct message *message UNUSED)
+{
+    *out = CONTAINER_OF(source, struct world, source)->batch;
+    return is_at_end(source, offset) ? INPUT_AT_END : INPUT_RECORD;
+}
+
+/* A copy each time: the task may not rely on where the batch lies. */
+enum input_status world_take(struct world *w, struct bytes batch, size_t slice)
+{
+    struct input *input = &w->input.input;
+    w->batch = bytes_copy(batch);
+    enum input_status status = task_take(w->task, &input, w->wall_ms, slice, &w->message);
+    batch_input_release(&w->input);
+    free_bytes(w->batch);
+    w->batch = BYTES_NULL;
+    return status;
+}
+
 static void start_task(struct world *w)
 {
-    w->task = task_create(topology_chain(w->topology, 0), w->topology, 0, 0);
+    w->task = task_create(topology_chain(w->topology, 0), w->topology, 0, 1);
     for (size_t i = 0; i < w->state_count; i++)
         EXPECT(task_restore(w->task, w->state[i].key, w->state[i].value) == ERR_OK);
     if (task_restored(w->task, &w->message))
         test_fail(__FILE__, __LINE__, "%s", w->message.text);
+    input_seek(&w->input.input, task_position(w->task, 0));
 }
 
 const char *world_refusal(struct world *w, int32_t partition_count, const char *sections)
@@ -170,6 +197,8 @@ void world_init(struct world *w, int32_t partition_count, const char *sections)
     *w = (struct world){.output_partitions = 1, .wall_ms = WORLD_WALL_MS};
     w->commit = (struct task_commit){.commit = commit, .partitions = partitions};
     buffer_init(&w->text, 64 << 20);
+    w->source = (struct batch_source){.find = find_batch, .is_at_end = is_at_end};
+    batch_input_init(&w->input, &w->source);
     read_sections(w, sections);
     w->topic.partitions = partition_count;
     if (topology_parse(&w->topic, w->pairs, w->pair_count, &w->topology, &w->message, NULL))
@@ -180,6 +209,7 @@ void world_init(struct world *w, int32_t partition_count, const char *sections)
 void world_free(struct world *w)
 {
     task_free(w->task);
+    batch_input_free(&w->input);
     topology_unref(w->topology);
     clear_pairs(w);
     for (size_t i = 0; i < w->input_count; i++)
@@ -239,12 +269,10 @@ static void run_batch(struct world *w, size_t from, size_t to, size_t slice)
     struct buffer batch;
     buffer_init(&batch, 64 << 20);
     make_batch(w, from, to, &batch);
-    for (bool finished = false; !finished;) {
-        /* A copy each time: the task may not rely on where the batch lies. */
-        struct bytes copy = bytes_copy(buffer_view(&batch));
-        enum error e = task_batch(w->task, copy, w->wall_ms, slice, &finished, &w->message);
-        free_bytes(copy);
-        if (e)
+    enum input_status status = INPUT_RECORD;
+    while (status == INPUT_RECORD) {
+        status = world_take(w, buffer_view(&batch), slice);
+        if (status == INPUT_FAILED)
             test_fail(__FILE__, __LINE__, "%s", w->message.text);
         task_flush(w->task, &w->commit);
     }

@@ -3,6 +3,7 @@
 #ifndef TESTS_PROCESSORS_SUPPORT_TASK_H
 #define TESTS_PROCESSORS_SUPPORT_TASK_H
 
+#include "processors/task/batch_input.h"
 #include "processors/task/task.h"
 
 enum { WORLD_MAX_PAIRS = 256, WORLD_MAX_RECORDS = 4096, WORLD_WALL_MS = 1700000000000 };
@@ -27,6 +28,9 @@ struct world {
     /* What is there. */
     struct topology *topology;
     struct task *task;
+    struct batch_source source;
+    struct batch_input input;
+    struct bytes batch; /* that the source gives */
     struct task_commit commit;
     struct message message;
     struct world_record outputs[WORLD_MAX_RECORDS];
@@ -51,6 +55,8 @@ void world_put(struct world *w, int64_t timestamp, const char *key, const char *
 /* Adds a header to the record added last. */
 void world_header(struct world *w, const char *key, const char *value);
 
+/* Gives the task a batch: at most `slice` records or results of it. */
+enum input_status world_take(struct world *w, struct bytes batch, size_t slice);
 /* Takes everything that was put in, in batches of `batch` records and slices of `slice`, with a
  * commit after each slice. */
 void world_run_in(struct world *w, size_t batch, size_t slice);

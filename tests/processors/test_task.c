@@ -95,7 +95,7 @@ TEST(a_restart_after_any_record_changes_nothing)
         while (w.taken < split)
             world_step(&w);
         world_restart(&w);
-        EXPECT_INT(task_cursor(w.task), split);
+        EXPECT_INT(task_cursor(w.task, 0), split);
         world_run(&w);
         EXPECT_STRING(world_dump(&w), expected);
         world_free(&w);
@@ -139,9 +139,9 @@ TEST(a_restart_after_every_commit_changes_nothing)
         struct bytes view = batch_builder_finish(&b);
         batch_stamp(batch.data, r->offset, 0);
         for (bool finished = false; !finished; commits++) {
-            EXPECT_INT(task_batch(w.task, view, w.wall_ms, 1, &finished, &w.message), ERR_OK);
-            EXPECT(task_cursor(w.task) >= r->offset);
-            EXPECT(finished || task_cursor(w.task) == r->offset || !task_is_pending(w.task));
+            finished = world_take(&w, view, 1) == INPUT_AT_END;
+            EXPECT(task_cursor(w.task, 0) >= r->offset);
+            EXPECT(finished || task_cursor(w.task, 0) == r->offset || !task_is_pending(w.task));
             task_flush(w.task, &w.commit);
             world_restart(&w);
         }
@@ -166,7 +166,6 @@ TEST(a_crash_before_a_commit_repeats_the_step_exactly)
             struct buffer batch;
             buffer_init(&batch, 1 << 20);
             struct batch_builder b;
-            bool finished;
             batch_builder_init(&b, &batch, CODEC_NONE);
             for (size_t j = w.taken; j < w.taken + 2; j++) {
                 const struct record *r = &w.inputs[j].record;
@@ -174,7 +173,7 @@ TEST(a_crash_before_a_commit_repeats_the_step_exactly)
             }
             struct bytes view = batch_builder_finish(&b);
             batch_stamp(batch.data, (int64_t)w.taken, 0);
-            EXPECT_INT(task_batch(w.task, view, w.wall_ms, 100, &finished, &w.message), ERR_OK);
+            EXPECT_INT(world_take(&w, view, 100), INPUT_AT_END);
             buffer_free(&batch);
             world_restart(&w);
         }
@@ -257,22 +256,20 @@ TEST(control_batches_and_holes_move_the_cursor_only)
     struct buffer batch;
     buffer_init(&batch, 1 << 20);
     struct batch_builder b;
-    bool finished;
     batch_builder_init(&b, &batch, CODEC_NONE);
     b.attributes = BATCH_CONTROL;
     batch_builder_add(&b, 5, BYTES_LITERAL("\0\0\0\1"), BYTES_LITERAL(""), BYTES_LITERAL(""), 0);
     struct bytes view = batch_builder_finish(&b);
     batch_stamp(batch.data, 17, 0);
-    EXPECT_INT(task_batch(w.task, view, w.wall_ms, 10, &finished, &w.message), ERR_OK);
-    EXPECT(finished);
-    EXPECT_INT(task_cursor(w.task), 18);
+    EXPECT_INT(world_take(&w, view, 10), INPUT_AT_END);
+    EXPECT_INT(task_cursor(w.task, 0), 18);
     EXPECT(task_is_dirty(w.task));
     task_flush(w.task, &w.commit);
     EXPECT_INT(w.output_count, 0);
     EXPECT_INT(task_counters(w.task)->records_in, 0);
     /* The same batch again is behind the cursor. */
-    EXPECT_INT(task_batch(w.task, view, w.wall_ms, 10, &finished, &w.message), ERR_OK);
-    EXPECT(finished && !task_is_dirty(w.task));
+    EXPECT_INT(world_take(&w, view, 10), INPUT_AT_END);
+    EXPECT(!task_is_dirty(w.task));
     buffer_free(&batch);
     world_free(&w);
 }
@@ -284,13 +281,12 @@ TEST(a_damaged_batch_stops_the_task_with_its_offset)
     struct buffer batch;
     buffer_init(&batch, 1 << 20);
     struct batch_builder b;
-    bool finished;
     batch_builder_init(&b, &batch, CODEC_NONE);
     batch_builder_add(&b, 5, BYTES_LITERAL("k"), BYTES_LITERAL("v"), BYTES_LITERAL(""), 0);
     struct bytes view = batch_builder_finish(&b);
     batch_stamp(batch.data, 17, 0);
     batch.data[BATCH_HEADER_SIZE] = 0x7e; /* the record's length */
-    EXPECT_INT(task_batch(w.task, view, w.wall_ms, 10, &finished, &w.message), ERR_CORRUPT);
+    EXPECT_INT(world_take(&w, view, 10), INPUT_FAILED);
     EXPECT(strstr(w.message.text, "17") != NULL);
     buffer_free(&batch);
     world_free(&w);
@@ -368,7 +364,7 @@ TEST(a_step_ends_when_its_windows_keep_much_text)
     for (int i = 0; i < 3; i++)
         world_put(&w, 1, i == 0 ? "x" : i == 1 ? "y" : "z", large);
     world_run(&w);
-    EXPECT_INT(w.last_sequence, 4);
+    EXPECT_INT(w.last_sequence, 3); /* each of the three fills a step */
     free(large);
     world_free(&w);
 }
@@ -465,7 +461,7 @@ TEST(a_changed_definition_goes_on_where_the_old_one_stands)
     struct task *task;
     EXPECT_INT(topology_can_replace(w.topology, next, &w.message), ERR_OK);
     EXPECT_INT(task_take_over(w.task, topology_chain(next, 0), next, &task, &w.message), ERR_OK);
-    EXPECT_INT(task_cursor(task), task_cursor(w.task));
+    EXPECT_INT(task_cursor(task, 0), task_cursor(w.task, 0));
     EXPECT_INT(task_watermark(task), task_watermark(w.task));
     EXPECT_INT(task_counters(task)->state_keys, task_counters(w.task)->state_keys);
     EXPECT_INT(task_counters(task)->records_in, 41);
@@ -524,6 +520,56 @@ TEST(state_of_a_processor_that_is_gone_is_deleted)
     EXPECT(task_is_dirty(w.task));
     task_flush(w.task, &w.commit);
     EXPECT_INT(w.state_count, 2);
+    world_free(&w);
+}
+
+static struct bytes meta_of(const struct world *w)
+{
+    for (size_t i = 0; i < w->state_count; i++) {
+        if (bytes_equal(w->state[i].key, BYTES_LITERAL("M")))
+            return w->state[i].value;
+    }
+    return BYTES_NULL;
+}
+
+/* The rows that are on disks already have one cursor. */
+TEST(the_meta_entry_of_one_input_has_one_cursor_and_nothing_behind_the_counters)
+{
+    struct world w;
+    world_init(&w, 1, "[t/f]\ntype = filter\nwhere = true\noutput = o\n");
+    world_put(&w, 5, "k", "v");
+    world_run(&w);
+    enum { COUNTERS = 14, UP_TO_COUNTERS = 1 + 4 * 8 + 1 + 1 };
+    EXPECT_INT(meta_of(&w).size, UP_TO_COUNTERS + COUNTERS * 8);
+    EXPECT_INT(meta_of(&w).data[0], 2);
+    EXPECT_INT(load_be64(meta_of(&w).data + 9), 1);
+    EXPECT_INT(meta_of(&w).data[UP_TO_COUNTERS - 1], COUNTERS);
+    world_free(&w);
+}
+
+TEST(state_of_another_number_of_inputs_is_refused)
+{
+    struct world w;
+    world_init(&w, 1, "[t/f]\ntype = filter\nwhere = true\noutput = o\n");
+    world_put(&w, 5, "k", "v");
+    world_run(&w);
+    struct bytes one = meta_of(&w);
+    struct task *two = task_create(topology_chain(w.topology, 0), w.topology, 0, 2);
+    EXPECT_INT(task_restore(two, BYTES_LITERAL("M"), one), ERR_CORRUPT);
+    task_free(two);
+    struct buffer more;
+    buffer_init(&more, 1 << 10);
+    buffer_append_bytes(&more, one);
+    buffer_append_be32(&more, 2);
+    buffer_append_be64(&more, 7);
+    buffer_append_be32(&more, 1);
+    EXPECT_INT(task_restore(w.task, BYTES_LITERAL("M"), buffer_view(&more)), ERR_CORRUPT);
+    two = task_create(topology_chain(w.topology, 0), w.topology, 0, 2);
+    EXPECT_INT(task_restore(two, BYTES_LITERAL("M"), buffer_view(&more)), ERR_OK);
+    EXPECT_INT(task_position(two, 0), 1);
+    EXPECT_INT(task_position(two, 1), 7);
+    task_free(two);
+    buffer_free(&more);
     world_free(&w);
 }
 
