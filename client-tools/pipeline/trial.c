@@ -2,6 +2,7 @@
 
 #include "base/murmur2.h"
 #include "processors/task/batch_input.h"
+#include "processors/task/host.h"
 
 #include <stdlib.h>
 
@@ -12,12 +13,15 @@ enum {
     DRAIN_TIME_DAYS = 36500, /* how far on time is moved */
 };
 
-/* A task, and the batch that it is given. */
+/* The host of a task, and the batch that it is given. */
 struct trial_task {
-    struct task *task;
+    struct host host;
+    struct trial *trial;
     struct batch_source source;
-    struct batch_input input;
-    struct bytes batch; /* null: none */
+    struct batch_input batches;
+    struct input *input;
+    struct bytes batch;     /* null: none */
+    struct message stopped; /* why, if it did */
 };
 
 struct trial_topic {
@@ -39,7 +43,6 @@ struct queued {
 };
 
 struct trial {
-    struct task_commit commit; /* must be first */
     struct trial_topic *topics;
     int32_t partitions;
     struct queued *first, *last;
@@ -113,19 +116,48 @@ static void append_batch(struct trial *t, struct trial_topic *topic, int32_t par
     enqueue(t, topic, partition, copy);
 }
 
-static void take_step(struct task_commit *commit, const struct step *step)
+/* --- a task's owner --- */
+
+static struct trial_task *of(struct host *h)
 {
-    struct trial *t = (struct trial *)(void *)commit;
+    return CONTAINER_OF(h, struct trial_task, host);
+}
+
+/* Every topic is read from its start. */
+static void place(struct host *h, enum chain_start start, int64_t time_ms)
+{
+    (void)start;
+    (void)time_ms;
+    host_placed(h, (const int64_t[]){0});
+}
+
+static enum host_commit commit(struct host *h, const struct step *step)
+{
+    struct trial *t = of(h)->trial;
     for (size_t i = 0; i < step->output_count; i++) {
         const struct step_output *o = &step->outputs[i];
         append_batch(t, add_topic(t, o->topic), o->partition, o->batch, o->record_count, true);
     }
+    host_step_done(h, ERR_OK);
+    return HOST_COMMITTED;
 }
 
-static int32_t partitions_of(struct task_commit *commit, struct bytes topic)
+static int32_t partitions_of(struct host *h, struct bytes topic)
 {
     (void)topic;
-    return ((struct trial *)(void *)commit)->partitions;
+    return of(h)->trial->partitions;
+}
+
+/* A task is run when there is a batch for it. */
+static void wake(struct host *h, enum host_wake when)
+{
+    (void)h;
+    (void)when;
+}
+
+static void say_stopped(struct host *h, const char *reason)
+{
+    message_set(&of(h)->stopped, "%s", reason);
 }
 
 static bool is_behind(struct bytes batch, int64_t offset)
@@ -151,26 +183,47 @@ static bool is_at_end(const struct batch_source *source, int64_t offset)
 static void make_task(struct trial_task *task, const struct chain *chain, struct topology *topology,
                       int32_t partition)
 {
-    task->task = task_create(chain, topology, partition, 1);
+    static const struct host_ops ops = {.place = place,
+                                        .commit = commit,
+                                        .partitions = partitions_of,
+                                        .wake = wake,
+                                        .say_stopped = say_stopped};
+    struct host_setup setup = {
+        .ops = &ops,
+        .topology = topology,
+        .chain = chain,
+        .partition = partition,
+        .inputs = &task->input,
+        .input_count = 1,
+        .max_in_flight = 1,
+        .keeps_open = true,
+        .runs_disabled = true,
+    };
     task->source = (struct batch_source){.find = find_batch, .is_at_end = is_at_end};
-    batch_input_init(&task->input, &task->source);
+    batch_input_init(&task->batches, &task->source);
+    task->input = &task->batches.input;
+    host_init(&task->host, &setup, 0);
+    host_start(&task->host);
+    host_place(&task->host);
 }
 
 static void free_task(struct trial_task *task)
 {
-    task_free(task->task);
-    batch_input_free(&task->input);
+    host_free(&task->host);
+    batch_input_free(&task->batches);
 }
 
 static void make_tasks(struct trial *t, struct trial_topic *topic)
 {
     topic->chain_count = topology_chain_count(topic->topology);
-    size_t partitions = (size_t)t->partitions;
-    topic->tasks = xcalloc(topic->chain_count * partitions, sizeof *topic->tasks);
+    size_t count = (size_t)t->partitions;
+    topic->tasks = xcalloc(topic->chain_count * count, sizeof *topic->tasks);
     for (size_t c = 0; c < topic->chain_count; c++) {
-        for (size_t p = 0; p < partitions; p++)
-            make_task(&topic->tasks[c * partitions + p], topology_chain(topic->topology, c),
-                      topic->topology, (int32_t)p);
+        for (size_t p = 0; p < count; p++) {
+            struct trial_task *task = &topic->tasks[c * count + p];
+            task->trial = t;
+            make_task(task, topology_chain(topic->topology, c), topic->topology, (int32_t)p);
+        }
     }
 }
 
@@ -212,7 +265,6 @@ bool trial_create(const struct declarations *d, int32_t partitions, trial_output
                   void *context, struct buffer *warnings, struct trial **out, struct failure *f)
 {
     struct trial *t = xcalloc(1, sizeof *t);
-    t->commit = (struct task_commit){.commit = take_step, .partitions = partitions_of};
     t->partitions = partitions;
     t->output = output;
     t->context = context;
@@ -273,20 +325,16 @@ struct bytes trial_input(const struct trial *t)
     return input ? input->name : BYTES_NULL;
 }
 
-static bool run_batch(struct trial *t, struct trial_task *task, struct bytes batch, int64_t now_ms,
+/* Steps are committed when they are full, or the batch is large. */
+static bool run_batch(struct trial_task *task, struct bytes batch, int64_t now_ms,
                       struct failure *f)
 {
-    struct message message = {""};
-    struct input *input = &task->input.input;
-    enum input_status status = INPUT_RECORD;
+    struct host_slice slice = {.wall_ms = now_ms, .max_records = SLICE};
     task->batch = batch;
-    while (status == INPUT_RECORD) {
-        status = task_take(task->task, &input, now_ms, SLICE, &message);
-        if (status == INPUT_RECORD)
-            task_flush(task->task, &t->commit);
-    }
+    while (host_run(&task->host, &slice))
+        host_flush(&task->host);
     task->batch = BYTES_NULL;
-    return status == INPUT_AT_END || fail(f, "INTERNAL", "%s", message.text);
+    return task->host.state == HOST_RUNNING || fail(f, "INTERNAL", "%s", task->stopped.text);
 }
 
 /* Reads everything that is queued, and what comes of it. */
@@ -302,7 +350,7 @@ static bool run_queue(struct trial *t, int64_t now_ms, struct failure *f)
         for (size_t c = 0; c < q->topic->chain_count && good; c++) {
             struct trial_task *task =
                 &q->topic->tasks[c * (size_t)t->partitions + (size_t)q->partition];
-            good = run_batch(t, task, q->batch, now_ms, f);
+            good = run_batch(task, q->batch, now_ms, f);
         }
         free((void *)(uintptr_t)q->batch.data);
         free(q);
@@ -333,19 +381,23 @@ bool trial_append(struct trial *t, const struct record_place *place, const struc
     return good && run_queue(t, now_ms, f);
 }
 
-static void flush_all(struct trial *t, struct trial_topic *topic, bool drain, int64_t now_ms)
+static void flush_task(struct host *h, bool drain, int64_t now_ms)
 {
     const int64_t on_ms = DRAIN_TIME_DAYS * (int64_t)86400000;
-    for (size_t i = 0; i < topic->chain_count * (size_t)t->partitions; i++) {
-        struct task *task = topic->tasks[i].task;
-        if (drain && task_watermark(task) > INT64_MIN)
-            task_lift_watermark(task, task_watermark(task) + on_ms, now_ms);
-        while (task_is_pending(task)) {
-            task_flush(task, &t->commit);
-            task_lift_watermark(task, task_watermark(task), now_ms);
-        }
-        task_flush(task, &t->commit);
+    int64_t watermark = task_watermark(h->task);
+    if (drain && watermark > INT64_MIN)
+        host_lift(h, watermark + on_ms, now_ms);
+    while (task_is_pending(h->task)) {
+        host_flush(h);
+        host_lift(h, task_watermark(h->task), now_ms);
     }
+    host_flush(h);
+}
+
+static void flush_all(struct trial *t, struct trial_topic *topic, bool drain, int64_t now_ms)
+{
+    for (size_t i = 0; i < topic->chain_count * (size_t)t->partitions; i++)
+        flush_task(&topic->tasks[i].host, drain, now_ms);
 }
 
 /* A topic whose records come from another is drained after it: inputs first, then, round by round,
@@ -405,7 +457,7 @@ bool trial_counters(const struct trial *t, size_t index, struct bytes *topic,
             *out = (struct processor_counters){0};
             for (int32_t p = 0; p < t->partitions; p++) {
                 struct processor_counters one = task_processor_counters(
-                    at->tasks[c * (size_t)t->partitions + (size_t)p].task, index);
+                    at->tasks[c * (size_t)t->partitions + (size_t)p].host.task, index);
                 add_counters(out, &one);
             }
             return true;
