@@ -6,106 +6,30 @@
 
 void runner_make_ready(struct runner_task *task)
 {
-    bool has_work = !task->closing && (!task->failed || task->next_topology);
-    if (has_work && !list_contains(&task->in_queue))
+    if (!list_contains(&task->in_queue))
         list_append(&task->runner->ready, &task->in_queue);
 }
 
-void runner_try_later(struct runner_task *task, const char *what, enum error reason)
+void runner_make_ready_later(struct runner_task *task)
 {
-    if (task->closing)
-        return;
-    if (!task->complained)
-        trace_log(task->runner->shard->env->trace, TRACE_WARN, what,
-                  F_BYTES("topic", task->topic->name), F_INT("partition", task->partition->index),
-                  F_BYTES("processor", chain_name(task->chain)),
-                  F_STRING("reason", error_text(reason)), F_INT("again_in_ms", TICK_MS));
-    task->complained = true;
     list_remove(&task->in_queue);
     list_append(&task->runner->later, &task->in_queue);
 }
 
-void runner_stop(struct runner_task *task, const char *reason)
-{
-    task->failed = true;
-    list_remove(&task->in_queue);
-    trace_log(task->runner->shard->env->trace, TRACE_ERROR, "processor stopped",
-              F_BYTES("topic", task->topic->name), F_INT("partition", task->partition->index),
-              F_BYTES("processor", chain_name(task->chain)), F_STRING("reason", reason),
-              F_INT("offset", task->task ? task_cursor(task->task, 0) : -1));
-}
-
 /* --- working --- */
 
-void runner_flush(struct runner_task *task, bool now)
+/* As many records as its time allows. True while more can be done now. */
+static bool run_slice(struct runner_task *task)
 {
-    struct shard *shard = task->runner->shard;
-    if (!task_is_dirty(task->task)) {
-        task->dirty_since_ms = 0;
-        return;
-    }
-    if (task->dirty_since_ms == 0)
-        task->dirty_since_ms = shard->now_ms;
-    int64_t age_ms = shard->now_ms - task->dirty_since_ms;
-    if (now || task_wants_flush(task->task) || age_ms >= chain_commit_interval_ms(task->chain)) {
-        task_flush(task->task, &task->commit);
-        task->dirty_since_ms = 0;
-    }
-}
-
-size_t slice_records_after(size_t records, int64_t took_ns)
-{
-    if (took_ns > SLICE_BUDGET_NS)
-        return MAX((size_t)((int64_t)records * SLICE_BUDGET_NS / took_ns), (size_t)1);
-    return took_ns > SLICE_BUDGET_NS / 2 ? records : MIN(records * 2, (size_t)SLICE_RECORDS_MAX);
-}
-
-static bool take_records(struct runner_task *task)
-{
-    struct shard *shard = task->runner->shard;
-    struct clock *clock = shard->env->clock;
-    struct input *input = &task->input.input;
-    struct message message = {""};
-    int64_t before = task_position(task->task, 0);
-    int64_t begin_ns = clock->monotonic_ns(clock);
-    enum input_status status =
-        task_take(task->task, &input, shard->wall_ms, task->slice_records, &message);
-    int64_t took_ns = clock->monotonic_ns(clock) - begin_ns;
-    if (task_position(task->task, 0) > before)
-        task->idle_since_ms = shard->now_ms;
-    if (status == INPUT_RECORD ||
-        took_ns > SLICE_BUDGET_NS) /* the end of the input tells nothing */
-        task->slice_records = slice_records_after(task->slice_records, took_ns);
-    if (status == INPUT_FAILED)
-        runner_stop(task, message.text);
-    runner_flush(task, status != INPUT_RECORD); /* what was before a fault is right */
-    return status == INPUT_RECORD;
-}
-
-/* One slice: as many records as its time allows. True while more can be done now. Whatever it waits
- * for makes the task ready again. */
-static bool take_slice_of(struct runner_task *task)
-{
-    if (task->reading)
-        return false;
-    if (task->waiting) {
-        if (!task->ensuring)
-            runner_commit_waiting(task);
-        return false;
-    }
-    if (task->next_topology) {
-        runner_task_take_over(task);
-        return false;
-    }
-    if (task->failed)
-        return false;
-    if (!task->placed) {
-        runner_task_place(task);
-        return false;
-    }
-    if (!chain_is_enabled(task->chain) || task->steps_in_flight >= STEPS_IN_FLIGHT)
-        return false;
-    return take_records(task);
+    const struct shard *shard = task->runner->shard;
+    struct host_slice slice = {
+        .now_ms = shard->now_ms,
+        .wall_ms = shard->wall_ms,
+        .max_records = SLICE_RECORDS_MAX,
+        .clock = shard->env->clock,
+        .budget_ns = SLICE_BUDGET_NS,
+    };
+    return !task->reading && host_run(&task->host, &slice);
 }
 
 /* Not while the journal is behind, the disk is full, or other shards have not taken what was made
@@ -128,7 +52,7 @@ bool runner_turn(struct shard *shard)
     while (!list_is_empty(&runner->ready) && may_work(runner)) {
         struct runner_task *task =
             CONTAINER_OF(list_pop(&runner->ready), struct runner_task, in_queue);
-        if (take_slice_of(task))
+        if (run_slice(task))
             runner_make_ready(task);
         if (clock->monotonic_ns(clock) >= end_ns)
             break;
@@ -220,8 +144,8 @@ void runner_start(struct runner *runner)
     }
     LIST_FOR_EACH (node, &runner->tasks) {
         struct runner_task *task = CONTAINER_OF(node, struct runner_task, in_runner);
-        if (!task->placed && !task->failed)
-            runner_task_place(task);
+        if (task->host.state == HOST_UNPLACED)
+            host_place(&task->host);
     }
     timers_set(&shard->timers, &runner->tick, shard->now_ms + TICK_MS);
 }

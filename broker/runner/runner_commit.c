@@ -31,6 +31,11 @@ struct pending_step {
     uint64_t sequence;
 };
 
+static struct runner_task *of(struct host *h)
+{
+    return CONTAINER_OF(h, struct runner_task, host);
+}
+
 static void free_step(struct pending_step *step)
 {
     for (size_t i = 0; i < step->output_count; i++) {
@@ -64,7 +69,7 @@ static bool is_dead_letter_topic(const struct runner_task *task, struct bytes na
 {
     struct bytes topic;
     bool is_dead_letter;
-    for (size_t i = 0; topology_output(task->topology, i, &topic, &is_dead_letter); i++) {
+    for (size_t i = 0; topology_output(task->host.topology, i, &topic, &is_dead_letter); i++) {
         if (bytes_equal(topic, name))
             return is_dead_letter;
     }
@@ -80,7 +85,7 @@ static struct pending_output copy_output(const struct runner_task *task,
     return (struct pending_output){
         .topic = bytes_copy(from->topic),
         .partition = from->partition,
-        .partitions_if_new = topology_output_partitions(task->topology, from->topic),
+        .partitions_if_new = topology_output_partitions(task->host.topology, from->topic),
         .is_dead_letter = is_dead_letter_topic(task, from->topic),
         .batch = batch,
     };
@@ -122,11 +127,7 @@ static void step_durable(struct commit *commit, enum error result)
             parcel_drop(parcel);
     }
     free_step(step);
-    task->steps_in_flight--;
-    if (task->closing)
-        runner_task_release(task);
-    else
-        runner_make_ready(task);
+    host_step_done(&task->host, result);
 }
 
 /* Where the output goes: NULL when its topic, or its partition of this shard, is not there. */
@@ -174,8 +175,6 @@ static void commit_step(struct pending_step *step, const struct step_change *cha
         runner_rows_put_state(task, &changes[i]);
     runner_rows_put_cursor(task, step->cursor);
     step->commit.done = step_durable;
-    task->steps_in_flight++;
-    task->complained = false;
     store_commit(shard->store, &step->commit);
 }
 
@@ -192,60 +191,75 @@ static const struct pending_output *missing_output(const struct pending_step *st
     return NULL;
 }
 
+static void try_waiting(struct runner_task *task);
+
 static void topic_created(void *context, struct shard *shard, enum error error)
 {
     struct runner_task *task = context;
     task->ensuring = false;
-    if (task->closing)
-        runner_task_release(task);
-    else if (error)
-        runner_try_later(task, "an output topic cannot be created", error);
+    if (error)
+        host_try_later(&task->host, "an output topic cannot be created", error);
     else if (!shard->stopping)
-        runner_commit_waiting(task);
+        try_waiting(task);
+    host_release(&task->host);
 }
 
-void runner_commit_waiting(struct runner_task *task)
+static void create_topic(struct runner_task *task, const struct pending_output *output)
 {
-    struct pending_step *step = task->waiting;
-    const struct pending_output *missing = missing_output(step);
-    if (missing == NULL) {
-        task->waiting = NULL;
-        commit_step(step, step->changes, step->change_count);
-        runner_make_ready(task);
-        return;
-    }
     static const struct topic_config dead_letter_configs[] = {
         {BYTES_LITERAL("message.timestamp.type"), BYTES_LITERAL("LogAppendTime")}};
     task->ensuring = true;
-    ensure_topic(task->runner->shard, missing->topic, missing->partitions_if_new,
-                 dead_letter_configs, missing->is_dead_letter ? COUNT_OF(dead_letter_configs) : 0,
-                 topic_created, task);
+    host_hold(&task->host);
+    ensure_topic(task->runner->shard, output->topic, output->partitions_if_new, dead_letter_configs,
+                 output->is_dead_letter ? COUNT_OF(dead_letter_configs) : 0, topic_created, task);
 }
 
-static void commit(struct task_commit *commit_interface, const struct step *step)
+static void try_waiting(struct runner_task *task)
 {
-    struct runner_task *task = CONTAINER_OF(commit_interface, struct runner_task, commit);
+    struct pending_step *step = task->waiting;
+    if (task->host.state != HOST_BLOCKED || task->ensuring)
+        return;
+    const struct pending_output *missing = missing_output(step);
+    if (missing) {
+        create_topic(task, missing);
+        return;
+    }
+    task->waiting = NULL;
+    host_step_taken(&task->host);
+    commit_step(step, step->changes, step->change_count);
+}
+
+void runner_commit_again(struct host *h)
+{
+    try_waiting(of(h));
+}
+
+enum host_commit runner_commit_step(struct host *h, const struct step *step)
+{
+    struct runner_task *task = of(h);
     ASSERT(task->waiting == NULL);
     struct pending_step *copy = copy_step(task, step);
-    if (missing_output(copy) == NULL) {
+    const struct pending_output *missing = missing_output(copy);
+    if (missing == NULL) {
         commit_step(copy, step->changes, step->change_count);
-        return;
+        return HOST_COMMITTED;
     }
     copy_changes(copy, step);
     task->waiting = copy;
-    runner_commit_waiting(task);
+    create_topic(task, missing);
+    return HOST_COMMIT_WAITS;
 }
 
-static int32_t partitions(struct task_commit *commit_interface, struct bytes topic)
+int32_t runner_commit_partitions(struct host *h, struct bytes topic)
 {
-    struct runner_task *task = CONTAINER_OF(commit_interface, struct runner_task, commit);
+    const struct runner_task *task = of(h);
     struct topic *found = catalog_by_name(task->runner->shard->catalog, topic);
-    return found ? found->partitions : topology_output_partitions(task->topology, topic);
+    return found ? found->partitions : topology_output_partitions(h->topology, topic);
 }
 
-static size_t max_batch_bytes(struct task_commit *commit_interface, struct bytes topic)
+size_t runner_commit_max_batch_bytes(struct host *h, struct bytes topic)
 {
-    struct runner_task *task = CONTAINER_OF(commit_interface, struct runner_task, commit);
+    const struct runner_task *task = of(h);
     const struct shard *shard = task->runner->shard;
     struct topic *found = catalog_by_name(shard->catalog, topic);
     struct bytes text =
@@ -254,10 +268,4 @@ static size_t max_batch_bytes(struct task_commit *commit_interface, struct bytes
     if (!bytes_is_null(text) && !parse_i64(text, &bytes))
         bytes = shard->live->now.message_max_bytes;
     return (size_t)bytes;
-}
-
-void runner_commit_init(struct runner_task *task)
-{
-    task->commit = (struct task_commit){
-        .commit = commit, .partitions = partitions, .max_batch_bytes = max_batch_bytes};
 }

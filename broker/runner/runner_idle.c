@@ -17,20 +17,12 @@ struct round {
     struct map lines;
 };
 
-bool runner_idle_is_idle(const struct runner_task *task)
-{
-    const struct shard *shard = task->runner->shard;
-    int64_t after_ms = task_idle_after_ms(task->task);
-    return after_ms >= 0 && task->placed && !task->failed && chain_is_enabled(task->chain) &&
-           !runner_input_has_more(task) && shard->now_ms - task->idle_since_ms >= after_ms;
-}
-
 static struct bytes line_key(const struct runner_task *task)
 {
     struct buffer *key = &task->runner->key;
     buffer_clear(key);
     buffer_append(key, task->topic->id.bytes, sizeof task->topic->id.bytes);
-    buffer_append_bytes(key, chain_name(task->chain));
+    buffer_append_bytes(key, chain_name(task->host.chain));
     return buffer_view(key);
 }
 
@@ -40,8 +32,9 @@ static void add_line(struct round *round, const struct runner_task *task)
     if (map_get(&round->lines, key))
         return;
     struct line *line = xcalloc(1, sizeof *line);
-    *line = (struct line){
-        .key = bytes_copy(key), .least_active = INT64_MAX, .largest = task_watermark(task->task)};
+    *line = (struct line){.key = bytes_copy(key),
+                          .least_active = INT64_MAX,
+                          .largest = task_watermark(task->host.task)};
     map_put(&round->lines, line->key, line);
 }
 
@@ -50,12 +43,13 @@ static void look(void *context, struct shard *shard)
     struct round *round = context;
     LIST_FOR_EACH (node, &shard->runner->tasks) {
         struct runner_task *task = CONTAINER_OF(node, struct runner_task, in_runner);
-        struct line *line = task->closing ? NULL : map_get(&round->lines, line_key(task));
+        struct line *line =
+            host_is_over(&task->host) ? NULL : map_get(&round->lines, line_key(task));
         if (line == NULL)
             continue;
-        int64_t watermark = task_watermark(task->task);
+        int64_t watermark = task_watermark(task->host.task);
         line->largest = MAX(line->largest, watermark);
-        if (runner_idle_is_idle(task))
+        if (host_is_idle(&task->host, shard->now_ms))
             continue;
         line->any_active = true;
         line->least_active = MIN(line->least_active, watermark);
@@ -64,17 +58,13 @@ static void look(void *context, struct shard *shard)
 
 static bool may_lift(const struct runner_task *task)
 {
-    return !task->closing && !task->waiting && !task->next_topology &&
-           task->topic->partitions > 1 && runner_idle_is_idle(task);
+    return task->topic->partitions > 1 && host_may_lift(&task->host, task->runner->shard->now_ms);
 }
 
 static void lift(struct runner_task *task, const struct line *line)
 {
     int64_t to = line->any_active ? line->least_active : line->largest;
-    if (to <= task_watermark(task->task))
-        return;
-    task_lift_watermark(task->task, to, task->runner->shard->wall_ms);
-    runner_make_ready(task);
+    host_lift(&task->host, to, task->runner->shard->wall_ms);
 }
 
 static bool drop_line(void *context, void *value)

@@ -19,11 +19,6 @@ static bool is_at_end(const struct batch_source *source, int64_t offset)
     return first_from(task, offset) >= partition_visible_end(task->partition, READ_COMMITTED);
 }
 
-bool runner_input_has_more(const struct runner_task *task)
-{
-    return !is_at_end(&task->batches, task_position(task->task, 0));
-}
-
 void runner_input_drop(struct runner_task *task)
 {
     log_slice_unref(task->slice);
@@ -45,6 +40,7 @@ static bool has_file_pieces(const struct log_slice *slice)
 static void begin_job(struct runner_task *task)
 {
     task->reading = true;
+    host_hold(&task->host);
     partition_hold(task->partition);
 }
 
@@ -52,21 +48,17 @@ static void end_job(struct runner_task *task)
 {
     task->reading = false;
     partition_release(task->runner->shard, task->partition);
-    if (task->closing)
-        runner_task_release(task);
-    else
-        runner_make_ready(task);
+    host_wake(&task->host);
+    host_release(&task->host);
 }
 
 /* Damage stays; anything else may pass. */
 static void read_failed(struct runner_task *task, enum error error)
 {
-    if (task->closing)
-        return;
     if (error == ERR_CORRUPT)
-        runner_stop(task, "the input is damaged");
+        host_stop(&task->host, "the input is damaged");
     else
-        runner_try_later(task, "a processor's input cannot be read", error);
+        host_try_later(&task->host, "a processor's input cannot be read", error);
 }
 
 /* --- files are read on a disk worker, never here --- */
@@ -126,7 +118,7 @@ static void read_done(struct job *job)
 {
     struct runner_task *task = CONTAINER_OF(job, struct runner_task, read.job);
     bool is_wanted =
-        task->read.result == ERR_OK && !task->closing && !task->runner->shard->stopping;
+        task->read.result == ERR_OK && !host_is_over(&task->host) && !task->runner->shard->stopping;
     task->reading = false;
     if (is_wanted)
         take_slice(task, task->read.slice);
@@ -134,10 +126,12 @@ static void read_done(struct job *job)
         log_slice_unref(task->read.slice);
     if (task->read.result != ERR_OK && task->read.result != ERR_OUT_OF_RANGE)
         read_failed(task, task->read.result); /* out of range: the log's start moved meanwhile */
-    if (task->reading)
-        partition_release(task->runner->shard, task->partition); /* the copy holds it now */
-    else
+    if (task->reading) {                      /* the copy holds them now */
+        partition_release(task->runner->shard, task->partition);
+        host_release(&task->host);
+    } else {
         end_job(task);
+    }
 }
 
 static void start_read(struct runner_task *task, int64_t offset)
@@ -156,12 +150,11 @@ static void start_read(struct runner_task *task, int64_t offset)
 static void seek_done(struct job *job)
 {
     struct runner_task *task = CONTAINER_OF(job, struct runner_task, seek.job);
-    if (task->seek.result != ERR_OK) {
-        task->seek.log = NULL;
-        read_failed(task, task->seek.result);
-    } else if (!task->closing && !task->runner->shard->stopping) {
-        runner_task_place(task);
-    }
+    const struct log_time_job *seek = &task->seek;
+    if (seek->result != ERR_OK)
+        read_failed(task, seek->result);
+    else if (task->host.state == HOST_PLACING && !task->runner->shard->stopping)
+        runner_task_found(task, seek->offset < 0 ? seek->end_offset : seek->offset);
     end_job(task);
 }
 
@@ -182,7 +175,7 @@ static void say_skipped(const struct runner_task *task, int64_t from, int64_t to
     trace_log(task->runner->shard->env->trace, TRACE_WARN,
               "records were deleted before a processor read them",
               F_BYTES("topic", task->topic->name), F_INT("partition", task->partition->index),
-              F_BYTES("processor", chain_name(task->chain)), F_INT("from_offset", from),
+              F_BYTES("processor", chain_name(task->host.chain)), F_INT("from_offset", from),
               F_INT("to_offset", to));
 }
 
@@ -253,7 +246,6 @@ static enum input_status find(struct batch_source *source, int64_t offset, struc
             return INPUT_FAILED;
         }
         if (batch_last_offset(&header) >= offset) {
-            task->complained = false;
             *batch = bytes_of(rest.data, size);
             return INPUT_RECORD;
         }
@@ -262,7 +254,7 @@ static enum input_status find(struct batch_source *source, int64_t offset, struc
     return INPUT_WAITING;
 }
 
-static void seek(struct batch_source *source, int64_t offset)
+static void forget(struct batch_source *source, int64_t offset)
 {
     (void)offset;
     runner_input_drop(of(source));
@@ -270,6 +262,7 @@ static void seek(struct batch_source *source, int64_t offset)
 
 void runner_input_init(struct runner_task *task)
 {
-    task->batches = (struct batch_source){.find = find, .seek = seek, .is_at_end = is_at_end};
-    batch_input_init(&task->input, &task->batches);
+    task->batches = (struct batch_source){.find = find, .seek = forget, .is_at_end = is_at_end};
+    batch_input_init(&task->batch_input, &task->batches);
+    task->input = &task->batch_input.input;
 }

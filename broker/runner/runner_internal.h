@@ -1,6 +1,10 @@
 /* Shared by the runner's files; nobody else includes it.
  *
- *   runner.c         the runner: queues, slices, the second's tick
+ * The life of a task is that of its host (processors/task/host.h). Here is what the host's owner
+ * does:
+ *
+ *   runner.c         the runner: queues, turns, the second's tick
+ *   runner_task.c    one task: made, placed, woken, ended
  *   runner_change.c  tasks come, change and go with their topic's configs
  *   runner_rows.c    durable rows of tasks: restored, stored, deleted
  *   runner_input.c   batches of the input, from memory or files
@@ -15,12 +19,11 @@
 #include "broker/partition.h"
 #include "broker/runner/runner.h"
 #include "processors/task/batch_input.h"
-#include "processors/task/task.h"
+#include "processors/task/host.h"
 
 enum {
-    SLICE_BYTES = 1 << 20,   /* input taken from the log at once */
-    SLICE_RECORDS_FIRST = 8, /* records between two looks at the clock, at first */
-    SLICE_RECORDS_MAX = 64,
+    SLICE_BYTES = 1 << 20,       /* input taken from the log at once */
+    SLICE_RECORDS_MAX = 64,      /* records between two looks at the clock */
     STEPS_IN_FLIGHT = 8,         /* steps of a task that the journal has not answered yet */
     PARCEL_BYTES_MAX = 16 << 20, /* on their way to other shards; then the tasks wait */
     TICK_MS = 1000,              /* idleness is looked at, and what failed is tried again */
@@ -29,33 +32,24 @@ enum {
     ROW_KEY_MAX = 1 << 16,
 };
 
-/* A task at work on one partition.
- *
- * It is freed when it is closing and nothing refers to it: no job (`reading`), no step that the
- * journal has not answered, no parcel, no topic being created for it. */
+/* A task at work on one partition. Jobs, parcels and topics being created for it hold its host. */
 struct runner_task {
+    struct host host;
     struct list_node in_partition; /* partition->tasks */
     struct list_node in_runner;    /* runner->tasks */
     struct list_node in_queue;     /* runner->ready, or runner->later */
     struct runner *runner;
     struct partition *partition;
-    struct topic *topic; /* the version whose configs it runs */
-    struct topology *topology;
-    const struct chain *chain;
-    struct task *task;
-    struct task_commit commit;
+    struct topic *topic; /* the version whose processors the host was told last */
     struct bytes prefix; /* of its rows, owned */
     struct bytes source; /* its name in parcels: prefix + incarnation, owned */
     /* A task that begins anew under an old name is somebody else: its steps count from 1 again. */
     uint64_t incarnation;
+    struct buffer unread; /* keys (be32 size, bytes) of rows that could not be restored */
 
-    /* The definition that takes over as soon as no job and no waiting step is under way. */
-    struct topic *next_topic;
-    struct topology *next_topology;
-
-    size_t slice_records;        /* as many as a slice may take in its time */
     struct batch_source batches; /* of its input: slices of the log */
-    struct batch_input input;
+    struct batch_input batch_input;
+    struct input *input;
     struct log_slice *slice;    /* being read */
     struct shared_buffer *copy; /* its bytes, when pieces lie in files */
     size_t piece, at;           /* in the slice (or at: in the copy) */
@@ -63,17 +57,10 @@ struct runner_task {
     struct log_time_job seek; /* start=@time */
     struct job copy_job;
     enum error copy_result;
-    bool reading; /* a job is under way */
-    bool placed;  /* its first offset is known and stored */
+    bool reading; /* a job is under way: the host is not run */
 
-    int steps_in_flight, parcels_out;
     struct pending_step *waiting; /* a step whose output topic does not exist */
     bool ensuring;                /* that topic is being created */
-    int64_t dirty_since_ms;       /* when the open step began; 0: there is none */
-    int64_t idle_since_ms;
-    struct buffer unread;         /* keys (be32 size, bytes) of rows that could not be restored */
-    bool complained;              /* about what it tries again every second */
-    bool failed, broken, closing; /* broken: its state could not be restored */
 };
 
 struct runner {
@@ -97,32 +84,29 @@ struct runner {
 
 /* --- runner.c --- */
 
+/* Puts it into the queue, or among those that the next tick puts there. */
 void runner_make_ready(struct runner_task *task);
-/* How many records the next slice may take, when one of `records` took so long: records differ by a
- * thousand times in what they cost, and no request may wait for many dear ones. */
-size_t slice_records_after(size_t records, int64_t took_ns);
-/* Tries again at the next tick; says why, once. */
-void runner_try_later(struct runner_task *task, const char *what, enum error reason);
-/* A failing task stops alone; the others go on. */
-void runner_stop(struct runner_task *task, const char *reason);
-/* Commits the open step if there is one and it is due, or `now`. */
-void runner_flush(struct runner_task *task, bool now);
+void runner_make_ready_later(struct runner_task *task);
 
-/* --- runner_change.c --- */
+/* --- runner_task.c --- */
 
 /* The task of a chain on a partition, or NULL. */
 struct runner_task *runner_task_find(struct partition *partition, struct bytes chain_name);
-/* A task at its beginning, neither placed nor ready. */
+/* A task that may be given rows. */
 struct runner_task *runner_task_create(struct runner *runner, struct partition *partition,
                                        struct topology *topology, const struct chain *chain);
-/* Decides where a task without rows begins; stores it (now or when a search is done). */
-void runner_task_place(struct runner_task *task);
-/* Lets the next definition take over. */
-void runner_task_take_over(struct runner_task *task);
-/* Frees a closing task once nothing refers to it. */
-void runner_task_release(struct runner_task *task);
+/* A new task, without rows, which begins where its definition says. */
+void runner_task_open(struct runner *runner, struct partition *partition, struct topology *topology,
+                      const struct chain *chain);
+/* The search for its first offset is over. */
+void runner_task_found(struct runner_task *task, int64_t offset);
+/* The task is over, and nothing of it remains. It is freed once nothing refers to it. */
+void runner_task_end(struct runner_task *task);
 /* Frees it whatever refers to it. */
 void runner_task_free(struct runner_task *task);
+
+/* --- runner_change.c --- */
+
 /* The topology of a topic, NULL without processors. False: it does not task here, the log says why.
  * It belongs to the runner. */
 bool runner_topology(struct runner *runner, struct topic *topic, struct topology **out);
@@ -151,16 +135,16 @@ void key_list_delete(const struct buffer *list, struct store *store);
 
 void runner_input_init(struct runner_task *task);
 void runner_input_drop(struct runner_task *task);
-/* Whether durable records wait behind the cursor. */
-bool runner_input_has_more(const struct runner_task *task);
-/* start=@time: finds the first offset on the background worker, then places the task. */
+/* start=@time: finds the first offset on a worker, then calls runner_task_found. */
 void runner_input_seek(struct runner_task *task, int64_t timestamp);
 
 /* --- runner_commit.c --- */
 
-void runner_commit_init(struct runner_task *task);
-/* Goes on with the step that waited for its topics. */
-void runner_commit_waiting(struct runner_task *task);
+/* Ops of the host. */
+enum host_commit runner_commit_step(struct host *h, const struct step *step);
+void runner_commit_again(struct host *h);
+int32_t runner_commit_partitions(struct host *h, struct bytes topic);
+size_t runner_commit_max_batch_bytes(struct host *h, struct bytes topic);
 void runner_commit_free_waiting(struct runner_task *task);
 /* State rows that the waiting step would have written, for their deletion. */
 void runner_commit_each_waiting_key(struct runner_task *task,
@@ -212,7 +196,6 @@ void parcels_free(struct runner *runner);
 
 /* --- runner_idle.c --- */
 
-bool runner_idle_is_idle(const struct runner_task *task);
 /* Starts a round: lifts the watermarks of this shard's idle partitions. */
 void runner_lift_idle(struct runner *runner);
 

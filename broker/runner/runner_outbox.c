@@ -36,7 +36,7 @@ struct parcel *parcel_create(struct runner_task *task, uint64_t sequence, uint32
     p->topic_id = topic->id;
     p->partition = partition;
     p->task = task;
-    task->parcels_out++;
+    host_hold(&task->host);
     return p;
 }
 
@@ -48,10 +48,8 @@ static void free_parcel(struct parcel *p)
     shared_buffer_unref(p->batch);
     free((void *)(uintptr_t)p->source.data);
     free(p);
-    if (task) {
-        task->parcels_out--;
-        runner_task_release(task);
-    }
+    if (task)
+        host_release(&task->host);
 }
 
 void parcel_drop(struct parcel *p)
@@ -151,7 +149,7 @@ static enum error load_sent(void *context, struct bytes key, struct bytes value)
     p->partition = (int32_t)load_be32(value.data + sizeof p->topic_id.bytes);
     p->task = task_of_source(runner, source);
     if (p->task)
-        p->task->parcels_out++;
+        host_hold(&p->task->host);
     parcel_send(p);
     return ERR_OK;
 }

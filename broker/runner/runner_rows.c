@@ -25,7 +25,7 @@ void runner_rows_name(struct runner_task *task)
     struct buffer *key = &task->runner->key;
     buffer_clear(key);
     append_partition_prefix(key, task->partition);
-    buffer_append_bytes(key, chain_name(task->chain));
+    buffer_append_bytes(key, chain_name(task->host.chain));
     buffer_append_u8(key, 0);
     free((void *)(uintptr_t)task->prefix.data);
     task->prefix = take_copy(key);
@@ -51,7 +51,7 @@ void runner_rows_put_cursor(struct runner_task *task, int64_t cursor)
     uint8_t value[CURSOR_SIZE];
     store_be64(value, (uint64_t)cursor);
     store_be64(value + 8, task->incarnation);
-    store_be64(value + 16, (uint64_t)chain_state_version(task->chain));
+    store_be64(value + 16, (uint64_t)chain_state_version(task->host.chain));
     store_put(task->runner->shard->store, row_key(task, RUNNER_ROW_CURSOR, BYTES_NULL),
               bytes_of(value, sizeof value));
 }
@@ -92,7 +92,7 @@ void runner_rows_delete(struct runner_task *task)
     struct store *store = task->runner->shard->store;
     store_begin(store);
     store_delete(store, row_key(task, RUNNER_ROW_CURSOR, BYTES_NULL));
-    task_each_state_key(task->task, delete_state_row, task);
+    task_each_state_key(task->host.task, delete_state_row, task);
     runner_commit_each_waiting_key(task, delete_state_row, task);
     key_list_delete(&task->unread, store);
     store_commit(store, NULL);
@@ -107,13 +107,6 @@ struct load {
     struct buffer prefix;     /* that task's rows begin so */
     bool discarded;           /* they are of another state.version */
 };
-
-static void note_broken(struct runner_task *task, const char *reason)
-{
-    if (!task->broken)
-        runner_stop(task, reason);
-    task->broken = true;
-}
 
 /* The task of a row; its rows follow one another, the cursor first. False: not a row of a task. */
 static bool find_owner(struct load *l, struct bytes key)
@@ -137,29 +130,25 @@ static void restore_cursor(struct load *l, struct bytes key, struct bytes value)
     struct runner_task *task = l->task;
     if (value.size != CURSOR_SIZE) {
         key_list_add(&task->unread, key);
-        note_broken(task, "the stored input position is damaged");
+        host_break(&task->host, "the stored input position is damaged");
         return;
     }
-    if ((int64_t)load_be64(value.data + 16) != chain_state_version(task->chain)) {
+    if ((int64_t)load_be64(value.data + 16) != chain_state_version(task->host.chain)) {
         l->discarded = true; /* the version was raised just before the last run ended */
         key_list_add(&l->runner->garbage, key);
         return;
     }
-    task_place(task->task, 0, (int64_t)load_be64(value.data));
+    host_restore_cursor(&task->host, 0, (int64_t)load_be64(value.data));
     task->incarnation = load_be64(value.data + 8);
-    task->placed = true;
 }
 
 static void restore_state(struct load *l, struct bytes key, struct bytes rest, struct bytes value)
 {
     struct runner_task *task = l->task;
-    enum error error = task->broken   ? ERR_CORRUPT
-                       : task->placed ? task_restore(task->task, rest, value)
-                                      : ERR_CORRUPT;
-    if (error == ERR_OK)
+    if (host_restore(&task->host, rest, value) == ERR_OK)
         return;
     key_list_add(&task->unread, key);
-    note_broken(task, "the stored state cannot be read");
+    host_break(&task->host, "the stored state cannot be read");
 }
 
 static enum error load_row(void *context, struct bytes key, struct bytes value)
@@ -179,12 +168,8 @@ static enum error load_row(void *context, struct bytes key, struct bytes value)
 
 static void end_restore(struct runner_task *task)
 {
-    struct message message = {""};
-    if (task->placed && !task->broken && task_restored(task->task, &message) != ERR_OK)
-        note_broken(task, message.text);
-    input_seek(&task->input.input, task_position(task->task, 0));
     runner_rows_name(task);
-    runner_make_ready(task);
+    host_start(&task->host);
 }
 
 enum error runner_rows_load(struct runner *runner, struct partition *partition,

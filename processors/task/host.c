@@ -26,7 +26,7 @@ static void enter(struct host *h, enum host_state next)
     h->state = next;
 }
 
-static bool is_over(const struct host *h)
+bool host_is_over(const struct host *h)
 {
     return h->state == HOST_CLOSING || h->state == HOST_CLOSED;
 }
@@ -101,7 +101,7 @@ void host_step_done(struct host *h, enum error result)
 {
     ASSERT(h->steps_in_flight > 0);
     h->steps_in_flight--;
-    if (is_over(h)) {
+    if (host_is_over(h)) {
         try_close(h);
         return;
     }
@@ -114,7 +114,7 @@ void host_step_done(struct host *h, enum error result)
 
 void host_try_later(struct host *h, const char *what, enum error reason)
 {
-    if (is_over(h))
+    if (host_is_over(h))
         return;
     if (h->state == HOST_PLACING)
         enter(h, HOST_UNPLACED);
@@ -126,7 +126,7 @@ void host_try_later(struct host *h, const char *what, enum error reason)
 
 void host_stop(struct host *h, const char *reason)
 {
-    if (is_over(h) || h->state == HOST_STOPPED || h->state == HOST_BROKEN)
+    if (host_is_over(h) || h->state == HOST_STOPPED || h->state == HOST_BROKEN)
         return;
     host_flush(h); /* records before the fault count */
     if (h->state == HOST_BLOCKED)
@@ -412,8 +412,9 @@ bool host_run(struct host *h, const struct host_slice *slice)
 bool host_is_idle(const struct host *h, int64_t now_ms)
 {
     int64_t after_ms = task_idle_after_ms(h->task);
-    if ((h->state != HOST_RUNNING && h->state != HOST_BLOCKED) || after_ms < 0 ||
-        !chain_is_enabled(h->chain) || task_is_pending(h->task))
+    bool is_at_work =
+        h->state == HOST_RUNNING || (h->state == HOST_BLOCKED && h->after_step == HOST_RUNNING);
+    if (!is_at_work || after_ms < 0 || !chain_is_enabled(h->chain) || task_is_pending(h->task))
         return false;
     for (size_t i = 0; i < h->input_count; i++) {
         const struct input *in = h->inputs[i];

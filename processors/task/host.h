@@ -123,6 +123,8 @@ void host_placed(struct host *h, const int64_t *offsets);
 
 /* --- working --- */
 
+/* CLOSING or CLOSED. */
+bool host_is_over(const struct host *h);
 /* Whether host_run has something to do, as far as it knows without looking at its inputs. */
 bool host_has_work(const struct host *h);
 /* An input has more, or something it waited for came: wakes the host if it has work. */

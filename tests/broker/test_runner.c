@@ -45,13 +45,15 @@ TEST(a_pipeline_writes_results_duplicates_and_dead_letters)
 
 TEST(a_slice_takes_as_many_records_as_its_time_allows)
 {
-    EXPECT_INT(slice_records_after(16, 1000), 32);
-    EXPECT_INT(slice_records_after(SLICE_RECORDS_MAX, 1000), SLICE_RECORDS_MAX);
-    EXPECT_INT(slice_records_after(32, SLICE_BUDGET_NS), 32);
-    EXPECT_INT(slice_records_after(64, 4 * SLICE_BUDGET_NS), 16);
-    EXPECT_INT(slice_records_after(64, 100 * SLICE_BUDGET_NS), 1);
-    EXPECT_INT(slice_records_after(1, INT64_MAX / 1000), 1);
-    EXPECT_INT(slice_records_after(1, 0), 2); /* and back again */
+    const struct host_slice slice = {.max_records = SLICE_RECORDS_MAX,
+                                     .budget_ns = SLICE_BUDGET_NS};
+    EXPECT_INT(host_slice_after(&slice, 16, 1000), 32);
+    EXPECT_INT(host_slice_after(&slice, SLICE_RECORDS_MAX, 1000), SLICE_RECORDS_MAX);
+    EXPECT_INT(host_slice_after(&slice, 32, SLICE_BUDGET_NS), 32);
+    EXPECT_INT(host_slice_after(&slice, 64, 4 * SLICE_BUDGET_NS), 16);
+    EXPECT_INT(host_slice_after(&slice, 64, 100 * SLICE_BUDGET_NS), 1);
+    EXPECT_INT(host_slice_after(&slice, 1, INT64_MAX / 1000), 1);
+    EXPECT_INT(host_slice_after(&slice, 1, 0), 2); /* and back again */
 }
 
 TEST(records_that_came_before_the_processor_are_taken_by_default)

@@ -9,7 +9,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 DOCUMENT = ROOT / "docs" / "errors.md"
 FOLDERS = ("base", "protocol", "storage", "processors", "broker")
 EVENT = re.compile(r"trace_log\([^;]*?TRACE_(?:ERROR|WARN)\b([^;]*?)(?:F_[A-Z0-9]+\(|\);)")
-LATER = re.compile(r"runner_try_later\([^,;]+,([^;]*?),[^,;]*\);")
+LATER = re.compile(r"host_try_later\([^,;]+,([^;]*?),[^,;]*\);")
 START_UP = ("storage/recovery*.c", "storage/journal.c", "storage/kv*.c", "storage/store.c",
             "broker/start.c", "broker/net/acceptor.c")
 MESSAGE = re.compile(r"message_set\(([^;]*)\);")
