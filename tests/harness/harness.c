@@ -62,6 +62,13 @@ static void remove_directory(void)
     nftw(directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+const char *test_source_path(const char *name)
+{
+    static char path[4096];
+    snprintf(path, sizeof path, "%s/%s", TEST_SOURCE_ROOT, name);
+    return path;
+}
+
 const char *test_directory(void)
 {
     if (directory[0] == '\0') {

@@ -29,6 +29,9 @@ int64_t test_option(const char *name, int64_t otherwise);
 /* How many states a simulation has to see: --states N, else `full`, or `quick` for ./test --quick,
  * which sets TIDEMILL_QUICK=1. */
 uint64_t test_states(uint64_t full, uint64_t quick);
+/* The path of a file of the source tree, for example "docs/processors.md". Valid until the next
+ * call. */
+const char *test_source_path(const char *name);
 /* A fresh directory below TMPDIR, removed when the program ends. */
 const char *test_directory(void);
 

@@ -5,16 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* The page, found from this file's own place in the tree. */
 static char *read_page(void)
 {
-    static const char here[] = "tests/processors/test_expression_doc.c";
-    char path[1024], *text = xcalloc(1, 1 << 20);
-    size_t root = strlen(__FILE__) - (sizeof here - 1);
-    snprintf(path, sizeof path, "%.*sdocs/expressions.md", (int)root, __FILE__);
-    FILE *file = fopen(path, "r");
-    if (file == NULL)
-        test_fail(__FILE__, __LINE__, "%s cannot be read", path);
+    char *text = xcalloc(1, 1 << 20);
+    FILE *file = fopen(test_source_path("docs/expressions.md"), "r");
+    EXPECT(file != NULL);
     EXPECT(fread(text, 1, (1 << 20) - 1, file) > 0);
     fclose(file);
     return text;

@@ -11,10 +11,7 @@
 
 static char *read_document(void)
 {
-    char path[1024];
-    snprintf(path, sizeof path, "%.*s/../../docs/processors.md",
-             (int)(strrchr(__FILE__, '/') - __FILE__), __FILE__);
-    FILE *file = fopen(path, "r");
+    FILE *file = fopen(test_source_path("docs/processors.md"), "r");
     EXPECT(file != NULL);
     char *text = xcalloc(1, 1 << 20);
     EXPECT(fread(text, 1, (1 << 20) - 1, file) > 0);

@@ -24,13 +24,11 @@ struct golden {
     struct lines fields; /* "path=value" */
 };
 
-/* Golden files lie beside this source file. */
 static FILE *open_golden(const char *name)
 {
-    const char *here = __FILE__;
-    char path[4096];
-    snprintf(path, sizeof path, "%.*sgolden/%s", (int)(strrchr(here, '/') + 1 - here), here, name);
-    FILE *file = fopen(path, "r");
+    char path[256];
+    snprintf(path, sizeof path, "tests/protocol/golden/%s", name);
+    FILE *file = fopen(test_source_path(path), "r");
     if (file == NULL)
         test_fail(__FILE__, __LINE__, "cannot open %s", path);
     return file;

@@ -37,10 +37,8 @@ static struct bytes parse_batch(char *line)
 /* Calls `check` with every golden batch, in memory of exactly its size. */
 static void each_batch(void (*check)(const char *name, struct bytes batch))
 {
-    char path[4096], line[MAX_LINE];
-    snprintf(path, sizeof path, "%.*sgolden/batches.txt",
-             (int)(strrchr(__FILE__, '/') + 1 - __FILE__), __FILE__);
-    FILE *file = fopen(path, "r");
+    char line[MAX_LINE];
+    FILE *file = fopen(test_source_path("tests/protocol/golden/batches.txt"), "r");
     EXPECT(file != NULL);
     int count = 0;
     while (fgets(line, sizeof line, file)) {

@@ -22,10 +22,9 @@ struct expected {
 
 static void golden_path(char path[4096], const char *name)
 {
-    const char *here = __FILE__;
-    while (strncmp(here, "../", 3) == 0)
-        here += 3; /* a compiler cache made it relative; tests run in the root */
-    snprintf(path, 4096, "%.*sgolden/cleaned/%s", (int)(strrchr(here, '/') + 1 - here), here, name);
+    char below_root[256];
+    snprintf(below_root, sizeof below_root, "tests/storage/golden/cleaned/%s", name);
+    snprintf(path, 4096, "%s", test_source_path(below_root));
 }
 
 static struct expected read_expected(void)
