@@ -5,9 +5,9 @@
  * with a position X of the journal. Everything below X is then no longer needed from the journal.
  *
  * The rows must describe exactly what redo from X starts with. Rows that belong to users are merged
- * when their group is durable. The states of logs and producers are taken when the group that ends
+ * when their unit is durable. The states of logs and producers are taken when the unit that ends
  * at X is handed over: at that moment nothing has been appended beyond X. The job starts when that
- * group is durable. The segments may hold more than X by then; recovery cuts them. */
+ * unit is durable. The segments may hold more than X by then; recovery cuts them. */
 #include "storage/store_internal.h"
 
 #include <stdlib.h>
@@ -23,31 +23,31 @@ struct flush_item {
     enum error result;
 };
 
-static void run_maintenance(struct job *job);
+static void run_checkpoint(struct job *job);
 static void maintenance_done(struct job *job);
 
 void maintenance_init(struct store *s)
 {
-    struct maintenance *m = &s->maintenance;
-    m->job = (struct job){.run = run_maintenance, .done = maintenance_done};
-    m->store = s;
-    list_init(&m->dead_files);
-    buffer_init(&m->removed, SIZE_MAX / 2);
+    struct maintenance *c = &s->maintenance;
+    c->job = (struct job){.run = run_checkpoint, .done = maintenance_done};
+    c->store = s;
+    list_init(&c->dead_files);
+    buffer_init(&c->removed, SIZE_MAX / 2);
 }
 
 void maintenance_free(struct store *s)
 {
-    struct maintenance *m = &s->maintenance;
-    free(m->flushes);
-    row_changes_free(&m->rows);
-    buffer_free(&m->removed);
+    struct maintenance *c = &s->maintenance;
+    free(c->flushes);
+    row_changes_free(&c->rows);
+    buffer_free(&c->removed);
 }
 
 /* What is due */
 
 static bool last_checkpoint_due(struct store *s)
 {
-    if (!s->closing || s->final_checkpoint_tried || !groups_idle(s))
+    if (!s->closing || s->final_checkpoint_tried || !store_units_idle(s))
         return false;
     if (s->entries_since_checkpoint > 0 || !list_is_empty(&s->dirty))
         return true;
@@ -77,7 +77,7 @@ static bool flush_due(const struct store *s)
 /* Capturing */
 
 struct producer_rows {
-    struct maintenance *m;
+    struct maintenance *c;
     const struct store_log *log;
 };
 
@@ -85,36 +85,36 @@ static void capture_producer(void *context, int64_t producer_id, struct bytes ro
 {
     struct producer_rows *p = context;
     struct row_key key = row_key_producer(p->log->topic_id, p->log->partition, producer_id);
-    row_changes_put(&p->m->rows, row_key_view(&key), row);
+    row_changes_put(&p->c->rows, row_key_view(&key), row);
 }
 
-static void capture_log(struct maintenance *m, struct store_log *l)
+static void capture_log(struct maintenance *c, struct store_log *l)
 {
     uint8_t value[LOG_STATE_SIZE];
     struct log_state state = log_state(l->log);
-    /* The log itself follows when its group is durable. */
+    /* The log itself follows when its unit is durable. */
     state.log_start_offset = MAX(state.log_start_offset, l->pending_start);
-    row_changes_put(&m->rows, row_key_view(&l->key), log_state_encode(&state, value));
-    struct producer_rows context = {m, l};
+    row_changes_put(&c->rows, row_key_view(&l->key), log_state_encode(&state, value));
+    struct producer_rows context = {c, l};
     producer_states_changed(log_producers(l->log), capture_producer, &context);
 }
 
 static void capture(struct store *s)
 {
-    struct maintenance *m = &s->maintenance;
-    ASSERT(!s->entry_open && s->groups[s->filling].entries == 0);
+    struct maintenance *c = &s->maintenance;
+    ASSERT(!s->entry_open && s->units[s->filling].entries == 0);
     struct list_node *node;
     while ((node = list_pop(&s->dirty))) {
         struct store_log *l = CONTAINER_OF(node, struct store_log, dirty);
         if (!l->removed)
-            capture_log(m, l);
+            capture_log(c, l);
     }
-    m->mark = (struct journal_mark){.start = s->start,
+    c->mark = (struct journal_mark){.start = s->start,
                                     .run = s->run,
                                     .lsn = s->journal.lsn,
                                     .sequence = s->journal.current->sequence,
                                     .position = s->journal.position};
-    m->phase = MAINTENANCE_CAPTURED;
+    c->phase = MAINTENANCE_CAPTURED;
 }
 
 void maintenance_capture(struct store *s)
@@ -127,28 +127,28 @@ void maintenance_capture(struct store *s)
 
 static void begin_flushes(struct store *s)
 {
-    struct maintenance *m = &s->maintenance;
+    struct maintenance *c = &s->maintenance;
     size_t count = 0;
     LIST_FOR_EACH (node, &s->unflushed)
         count++;
-    m->flushes = xmalloc((count + 1) * sizeof *m->flushes);
-    m->flush_count = 0;
+    c->flushes = xmalloc((count + 1) * sizeof *c->flushes);
+    c->flush_count = 0;
     LIST_FOR_EACH (node, &s->unflushed) {
         struct store_log *l = CONTAINER_OF(node, struct store_log, unflushed);
         struct log_flush *flush = list_contains(&l->dying) ? NULL : log_flush_begin(l->log);
         if (flush)
-            m->flushes[m->flush_count++] = (struct flush_item){.log = l, .flush = flush};
+            c->flushes[c->flush_count++] = (struct flush_item){.log = l, .flush = flush};
     }
     s->unflushed_since_ms = s->now_ms;
 }
 
 static void submit(struct store *s)
 {
-    struct maintenance *m = &s->maintenance;
-    m->phase = MAINTENANCE_RUNNING;
-    m->result = ERR_OK;
-    m->final = false;
-    s->options.background_worker->submit(s->options.background_worker, &m->job);
+    struct maintenance *c = &s->maintenance;
+    c->phase = MAINTENANCE_RUNNING;
+    c->result = ERR_OK;
+    c->final = false;
+    s->options.background_worker->submit(s->options.background_worker, &c->job);
 }
 
 static void start_flush(struct store *s)
@@ -167,38 +167,38 @@ static void start_flush(struct store *s)
 /* A directory above a log may have been made by another shard that has not synced it yet. */
 static bool may_sync_each(const struct store *s)
 {
-    const struct maintenance *m = &s->maintenance;
-    bool may = !s->flushed_unsynced && m->flush_count <= SYNC_EACH_MAX;
-    for (size_t i = 0; i < m->flush_count && may; i++)
-        may = m->flushes[i].log->names_durable;
+    const struct maintenance *c = &s->maintenance;
+    bool may = !s->flushed_unsynced && c->flush_count <= SYNC_EACH_MAX;
+    for (size_t i = 0; i < c->flush_count && may; i++)
+        may = c->flushes[i].log->names_durable;
     return may;
 }
 
 static void start_checkpoint(struct store *s)
 {
-    struct maintenance *m = &s->maintenance;
-    ASSERT(m->phase == MAINTENANCE_CAPTURED && s->durable == m->mark.lsn);
-    m->checkpoint = true;
+    struct maintenance *c = &s->maintenance;
+    ASSERT(c->phase == MAINTENANCE_CAPTURED && s->durable == c->mark.lsn);
+    c->checkpoint = true;
     begin_flushes(s);
-    m->sync_each = may_sync_each(s);
+    c->sync_each = may_sync_each(s);
     s->flushed_unsynced = false;
     /* Everything merged so far is below X; over it the states that were captured at X. */
-    row_changes_merge(&s->rows, &m->rows);
-    m->rows = s->rows;
+    row_changes_merge(&s->rows, &c->rows);
+    c->rows = s->rows;
     s->rows = (struct row_changes){.bytes = 0};
     struct row_key key = row_key_journal(s->options.shard);
     uint8_t value[JOURNAL_MARK_SIZE];
-    row_changes_put(&m->rows, row_key_view(&key), journal_mark_encode(&m->mark, value));
-    buffer_append_bytes(&m->removed, buffer_view(&s->removed));
+    row_changes_put(&c->rows, row_key_view(&key), journal_mark_encode(&c->mark, value));
+    buffer_append_bytes(&c->removed, buffer_view(&s->removed));
     buffer_clear(&s->removed);
-    m->entries = s->entries_since_checkpoint;
+    c->entries = s->entries_since_checkpoint;
     s->entries_since_checkpoint = 0;
-    m->repeated = s->checkpoint_owed;
-    journal_take_dead(&s->journal, m->mark.lsn, &m->dead_files);
+    c->repeated = s->checkpoint_owed;
+    journal_take_dead(&s->journal, c->mark.lsn, &c->dead_files);
     submit(s);
 }
 
-void maintenance_group_durable(struct store *s)
+void maintenance_unit_durable(struct store *s)
 {
     if (s->maintenance.phase == MAINTENANCE_CAPTURED && !s->has_failed)
         start_checkpoint(s);
@@ -217,8 +217,8 @@ void maintenance_turn(struct store *s)
         return;
     forget_what_is_gone(s);
     if (checkpoint_due(s)) {
-        if (!groups_idle(s))
-            return; /* with the next group */
+        if (!store_units_idle(s))
+            return; /* with the next unit */
         s->final_checkpoint_tried = s->closing;
         capture(s);
         start_checkpoint(s);
@@ -238,10 +238,10 @@ static enum error note_key(void *context, struct bytes key, struct bytes value)
 
 /* A removed log takes the rows of its producers along: they are found in the store itself, and
  * among those that a checkpoint that failed could not put there. */
-static enum error delete_producers(struct maintenance *m)
+static enum error delete_producers(struct maintenance *c)
 {
-    struct kv *kv = m->store->options.kv;
-    struct reader r = reader_of(buffer_view(&m->removed));
+    struct kv *kv = c->store->options.kv;
+    struct reader r = reader_of(buffer_view(&c->removed));
     enum error error = ERR_OK;
     while (error == ERR_OK && reader_left(&r) > 0) {
         struct uuid topic_id;
@@ -252,34 +252,34 @@ static enum error delete_producers(struct maintenance *m)
             row_key_parse(bytes_of(read_raw(&r, size), size), &topic_id, &partition, &none);
         ASSERT(right);
         struct row_key prefix = row_key_producers(topic_id, partition);
-        if (m->repeated)
-            row_changes_delete_prefix(&m->rows, row_key_view(&prefix));
-        error = kv->driver->scan(kv, row_key_view(&prefix), note_key, &m->rows);
+        if (c->repeated)
+            row_changes_delete_prefix(&c->rows, row_key_view(&prefix));
+        error = kv->driver->scan(kv, row_key_view(&prefix), note_key, &c->rows);
     }
     return error;
 }
 
 /* A key-value store that met a full disk in the middle of its log cannot be trusted to go on, so it
  * is not brought there. */
-static enum error rows_have_room(const struct maintenance *m)
+static enum error rows_have_room(const struct maintenance *c)
 {
-    struct io *io = m->store->env->io;
+    struct io *io = c->store->env->io;
     int64_t room;
-    enum error error = io->ops->free_bytes(io, m->store->data_directory, &room);
+    enum error error = io->ops->free_bytes(io, c->store->data_directory, &room);
     if (error != ERR_OK)
         return error;
-    int64_t need = ROWS_RESERVE_BYTES + 2 * (int64_t)m->rows.bytes;
+    int64_t need = ROWS_RESERVE_BYTES + 2 * (int64_t)c->rows.bytes;
     return room < need ? ERR_NO_SPACE : ERR_OK;
 }
 
-static enum error write_rows(struct maintenance *m)
+static enum error write_rows(struct maintenance *c)
 {
-    enum error error = delete_producers(m);
+    enum error error = delete_producers(c);
     if (error != ERR_OK)
         return error;
     size_t count;
-    struct kv_change *changes = row_changes_array(&m->rows, &count);
-    struct kv *kv = m->store->options.kv;
+    struct kv_change *changes = row_changes_array(&c->rows, &count);
+    struct kv *kv = c->store->options.kv;
     error = kv->driver->write(kv, changes, count);
     free(changes);
     return error;
@@ -287,109 +287,109 @@ static enum error write_rows(struct maintenance *m)
 
 /* Errors from here on leave something in doubt: what a failed sync or write left behind cannot be
  * known, so nothing is tried again. */
-static enum error make_durable(struct maintenance *m)
+static enum error make_durable(struct maintenance *c)
 {
-    struct io *io = m->store->env->io;
+    struct io *io = c->store->env->io;
     enum error error = ERR_OK;
-    if (!m->sync_each)
-        error = io->ops->sync_all(io, m->store->data_directory);
+    if (!c->sync_each)
+        error = io->ops->sync_all(io, c->store->data_directory);
     if (error == ERR_OK)
-        error = write_rows(m);
+        error = write_rows(c);
     if (error == ERR_OK)
-        error = journal_recycle(&m->store->journal, &m->dead_files);
+        error = journal_recycle(&c->store->journal, &c->dead_files);
     return error;
 }
 
-static void run_maintenance(struct job *job)
+static void run_checkpoint(struct job *job)
 {
-    struct maintenance *m = CONTAINER_OF(job, struct maintenance, job);
-    for (size_t i = 0; i < m->flush_count; i++) {
-        struct flush_item *f = &m->flushes[i];
-        f->result = log_flush_run(f->flush, m->checkpoint && m->sync_each);
-        if (f->result != ERR_OK && m->result != ERR_IO)
-            m->result = f->result;
+    struct maintenance *c = CONTAINER_OF(job, struct maintenance, job);
+    for (size_t i = 0; i < c->flush_count; i++) {
+        struct flush_item *f = &c->flushes[i];
+        f->result = log_flush_run(f->flush, c->checkpoint && c->sync_each);
+        if (f->result != ERR_OK && c->result != ERR_IO)
+            c->result = f->result;
     }
-    if (!m->checkpoint || m->result != ERR_OK)
+    if (!c->checkpoint || c->result != ERR_OK)
         return;
-    m->result = rows_have_room(m);
-    if (m->result != ERR_OK)
+    c->result = rows_have_room(c);
+    if (c->result != ERR_OK)
         return;
-    m->result = make_durable(m);
-    m->final = m->result != ERR_OK;
+    c->result = make_durable(c);
+    c->final = c->result != ERR_OK;
 }
 
 /* Back on the shard */
 
 static void end_flushes(struct store *s)
 {
-    struct maintenance *m = &s->maintenance;
-    for (size_t i = 0; i < m->flush_count; i++) {
-        struct flush_item *f = &m->flushes[i];
+    struct maintenance *c = &s->maintenance;
+    for (size_t i = 0; i < c->flush_count; i++) {
+        struct flush_item *f = &c->flushes[i];
         log_flush_end(f->flush, f->result);
-        f->log->names_durable |= m->checkpoint && m->result == ERR_OK;
+        f->log->names_durable |= c->checkpoint && c->result == ERR_OK;
         store_log_account(s, f->log);
         if (!f->log->removed)
             store_log_delete_segments(s, f->log);
     }
-    s->stats.flushes += m->flush_count > 0;
-    free(m->flushes);
-    m->flushes = NULL;
-    m->flush_count = 0;
+    s->stats.flushes += c->flush_count > 0;
+    free(c->flushes);
+    c->flushes = NULL;
+    c->flush_count = 0;
     store_logs_trim(s);
 }
 
 static void checkpoint_succeeded(struct store *s)
 {
-    struct maintenance *m = &s->maintenance;
-    s->checkpoint_lsn = m->mark.lsn;
+    struct maintenance *c = &s->maintenance;
+    s->checkpoint_lsn = c->mark.lsn;
     s->checkpoint_owed = false;
     s->last_checkpoint_ms = s->now_ms;
-    s->sealed = false; /* the next group tells that the rows are durable up to here */
+    s->sealed = false; /* the next unit tells that the rows are durable up to here */
     s->stats.checkpoints++;
-    journal_recycled(&s->journal, &m->dead_files);
-    row_changes_free(&m->rows);
-    buffer_clear(&m->removed);
+    journal_recycled(&s->journal, &c->dead_files);
+    row_changes_free(&c->rows);
+    buffer_clear(&c->removed);
 }
 
 /* Everything is as before, and a later checkpoint does it all. A log that has not changed since has
  * its row among those that are put back. */
 static void checkpoint_failed(struct store *s)
 {
-    struct maintenance *m = &s->maintenance;
-    journal_keep(&s->journal, &m->dead_files);
-    row_changes_put_back(&s->rows, &m->rows);
-    buffer_append_bytes(&s->removed, buffer_view(&m->removed));
-    buffer_clear(&m->removed);
-    s->entries_since_checkpoint += m->entries;
+    struct maintenance *c = &s->maintenance;
+    journal_keep(&s->journal, &c->dead_files);
+    row_changes_put_back(&s->rows, &c->rows);
+    buffer_append_bytes(&s->removed, buffer_view(&c->removed));
+    buffer_clear(&c->removed);
+    s->entries_since_checkpoint += c->entries;
     s->flushed_unsynced = true;
     s->checkpoint_owed = true;
 }
 
 static void maintenance_done(struct job *job)
 {
-    struct maintenance *m = CONTAINER_OF(job, struct maintenance, job);
-    struct store *s = m->store;
+    struct maintenance *c = CONTAINER_OF(job, struct maintenance, job);
+    struct store *s = c->store;
     store_enter(s);
-    m->phase = MAINTENANCE_IDLE;
+    c->phase = MAINTENANCE_IDLE;
     end_flushes(s);
-    if (m->checkpoint && m->result == ERR_OK)
+    if (c->checkpoint && c->result == ERR_OK)
         checkpoint_succeeded(s);
-    else if (m->checkpoint)
+    else if (c->checkpoint)
         checkpoint_failed(s);
-    if (m->result == ERR_OK) {
+    if (c->result == ERR_OK) {
         s->full &= ~(unsigned)FULL_FLUSH;
         s->close_result = ERR_OK;
-    } else if (m->result == ERR_NO_SPACE && !m->final) {
+    } else if (c->result == ERR_NO_SPACE && !c->final) {
         s->full |= FULL_FLUSH;
         s->retry_maintenance_ms = s->now_ms + FLUSH_AGE_MS;
         if (s->closing)
             s->close_result = ERR_NO_SPACE;
     } else {
-        store_fail(s, m->result);
+        store_fail(s, c->result);
     }
     if (!s->closing)
         store_check_space(s); /* it has taken some: a fast producer must not eat up the reserve */
-    groups_hand_over(s);
+    store_units_hand_over(s);
     maintenance_turn(s);
     store_logs_reap(s);
     store_leave(s);

@@ -5,7 +5,7 @@
  * Files have journal_file_bytes and are used again and again: overwriting blocks that were written
  * before with direct I/O is the fastest durable write there is. A new file's blocks are reserved,
  * not zeroed. A spare is ready before the current file is full, so that a full disk does not stop
- * the journal at once. A file gets its name, and the name is durable, before its first group.
+ * the journal at once. A file gets its name, and the name is durable, before its first unit.
  *
  * The struct belongs to the shard. Functions that block say so; they touch the journal_file only,
  * and `journal` only for what never changes (env, directory, file_bytes). */
@@ -18,7 +18,7 @@
 struct journal_file {
     struct list_node node;
     uint64_t sequence, old_sequence; /* old_sequence: before it is renamed */
-    lsn_t end;                       /* behind its last group; once it is full */
+    lsn_t end;                       /* behind its last unit; once it is full */
     struct io_file *file;
     bool direct; /* durable when a write returns; else each write is synced */
 };
@@ -31,8 +31,8 @@ struct journal {
     uint64_t next_sequence;
     bool direct; /* whether new files are tried with direct I/O */
     struct journal_file *current;
-    int64_t position; /* in the current file, of the next group */
-    lsn_t lsn;        /* of the next group */
+    int64_t position; /* in the current file, of the next unit */
+    lsn_t lsn;        /* of the next unit */
     struct list full, spares;
     size_t spare_count;
 };
@@ -43,7 +43,7 @@ MUST_USE enum error journal_open(struct journal *j, struct env *env, const char 
                                  int64_t file_bytes, size_t spares_max, struct message *message);
 void journal_close(struct journal *j);
 
-/* Where a group of `size` padded bytes goes. Moves to the next file when the current one is too
+/* Where a unit of `size` padded bytes goes. Moves to the next file when the current one is too
  * full; false when there is no spare (then prepare one). */
 struct journal_place {
     struct journal_file *file;
@@ -53,7 +53,7 @@ struct journal_place {
 bool journal_place(struct journal *j, size_t size, struct journal_place *out);
 /* The sequence of the file that will follow the current one, or 0. */
 uint64_t journal_next(const struct journal *j);
-/* Blocks: makes a group durable. Every part is of whole, aligned blocks. */
+/* Blocks: makes a unit durable. Every part is of whole, aligned blocks. */
 MUST_USE enum error journal_write(const struct journal *j, struct journal_file *file,
                                   const struct iovec *parts, int count, int64_t position);
 

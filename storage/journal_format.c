@@ -20,38 +20,38 @@ enum {
 };
 
 /* Everything but the field of the checksum itself. */
-static uint32_t group_crc(const uint8_t *data, size_t length)
+static uint32_t unit_crc(const uint8_t *data, size_t length)
 {
     uint32_t crc = crc32c(0, data, AT_CRC);
     return crc32c(crc, data + AT_SHARD, length - AT_SHARD);
 }
 
-void journal_group_seal(uint8_t *data, const struct journal_group *group)
+void journal_unit_seal(uint8_t *data, const struct journal_unit *unit)
 {
-    ASSERT(group->length >= JOURNAL_HEADER_SIZE && journal_group_size(group) <= JOURNAL_GROUP_MAX);
-    ASSERT(group->durable <= group->lsn && group->checkpoint <= group->durable);
+    ASSERT(unit->length >= JOURNAL_HEADER_SIZE && journal_unit_size(unit) <= JOURNAL_UNIT_MAX);
+    ASSERT(unit->durable <= unit->lsn && unit->checkpoint <= unit->durable);
     memset(data, 0, JOURNAL_HEADER_SIZE);
-    memset(data + group->length, 0, journal_padded(group->length) - group->length);
+    memset(data + unit->length, 0, journal_padded(unit->length) - unit->length);
     store_be32(data + AT_MAGIC, JOURNAL_MAGIC);
-    store_be32(data + AT_LENGTH, group->length);
-    store_be32(data + AT_SHARD, group->shard);
-    store_be32(data + AT_ENTRIES, group->entries);
-    store_be32(data + AT_FLAGS, group->flags);
-    store_be64(data + AT_RUN, group->run);
-    store_be64(data + AT_SEQUENCE, group->sequence);
-    store_be64(data + AT_LSN, group->lsn);
-    store_be64(data + AT_DURABLE, group->durable);
-    store_be64(data + AT_CHECKPOINT, group->checkpoint);
-    store_be64(data + AT_NEXT, group->next);
-    store_be32(data + AT_BLOCKS, group->blocks);
-    store_be32(data + AT_CRC, group_crc(data, group->length));
+    store_be32(data + AT_LENGTH, unit->length);
+    store_be32(data + AT_SHARD, unit->shard);
+    store_be32(data + AT_ENTRIES, unit->entries);
+    store_be32(data + AT_FLAGS, unit->flags);
+    store_be64(data + AT_RUN, unit->run);
+    store_be64(data + AT_SEQUENCE, unit->sequence);
+    store_be64(data + AT_LSN, unit->lsn);
+    store_be64(data + AT_DURABLE, unit->durable);
+    store_be64(data + AT_CHECKPOINT, unit->checkpoint);
+    store_be64(data + AT_NEXT, unit->next);
+    store_be32(data + AT_BLOCKS, unit->blocks);
+    store_be32(data + AT_CRC, unit_crc(data, unit->length));
 }
 
-bool journal_group_read(struct bytes b, struct journal_group *out)
+bool journal_unit_read(struct bytes b, struct journal_unit *out)
 {
     if (b.size < JOURNAL_HEADER_SIZE || load_be32(b.data + AT_MAGIC) != JOURNAL_MAGIC)
         return false;
-    *out = (struct journal_group){
+    *out = (struct journal_unit){
         .length = load_be32(b.data + AT_LENGTH),
         .shard = load_be32(b.data + AT_SHARD),
         .entries = load_be32(b.data + AT_ENTRIES),
@@ -64,30 +64,30 @@ bool journal_group_read(struct bytes b, struct journal_group *out)
         .next = load_be64(b.data + AT_NEXT),
         .blocks = load_be32(b.data + AT_BLOCKS),
     };
-    return out->length >= JOURNAL_HEADER_SIZE && out->length <= JOURNAL_GROUP_MAX &&
-           journal_group_size(out) <= JOURNAL_GROUP_MAX;
+    return out->length >= JOURNAL_HEADER_SIZE && out->length <= JOURNAL_UNIT_MAX &&
+           journal_unit_size(out) <= JOURNAL_UNIT_MAX;
 }
 
-struct reader journal_group_parts(struct bytes group)
+struct reader journal_unit_parts(struct bytes unit)
 {
-    size_t length = load_be32(group.data + AT_LENGTH);
-    return reader_of(bytes_of(group.data + JOURNAL_HEADER_SIZE, length - JOURNAL_HEADER_SIZE));
+    size_t length = load_be32(unit.data + AT_LENGTH);
+    return reader_of(bytes_of(unit.data + JOURNAL_HEADER_SIZE, length - JOURNAL_HEADER_SIZE));
 }
 
-static struct bytes blocks_of(struct bytes group, const struct journal_part *part)
+static struct bytes blocks_of(struct bytes unit, const struct journal_part *part)
 {
-    size_t at = journal_padded(load_be32(group.data + AT_LENGTH)) +
-                (size_t)part->first_block * IO_ALIGNMENT;
+    size_t at =
+        journal_padded(load_be32(unit.data + AT_LENGTH)) + (size_t)part->first_block * IO_ALIGNMENT;
     size_t size = (size_t)part->blocks * IO_ALIGNMENT;
-    ASSERT(at <= group.size && size <= group.size - at);
-    return bytes_of(group.data + at, size);
+    ASSERT(at <= unit.size && size <= unit.size - at);
+    return bytes_of(unit.data + at, size);
 }
 
-static bool batch_is_whole(struct bytes group, uint32_t blocks, const struct journal_part *part)
+static bool batch_is_whole(struct bytes unit, uint32_t blocks, const struct journal_part *part)
 {
     if (part->first_block > blocks || part->blocks > blocks - part->first_block)
         return false;
-    struct bytes inside = blocks_of(group, part);
+    struct bytes inside = blocks_of(unit, part);
     struct batch_header header;
     if (!batch_header_read(part->bytes, &header))
         return false;
@@ -96,24 +96,24 @@ static bool batch_is_whole(struct bytes group, uint32_t blocks, const struct jou
     return header.crc == crc32c(crc, part->tail.data, part->tail.size);
 }
 
-bool journal_group_is_whole(struct bytes group)
+bool journal_unit_is_whole(struct bytes unit)
 {
-    struct journal_group header;
-    if (!journal_group_read(group, &header) || group.size < journal_group_size(&header) ||
-        load_be32(group.data + AT_CRC) != group_crc(group.data, header.length))
+    struct journal_unit header;
+    if (!journal_unit_read(unit, &header) || unit.size < journal_unit_size(&header) ||
+        load_be32(unit.data + AT_CRC) != unit_crc(unit.data, header.length))
         return false;
-    struct reader r = journal_group_parts(group);
+    struct reader r = journal_unit_parts(unit);
     struct journal_part part;
     while (journal_part_next(&r, &part)) {
-        if (part.blocks > 0 && !batch_is_whole(group, header.blocks, &part))
+        if (part.blocks > 0 && !batch_is_whole(unit, header.blocks, &part))
             return false;
     }
     return true; /* parts that nobody can read were written so: that is for who reads them */
 }
 
-struct shared_buffer *journal_batch_join(struct bytes group, const struct journal_part *part)
+struct shared_buffer *journal_batch_join(struct bytes unit, const struct journal_part *part)
 {
-    struct bytes inside = blocks_of(group, part);
+    struct bytes inside = blocks_of(unit, part);
     struct shared_buffer *batch =
         shared_buffer_create(part->bytes.size + inside.size + part->tail.size);
     if (batch == NULL)

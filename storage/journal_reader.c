@@ -7,12 +7,12 @@
 
 enum { SCAN_BYTES = 256 << 10 };
 
-/* A file and what its first group says. */
+/* A file and what its first unit says. */
 struct found_file {
     uint64_t sequence;
     struct io_file *file;
     int64_t size;
-    bool starts; /* a whole group of this run stands at its beginning */
+    bool starts; /* a whole unit of this run stands at its beginning */
     lsn_t start;
     bool consumed; /* read to its end, or before the mark */
 };
@@ -22,15 +22,15 @@ struct journal_reader {
     char *directory;
     uint32_t shard;
     uint64_t run;
-    lsn_t lsn;        /* of the group that is expected next */
-    lsn_t checkpoint; /* the latest that a whole group tells of */
+    lsn_t lsn;        /* of the unit that is expected next */
+    lsn_t checkpoint; /* the latest that a whole unit tells of */
     struct found_file *files, *current;
     size_t file_count, file_capacity;
     int64_t position;
-    struct shared_buffer *scratch; /* of the last group: used again if nobody else kept it */
+    struct shared_buffer *scratch; /* of the last unit: used again if nobody else kept it */
     size_t scratch_capacity;
     bool closed_in_order;
-    uint64_t needed; /* a file that must be there: the mark's, or that after the last group's */
+    uint64_t needed; /* a file that must be there: the mark's, or that after the last unit's */
 };
 
 static void note_file(void *context, const char *name)
@@ -48,7 +48,7 @@ static void note_file(void *context, const char *name)
 
 /* The header at a position, if it belongs to this run, shard and file. */
 static enum error read_header(struct journal_reader *r, const struct found_file *f,
-                              int64_t position, struct journal_group *group, bool *ours)
+                              int64_t position, struct journal_unit *unit, bool *ours)
 {
     uint8_t header[JOURNAL_HEADER_SIZE];
     size_t got;
@@ -56,12 +56,12 @@ static enum error read_header(struct journal_reader *r, const struct found_file 
     enum error error =
         r->env->io->ops->read(r->env->io, f->file, header, sizeof header, position, &got);
     if (error == ERR_OK)
-        *ours = journal_group_read(bytes_of(header, got), group) && group->run == r->run &&
-                group->shard == r->shard && group->sequence == f->sequence;
+        *ours = journal_unit_read(bytes_of(header, got), unit) && unit->run == r->run &&
+                unit->shard == r->shard && unit->sequence == f->sequence;
     return error;
 }
 
-/* A buffer for a group. Fresh memory costs more than reading into it, so it is used again. */
+/* A buffer for a unit. Fresh memory costs more than reading into it, so it is used again. */
 static struct shared_buffer *take_buffer(struct journal_reader *r, size_t size)
 {
     struct shared_buffer *b = r->scratch;
@@ -75,27 +75,27 @@ static struct shared_buffer *take_buffer(struct journal_reader *r, size_t size)
     return b ? shared_buffer_ref(b) : NULL;
 }
 
-/* The whole group at a position, or NULL. The header may be ours and the group not whole. */
-static enum error read_group(struct journal_reader *r, const struct found_file *f, int64_t position,
-                             struct journal_group *group, struct shared_buffer **out)
+/* The whole unit at a position, or NULL. The header may be ours and the unit not whole. */
+static enum error read_unit(struct journal_reader *r, const struct found_file *f, int64_t position,
+                            struct journal_unit *unit, struct shared_buffer **out)
 {
     *out = NULL;
     bool ours;
-    enum error error = read_header(r, f, position, group, &ours);
-    if (error != ERR_OK || !ours || (int64_t)journal_group_size(group) > f->size - position)
+    enum error error = read_header(r, f, position, unit, &ours);
+    if (error != ERR_OK || !ours || (int64_t)journal_unit_size(unit) > f->size - position)
         return error;
-    struct shared_buffer *buffer = take_buffer(r, journal_group_size(group));
+    struct shared_buffer *buffer = take_buffer(r, journal_unit_size(unit));
     if (buffer == NULL)
         return ERR_NO_MEMORY;
     size_t got;
     error = r->env->io->ops->read(r->env->io, f->file, buffer->data, buffer->size, position, &got);
     if (error == ERR_OK && got == buffer->size &&
-        journal_group_is_whole(bytes_of(buffer->data, buffer->size)))
+        journal_unit_is_whole(bytes_of(buffer->data, buffer->size)))
         *out = buffer;
     else
         shared_buffer_unref(buffer);
     if (*out)
-        r->checkpoint = MAX(r->checkpoint, group->checkpoint);
+        r->checkpoint = MAX(r->checkpoint, unit->checkpoint);
     return error;
 }
 
@@ -114,12 +114,12 @@ static enum error open_file(struct journal_reader *r, struct found_file *f)
     error = io->ops->sync(io, f->file);
     if (error == ERR_OK)
         error = io->ops->size(io, f->file, &f->size);
-    struct journal_group group;
+    struct journal_unit unit;
     struct shared_buffer *first = NULL;
     if (error == ERR_OK)
-        error = read_group(r, f, 0, &group, &first);
+        error = read_unit(r, f, 0, &unit, &first);
     f->starts = first != NULL;
-    f->start = first ? group.lsn : 0;
+    f->start = first ? unit.lsn : 0;
     shared_buffer_unref(first);
     return error;
 }
@@ -165,7 +165,7 @@ void journal_reader_close(struct journal_reader *r)
     free(r);
 }
 
-/* The file whose first group is the expected one. */
+/* The file whose first unit is the expected one. */
 static struct found_file *next_file(struct journal_reader *r)
 {
     for (size_t i = 0; i < r->file_count; i++) {
@@ -176,14 +176,14 @@ static struct found_file *next_file(struct journal_reader *r)
     return NULL;
 }
 
-enum error journal_reader_next(struct journal_reader *r, struct journal_group *group,
+enum error journal_reader_next(struct journal_reader *r, struct journal_unit *unit,
                                struct shared_buffer **bytes)
 {
     *bytes = NULL;
     enum error error = ERR_OK;
     if (r->current)
-        error = read_group(r, r->current, r->position, group, bytes);
-    if (error == ERR_OK && *bytes && group->lsn != r->lsn) {
+        error = read_unit(r, r->current, r->position, unit, bytes);
+    if (error == ERR_OK && *bytes && unit->lsn != r->lsn) {
         shared_buffer_unref(*bytes);
         *bytes = NULL;
     }
@@ -195,21 +195,21 @@ enum error journal_reader_next(struct journal_reader *r, struct journal_group *g
             r->current->consumed = true;
         r->current = next;
         r->position = 0;
-        error = read_group(r, next, 0, group, bytes);
+        error = read_unit(r, next, 0, unit, bytes);
     }
     if (error != ERR_OK || *bytes == NULL)
         return error;
-    r->position += (int64_t)journal_group_size(group);
-    r->lsn += journal_group_size(group);
-    r->closed_in_order = group->flags & JOURNAL_CLOSED;
-    r->needed = group->next;
+    r->position += (int64_t)journal_unit_size(unit);
+    r->lsn += journal_unit_size(unit);
+    r->closed_in_order = unit->flags & JOURNAL_CLOSED;
+    r->needed = unit->next;
     return ERR_OK;
 }
 
-/* Whether a whole group of this run, later than the expected one, stands in a file at `from` or
+/* Whether a whole unit of this run, later than the expected one, stands in a file at `from` or
  * behind. Reads all of them, for the checkpoint that they tell of. */
-static enum error find_later_group(struct journal_reader *r, const struct found_file *f,
-                                   int64_t from, uint8_t *chunk, bool *found)
+static enum error find_later_unit(struct journal_reader *r, const struct found_file *f,
+                                  int64_t from, uint8_t *chunk, bool *found)
 {
     for (int64_t at = from; at < f->size; at += SCAN_BYTES) {
         size_t got;
@@ -217,12 +217,12 @@ static enum error find_later_group(struct journal_reader *r, const struct found_
         if (error != ERR_OK)
             return error;
         for (size_t i = 0; i < got; i += IO_ALIGNMENT) {
-            struct journal_group group;
-            if (!journal_group_read(bytes_of(chunk + i, got - i), &group) || group.run != r->run ||
-                group.sequence != f->sequence || group.lsn <= r->lsn)
+            struct journal_unit unit;
+            if (!journal_unit_read(bytes_of(chunk + i, got - i), &unit) || unit.run != r->run ||
+                unit.sequence != f->sequence || unit.lsn <= r->lsn)
                 continue;
             struct shared_buffer *whole;
-            error = read_group(r, f, at + (int64_t)i, &group, &whole);
+            error = read_unit(r, f, at + (int64_t)i, &unit, &whole);
             if (error != ERR_OK)
                 return error;
             *found |= whole != NULL;
@@ -232,7 +232,7 @@ static enum error find_later_group(struct journal_reader *r, const struct found_
     return ERR_OK;
 }
 
-static enum error later_group_exists(struct journal_reader *r, bool *found)
+static enum error later_unit_exists(struct journal_reader *r, bool *found)
 {
     uint8_t *chunk = xmalloc(SCAN_BYTES);
     enum error error = ERR_OK;
@@ -242,7 +242,7 @@ static enum error later_group_exists(struct journal_reader *r, bool *found)
         if (f != r->current && f->consumed)
             continue;
         int64_t from = f == r->current ? r->position + IO_ALIGNMENT : 0;
-        error = find_later_group(r, f, from, chunk, found);
+        error = find_later_unit(r, f, from, chunk, found);
     }
     free(chunk);
     return error;
@@ -269,14 +269,14 @@ enum error journal_reader_judge(struct journal_reader *r, enum journal_end *end,
     if (r->closed_in_order)
         return ERR_OK;
     bool later, ours = false;
-    enum error error = later_group_exists(r, &later);
+    enum error error = later_unit_exists(r, &later);
     if (error != ERR_OK)
         return error;
-    struct journal_group group;
+    struct journal_unit unit;
     if (r->current)
-        error = read_header(r, r->current, r->position, &group, &ours);
-    if (ours && group.lsn == r->lsn)
-        *cut_bytes = (int64_t)journal_group_size(&group);
+        error = read_header(r, r->current, r->position, &unit, &ours);
+    if (ours && unit.lsn == r->lsn)
+        *cut_bytes = (int64_t)journal_unit_size(&unit);
     later |= r->needed != 0 && !file_exists(r, r->needed);
     *end = later ? JOURNAL_DAMAGED : *cut_bytes > 0 ? JOURNAL_TORN : JOURNAL_ENDED;
     return error;

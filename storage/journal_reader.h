@@ -1,7 +1,7 @@
 /* Reads a shard's journal after a run has ended, from a checkpointed position on.
  *
- * A run writes one group at a time and the next only when the last is durable. So only the very
- * last group can be torn: what is not whole, with whole groups of the same run behind it, was
+ * A run writes one unit at a time and the next only when the last is durable. So only the very
+ * last unit can be torn: what is not whole, with whole units of the same run behind it, was
  * damaged after it was durable. The reader tells the two apart and never skips. */
 #ifndef STORAGE_JOURNAL_READER_H
 #define STORAGE_JOURNAL_READER_H
@@ -21,7 +21,7 @@ struct journal_mark {
 
 enum journal_end {
     JOURNAL_ENDED, /* nothing more was written */
-    JOURNAL_TORN,  /* the last group is not whole: it was never acknowledged */
+    JOURNAL_TORN,  /* the last unit is not whole: it was never acknowledged */
     JOURNAL_DAMAGED,
 };
 
@@ -32,13 +32,13 @@ MUST_USE enum error journal_reader_open(struct env *env, const char *directory, 
                                         struct journal_reader **out);
 void journal_reader_close(struct journal_reader *r); /* NULL is fine */
 
-/* The next whole group, with its own reference to the bytes (header included); NULL at the end. */
-MUST_USE enum error journal_reader_next(struct journal_reader *r, struct journal_group *group,
+/* The next whole unit, with its own reference to the bytes (header included); NULL at the end. */
+MUST_USE enum error journal_reader_next(struct journal_reader *r, struct journal_unit *unit,
                                         struct shared_buffer **bytes);
 /* How the journal ended: asked once journal_reader_next gave NULL. */
 MUST_USE enum error journal_reader_judge(struct journal_reader *r, enum journal_end *end,
                                          struct journal_mark *at, int64_t *cut_bytes);
-/* Up to where the key-value store was durable, as far as the groups that were read tell; after
+/* Up to where the key-value store was durable, as far as the units that were read tell; after
  * journal_reader_judge those behind a damaged one, too. */
 lsn_t journal_reader_checkpoint(const struct journal_reader *r);
 /* Copies the files from `at` on beside themselves, as <name>.damaged, synced. */

@@ -1,9 +1,9 @@
 /* Brings a data directory in order before any shard starts: redo from the last checkpoint.
  *
- * For every journal found (whatever the number of shards was): read whole groups from the
+ * For every journal found (whatever the number of shards was): read whole units from the
  * checkpointed position on; open the logs at their checkpointed state, append the batches again,
  * merge the rows; flush and sync everything; one synced kv batch; start fresh journals. Idempotent:
- * killed in the middle, the next run does the same again. The journal's last, torn group is cut and
+ * killed in the middle, the next run does the same again. The journal's last, torn unit is cut and
  * reported; damage below the durable mark is reported, never cut. A damaged journal refuses the
  * start; a log whose segment lost bytes goes on without them. */
 #ifndef STORAGE_RECOVERY_H

@@ -51,14 +51,14 @@ void redo_free_logs(struct redo *redo);
 bool redo_log_exists(const struct redo *redo, const struct redo_log *l);
 /* Cuts the files to the checkpointed state and opens the log there. */
 MUST_USE enum error redo_open_log(struct redo *redo, struct redo_log *l);
-/* Appends the batch of a part; `group` holds its bytes. */
+/* Appends the batch of a part; `unit` holds its bytes. */
 MUST_USE enum error redo_append_batch(struct redo *redo, struct redo_log *l,
-                                      const struct journal_part *part, struct shared_buffer *group);
+                                      const struct journal_part *part, struct shared_buffer *unit);
 /* Writes what was appended to the segments, without syncing. */
 MUST_USE enum error redo_flush_logs(struct redo *redo);
 /* The rows of all logs, as they are now. */
 MUST_USE enum error redo_finish_logs(struct redo *redo);
-/* Acknowledged groups are left out, so segments may hold what the rows do not know, or be gone:
+/* Acknowledged units are left out, so segments may hold what the rows do not know, or be gone:
  * cuts all, and moves starts up to what is there. */
 MUST_USE enum error redo_cut_all(struct redo *redo);
 

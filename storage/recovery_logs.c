@@ -140,13 +140,13 @@ enum error redo_flush_logs(struct redo *redo)
 }
 
 enum error redo_append_batch(struct redo *redo, struct redo_log *l, const struct journal_part *part,
-                             struct shared_buffer *group)
+                             struct shared_buffer *unit)
 {
     if (part->starts_segment) {
         struct log_config roll = redo_config(true);
         log_configure(l->log, &roll);
     }
-    enum error error = log_append_recovered(l->log, group, part->bytes.data, part->bytes.size);
+    enum error error = log_append_recovered(l->log, unit, part->bytes.data, part->bytes.size);
     if (part->starts_segment) {
         struct log_config config = redo_config(false);
         log_configure(l->log, &config);

@@ -178,9 +178,9 @@ struct row_changes *redo_rows(struct redo *redo)
 /* The first pass: how everything ends */
 
 static enum error learn_part(struct redo *redo, const struct journal_part *part,
-                             struct shared_buffer *group)
+                             struct shared_buffer *unit)
 {
-    (void)group;
+    (void)unit;
     switch (part->kind) {
     case JOURNAL_PUT:
     case JOURNAL_DELETE:
@@ -207,7 +207,7 @@ static enum error learn_part(struct redo *redo, const struct journal_part *part,
 }
 
 static enum error redo_part(struct redo *redo, const struct journal_part *part,
-                            struct shared_buffer *group)
+                            struct shared_buffer *unit)
 {
     if (part->kind != JOURNAL_BATCH)
         return ERR_OK;
@@ -223,8 +223,8 @@ static enum error redo_part(struct redo *redo, const struct journal_part *part,
     if (part->offset < log_next_offset(l->log))
         return ERR_OK; /* the checkpoint has it */
     if (part->blocks == 0)
-        return redo_append_batch(redo, l, part, group);
-    struct shared_buffer *whole = journal_batch_join(bytes_of(group->data, group->size), part);
+        return redo_append_batch(redo, l, part, unit);
+    struct shared_buffer *whole = journal_batch_join(bytes_of(unit->data, unit->size), part);
     if (whole == NULL)
         return ERR_NO_MEMORY;
     struct journal_part joined = *part;
@@ -237,15 +237,15 @@ static enum error redo_part(struct redo *redo, const struct journal_part *part,
 /* Walking a journal */
 
 typedef enum error part_function(struct redo *redo, const struct journal_part *part,
-                                 struct shared_buffer *group);
+                                 struct shared_buffer *unit);
 
-static enum error walk_group(struct redo *redo, struct shared_buffer *group, part_function *each)
+static enum error walk_unit(struct redo *redo, struct shared_buffer *unit, part_function *each)
 {
-    struct reader r = journal_group_parts(bytes_of(group->data, group->size));
+    struct reader r = journal_unit_parts(bytes_of(unit->data, unit->size));
     struct journal_part part;
     enum error error = ERR_OK;
     while (error == ERR_OK && journal_part_next(&r, &part))
-        error = each(redo, &part, group);
+        error = each(redo, &part, unit);
     return error == ERR_OK && r.failed ? ERR_CORRUPT : error;
 }
 
@@ -262,16 +262,16 @@ static enum error walk_journal(struct redo *redo, const struct redo_journal *jou
                                struct journal_reader *reader, part_function *each, int64_t *size)
 {
     for (;;) {
-        struct journal_group group;
+        struct journal_unit unit;
         struct shared_buffer *bytes;
-        enum error error = journal_reader_next(reader, &group, &bytes);
+        enum error error = journal_reader_next(reader, &unit, &bytes);
         if (error != ERR_OK || bytes == NULL)
             return error;
-        *size += (int64_t)journal_group_size(&group);
-        if (group.checkpoint > journal->mark.lsn)
+        *size += (int64_t)journal_unit_size(&unit);
+        if (unit.checkpoint > journal->mark.lsn)
             error = refuse_older(redo, journal);
         if (error == ERR_OK)
-            error = walk_group(redo, bytes, each);
+            error = walk_unit(redo, bytes, each);
         shared_buffer_unref(bytes);
         if (error != ERR_OK)
             return error;
@@ -290,7 +290,7 @@ static enum error judge_end(struct redo *redo, const struct redo_journal *journa
     redo->report->cut_bytes += cut_bytes;
     if (end == JOURNAL_TORN) {
         trace_log(redo->env->trace, TRACE_INFO,
-                  "the last group of the journal is incomplete; none of it was acknowledged",
+                  "the last unit of the journal is incomplete; none of it was acknowledged",
                   F_INT("shard", journal->shard), F_INT("file", at.sequence),
                   F_INT("position", at.position), F_INT("bytes", cut_bytes));
         return ERR_OK;

@@ -73,7 +73,7 @@ static struct store *store_create(struct env *env, const struct store_options *o
     for (size_t i = 0; i < COUNT_OF(lists); i++)
         list_init(lists[i]);
     buffer_init(&s->removed, SIZE_MAX / 2);
-    groups_init(s);
+    store_units_init(s);
     maintenance_init(s);
     return s;
 }
@@ -89,7 +89,7 @@ void store_note_fallback(struct store *s)
 enum error store_open(struct env *env, const struct store_options *options, struct store **out,
                       struct message *message)
 {
-    ASSERT(options->journal_file_bytes > 0 && options->group_bytes > 0);
+    ASSERT(options->journal_file_bytes > 0 && options->unit_bytes > 0);
     struct store *s = store_create(env, options);
     enum error error = read_mark(s, message);
     char *directory = journal_directory(options->data_directory, options->shard);
@@ -115,7 +115,7 @@ enum error store_open(struct env *env, const struct store_options *options, stru
     }
     timers_set(options->timers, &s->tick, s->now_ms + TICK_MS);
     store_enter(s);
-    groups_prepare_spare(s);
+    store_units_prepare_spare(s);
     store_check_space(s);
     store_leave(s);
     *out = s;
@@ -130,7 +130,7 @@ void store_free(struct store *s)
     timers_cancel(s->options.timers, &s->retry);
     maintenance_free(s);
     store_logs_free(s);
-    groups_free(s);
+    store_units_free(s);
     row_changes_free(&s->rows);
     buffer_free(&s->removed);
     if (s->started)
@@ -151,10 +151,10 @@ static void add_part(struct store *s, const struct journal_part *part)
 {
     ASSERT(s->entry_open);
     size_t room = JOURNAL_PART_OVERHEAD + part->key.size + part->bytes.size + part->tail.size;
-    uint8_t *at = group_reserve(s, room);
-    struct store_group *g = &s->groups[s->filling];
-    g->size += (size_t)(journal_part_write(at, part) - at);
-    g->has_rows |= part->kind == JOURNAL_PUT || part->kind == JOURNAL_DELETE;
+    uint8_t *at = store_unit_reserve(s, room);
+    struct store_unit *u = &s->units[s->filling];
+    u->size += (size_t)(journal_part_write(at, part) - at);
+    u->has_rows |= part->kind == JOURNAL_PUT || part->kind == JOURNAL_DELETE;
 }
 
 int64_t store_append(struct store *s, struct log *log, struct shared_buffer *buffer, uint8_t *batch,
@@ -169,9 +169,9 @@ int64_t store_append(struct store *s, struct log *log, struct shared_buffer *buf
                                 .offset = base,
                                 .starts_segment = log_state(log).active_base == base,
                                 .bytes = bytes_of(batch, size)};
-    group_take_blocks(s, buffer, &part);
+    store_unit_take_blocks(s, buffer, &part);
     add_part(s, &part);
-    group_mark(s, l)->next_offset = log_next_offset(log);
+    store_unit_mark(s, l)->next_offset = log_next_offset(log);
     store_log_appended(s, l);
     return base;
 }
@@ -210,7 +210,7 @@ void store_set_log_start(struct store *s, struct log *log, int64_t offset)
                                        .offset = offset});
     l->pending_start = offset;
     store_log_changed(s, l);
-    group_mark(s, l)->start = offset;
+    store_unit_mark(s, l)->start = offset;
 }
 
 void store_remove_log(struct store *s, struct uuid topic_id, int32_t partition)
@@ -222,19 +222,19 @@ void store_remove_log(struct store *s, struct uuid topic_id, int32_t partition)
     add_part(s, &(struct journal_part){
                     .kind = JOURNAL_LOG_REMOVED, .topic_id = topic_id, .partition = partition});
     l->removed = true;
-    group_mark(s, l)->removed = true;
+    store_unit_mark(s, l)->removed = true;
 }
 
 void store_commit(struct store *s, struct commit *commit)
 {
     add_part(s, &(struct journal_part){.kind = JOURNAL_ENTRY_END});
     s->entry_open = false;
-    struct store_group *g = &s->groups[s->filling];
-    g->entries++;
+    struct store_unit *u = &s->units[s->filling];
+    u->entries++;
     s->stats.entries++;
     if (commit) {
         commit->node = (struct list_node){0};
-        list_append(s->has_failed ? &s->failed : &g->commits, &commit->node);
+        list_append(s->has_failed ? &s->failed : &u->commits, &commit->node);
     }
 }
 
@@ -245,7 +245,7 @@ void store_turn(struct store *s, int64_t now_ms, int64_t wall_ms)
     (void)wall_ms;
     store_enter(s);
     s->now_ms = now_ms;
-    groups_hand_over(s);
+    store_units_hand_over(s);
     maintenance_turn(s);
     store_logs_reap(s);
     store_leave(s);
@@ -255,7 +255,7 @@ bool store_accepts(const struct store *s)
 {
     if (s->has_failed || s->closing)
         return false;
-    if (group_bytes(&s->groups[s->filling]) >= s->options.group_bytes && s->in_flight)
+    if (store_unit_bytes(&s->units[s->filling]) >= s->options.unit_bytes && s->in_flight)
         return false;
     /* The segments are far behind: wait for them, unless they wait for room themselves. */
     return s->full != 0 ||
@@ -280,8 +280,8 @@ static void tick(struct timer *timer, int64_t now_ms)
     s->now_ms = now_ms;
     timers_set(s->options.timers, &s->tick, now_ms + TICK_MS);
     store_check_space(s);
-    if (!s->sealed && groups_idle(s))
-        groups_seal(s, false);
+    if (!s->sealed && store_units_idle(s))
+        store_units_seal(s, false);
     maintenance_turn(s);
     store_logs_reap(s);
     store_logs_look_after_files(s);
@@ -293,8 +293,8 @@ static void retry(struct timer *timer, int64_t now_ms)
     struct store *s = CONTAINER_OF(timer, struct store, retry);
     store_enter(s);
     s->now_ms = now_ms;
-    groups_hand_over(s);
-    groups_prepare_spare(s);
+    store_units_hand_over(s);
+    store_units_prepare_spare(s);
     store_leave(s);
 }
 
@@ -326,7 +326,7 @@ void store_fail(struct store *s, enum error error)
               "writing the journal or the segments failed: the shard stores nothing more",
               F_INT("shard", s->options.shard), F_STRING("reason", error_text(error)));
     for (int i = 0; i < 2; i++)
-        list_take_all(&s->failed, &s->groups[s->in_flight ? s->filling ^ 1 ^ i : i].commits);
+        list_take_all(&s->failed, &s->units[s->in_flight ? s->filling ^ 1 ^ i : i].commits);
     if (s->write_refused)
         s->in_flight = false; /* it is not tried again */
     if (s->options.failed)
@@ -353,16 +353,16 @@ static bool job_is_running(const struct store *s)
 
 enum close_step { CLOSE_WAITS, CLOSE_GOES_ON, CLOSE_FINISHED };
 
-/* Closing in order: entries, removed logs, a last checkpoint, a group that says it is the last. */
+/* Closing in order: entries, removed logs, a last checkpoint, a unit that says it is the last. */
 static enum close_step close_step(struct store *s)
 {
     if (job_is_running(s))
         return CLOSE_WAITS;
     if (s->has_failed)
         return CLOSE_FINISHED;
-    if (!groups_idle(s)) {
-        groups_hand_over(s);
-        return groups_idle(s) ? CLOSE_GOES_ON : CLOSE_WAITS;
+    if (!store_units_idle(s)) {
+        store_units_hand_over(s);
+        return store_units_idle(s) ? CLOSE_GOES_ON : CLOSE_WAITS;
     }
     if (!list_is_empty(&s->dying)) {
         store_logs_reap(s);
@@ -372,10 +372,10 @@ static enum close_step close_step(struct store *s)
         maintenance_turn(s);
         return s->final_checkpoint_tried ? CLOSE_GOES_ON : CLOSE_WAITS;
     }
-    if (s->closing_group_tried)
+    if (s->closing_unit_tried)
         return CLOSE_FINISHED;
-    s->closing_group_tried = true;
-    groups_seal(s, true);
+    s->closing_unit_tried = true;
+    store_units_seal(s, true);
     return CLOSE_GOES_ON;
 }
 
@@ -417,6 +417,7 @@ struct store_stats store_stats(const struct store *s)
     stats.tail_bytes = s->tail_bytes;
     stats.unflushed_bytes = s->unflushed_bytes;
     stats.journal_behind_bytes = (int64_t)(s->journal.lsn - s->durable) +
-                                 (int64_t)group_bytes(&s->groups[s->filling]) - JOURNAL_HEADER_SIZE;
+                                 (int64_t)store_unit_bytes(&s->units[s->filling]) -
+                                 JOURNAL_HEADER_SIZE;
     return stats;
 }

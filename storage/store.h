@@ -2,8 +2,8 @@
  *
  * Everything that must survive is one entry of the journal: batches for logs of this shard and
  * changes of rows. An entry is atomic; entries are durable in order. The turn collects entries; at
- * its end store_turn() hands them, as one group, to a disk worker that writes and syncs them while
- * the shard collects the next group. When the group is durable, done() of each commit is called, in
+ * its end store_turn() hands them, as one unit, to a disk worker that writes and syncs them while
+ * the shard collects the next unit. When the unit is durable, done() of each commit is called, in
  * order, on the shard.
  *
  *   store_begin -> store_append* / store_put* / store_delete* -> store_commit
@@ -37,7 +37,7 @@ struct store_options {
     int64_t journal_file_bytes; /* size of one recycled file; default 64 MiB */
     int64_t checkpoint_bytes;   /* journal bytes after which a checkpoint starts */
     int64_t checkpoint_interval_ms;
-    size_t group_bytes;      /* a group is handed over when it is this large */
+    size_t unit_bytes;       /* a unit is handed over when it is this large */
     size_t tail_cache_bytes; /* flushed batches kept in memory, all logs together */
     size_t unflushed_bytes;  /* tail bytes that start a flush */
     int64_t min_free_bytes;  /* below this the disk counts as full */
@@ -84,10 +84,10 @@ void store_set_log_start(struct store *s, struct log *log, int64_t offset);
  * `commit` may be NULL. */
 void store_commit(struct store *s, struct commit *commit);
 
-/* End of the turn: hands a group to the journal worker if none is under way, starts flushes and
+/* End of the turn: hands a unit to the journal worker if none is under way, starts flushes and
  * checkpoints that are due. */
 void store_turn(struct store *s, int64_t now_ms, int64_t wall_ms);
-/* Whether more entries may be made: false while the journal is behind by several groups; who reads
+/* Whether more entries may be made: false while the journal is behind by several units; who reads
  * requests stops until it is true (asked each turn). */
 bool store_accepts(const struct store *s);
 /* The disk is full (or nearly): produce is refused, everything else goes on from the reserve. */
@@ -103,7 +103,7 @@ store_scan(struct store *s, struct bytes prefix,
            enum error (*each)(void *context, struct bytes key, struct bytes value), void *context);
 
 struct store_stats {
-    uint64_t groups, entries, journal_bytes, flushes, checkpoints;
+    uint64_t units, entries, journal_bytes, flushes, checkpoints;
     int64_t tail_bytes, unflushed_bytes, journal_behind_bytes;
 };
 struct store_stats store_stats(const struct store *s);

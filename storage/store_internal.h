@@ -1,4 +1,4 @@
-/* What the files of the store share: store.c (entries), store_groups.c (groups on their way to the
+/* What the files of the store share: store.c (entries), store_units.c (units on their way to the
  * journal), store_logs.c (the logs), checkpoint.c (flushes, checkpoints). Everybody else uses
  * store.h.
  *
@@ -11,7 +11,7 @@
 #include "storage/store_rows.h"
 
 enum {
-    GROUP_START_BYTES = 64 << 10, /* a group's buffer at first; it grows as needed */
+    UNIT_START_BYTES = 64 << 10, /* a unit's buffer at first; it grows as needed */
     FLUSH_AGE_MS = 1000,
     RETRY_MS = 100, /* while the disk is full */
     TICK_MS = 1000,
@@ -33,7 +33,7 @@ struct store_log {
     struct list_node with_tail; /* in store.with_tail: its tail is not empty; last appended last */
     struct list_node moved;     /* in store.moved: who waits is to be told */
     struct list_node dying;     /* in store.dying: removed, waits until no job uses it */
-    uint32_t marks[2];          /* one more than its mark in groups[i]; 0: none */
+    uint32_t marks[2];          /* one more than its mark in units[i]; 0: none */
     size_t tail_bytes;
     int64_t unflushed_bytes; /* both as they stand in the store's sums */
     int64_t pending_start;   /* a log start that is in the journal, not durable yet; -1: none */
@@ -41,41 +41,41 @@ struct store_log {
     bool names_durable; /* of its directory and those above */
 };
 
-/* What becomes true for a log when a group is durable. */
-struct group_mark {
+/* What becomes true for a log when a unit is durable. */
+struct store_unit_mark {
     struct store_log *log;
     int64_t next_offset, start; /* -1: not moved */
     bool removed;
 };
 
 /* Blocks inside a batch, written from where they are. */
-struct group_blocks {
+struct store_unit_blocks {
     struct shared_buffer *buffer; /* a reference: they must stay until they are written */
     const uint8_t *at;
     uint32_t count;
 };
 
-struct store_group {
+struct store_unit {
     struct job job;
     struct store *store;
     uint8_t *data; /* aligned; the header's place, then parts */
     size_t size, capacity;
-    struct group_blocks *runs; /* of blocks, in their order behind the parts */
+    struct store_unit_blocks *runs; /* of blocks, in their order behind the parts */
     int run_count, run_capacity;
     uint32_t block_count; /* of all runs */
     uint32_t entries;
     bool has_rows, closing;
     struct list commits;
-    struct group_mark *marks;
+    struct store_unit_mark *marks;
     uint32_t mark_count, mark_capacity;
     struct journal_place place;
-    struct journal_group header;
+    struct journal_unit header;
     enum error result;
 };
 
 enum maintenance_phase {
     MAINTENANCE_IDLE,
-    MAINTENANCE_CAPTURED, /* a checkpoint's log rows are taken; it waits for its last group */
+    MAINTENANCE_CAPTURED, /* a checkpoint's log rows are taken; it waits for its last unit */
     MAINTENANCE_RUNNING,
 };
 
@@ -112,13 +112,13 @@ struct store {
 
     struct journal journal;
     uint64_t start, run;
-    struct store_group groups[2];
+    struct store_unit units[2];
     int filling;
     bool in_flight, entry_open;
-    bool write_refused; /* the group under way met a full disk; `retry` writes it again */
+    bool write_refused; /* the unit under way met a full disk; `retry` writes it again */
     bool preparing[2];  /* a spare: in the background, on demand */
     int64_t prepare_retry_ms;
-    bool sealed; /* the last group needs no other behind it that says it is durable */
+    bool sealed; /* the last unit needs no other behind it that says it is durable */
     lsn_t durable, checkpoint_lsn;
     uint64_t entries_since_checkpoint;
     int64_t last_checkpoint_ms, retry_maintenance_ms, idle_files_ms;
@@ -139,10 +139,10 @@ struct store {
     void *moved_context;
 
     struct timer tick, retry;
-    unsigned jobs; /* other than the group's and the maintenance's */
+    unsigned jobs; /* other than the unit's and the maintenance's */
     unsigned full; /* of enum full_reason */
     bool space_job_running, has_failed, started;
-    bool closing, closed, final_checkpoint_tried, closing_group_tried;
+    bool closing, closed, final_checkpoint_tried, closing_unit_tried;
     enum error close_result;
     void (*close_done)(void *context, enum error result);
     void *close_context;
@@ -159,29 +159,30 @@ void store_note_fallback(struct store *s);
 void store_enter(struct store *s);
 void store_leave(struct store *s);
 
-/* store_groups.c */
-void groups_init(struct store *s);
-void groups_free(struct store *s);
-/* Room for `size` more bytes in the filling group. */
-uint8_t *group_reserve(struct store *s, size_t size);
-/* Bytes of a group without the padding. */
-static inline size_t group_bytes(const struct store_group *g)
+/* store_units.c */
+void store_units_init(struct store *s);
+void store_units_free(struct store *s);
+/* Room for `size` more bytes in the filling unit. */
+uint8_t *store_unit_reserve(struct store *s, size_t size);
+/* Bytes of a unit without the padding. */
+static inline size_t store_unit_bytes(const struct store_unit *u)
 {
-    return g->size + (size_t)g->block_count * IO_ALIGNMENT;
+    return u->size + (size_t)u->block_count * IO_ALIGNMENT;
 }
-/* A batch that is large enough: its inner blocks become a run of the filling group, and the part
+/* A batch that is large enough: its inner blocks become a run of the filling unit, and the part
  * says which. Else the part's bytes are the whole batch, to be copied. */
-void group_take_blocks(struct store *s, struct shared_buffer *buffer, struct journal_part *part);
-struct group_mark *group_mark(struct store *s, struct store_log *log);
-/* Hands the filling group to the journal worker if it has entries and none is under way. */
-void groups_hand_over(struct store *s);
+void store_unit_take_blocks(struct store *s, struct shared_buffer *buffer,
+                            struct journal_part *part);
+struct store_unit_mark *store_unit_mark(struct store *s, struct store_log *log);
+/* Hands the filling unit to the journal worker if it has entries and none is under way. */
+void store_units_hand_over(struct store *s);
 /* Prepares a spare file if there is none. */
-void groups_prepare_spare(struct store *s);
-/* Writes a group without entries, so that the last one is known to have been durable. */
-void groups_seal(struct store *s, bool closing);
-static inline bool groups_idle(const struct store *s)
+void store_units_prepare_spare(struct store *s);
+/* Writes a unit without entries, so that the last one is known to have been durable. */
+void store_units_seal(struct store *s, bool closing);
+static inline bool store_units_idle(const struct store *s)
 {
-    return !s->in_flight && s->groups[s->filling].entries == 0;
+    return !s->in_flight && s->units[s->filling].entries == 0;
 }
 
 /* store_logs.c */
@@ -193,8 +194,8 @@ void store_log_changed(struct store *s, struct store_log *log);
 void store_log_appended(struct store *s, struct store_log *log);
 /* Brings the sums of tail and unflushed bytes up to date. */
 void store_log_account(struct store *s, struct store_log *log);
-/* A group is durable: the mark becomes true. */
-void store_log_apply(struct store *s, const struct group_mark *mark);
+/* A unit is durable: the mark becomes true. */
+void store_log_apply(struct store *s, const struct store_unit_mark *mark);
 void store_logs_trim(struct store *s);
 /* Deletes files of removed logs that no job uses any more. */
 void store_logs_reap(struct store *s);
@@ -206,10 +207,10 @@ void maintenance_init(struct store *s);
 void maintenance_free(struct store *s);
 /* Starts a flush or a checkpoint that is due, when nothing forbids it. */
 void maintenance_turn(struct store *s);
-/* The group is about to be handed over: takes the rows of a checkpoint that is due. */
+/* The unit is about to be handed over: takes the rows of a checkpoint that is due. */
 void maintenance_capture(struct store *s);
-/* A group is durable: starts the checkpoint that waited for it. */
-void maintenance_group_durable(struct store *s);
+/* A unit is durable: starts the checkpoint that waited for it. */
+void maintenance_unit_durable(struct store *s);
 
 /* store_space.c */
 void store_check_space(struct store *s);

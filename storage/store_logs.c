@@ -181,7 +181,7 @@ static void tell_moved(struct store *s, struct store_log *l)
         list_append(&s->moved, &l->moved);
 }
 
-void store_log_apply(struct store *s, const struct group_mark *mark)
+void store_log_apply(struct store *s, const struct store_unit_mark *mark)
 {
     struct store_log *l = mark->log;
     if (mark->removed) {

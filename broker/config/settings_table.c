@@ -173,9 +173,8 @@ const struct setting broker_setting_table[] = {
          "journal bytes after which a checkpoint starts"),
     TIME("tidemill.checkpoint.interval.ms", checkpoint_interval_ms, "60000", 100, LARGEST,
          "longest time between two checkpoints while data changes"),
-    SIZE(
-        "tidemill.group.bytes", group_bytes, "2097152", 65536, 1 << 28,
-        "size at which a journal group is full: no more requests are read until it can be written"),
+    SIZE("tidemill.group.bytes", group_bytes, "2097152", 65536, 1 << 28,
+         "size at which a journal unit is full: no more requests are read until it can be written"),
     SIZE("tidemill.tail.cache.bytes", tail_cache_bytes, "33554432", 0, 1LL << 40,
          "memory for flushed batches that consumers at the end of a log still read, for all "
          "partitions together"),

@@ -1,4 +1,4 @@
-/* A group of the journal whose checksums are right and whose parts are anything: read as recovery
+/* A unit of the journal whose checksums are right and whose parts are anything: read as recovery
  * reads it. The first byte says how many blocks follow the parts; checksums are put right, since no
  * fuzzer finds them. */
 #include "base/crc32c.h"
@@ -17,16 +17,16 @@ static size_t part_total(const struct journal_part *part)
 }
 
 /* Puts the checksums of batches with blocks right, where their blocks are there. */
-static void sum_batches(uint8_t *group, const struct journal_group *header)
+static void sum_batches(uint8_t *unit, const struct journal_unit *header)
 {
-    const uint8_t *blocks = group + journal_padded(header->length);
-    struct reader r = journal_group_parts(bytes_of(group, journal_group_size(header)));
+    const uint8_t *blocks = unit + journal_padded(header->length);
+    struct reader r = journal_unit_parts(bytes_of(unit, journal_unit_size(header)));
     struct journal_part part;
     while (journal_part_next(&r, &part)) {
         if (part.blocks == 0 || part.bytes.size < BATCH_HEADER_SIZE ||
             (uint64_t)part.first_block + part.blocks > header->blocks)
             continue;
-        uint8_t *batch = group + (part.bytes.data - group);
+        uint8_t *batch = unit + (part.bytes.data - unit);
         uint32_t crc = crc32c(0, batch + BATCH_CRC_FROM, part.bytes.size - BATCH_CRC_FROM);
         crc = crc32c(crc, blocks + (size_t)part.first_block * IO_ALIGNMENT,
                      (size_t)part.blocks * IO_ALIGNMENT);
@@ -34,14 +34,14 @@ static void sum_batches(uint8_t *group, const struct journal_group *header)
     }
 }
 
-static void walk(struct bytes group)
+static void walk(struct bytes unit)
 {
-    struct reader r = journal_group_parts(group);
+    struct reader r = journal_unit_parts(unit);
     struct journal_part part;
     while (journal_part_next(&r, &part)) {
         if (part.kind != JOURNAL_BATCH || part.blocks == 0)
             continue;
-        struct shared_buffer *batch = journal_batch_join(group, &part);
+        struct shared_buffer *batch = journal_batch_join(unit, &part);
         ASSERT(batch != NULL && batch->size == part_total(&part));
         struct batch_header header;
         ASSERT(batch_header_read(bytes_of(batch->data, batch->size), &header));
@@ -51,35 +51,35 @@ static void walk(struct bytes group)
     }
 }
 
-static void read_raw_group(const uint8_t *data, size_t size)
+static void read_raw_unit(const uint8_t *data, size_t size)
 {
     uint8_t *copy = malloc(size + 1); /* of exactly the size, so that the sanitizer sees its end */
     if (copy == NULL)
         return;
     memcpy(copy + 1, data, size);
-    if (journal_group_is_whole(bytes_of(copy + 1, size)))
+    if (journal_unit_is_whole(bytes_of(copy + 1, size)))
         walk(bytes_of(copy + 1, size));
     free(copy);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    read_raw_group(data, size);
+    read_raw_unit(data, size);
     if (size == 0)
         return 0;
-    struct journal_group header = {.length = (uint32_t)(JOURNAL_HEADER_SIZE + size - 1),
-                                   .blocks = data[0] % BLOCKS_MAX};
-    size_t whole = journal_group_size(&header);
-    uint8_t *group = malloc(whole);
-    if (group == NULL)
+    struct journal_unit header = {.length = (uint32_t)(JOURNAL_HEADER_SIZE + size - 1),
+                                  .blocks = data[0] % BLOCKS_MAX};
+    size_t whole = journal_unit_size(&header);
+    uint8_t *unit = malloc(whole);
+    if (unit == NULL)
         return 0;
-    memset(group, data[0], whole);
-    memcpy(group + JOURNAL_HEADER_SIZE, data + 1, size - 1);
-    journal_group_seal(group, &header);
-    sum_batches(group, &header);
-    journal_group_seal(group, &header);
-    if (journal_group_is_whole(bytes_of(group, whole)))
-        walk(bytes_of(group, whole));
-    free(group);
+    memset(unit, data[0], whole);
+    memcpy(unit + JOURNAL_HEADER_SIZE, data + 1, size - 1);
+    journal_unit_seal(unit, &header);
+    sum_batches(unit, &header);
+    journal_unit_seal(unit, &header);
+    if (journal_unit_is_whole(bytes_of(unit, whole)))
+        walk(bytes_of(unit, whole));
+    free(unit);
     return 0;
 }

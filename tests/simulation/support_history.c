@@ -338,7 +338,7 @@ static void change_something(struct history *h)
 }
 
 /* A checkpoint becomes due: at an idle store, at one whose logs did not change since the last one,
- * or with a group that is being handed over; something changes just before and just after. */
+ * or with a unit that is being handed over; something changes just before and just after. */
 static void act_at_checkpoint(struct history *h)
 {
     int shard = random_shard(h);

@@ -1,7 +1,7 @@
 /* Random short histories over a life, noted in a model: batches of idempotent and plain producers,
  * rows (standing for committed offsets), entries with both, retention, topics that come and go, a
  * disk that is full for a while. Some actions are put where orders are rare otherwise: a log start
- * or a deletion right at the group that ends a checkpoint. */
+ * or a deletion right at the unit that ends a checkpoint. */
 #ifndef TESTS_SIMULATION_SUPPORT_HISTORY_H
 #define TESTS_SIMULATION_SUPPORT_HISTORY_H
 

@@ -8,7 +8,7 @@
 enum {
     JOURNAL_FILE_BYTES = 16 << 10,
     CHECKPOINT_BYTES = 40 << 10,
-    GROUP_BYTES = 8 << 10,
+    UNIT_BYTES = 8 << 10,
     TAIL_CACHE_BYTES = 2 << 10,
     UNFLUSHED_BYTES = 5 << 10,
 };
@@ -73,7 +73,7 @@ enum error life_open(struct life *life)
             .journal_file_bytes = life->journal_file_bytes,
             .checkpoint_bytes = life->checkpoint_bytes,
             .checkpoint_interval_ms = life->checkpoint_interval_ms,
-            .group_bytes = GROUP_BYTES,
+            .unit_bytes = UNIT_BYTES,
             .tail_cache_bytes = TAIL_CACHE_BYTES,
             .unflushed_bytes = UNFLUSHED_BYTES,
             .min_free_bytes = 1000,

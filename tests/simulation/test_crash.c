@@ -240,7 +240,7 @@ static void print_reached(const struct reached *r)
 {
     printf("%" PRIu64 " states of %" PRIu64 " histories: killed %" PRIu64
            ", inside recovery %" PRIu64 ", three deep %" PRIu64 ", went on %" PRIu64
-           ", torn groups %" PRIu64 ", batches redone %" PRIu64 ", other shard count %" PRIu64
+           ", torn units %" PRIu64 ", batches redone %" PRIu64 ", other shard count %" PRIu64
            ", clean %" PRIu64 ", checkpoints %" PRIu64 ", starts moved %" PRIu64
            ", topics deleted %" PRIu64 ", made %" PRIu64 ", disk filled %" PRIu64
            ", acts at a checkpoint %" PRIu64 ", closed at work %" PRIu64 "\n",

@@ -152,7 +152,7 @@ static void create_file(struct sim_disk *disk, const char *path)
     disk->io.ops->close(&disk->io, file);
 }
 
-/* Damages the journal's first group after the checkpoint that matters; false when none is found. */
+/* Damages the journal's first unit after the checkpoint that matters; false when none is found. */
 static bool damage(struct scene *s, char path[160])
 {
     struct names names = journals(s->disk, 0);

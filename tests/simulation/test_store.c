@@ -80,7 +80,7 @@ static void entry(struct store *store, struct note *note)
     store_commit(store, &note->commit);
 }
 
-TEST(commits_are_told_in_order_when_their_group_is_durable)
+TEST(commits_are_told_in_order_when_their_unit_is_durable)
 {
     struct scene s;
     struct store *store = begin(&s);
@@ -92,12 +92,12 @@ TEST(commits_are_told_in_order_when_their_group_is_durable)
     entry(store, &notes[1]);
     EXPECT_STRING(trace, "");
     life_turn(&s.life, 0, 1);
-    entry(store, &notes[2]); /* while the first group is being written */
+    entry(store, &notes[2]); /* while the first unit is being written */
     EXPECT_STRING(trace, "");
-    uint64_t groups = store_stats(store).groups;
+    uint64_t units = store_stats(store).units;
     run_jobs(&s);
     EXPECT_STRING(trace, "abc");
-    EXPECT_INT(store_stats(store).groups, groups + 2);
+    EXPECT_INT(store_stats(store).units, units + 2);
     finish(&s);
 }
 
@@ -120,7 +120,7 @@ TEST(a_batch_is_visible_when_it_is_durable_and_not_before)
     finish(&s);
 }
 
-TEST(entries_are_not_accepted_while_a_large_group_waits_behind_another)
+TEST(entries_are_not_accepted_while_a_large_unit_waits_behind_another)
 {
     struct scene s;
     struct store *store = begin(&s);
@@ -215,7 +215,7 @@ TEST(a_nearly_full_disk_is_full_until_it_has_room_again)
     finish(&s);
 }
 
-TEST(an_entry_larger_than_a_journal_file_is_one_group)
+TEST(an_entry_larger_than_a_journal_file_is_one_unit)
 {
     struct scene s;
     struct store *store = begin(&s);
@@ -299,7 +299,7 @@ TEST(a_removed_log_takes_its_files_and_rows_along)
     model_free(&s.model);
 }
 
-TEST(a_log_start_in_the_group_that_ends_a_checkpoint_is_kept)
+TEST(a_log_start_in_the_unit_that_ends_a_checkpoint_is_kept)
 {
     struct scene s;
     struct store *store = begin(&s);
@@ -315,7 +315,7 @@ TEST(a_log_start_in_the_group_that_ends_a_checkpoint_is_kept)
     store_set_log_start(store, log_of(&s, 0, 0), start);
     store_commit(store, NULL);
     uint64_t checkpoints = store_stats(store).checkpoints;
-    life_turn(&s.life, 0, 30000); /* due: with this group */
+    life_turn(&s.life, 0, 30000); /* due: with this unit */
     while (store_stats(store).checkpoints == checkpoints)
         EXPECT(life_step(&s.life));
     struct sim_disk *left = sim_disk_crash(s.disk, CRASH_LOSE_ALL, 1);
@@ -358,7 +358,7 @@ TEST(producers_of_a_removed_log_go_also_after_a_checkpoint_that_failed)
     finish(&s);
 }
 
-TEST(a_store_that_fails_while_a_group_waits_for_room_can_be_closed)
+TEST(a_store_that_fails_while_a_unit_waits_for_room_can_be_closed)
 {
     struct scene s;
     struct store *store = begin(&s);
@@ -373,7 +373,7 @@ TEST(a_store_that_fails_while_a_group_waits_for_room_can_be_closed)
     run_jobs(&s);
     EXPECT(store_is_full(store));
     s.disk->fail_error = ERR_IO;
-    life_turn(&s.life, 0, 60); /* a flush is due, the group is not tried again yet */
+    life_turn(&s.life, 0, 60); /* a flush is due, the unit is not tried again yet */
     run_jobs(&s);
     EXPECT_INT(s.life.failures, 1);
     EXPECT_INT(s.history.refused, 1);
@@ -389,7 +389,7 @@ TEST(a_checkpoint_under_way_at_closing_is_not_the_last_one)
     struct scene s;
     (void)begin(&s);
     history_produce(&s.history, 0, 0);
-    life_turn(&s.life, 0, 30000); /* a checkpoint ends with this group */
+    life_turn(&s.life, 0, 30000); /* a checkpoint ends with this unit */
     history_produce(&s.history, 0, 0);
     life_close(&s.life);
     EXPECT_INT(s.life.close_result, ERR_OK);

@@ -5,56 +5,56 @@
 
 #include <stdlib.h>
 
-static const struct journal_group example = {.shard = 3,
-                                             .entries = 2,
-                                             .flags = JOURNAL_CLOSED,
-                                             .run = 0x1122334455667788,
-                                             .sequence = 9,
-                                             .lsn = 40960,
-                                             .durable = 36864,
-                                             .checkpoint = 4096,
-                                             .next = 10};
+static const struct journal_unit example = {.shard = 3,
+                                            .entries = 2,
+                                            .flags = JOURNAL_CLOSED,
+                                            .run = 0x1122334455667788,
+                                            .sequence = 9,
+                                            .lsn = 40960,
+                                            .durable = 36864,
+                                            .checkpoint = 4096,
+                                            .next = 10};
 
-/* A sealed group whose content is `size` bytes of 'x'. The caller frees it. */
-static uint8_t *make_group(size_t size, struct journal_group *group)
+/* A sealed unit whose content is `size` bytes of 'x'. The caller frees it. */
+static uint8_t *make_unit(size_t size, struct journal_unit *unit)
 {
-    *group = example;
-    group->length = (uint32_t)(JOURNAL_HEADER_SIZE + size);
-    size_t padded = journal_padded(group->length);
+    *unit = example;
+    unit->length = (uint32_t)(JOURNAL_HEADER_SIZE + size);
+    size_t padded = journal_padded(unit->length);
     uint8_t *data = aligned_alloc(IO_ALIGNMENT, padded);
     memset(data, 'x', padded);
-    journal_group_seal(data, group);
+    journal_unit_seal(data, unit);
     return data;
 }
 
 TEST(a_header_is_read_as_it_was_sealed)
 {
-    struct journal_group group, read;
-    uint8_t *data = make_group(5000, &group);
-    EXPECT(journal_group_read(bytes_of(data, JOURNAL_HEADER_SIZE), &read));
-    EXPECT_BYTES(bytes_of(&read, sizeof read), bytes_of(&group, sizeof group));
-    EXPECT(journal_group_is_whole(bytes_of(data, journal_group_size(&group))));
-    EXPECT_INT(data[group.length], 0); /* padding */
-    EXPECT_INT(data[journal_padded(group.length) - 1], 0);
+    struct journal_unit unit, read;
+    uint8_t *data = make_unit(5000, &unit);
+    EXPECT(journal_unit_read(bytes_of(data, JOURNAL_HEADER_SIZE), &read));
+    EXPECT_BYTES(bytes_of(&read, sizeof read), bytes_of(&unit, sizeof unit));
+    EXPECT(journal_unit_is_whole(bytes_of(data, journal_unit_size(&unit))));
+    EXPECT_INT(data[unit.length], 0); /* padding */
+    EXPECT_INT(data[journal_padded(unit.length) - 1], 0);
     free(data);
 }
 
-TEST(zeros_are_no_group)
+TEST(zeros_are_no_unit)
 {
     uint8_t zeros[4096] = {0};
-    struct journal_group group;
-    EXPECT(!journal_group_read(bytes_of(zeros, sizeof zeros), &group));
+    struct journal_unit unit;
+    EXPECT(!journal_unit_read(bytes_of(zeros, sizeof zeros), &unit));
 }
 
 TEST(every_flipped_bit_is_noticed)
 {
-    struct journal_group group, read;
-    uint8_t *data = make_group(300, &group);
-    for (size_t bit = 0; bit < 8 * (size_t)group.length; bit++) {
+    struct journal_unit unit, read;
+    uint8_t *data = make_unit(300, &unit);
+    for (size_t bit = 0; bit < 8 * (size_t)unit.length; bit++) {
         data[bit / 8] ^= (uint8_t)(1 << bit % 8);
-        bool accepted = journal_group_read(bytes_of(data, group.length), &read) &&
-                        read.length == group.length &&
-                        journal_group_is_whole(bytes_of(data, journal_group_size(&group)));
+        bool accepted = journal_unit_read(bytes_of(data, unit.length), &read) &&
+                        read.length == unit.length &&
+                        journal_unit_is_whole(bytes_of(data, journal_unit_size(&unit)));
         EXPECT(!accepted);
         data[bit / 8] ^= (uint8_t)(1 << bit % 8);
     }
@@ -63,13 +63,13 @@ TEST(every_flipped_bit_is_noticed)
 
 TEST(a_length_that_cannot_be_is_refused)
 {
-    struct journal_group group;
-    uint8_t *data = make_group(100, &group);
+    struct journal_unit unit;
+    uint8_t *data = make_unit(100, &unit);
     store_be32(data + 4, JOURNAL_HEADER_SIZE - 1);
-    EXPECT(!journal_group_read(bytes_of(data, 4096), &group));
-    store_be32(data + 4, JOURNAL_GROUP_MAX + 1u);
-    EXPECT(!journal_group_read(bytes_of(data, 4096), &group));
-    EXPECT(!journal_group_read(bytes_of(data, JOURNAL_HEADER_SIZE - 1), &group));
+    EXPECT(!journal_unit_read(bytes_of(data, 4096), &unit));
+    store_be32(data + 4, JOURNAL_UNIT_MAX + 1u);
+    EXPECT(!journal_unit_read(bytes_of(data, 4096), &unit));
+    EXPECT(!journal_unit_read(bytes_of(data, JOURNAL_HEADER_SIZE - 1), &unit));
     free(data);
 }
 
@@ -127,9 +127,9 @@ TEST(parts_are_read_as_they_were_written)
     EXPECT(!journal_part_next(&r, &part) && !r.failed);
 }
 
-/* A group of two batches with blocks, as it lies in a file. */
-struct block_group {
-    struct journal_group group;
+/* A unit of two batches with blocks, as it lies in a file. */
+struct block_unit {
+    struct journal_unit unit;
     struct bytes whole;
     uint8_t *data;
     struct bytes batches[2];
@@ -146,10 +146,9 @@ static struct bytes make_batch(size_t size, uint8_t fill)
     return bytes_of(at, size);
 }
 
-static struct block_group make_block_group(void)
+static struct block_unit make_block_unit(void)
 {
-    struct block_group b = {.group = example,
-                            .batches = {make_batch(9000, 1), make_batch(13000, 2)}};
+    struct block_unit b = {.unit = example, .batches = {make_batch(9000, 1), make_batch(13000, 2)}};
     static const uint32_t blocks[] = {2, 3};
     uint8_t parts_data[8192], *end = parts_data;
     for (int i = 0; i < 2; i++) {
@@ -157,26 +156,26 @@ static struct block_group make_block_group(void)
         struct journal_part part = {
             .kind = JOURNAL_BATCH,
             .bytes = {b.batches[i].data, head},
-            .first_block = b.group.blocks,
+            .first_block = b.unit.blocks,
             .blocks = blocks[i],
             .tail = {b.batches[i].data + head + inside, b.batches[i].size - head - inside}};
         end = journal_part_write(end, &part);
-        b.group.blocks += blocks[i];
+        b.unit.blocks += blocks[i];
     }
-    b.group.length = (uint32_t)(JOURNAL_HEADER_SIZE + (end - parts_data));
-    b.data = aligned_alloc(IO_ALIGNMENT, journal_group_size(&b.group));
+    b.unit.length = (uint32_t)(JOURNAL_HEADER_SIZE + (end - parts_data));
+    b.data = aligned_alloc(IO_ALIGNMENT, journal_unit_size(&b.unit));
     memcpy(b.data + JOURNAL_HEADER_SIZE, parts_data, (size_t)(end - parts_data));
-    journal_group_seal(b.data, &b.group);
-    uint8_t *at = b.data + journal_padded(b.group.length);
+    journal_unit_seal(b.data, &b.unit);
+    uint8_t *at = b.data + journal_padded(b.unit.length);
     for (int i = 0; i < 2; i++) {
         memcpy(at, b.batches[i].data + 100, blocks[i] * (size_t)IO_ALIGNMENT);
         at += blocks[i] * (size_t)IO_ALIGNMENT;
     }
-    b.whole = bytes_of(b.data, journal_group_size(&b.group));
+    b.whole = bytes_of(b.data, journal_unit_size(&b.unit));
     return b;
 }
 
-static void free_block_group(struct block_group *b)
+static void free_block_unit(struct block_unit *b)
 {
     free(b->data);
     for (int i = 0; i < 2; i++)
@@ -185,9 +184,9 @@ static void free_block_group(struct block_group *b)
 
 TEST(batches_with_blocks_are_put_together_again)
 {
-    struct block_group b = make_block_group();
-    EXPECT(journal_group_is_whole(b.whole));
-    struct reader r = journal_group_parts(b.whole);
+    struct block_unit b = make_block_unit();
+    EXPECT(journal_unit_is_whole(b.whole));
+    struct reader r = journal_unit_parts(b.whole);
     struct journal_part part;
     for (int i = 0; i < 2; i++) {
         EXPECT(journal_part_next(&r, &part));
@@ -195,45 +194,44 @@ TEST(batches_with_blocks_are_put_together_again)
         EXPECT_BYTES(bytes_of(joined->data, joined->size), b.batches[i]);
         shared_buffer_unref(joined);
     }
-    free_block_group(&b);
+    free_block_unit(&b);
 }
 
-TEST(a_group_whose_blocks_changed_or_are_missing_is_not_whole)
+TEST(a_unit_whose_blocks_changed_or_are_missing_is_not_whole)
 {
-    struct block_group b = make_block_group();
-    size_t from = journal_padded(b.group.length);
+    struct block_unit b = make_block_unit();
+    size_t from = journal_padded(b.unit.length);
     for (size_t at = from; at < b.whole.size; at += 97) {
         b.data[at] ^= 1;
-        EXPECT(!journal_group_is_whole(b.whole));
+        EXPECT(!journal_unit_is_whole(b.whole));
         b.data[at] ^= 1;
     }
-    EXPECT(journal_group_is_whole(b.whole));
-    EXPECT(!journal_group_is_whole(bytes_of(b.data, b.whole.size - 1)));
-    free_block_group(&b);
+    EXPECT(journal_unit_is_whole(b.whole));
+    EXPECT(!journal_unit_is_whole(bytes_of(b.data, b.whole.size - 1)));
+    free_block_unit(&b);
 }
 
-TEST(blocks_beyond_the_group_are_refused)
+TEST(blocks_beyond_the_unit_are_refused)
 {
-    struct block_group b = make_block_group();
-    for (b.group.blocks--;;
-         b.group.blocks--) { /* the second batch claims one more than there are */
-        journal_group_seal(b.data, &b.group);
-        EXPECT(!journal_group_is_whole(b.whole));
-        if (b.group.blocks == 0)
+    struct block_unit b = make_block_unit();
+    for (b.unit.blocks--;; b.unit.blocks--) { /* the second batch claims one more than there are */
+        journal_unit_seal(b.data, &b.unit);
+        EXPECT(!journal_unit_is_whole(b.whole));
+        if (b.unit.blocks == 0)
             break;
     }
-    free_block_group(&b);
+    free_block_unit(&b);
 }
 
 /* Taken for torn, what a newer version wrote would be cut. */
-TEST(a_group_with_parts_that_nobody_knows_is_whole)
+TEST(a_unit_with_parts_that_nobody_knows_is_whole)
 {
     uint8_t *data = aligned_alloc(IO_ALIGNMENT, IO_ALIGNMENT);
     memset(data, JOURNAL_PART_KINDS, IO_ALIGNMENT);
-    struct journal_group group = {.length = JOURNAL_HEADER_SIZE + 10};
-    journal_group_seal(data, &group);
-    EXPECT(journal_group_is_whole(bytes_of(data, IO_ALIGNMENT)));
-    struct reader r = journal_group_parts(bytes_of(data, IO_ALIGNMENT));
+    struct journal_unit unit = {.length = JOURNAL_HEADER_SIZE + 10};
+    journal_unit_seal(data, &unit);
+    EXPECT(journal_unit_is_whole(bytes_of(data, IO_ALIGNMENT)));
+    struct reader r = journal_unit_parts(bytes_of(data, IO_ALIGNMENT));
     struct journal_part part;
     EXPECT(!journal_part_next(&r, &part) && r.failed);
     free(data);

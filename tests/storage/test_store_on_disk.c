@@ -53,7 +53,7 @@ static void start(struct place *p, const char *name)
                                     .journal_file_bytes = 1 << 20,
                                     .checkpoint_bytes = 1 << 20,
                                     .checkpoint_interval_ms = 60000,
-                                    .group_bytes = 1 << 20,
+                                    .unit_bytes = 1 << 20,
                                     .tail_cache_bytes = 1 << 20,
                                     .unflushed_bytes = 1 << 20,
                                     .journal_worker = executor_inline(),
@@ -254,8 +254,8 @@ static enum error reserve_nothing(struct io *io, struct io_file *file, int64_t s
     return ERR_UNSUPPORTED;
 }
 
-/* A group of several batches, some with blocks of their own, at no particular address. */
-static void append_large_group(struct place *p, struct log *log, int64_t base)
+/* A unit of several batches, some with blocks of their own, at no particular address. */
+static void append_large_unit(struct place *p, struct log *log, int64_t base)
 {
     store_begin(p->store);
     for (int i = 0; i < 6; i++)
@@ -276,14 +276,14 @@ TEST(without_direct_io_and_reservation_nothing_is_lost_either)
     start(&p, "plain");
     put_topic_and_batches(&p, 20);
     struct log *log = store_log(p.store, topic_id, 0, &config, false);
-    append_large_group(&p, log, 20);
-    append_large_group(&p, log, 26); /* into the next file */
+    append_large_unit(&p, log, 20);
+    append_large_unit(&p, log, 26); /* into the next file */
     stop(&p, false);
     restart(&p, "plain", "plain-again");
     EXPECT_INT(p.report.batches, 32);
     log = store_log(p.store, topic_id, 0, &config, false);
     expect_readable(log, 32);
-    append_large_group(&p, log, 32); /* into a file that is used again */
+    append_large_unit(&p, log, 32); /* into a file that is used again */
     stop(&p, false);
     restart(&p, "plain-again", "plain-thrice");
     expect_readable(store_log(p.store, topic_id, 0, &config, false), 38);

@@ -1,0 +1,353 @@
+/* Units on their way to the journal.
+ *
+ * Two buffers take turns: one is written by the journal worker, the other collects entries. So
+ * there is one write under way at most, and the next unit takes all that came in meanwhile. The
+ * buffers grow to what is needed and keep their memory, which is faster than fresh pages. */
+#include "base/pages.h"
+#include "storage/store_internal.h"
+
+#include <stdlib.h>
+
+/* How much a unit keeps when it is empty: a busy turn overshoots unit_bytes, and fresh pages must
+ * be cleared first. */
+enum { MARKS_KEPT = 4096, KEPT_GROUPS = 6 };
+
+/* Below this a copy costs less than blocks of its own; and one write takes so many pieces. */
+enum { RUN_BLOCKS_MIN = 4, RUNS_MAX = 1000 };
+
+void store_units_init(struct store *s)
+{
+    for (int i = 0; i < 2; i++) {
+        struct store_unit *u = &s->units[i];
+        u->store = s;
+        u->size = JOURNAL_HEADER_SIZE;
+        list_init(&u->commits);
+    }
+}
+
+/* Large ones in large pages: every byte that is stored goes through them. */
+static uint8_t *take_data(size_t capacity)
+{
+    uint8_t *data =
+        capacity % LARGE_PAGE == 0 ? pages_take(capacity) : aligned_alloc(IO_ALIGNMENT, capacity);
+    ASSERT(data != NULL);
+    return data;
+}
+
+static void give_data(struct store_unit *u)
+{
+    if (u->capacity > 0 && u->capacity % LARGE_PAGE == 0)
+        pages_give(u->data, u->capacity);
+    else
+        free(u->data);
+    u->data = NULL;
+}
+
+static void resize(struct store_unit *u, size_t capacity)
+{
+    if (capacity > LARGE_PAGE / 2)
+        capacity = (capacity + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
+    uint8_t *data = take_data(capacity);
+    if (u->data)
+        memcpy(data, u->data, u->size);
+    give_data(u);
+    u->data = data;
+    u->capacity = capacity;
+}
+
+static void drop_runs(struct store_unit *u)
+{
+    for (int i = 0; i < u->run_count; i++)
+        shared_buffer_unref(u->runs[i].buffer);
+    u->run_count = 0;
+    u->block_count = 0;
+}
+
+void store_units_free(struct store *s)
+{
+    for (int i = 0; i < 2; i++) {
+        struct store_unit *u = &s->units[i];
+        drop_runs(u);
+        give_data(u);
+        free(u->runs);
+        free(u->marks);
+    }
+}
+
+uint8_t *store_unit_reserve(struct store *s, size_t size)
+{
+    struct store_unit *u = &s->units[s->filling];
+    size_t need = journal_padded(u->size + size);
+    ASSERT(need <= JOURNAL_UNIT_MAX);
+    if (need > u->capacity) {
+        size_t capacity = MAX(u->capacity * 2, (size_t)UNIT_START_BYTES);
+        resize(u, MAX(capacity, need));
+    }
+    return u->data + u->size;
+}
+
+static void add_run(struct store_unit *u, struct shared_buffer *buffer, const uint8_t *at,
+                    uint32_t count)
+{
+    if (u->run_count == u->run_capacity) {
+        u->run_capacity = u->run_capacity ? u->run_capacity * 2 : 16;
+        u->runs = xrealloc(u->runs, (size_t)u->run_capacity * sizeof *u->runs);
+    }
+    u->runs[u->run_count++] = (struct store_unit_blocks){shared_buffer_ref(buffer), at, count};
+    u->block_count += count;
+}
+
+void store_unit_take_blocks(struct store *s, struct shared_buffer *buffer,
+                            struct journal_part *part)
+{
+    struct store_unit *u = &s->units[s->filling];
+    struct bytes batch = part->bytes;
+    uintptr_t header_end = (uintptr_t)batch.data + BATCH_HEADER_SIZE;
+    size_t head = journal_padded(header_end) - (uintptr_t)batch.data;
+    if (batch.size < head + RUN_BLOCKS_MIN * IO_ALIGNMENT || u->run_count == RUNS_MAX)
+        return;
+    uint32_t count = (uint32_t)((batch.size - head) / IO_ALIGNMENT);
+    size_t inside = (size_t)count * IO_ALIGNMENT;
+    part->bytes = bytes_of(batch.data, head);
+    part->first_block = u->block_count;
+    part->blocks = count;
+    part->tail = bytes_of(batch.data + head + inside, batch.size - head - inside);
+    add_run(u, buffer, batch.data + head, count);
+}
+
+struct store_unit_mark *store_unit_mark(struct store *s, struct store_log *log)
+{
+    struct store_unit *u = &s->units[s->filling];
+    if (log->marks[s->filling] == 0) {
+        if (u->mark_count == u->mark_capacity) {
+            u->mark_capacity = u->mark_capacity ? u->mark_capacity * 2 : 16;
+            u->marks = xrealloc(u->marks, u->mark_capacity * sizeof *u->marks);
+        }
+        u->marks[u->mark_count++] =
+            (struct store_unit_mark){.log = log, .next_offset = -1, .start = -1};
+        log->marks[s->filling] = u->mark_count;
+    }
+    return &u->marks[log->marks[s->filling] - 1];
+}
+
+/* The unit is done: empty again, memory of an unusually large one given back. */
+static void reset(struct store_unit *u)
+{
+    drop_runs(u);
+    u->size = JOURNAL_HEADER_SIZE;
+    u->entries = 0;
+    u->has_rows = u->closing = false;
+    u->mark_count = 0;
+    if (u->mark_capacity > MARKS_KEPT) {
+        free(u->marks);
+        u->marks = NULL;
+        u->mark_capacity = 0;
+    }
+    if (u->capacity > KEPT_GROUPS * journal_padded(u->store->options.unit_bytes) &&
+        u->capacity > UNIT_START_BYTES) {
+        give_data(u);
+        u->capacity = 0;
+    }
+}
+
+/* Writing */
+
+static void run_write(struct job *job)
+{
+    struct store_unit *u = CONTAINER_OF(job, struct store_unit, job);
+    struct iovec parts[1 + RUNS_MAX];
+    journal_unit_seal(u->data, &u->header);
+    parts[0] = (struct iovec){u->data, journal_padded(u->size)};
+    for (int i = 0; i < u->run_count; i++)
+        parts[1 + i] = (struct iovec){(void *)(uintptr_t)u->runs[i].at,
+                                      (size_t)u->runs[i].count * IO_ALIGNMENT};
+    u->result = journal_write(&u->store->journal, u->place.file, parts, 1 + u->run_count,
+                              u->place.position);
+}
+
+/* The rows of a durable unit join the changes for the next checkpoint. */
+static void collect_rows(struct store *s, const struct store_unit *u)
+{
+    struct reader r =
+        reader_of(bytes_of(u->data + JOURNAL_HEADER_SIZE, u->size - JOURNAL_HEADER_SIZE));
+    struct journal_part part;
+    while (journal_part_next(&r, &part)) {
+        if (part.kind == JOURNAL_PUT || part.kind == JOURNAL_DELETE)
+            row_changes_put(&s->rows, part.key, part.bytes);
+    }
+    ASSERT(!r.failed);
+}
+
+static void unit_durable(struct store *s, struct store_unit *u)
+{
+    size_t size = journal_padded(store_unit_bytes(u));
+    s->durable = u->place.lsn + size;
+    if (s->journal.direct && !u->place.file->direct)
+        store_note_fallback(s);
+    s->full &= ~(unsigned)FULL_JOURNAL;
+    s->stats.units++;
+    s->stats.journal_bytes += size;
+    s->entries_since_checkpoint += u->entries;
+    s->sealed = u->entries == 0;
+    if (u->has_rows)
+        collect_rows(s, u);
+    int index = (int)(u - s->units);
+    for (uint32_t i = 0; i < u->mark_count; i++) {
+        u->marks[i].log->marks[index] = 0;
+        store_log_apply(s, &u->marks[i]);
+    }
+    list_take_all(&s->finished, &u->commits);
+    reset(u);
+}
+
+static void submit(struct store *s, struct store_unit *u)
+{
+    u->job = (struct job){.run = u->job.run, .done = u->job.done};
+    s->options.journal_worker->submit(s->options.journal_worker, &u->job);
+}
+
+static void write_done(struct job *job)
+{
+    struct store_unit *u = CONTAINER_OF(job, struct store_unit, job);
+    struct store *s = u->store;
+    store_enter(s);
+    if (u->result == ERR_NO_SPACE && !s->closing) {
+        /* Nothing is lost: the same unit is written again to the same place. */
+        s->full |= FULL_JOURNAL;
+        s->write_refused = true;
+        timers_set(s->options.timers, &s->retry, s->now_ms + RETRY_MS);
+    } else if (u->result != ERR_OK) {
+        store_fail(s, u->result);
+        s->in_flight = false;
+    } else {
+        unit_durable(s, u);
+        s->in_flight = false;
+        maintenance_unit_durable(s);
+        store_units_hand_over(s);
+        maintenance_turn(s);
+    }
+    store_leave(s);
+}
+
+/* Spares */
+
+struct prepare_job {
+    struct job job;
+    struct store *store;
+    struct journal_file *file;
+    bool on_demand;
+    enum error result;
+};
+
+static void run_prepare(struct job *job)
+{
+    struct prepare_job *p = CONTAINER_OF(job, struct prepare_job, job);
+    p->result = journal_prepare(&p->store->journal, p->file);
+}
+
+static void prepare_done(struct job *job)
+{
+    struct prepare_job *p = CONTAINER_OF(job, struct prepare_job, job);
+    struct store *s = p->store;
+    store_enter(s);
+    s->jobs--;
+    s->preparing[p->on_demand] = false;
+    if (p->result == ERR_OK) {
+        journal_add_spare(&s->journal, p->file);
+        s->full &= ~(unsigned)FULL_JOURNAL;
+        store_units_hand_over(s);
+    } else {
+        journal_file_free(&s->journal, p->file);
+        s->prepare_retry_ms = s->now_ms + RETRY_MS;
+        if (p->result != ERR_NO_SPACE)
+            store_fail(s, p->result);
+        else
+            s->full |= FULL_JOURNAL;
+        if (p->result == ERR_NO_SPACE && s->closing && !store_units_idle(s))
+            store_fail(s, ERR_NO_SPACE);
+        timers_set(s->options.timers, &s->retry, s->now_ms + RETRY_MS);
+    }
+    free(p);
+    store_leave(s);
+}
+
+/* On the journal worker when the next unit waits for the file; else away from its path. */
+static void prepare(struct store *s, bool on_demand)
+{
+    if (s->preparing[on_demand] || s->has_failed || s->now_ms < s->prepare_retry_ms)
+        return;
+    s->preparing[on_demand] = true;
+    s->jobs++;
+    struct prepare_job *p = xcalloc(1, sizeof *p);
+    *p = (struct prepare_job){.job = {.run = run_prepare, .done = prepare_done},
+                              .store = s,
+                              .on_demand = on_demand,
+                              .file = journal_file_create(&s->journal)};
+    struct executor *executor =
+        on_demand ? s->options.journal_worker : s->options.background_worker;
+    executor->submit(executor, &p->job);
+}
+
+void store_units_prepare_spare(struct store *s)
+{
+    if (s->journal.spare_count == 0 && !s->closing)
+        prepare(s, false);
+}
+
+/* Handing over */
+
+static void start_write(struct store *s, struct store_unit *u)
+{
+    u->header = (struct journal_unit){
+        .length = (uint32_t)u->size,
+        .blocks = u->block_count,
+        .shard = (uint32_t)s->options.shard,
+        .entries = u->entries,
+        .flags = u->closing ? JOURNAL_CLOSED : 0,
+        .run = s->run,
+        .sequence = u->place.file->sequence,
+        .lsn = u->place.lsn,
+        .durable = s->durable,
+        .checkpoint = s->checkpoint_lsn,
+        .next = journal_next(&s->journal),
+    };
+    u->job.run = run_write;
+    u->job.done = write_done;
+    s->in_flight = true;
+    s->filling ^= 1;
+    maintenance_capture(s);
+    submit(s, u);
+}
+
+static void write_unit(struct store *s)
+{
+    struct store_unit *u = &s->units[s->filling];
+    store_unit_reserve(s, 0);
+    if (!journal_place(&s->journal, journal_padded(store_unit_bytes(u)), &u->place)) {
+        prepare(s, true);
+        return;
+    }
+    start_write(s, u);
+    store_units_prepare_spare(s);
+}
+
+void store_units_hand_over(struct store *s)
+{
+    if (s->has_failed || s->entry_open)
+        return;
+    struct store_unit *other = &s->units[s->filling ^ 1];
+    if (s->write_refused && !timer_is_set(&s->retry)) {
+        s->write_refused = false;
+        submit(s, other);
+    }
+    if (!s->in_flight && s->units[s->filling].entries > 0)
+        write_unit(s);
+}
+
+void store_units_seal(struct store *s, bool closing)
+{
+    if (s->has_failed || s->journal.lsn == 0 || !store_units_idle(s))
+        return;
+    s->units[s->filling].closing = closing;
+    write_unit(s);
+}
