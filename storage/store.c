@@ -74,7 +74,7 @@ static struct store *store_create(struct env *env, const struct store_options *o
         list_init(lists[i]);
     buffer_init(&s->removed, SIZE_MAX / 2);
     store_units_init(s);
-    maintenance_init(s);
+    store_checkpoint_init(s);
     return s;
 }
 
@@ -128,7 +128,7 @@ void store_free(struct store *s)
         return;
     timers_cancel(s->options.timers, &s->tick);
     timers_cancel(s->options.timers, &s->retry);
-    maintenance_free(s);
+    store_checkpoint_free(s);
     store_logs_free(s);
     store_units_free(s);
     row_changes_free(&s->rows);
@@ -246,7 +246,7 @@ void store_turn(struct store *s, int64_t now_ms, int64_t wall_ms)
     store_enter(s);
     s->now_ms = now_ms;
     store_units_hand_over(s);
-    maintenance_turn(s);
+    store_checkpoint_turn(s);
     store_logs_reap(s);
     store_leave(s);
 }
@@ -282,7 +282,7 @@ static void tick(struct timer *timer, int64_t now_ms)
     store_check_space(s);
     if (!s->sealed && store_units_idle(s))
         store_units_seal(s, false);
-    maintenance_turn(s);
+    store_checkpoint_turn(s);
     store_logs_reap(s);
     store_logs_look_after_files(s);
     store_leave(s);
@@ -348,7 +348,7 @@ void store_close(struct store *s, void (*done)(void *context, enum error result)
 
 static bool job_is_running(const struct store *s)
 {
-    return s->in_flight || s->jobs > 0 || s->maintenance.phase == MAINTENANCE_RUNNING;
+    return s->in_flight || s->jobs > 0 || s->checkpoint.phase == CHECKPOINT_RUNNING;
 }
 
 enum close_step { CLOSE_WAITS, CLOSE_GOES_ON, CLOSE_FINISHED };
@@ -369,7 +369,7 @@ static enum close_step close_step(struct store *s)
         return list_is_empty(&s->dying) ? CLOSE_GOES_ON : CLOSE_WAITS;
     }
     if (!s->final_checkpoint_tried) {
-        maintenance_turn(s);
+        store_checkpoint_turn(s);
         return s->final_checkpoint_tried ? CLOSE_GOES_ON : CLOSE_WAITS;
     }
     if (s->closing_unit_tried)

@@ -1,5 +1,5 @@
 /* What the files of the store share: store.c (entries), store_units.c (units on their way to the
- * journal), store_logs.c (the logs), checkpoint.c (flushes, checkpoints). Everybody else uses
+ * journal), store_logs.c (the logs), store_checkpoint.c (flushes, checkpoints). Everybody else uses
  * store.h.
  *
  * Everything here belongs to the shard's thread. Jobs touch only what their struct lends them. */
@@ -73,19 +73,19 @@ struct store_unit {
     enum error result;
 };
 
-enum maintenance_phase {
-    MAINTENANCE_IDLE,
-    MAINTENANCE_CAPTURED, /* a checkpoint's log rows are taken; it waits for its last unit */
-    MAINTENANCE_RUNNING,
+enum checkpoint_phase {
+    CHECKPOINT_IDLE,
+    CHECKPOINT_CAPTURED, /* a checkpoint's log rows are taken; it waits for its last unit */
+    CHECKPOINT_RUNNING,
 };
 
 /* The one flush or checkpoint that is under way. */
-struct maintenance {
+struct checkpoint {
     struct job job;
     struct store *store;
-    enum maintenance_phase phase;
-    bool checkpoint; /* else only a flush */
-    bool sync_each;  /* sync each log's files; else everything at once */
+    enum checkpoint_phase phase;
+    bool is_whole;  /* else only a flush */
+    bool sync_each; /* sync each log's files; else everything at once */
     struct flush_item *flushes;
     size_t flush_count;
     struct row_changes rows;
@@ -121,7 +121,7 @@ struct store {
     bool sealed; /* the last unit needs no other behind it that says it is durable */
     lsn_t durable, checkpoint_lsn;
     uint64_t entries_since_checkpoint;
-    int64_t last_checkpoint_ms, retry_maintenance_ms, idle_files_ms;
+    int64_t last_checkpoint_ms, retry_checkpoint_ms, idle_files_ms;
 
     struct map logs, by_pointer;
     struct list dirty, unflushed, with_tail, moved, dying;
@@ -130,7 +130,7 @@ struct store {
     struct buffer removed;   /* the same, keys of removed logs */
     bool checkpoint_owed;    /* one failed on a full disk */
     bool flushed_unsynced;   /* segments have bytes that nobody synced */
-    struct maintenance maintenance;
+    struct checkpoint checkpoint;
 
     struct list finished; /* commits to be told; ERR_OK */
     struct list failed;   /* commits to be told; ERR_IO */
@@ -139,7 +139,7 @@ struct store {
     void *moved_context;
 
     struct timer tick, retry;
-    unsigned jobs; /* other than the unit's and the maintenance's */
+    unsigned jobs; /* other than the unit's and the checkpoint's */
     unsigned full; /* of enum full_reason */
     bool space_job_running, has_failed, started;
     bool closing, closed, final_checkpoint_tried, closing_unit_tried;
@@ -202,15 +202,15 @@ void store_logs_reap(struct store *s);
 void store_logs_look_after_files(struct store *s);
 void store_log_delete_segments(struct store *s, struct store_log *log);
 
-/* checkpoint.c */
-void maintenance_init(struct store *s);
-void maintenance_free(struct store *s);
+/* store_checkpoint.c */
+void store_checkpoint_init(struct store *s);
+void store_checkpoint_free(struct store *s);
 /* Starts a flush or a checkpoint that is due, when nothing forbids it. */
-void maintenance_turn(struct store *s);
+void store_checkpoint_turn(struct store *s);
 /* The unit is about to be handed over: takes the rows of a checkpoint that is due. */
-void maintenance_capture(struct store *s);
+void store_checkpoint_capture(struct store *s);
 /* A unit is durable: starts the checkpoint that waited for it. */
-void maintenance_unit_durable(struct store *s);
+void store_checkpoint_unit_durable(struct store *s);
 
 /* store_space.c */
 void store_check_space(struct store *s);

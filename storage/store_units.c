@@ -222,9 +222,9 @@ static void write_done(struct job *job)
     } else {
         unit_durable(s, u);
         s->in_flight = false;
-        maintenance_unit_durable(s);
+        store_checkpoint_unit_durable(s);
         store_units_hand_over(s);
-        maintenance_turn(s);
+        store_checkpoint_turn(s);
     }
     store_leave(s);
 }
@@ -315,7 +315,7 @@ static void start_write(struct store *s, struct store_unit *u)
     u->job.done = write_done;
     s->in_flight = true;
     s->filling ^= 1;
-    maintenance_capture(s);
+    store_checkpoint_capture(s);
     submit(s, u);
 }
 

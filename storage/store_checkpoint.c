@@ -24,20 +24,20 @@ struct flush_item {
 };
 
 static void run_checkpoint(struct job *job);
-static void maintenance_done(struct job *job);
+static void checkpoint_done(struct job *job);
 
-void maintenance_init(struct store *s)
+void store_checkpoint_init(struct store *s)
 {
-    struct maintenance *c = &s->maintenance;
-    c->job = (struct job){.run = run_checkpoint, .done = maintenance_done};
+    struct checkpoint *c = &s->checkpoint;
+    c->job = (struct job){.run = run_checkpoint, .done = checkpoint_done};
     c->store = s;
     list_init(&c->dead_files);
     buffer_init(&c->removed, SIZE_MAX / 2);
 }
 
-void maintenance_free(struct store *s)
+void store_checkpoint_free(struct store *s)
 {
-    struct maintenance *c = &s->maintenance;
+    struct checkpoint *c = &s->checkpoint;
     free(c->flushes);
     row_changes_free(&c->rows);
     buffer_free(&c->removed);
@@ -59,7 +59,7 @@ static bool checkpoint_due(struct store *s)
 {
     if (s->closing)
         return last_checkpoint_due(s);
-    if (s->now_ms < s->retry_maintenance_ms || s->entries_since_checkpoint == 0)
+    if (s->now_ms < s->retry_checkpoint_ms || s->entries_since_checkpoint == 0)
         return false;
     return s->checkpoint_owed ||
            (int64_t)(s->journal.lsn - s->checkpoint_lsn) >= s->options.checkpoint_bytes ||
@@ -68,7 +68,7 @@ static bool checkpoint_due(struct store *s)
 
 static bool flush_due(const struct store *s)
 {
-    if (s->closing || s->now_ms < s->retry_maintenance_ms || list_is_empty(&s->unflushed))
+    if (s->closing || s->now_ms < s->retry_checkpoint_ms || list_is_empty(&s->unflushed))
         return false;
     return s->unflushed_bytes >= (int64_t)s->options.unflushed_bytes ||
            s->now_ms - s->unflushed_since_ms >= FLUSH_AGE_MS;
@@ -77,7 +77,7 @@ static bool flush_due(const struct store *s)
 /* Capturing */
 
 struct producer_rows {
-    struct maintenance *c;
+    struct checkpoint *c;
     const struct store_log *log;
 };
 
@@ -88,7 +88,7 @@ static void capture_producer(void *context, int64_t producer_id, struct bytes ro
     row_changes_put(&p->c->rows, row_key_view(&key), row);
 }
 
-static void capture_log(struct maintenance *c, struct store_log *l)
+static void capture_log(struct checkpoint *c, struct store_log *l)
 {
     uint8_t value[LOG_STATE_SIZE];
     struct log_state state = log_state(l->log);
@@ -101,7 +101,7 @@ static void capture_log(struct maintenance *c, struct store_log *l)
 
 static void capture(struct store *s)
 {
-    struct maintenance *c = &s->maintenance;
+    struct checkpoint *c = &s->checkpoint;
     ASSERT(!s->entry_open && s->units[s->filling].entries == 0);
     struct list_node *node;
     while ((node = list_pop(&s->dirty))) {
@@ -114,12 +114,12 @@ static void capture(struct store *s)
                                     .lsn = s->journal.lsn,
                                     .sequence = s->journal.current->sequence,
                                     .position = s->journal.position};
-    c->phase = MAINTENANCE_CAPTURED;
+    c->phase = CHECKPOINT_CAPTURED;
 }
 
-void maintenance_capture(struct store *s)
+void store_checkpoint_capture(struct store *s)
 {
-    if (s->maintenance.phase == MAINTENANCE_IDLE && checkpoint_due(s))
+    if (s->checkpoint.phase == CHECKPOINT_IDLE && checkpoint_due(s))
         capture(s);
 }
 
@@ -127,7 +127,7 @@ void maintenance_capture(struct store *s)
 
 static void begin_flushes(struct store *s)
 {
-    struct maintenance *c = &s->maintenance;
+    struct checkpoint *c = &s->checkpoint;
     size_t count = 0;
     LIST_FOR_EACH (node, &s->unflushed)
         count++;
@@ -144,8 +144,8 @@ static void begin_flushes(struct store *s)
 
 static void submit(struct store *s)
 {
-    struct maintenance *c = &s->maintenance;
-    c->phase = MAINTENANCE_RUNNING;
+    struct checkpoint *c = &s->checkpoint;
+    c->phase = CHECKPOINT_RUNNING;
     c->result = ERR_OK;
     c->final = false;
     s->options.background_worker->submit(s->options.background_worker, &c->job);
@@ -153,11 +153,11 @@ static void submit(struct store *s)
 
 static void start_flush(struct store *s)
 {
-    s->maintenance.checkpoint = false;
+    s->checkpoint.is_whole = false;
     begin_flushes(s);
-    if (s->maintenance.flush_count == 0) {
-        free(s->maintenance.flushes);
-        s->maintenance.flushes = NULL;
+    if (s->checkpoint.flush_count == 0) {
+        free(s->checkpoint.flushes);
+        s->checkpoint.flushes = NULL;
         return;
     }
     s->flushed_unsynced = true;
@@ -167,7 +167,7 @@ static void start_flush(struct store *s)
 /* A directory above a log may have been made by another shard that has not synced it yet. */
 static bool may_sync_each(const struct store *s)
 {
-    const struct maintenance *c = &s->maintenance;
+    const struct checkpoint *c = &s->checkpoint;
     bool may = !s->flushed_unsynced && c->flush_count <= SYNC_EACH_MAX;
     for (size_t i = 0; i < c->flush_count && may; i++)
         may = c->flushes[i].log->names_durable;
@@ -176,9 +176,9 @@ static bool may_sync_each(const struct store *s)
 
 static void start_checkpoint(struct store *s)
 {
-    struct maintenance *c = &s->maintenance;
-    ASSERT(c->phase == MAINTENANCE_CAPTURED && s->durable == c->mark.lsn);
-    c->checkpoint = true;
+    struct checkpoint *c = &s->checkpoint;
+    ASSERT(c->phase == CHECKPOINT_CAPTURED && s->durable == c->mark.lsn);
+    c->is_whole = true;
     begin_flushes(s);
     c->sync_each = may_sync_each(s);
     s->flushed_unsynced = false;
@@ -198,9 +198,9 @@ static void start_checkpoint(struct store *s)
     submit(s);
 }
 
-void maintenance_unit_durable(struct store *s)
+void store_checkpoint_unit_durable(struct store *s)
 {
-    if (s->maintenance.phase == MAINTENANCE_CAPTURED && !s->has_failed)
+    if (s->checkpoint.phase == CHECKPOINT_CAPTURED && !s->has_failed)
         start_checkpoint(s);
 }
 
@@ -211,9 +211,9 @@ static void forget_what_is_gone(struct store *s)
         s->full &= ~(unsigned)FULL_FLUSH;
 }
 
-void maintenance_turn(struct store *s)
+void store_checkpoint_turn(struct store *s)
 {
-    if (s->maintenance.phase != MAINTENANCE_IDLE || s->has_failed)
+    if (s->checkpoint.phase != CHECKPOINT_IDLE || s->has_failed)
         return;
     forget_what_is_gone(s);
     if (checkpoint_due(s)) {
@@ -238,7 +238,7 @@ static enum error note_key(void *context, struct bytes key, struct bytes value)
 
 /* A removed log takes the rows of its producers along: they are found in the store itself, and
  * among those that a checkpoint that failed could not put there. */
-static enum error delete_producers(struct maintenance *c)
+static enum error delete_producers(struct checkpoint *c)
 {
     struct kv *kv = c->store->options.kv;
     struct reader r = reader_of(buffer_view(&c->removed));
@@ -261,7 +261,7 @@ static enum error delete_producers(struct maintenance *c)
 
 /* A key-value store that met a full disk in the middle of its log cannot be trusted to go on, so it
  * is not brought there. */
-static enum error rows_have_room(const struct maintenance *c)
+static enum error rows_have_room(const struct checkpoint *c)
 {
     struct io *io = c->store->env->io;
     int64_t room;
@@ -272,7 +272,7 @@ static enum error rows_have_room(const struct maintenance *c)
     return room < need ? ERR_NO_SPACE : ERR_OK;
 }
 
-static enum error write_rows(struct maintenance *c)
+static enum error write_rows(struct checkpoint *c)
 {
     enum error error = delete_producers(c);
     if (error != ERR_OK)
@@ -287,7 +287,7 @@ static enum error write_rows(struct maintenance *c)
 
 /* Errors from here on leave something in doubt: what a failed sync or write left behind cannot be
  * known, so nothing is tried again. */
-static enum error make_durable(struct maintenance *c)
+static enum error make_durable(struct checkpoint *c)
 {
     struct io *io = c->store->env->io;
     enum error error = ERR_OK;
@@ -302,14 +302,14 @@ static enum error make_durable(struct maintenance *c)
 
 static void run_checkpoint(struct job *job)
 {
-    struct maintenance *c = CONTAINER_OF(job, struct maintenance, job);
+    struct checkpoint *c = CONTAINER_OF(job, struct checkpoint, job);
     for (size_t i = 0; i < c->flush_count; i++) {
         struct flush_item *f = &c->flushes[i];
-        f->result = log_flush_run(f->flush, c->checkpoint && c->sync_each);
+        f->result = log_flush_run(f->flush, c->is_whole && c->sync_each);
         if (f->result != ERR_OK && c->result != ERR_IO)
             c->result = f->result;
     }
-    if (!c->checkpoint || c->result != ERR_OK)
+    if (!c->is_whole || c->result != ERR_OK)
         return;
     c->result = rows_have_room(c);
     if (c->result != ERR_OK)
@@ -322,11 +322,11 @@ static void run_checkpoint(struct job *job)
 
 static void end_flushes(struct store *s)
 {
-    struct maintenance *c = &s->maintenance;
+    struct checkpoint *c = &s->checkpoint;
     for (size_t i = 0; i < c->flush_count; i++) {
         struct flush_item *f = &c->flushes[i];
         log_flush_end(f->flush, f->result);
-        f->log->names_durable |= c->checkpoint && c->result == ERR_OK;
+        f->log->names_durable |= c->is_whole && c->result == ERR_OK;
         store_log_account(s, f->log);
         if (!f->log->removed)
             store_log_delete_segments(s, f->log);
@@ -340,7 +340,7 @@ static void end_flushes(struct store *s)
 
 static void checkpoint_succeeded(struct store *s)
 {
-    struct maintenance *c = &s->maintenance;
+    struct checkpoint *c = &s->checkpoint;
     s->checkpoint_lsn = c->mark.lsn;
     s->checkpoint_owed = false;
     s->last_checkpoint_ms = s->now_ms;
@@ -355,7 +355,7 @@ static void checkpoint_succeeded(struct store *s)
  * its row among those that are put back. */
 static void checkpoint_failed(struct store *s)
 {
-    struct maintenance *c = &s->maintenance;
+    struct checkpoint *c = &s->checkpoint;
     journal_keep(&s->journal, &c->dead_files);
     row_changes_put_back(&s->rows, &c->rows);
     buffer_append_bytes(&s->removed, buffer_view(&c->removed));
@@ -365,23 +365,23 @@ static void checkpoint_failed(struct store *s)
     s->checkpoint_owed = true;
 }
 
-static void maintenance_done(struct job *job)
+static void checkpoint_done(struct job *job)
 {
-    struct maintenance *c = CONTAINER_OF(job, struct maintenance, job);
+    struct checkpoint *c = CONTAINER_OF(job, struct checkpoint, job);
     struct store *s = c->store;
     store_enter(s);
-    c->phase = MAINTENANCE_IDLE;
+    c->phase = CHECKPOINT_IDLE;
     end_flushes(s);
-    if (c->checkpoint && c->result == ERR_OK)
+    if (c->is_whole && c->result == ERR_OK)
         checkpoint_succeeded(s);
-    else if (c->checkpoint)
+    else if (c->is_whole)
         checkpoint_failed(s);
     if (c->result == ERR_OK) {
         s->full &= ~(unsigned)FULL_FLUSH;
         s->close_result = ERR_OK;
     } else if (c->result == ERR_NO_SPACE && !c->final) {
         s->full |= FULL_FLUSH;
-        s->retry_maintenance_ms = s->now_ms + FLUSH_AGE_MS;
+        s->retry_checkpoint_ms = s->now_ms + FLUSH_AGE_MS;
         if (s->closing)
             s->close_result = ERR_NO_SPACE;
     } else {
@@ -390,7 +390,7 @@ static void maintenance_done(struct job *job)
     if (!s->closing)
         store_check_space(s); /* it has taken some: a fast producer must not eat up the reserve */
     store_units_hand_over(s);
-    maintenance_turn(s);
+    store_checkpoint_turn(s);
     store_logs_reap(s);
     store_leave(s);
 }
