@@ -3,7 +3,7 @@
 #ifndef STORAGE_INDEX_FILE_H
 #define STORAGE_INDEX_FILE_H
 
-#include "storage/segment.h"
+#include "storage/segment_file.h"
 
 enum { INDEX_ENTRY_MAX = 12 };
 

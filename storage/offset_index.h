@@ -6,7 +6,7 @@
 #ifndef STORAGE_OFFSET_INDEX_H
 #define STORAGE_OFFSET_INDEX_H
 
-#include "storage/segment.h"
+#include "storage/segment_file.h"
 
 enum { OFFSET_INDEX_ENTRY = 8 };
 

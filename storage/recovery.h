@@ -11,13 +11,7 @@
 
 #include "base/env.h"
 #include "storage/kv.h"
-
-struct recovery_report {
-    bool clean; /* the last run had checkpointed everything */
-    int64_t journal_bytes, entries, batches, rows, cut_bytes;
-    int logs, damaged, damaged_logs; /* damaged: journals */
-    int64_t took_ms;
-};
+#include "storage/recovery_report.h"
 
 struct recovery_options {
     const char *data_directory;

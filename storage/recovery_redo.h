@@ -6,7 +6,7 @@
 #ifndef STORAGE_RECOVERY_REDO_H
 #define STORAGE_RECOVERY_REDO_H
 
-#include "storage/recovery.h"
+#include "storage/recovery_report.h"
 #include "storage/store_rows.h"
 
 struct redo;

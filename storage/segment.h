@@ -17,15 +17,6 @@
 #include "protocol/record_batch.h"
 #include "storage/segment_file.h"
 
-/* A segment to walk over and to search in. */
-struct segment_view {
-    const char *directory;
-    int64_t base_offset, next_offset; /* offsets [base, next) */
-    int64_t size;                     /* bytes in the file that belong to it */
-    struct segment_file *file;
-    bool sparse; /* a cleaner may have left holes */
-};
-
 /* Where to start a walk: a batch boundary, and the offset that starts there. In a sparse segment no
  * batch from there on starts below the offset. */
 struct segment_place {

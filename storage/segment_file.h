@@ -1,4 +1,5 @@
-/* A segment's files: their names, and the open ones. Format: docs/on-disk-format.md. */
+/* A segment's files: their names, the open ones, and the view that readers have of a segment.
+ * Format: docs/on-disk-format.md. */
 #ifndef STORAGE_SEGMENT_FILE_H
 #define STORAGE_SEGMENT_FILE_H
 
@@ -42,5 +43,14 @@ MUST_USE enum error segment_file_read(struct io *io, struct segment_file *file, 
                                       size_t size, int64_t position);
 /* For sendfile; -1 when the file has no descriptor. */
 int segment_file_descriptor(struct io *io, struct segment_file *file);
+
+/* A segment as readers see it: its file and its bounds. */
+struct segment_view {
+    const char *directory;
+    int64_t base_offset, next_offset; /* offsets [base, next) */
+    int64_t size;                     /* bytes in the file that belong to it */
+    struct segment_file *file;
+    bool sparse; /* a cleaner may have left holes */
+};
 
 #endif

@@ -1,4 +1,6 @@
 /* A segment's two index files as a whole: whether they are sound, and making them anew. */
+#include "storage/segment.h"
+
 #include "base/trace.h"
 #include "storage/offset_index.h"
 #include "storage/time_index.h"

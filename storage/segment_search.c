@@ -3,6 +3,8 @@
  * An index carries no checksum, so what an entry says is compared with the batch it points to
  * before it is believed; an entry that is wrong only makes the search start at the segment's first
  * batch. A damaged entry in the middle can mislead the bisection only to an earlier sound entry. */
+#include "storage/segment.h"
+
 #include "storage/index_file.h"
 #include "storage/offset_index.h"
 #include "storage/time_index.h"

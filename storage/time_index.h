@@ -8,7 +8,7 @@
 #ifndef STORAGE_TIME_INDEX_H
 #define STORAGE_TIME_INDEX_H
 
-#include "storage/segment.h"
+#include "storage/segment_file.h"
 
 enum { TIME_INDEX_ENTRY = 12 };
 
