@@ -182,3 +182,11 @@ enum error io_remove_tree(struct io *io, const char *path)
     enum error error = remove_tree(io, path, 0);
     return error == ERR_NOT_FOUND ? ERR_OK : error;
 }
+
+char *io_path(const char *directory, const char *name)
+{
+    size_t size = strlen(directory) + strlen(name) + 2;
+    char *path = xmalloc(size);
+    snprintf(path, size, "%s/%s", directory, name);
+    return path;
+}

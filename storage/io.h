@@ -85,4 +85,7 @@ MUST_USE enum error io_sync_parents(struct io *io, const char *path, int levels)
 /* Removes a directory and everything in it; ERR_OK when there is none. */
 MUST_USE enum error io_remove_tree(struct io *io, const char *path);
 
+/* "<directory>/<name>"; the caller frees it. */
+char *io_path(const char *directory, const char *name);
+
 #endif

@@ -1,8 +1,8 @@
 #include "storage/kv_files.h"
 
 #include "protocol/reader.h"
+#include "storage/data_meta.h"
 #include "storage/kv_log.h"
-#include "storage/recovery_meta.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -40,7 +40,7 @@ static enum error refuse_missing(struct check *c, const char *file)
 
 static enum error read_file(struct check *c, const char *name, struct buffer *out)
 {
-    char *path = path_join(c->directory, name);
+    char *path = io_path(c->directory, name);
     buffer_init(out, SIZE_MAX / 2);
     enum error error = io_read_file(c->io, path, out);
     if (error != ERR_OK && error != ERR_NOT_FOUND)

@@ -1,8 +1,8 @@
 #include "storage/recovery.h"
 
+#include "storage/data_meta.h"
 #include "storage/journal.h"
-#include "storage/recovery_meta.h"
-#include "storage/recovery_redo.h"
+#include "storage/redo.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,7 +58,7 @@ static enum error take_directory(struct recovery *r)
                     error_text(error));
         return error;
     }
-    char *lock = path_join(directory, "lock");
+    char *lock = io_path(directory, "lock");
     error = io->ops->lock(io, lock);
     free(lock);
     if (error != ERR_OK) {
@@ -79,7 +79,7 @@ static enum error take_directory(struct recovery *r)
 static enum error open_kv(struct recovery *r)
 {
     struct message note = {""};
-    char *path = path_join(r->options->data_directory, "kv");
+    char *path = io_path(r->options->data_directory, "kv");
     enum kv_open how = r->is_new ? KV_OPEN_OR_CREATE : KV_OPEN_EXISTING;
     enum error error = r->env->kv->open(r->env->kv, path, how, &r->kv, &note);
     free(path);
@@ -144,7 +144,7 @@ static void remove_deleted_topic(void *context, const char *name)
     struct uuid id;
     if (!topic_directory_parse(name, &id) || redo_topic_exists(t->r->redo, id))
         return;
-    char *path = path_join(t->directory, name);
+    char *path = io_path(t->directory, name);
     if (redo_topic_deleted(t->r->redo, id)) {
         trace_log(t->r->env->trace, TRACE_INFO, "the files of a deleted topic were removed",
                   F_STRING("directory", path));
@@ -162,7 +162,7 @@ static void remove_journal(void *context, const char *name)
     uint64_t sequence;
     if (!journal_parse_name(name, &sequence))
         return;
-    char *path = path_join(t->directory, name);
+    char *path = io_path(t->directory, name);
     (void)!t->r->env->io->ops->unlink(t->r->env->io, path);
     free(path);
 }
@@ -170,7 +170,7 @@ static void remove_journal(void *context, const char *name)
 static void tidy_up(struct recovery *r)
 {
     struct io *io = r->env->io;
-    char *topics = path_join(r->options->data_directory, "topics");
+    char *topics = io_path(r->options->data_directory, "topics");
     struct tidying t = {r, topics};
     (void)!io->ops->list(io, topics, remove_deleted_topic, &t);
     free(topics);
@@ -189,7 +189,7 @@ static enum error take_accept_damage(struct recovery *r, bool remove, bool *acce
 {
     struct io *io = r->env->io;
     struct io_file *file;
-    char *path = path_join(r->options->data_directory, "accept-damage");
+    char *path = io_path(r->options->data_directory, "accept-damage");
     enum error error = remove ? io->ops->unlink(io, path) : io->ops->open(io, path, IO_READ, &file);
     free(path);
     *accept = error == ERR_OK;

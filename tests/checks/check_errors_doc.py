@@ -10,7 +10,8 @@ DOCUMENT = ROOT / "docs" / "errors.md"
 FOLDERS = ("base", "protocol", "storage", "processors", "broker")
 EVENT = re.compile(r"trace_log\([^;]*?TRACE_(?:ERROR|WARN)\b([^;]*?)(?:F_[A-Z0-9]+\(|\);)")
 LATER = re.compile(r"host_try_later\([^,;]+,([^;]*?),[^,;]*\);")
-START_UP = ("storage/recovery*.c", "storage/journal.c", "storage/kv*.c", "storage/store.c",
+START_UP = ("storage/recovery.c", "storage/redo*.c", "storage/data_meta.c", "storage/journal.c",
+            "storage/kv*.c", "storage/store.c",
             "broker/start.c", "broker/net/acceptor.c")
 MESSAGE = re.compile(r"message_set\(([^;]*)\);")
 LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"')

@@ -1,5 +1,5 @@
 /* The logs during redo: found, cut to their checkpointed state, appended to, described again. */
-#include "storage/recovery_internal.h"
+#include "storage/redo_internal.h"
 
 #include <stdlib.h>
 

@@ -1,10 +1,10 @@
-/* What the files of redo share: recovery_redo.c (topics, walking the journals) and recovery_logs.c
+/* What the files of redo share: redo.c (topics, walking the journals) and redo_logs.c
  * (the logs). */
-#ifndef STORAGE_RECOVERY_INTERNAL_H
-#define STORAGE_RECOVERY_INTERNAL_H
+#ifndef STORAGE_REDO_INTERNAL_H
+#define STORAGE_REDO_INTERNAL_H
 
 #include "storage/journal_format.h"
-#include "storage/recovery_redo.h"
+#include "storage/redo.h"
 
 /* A log as redo finds and leaves it. */
 struct redo_log {
@@ -43,7 +43,7 @@ struct redo {
     int64_t unflushed;
 };
 
-/* recovery_logs.c */
+/* redo_logs.c */
 struct redo_log *redo_find_log(struct redo *redo, struct uuid topic_id, int32_t partition);
 void redo_free_logs(struct redo *redo);
 /* Neither removed nor of a deleted topic. A log whose topic's row is missing without a deletion is

@@ -1,7 +1,7 @@
-#include "storage/recovery_internal.h"
+#include "storage/redo_internal.h"
 
+#include "storage/data_meta.h"
 #include "storage/journal.h"
-#include "storage/recovery_meta.h"
 #include "storage/row_kind.h"
 
 #include <inttypes.h>
@@ -368,7 +368,7 @@ static enum error forget_deletions(struct redo *redo)
     if (redo->deleted.count == 0)
         return ERR_OK;
     struct io *io = redo->env->io;
-    char *topics = path_join(redo->data_directory, "topics");
+    char *topics = io_path(redo->data_directory, "topics");
     enum error error = io->ops->list(io, topics, note_files, redo);
     if (error == ERR_OK)
         error = io->ops->sync_directory(io, topics);

@@ -3,8 +3,8 @@
  * Two passes over the journals of all shards. The first learns what the end looks like: rows, which
  * topics exist, where logs start. The second appends batches to logs that the end still needs. That
  * way a segment that was rightly deleted after the checkpoint is not missed. */
-#ifndef STORAGE_RECOVERY_REDO_H
-#define STORAGE_RECOVERY_REDO_H
+#ifndef STORAGE_REDO_H
+#define STORAGE_REDO_H
 
 #include "storage/recovery_report.h"
 #include "storage/store_rows.h"

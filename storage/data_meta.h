@@ -1,7 +1,7 @@
 /* <data>/tidemill.meta: the format of a data directory and how often it was started. A text file of
  * key=value lines, the last one a checksum over those before it. */
-#ifndef STORAGE_RECOVERY_META_H
-#define STORAGE_RECOVERY_META_H
+#ifndef STORAGE_DATA_META_H
+#define STORAGE_DATA_META_H
 
 #include "base/env.h"
 #include "storage/io.h"
@@ -18,8 +18,5 @@ MUST_USE enum error data_meta_read(struct io *io, const char *data_directory, st
                                    struct message *message);
 MUST_USE enum error data_meta_write(struct io *io, const char *data_directory,
                                     const struct data_meta *meta, struct message *message);
-
-/* "<directory>/<name>"; the caller frees it. */
-char *path_join(const char *directory, const char *name);
 
 #endif

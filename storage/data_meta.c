@@ -1,4 +1,4 @@
-#include "storage/recovery_meta.h"
+#include "storage/data_meta.h"
 
 #include "base/crc32c.h"
 
@@ -7,14 +7,6 @@
 #include <stdlib.h>
 
 enum { META_SIZE_MAX = 4096 };
-
-char *path_join(const char *directory, const char *name)
-{
-    size_t size = strlen(directory) + strlen(name) + 2;
-    char *path = xmalloc(size);
-    snprintf(path, size, "%s/%s", directory, name);
-    return path;
-}
 
 static enum error parse(const char *text, struct data_meta *out)
 {
@@ -30,7 +22,7 @@ static enum error parse(const char *text, struct data_meta *out)
 enum error data_meta_read(struct io *io, const char *data_directory, struct data_meta *out,
                           struct message *message)
 {
-    char *path = path_join(data_directory, "tidemill.meta");
+    char *path = io_path(data_directory, "tidemill.meta");
     struct buffer text;
     buffer_init(&text, META_SIZE_MAX);
     *out = (struct data_meta){.format = 0};
@@ -57,7 +49,7 @@ enum error data_meta_write(struct io *io, const char *data_directory, const stru
     buffer_init(&text, META_SIZE_MAX);
     buffer_printf(&text, "format=%d\nstarts=%" PRIu64 "\n", meta->format, meta->starts);
     buffer_printf(&text, "crc32c=%08" PRIx32 "\n", crc32c(0, text.data, text.size));
-    char *path = path_join(data_directory, "tidemill.meta");
+    char *path = io_path(data_directory, "tidemill.meta");
     enum error error = io_replace_file(io, path, buffer_view(&text));
     if (error != ERR_OK)
         message_set(message, "cannot write %s: %s", path, error_text(error));
