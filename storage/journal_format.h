@@ -1,9 +1,9 @@
 /* How a journal looks on disk: units of entries of parts.
  *
  * A unit is what one write makes durable: a header, then parts, padded with zeros to
- * IO_ALIGNMENT, then blocks. An entry is a run of parts that ends with JOURNAL_ENTRY_END; it never
- * spans two units, so a unit that is there whole gives whole entries. All zeros are no unit, and
- * neither is anything that an earlier use of a recycled file left behind: run, sequence and
+ * IO_ALIGNMENT, then blocks. An entry is a sequence of parts that ends with JOURNAL_ENTRY_END; it
+ * never spans two units, so a unit that is there whole gives whole entries. All zeros are no unit,
+ * and neither is anything that an earlier use of a recycled file left behind: run, sequence and
  * position must be the expected ones. Layout: docs/on-disk-format.md.
  *
  * The blocks are the insides of large batches: whole blocks of memory that are written from where

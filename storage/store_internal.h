@@ -60,9 +60,9 @@ struct store_unit {
     struct store *store;
     uint8_t *data; /* aligned; the header's place, then parts */
     size_t size, capacity;
-    struct store_unit_blocks *runs; /* of blocks, in their order behind the parts */
-    int run_count, run_capacity;
-    uint32_t block_count; /* of all runs */
+    struct store_unit_blocks *ranges; /* of blocks, in their order behind the parts */
+    int range_count, range_capacity;
+    uint32_t block_count; /* of all ranges */
     uint32_t entries;
     bool has_rows, closing;
     struct list commits;
@@ -169,7 +169,7 @@ static inline size_t store_unit_bytes(const struct store_unit *u)
 {
     return u->size + (size_t)u->block_count * IO_ALIGNMENT;
 }
-/* A batch that is large enough: its inner blocks become a run of the filling unit, and the part
+/* A batch that is large enough: its inner blocks become a range of the filling unit, and the part
  * says which. Else the part's bytes are the whole batch, to be copied. */
 void store_unit_take_blocks(struct store *s, struct shared_buffer *buffer,
                             struct journal_part *part);

@@ -57,9 +57,9 @@ static void resize(struct store_unit *u, size_t capacity)
 
 static void drop_runs(struct store_unit *u)
 {
-    for (int i = 0; i < u->run_count; i++)
-        shared_buffer_unref(u->runs[i].buffer);
-    u->run_count = 0;
+    for (int i = 0; i < u->range_count; i++)
+        shared_buffer_unref(u->ranges[i].buffer);
+    u->range_count = 0;
     u->block_count = 0;
 }
 
@@ -69,7 +69,7 @@ void store_units_free(struct store *s)
         struct store_unit *u = &s->units[i];
         drop_runs(u);
         give_data(u);
-        free(u->runs);
+        free(u->ranges);
         free(u->marks);
     }
 }
@@ -89,11 +89,11 @@ uint8_t *store_unit_reserve(struct store *s, size_t size)
 static void add_run(struct store_unit *u, struct shared_buffer *buffer, const uint8_t *at,
                     uint32_t count)
 {
-    if (u->run_count == u->run_capacity) {
-        u->run_capacity = u->run_capacity ? u->run_capacity * 2 : 16;
-        u->runs = xrealloc(u->runs, (size_t)u->run_capacity * sizeof *u->runs);
+    if (u->range_count == u->range_capacity) {
+        u->range_capacity = u->range_capacity ? u->range_capacity * 2 : 16;
+        u->ranges = xrealloc(u->ranges, (size_t)u->range_capacity * sizeof *u->ranges);
     }
-    u->runs[u->run_count++] = (struct store_unit_blocks){shared_buffer_ref(buffer), at, count};
+    u->ranges[u->range_count++] = (struct store_unit_blocks){shared_buffer_ref(buffer), at, count};
     u->block_count += count;
 }
 
@@ -104,7 +104,7 @@ void store_unit_take_blocks(struct store *s, struct shared_buffer *buffer,
     struct bytes batch = part->bytes;
     uintptr_t header_end = (uintptr_t)batch.data + BATCH_HEADER_SIZE;
     size_t head = journal_padded(header_end) - (uintptr_t)batch.data;
-    if (batch.size < head + RUN_BLOCKS_MIN * IO_ALIGNMENT || u->run_count == RUNS_MAX)
+    if (batch.size < head + RUN_BLOCKS_MIN * IO_ALIGNMENT || u->range_count == RUNS_MAX)
         return;
     uint32_t count = (uint32_t)((batch.size - head) / IO_ALIGNMENT);
     size_t inside = (size_t)count * IO_ALIGNMENT;
@@ -158,10 +158,10 @@ static void run_write(struct job *job)
     struct iovec parts[1 + RUNS_MAX];
     journal_unit_seal(u->data, &u->header);
     parts[0] = (struct iovec){u->data, journal_padded(u->size)};
-    for (int i = 0; i < u->run_count; i++)
-        parts[1 + i] = (struct iovec){(void *)(uintptr_t)u->runs[i].at,
-                                      (size_t)u->runs[i].count * IO_ALIGNMENT};
-    u->result = journal_write(&u->store->journal, u->place.file, parts, 1 + u->run_count,
+    for (int i = 0; i < u->range_count; i++)
+        parts[1 + i] = (struct iovec){(void *)(uintptr_t)u->ranges[i].at,
+                                      (size_t)u->ranges[i].count * IO_ALIGNMENT};
+    u->result = journal_write(&u->store->journal, u->place.file, parts, 1 + u->range_count,
                               u->place.position);
 }
 
