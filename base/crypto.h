@@ -11,7 +11,4 @@ enum { SHA256_SIZE = 32 };
 /* SHA-256 of the view; null counts as empty. */
 void sha256(struct bytes data, uint8_t out[SHA256_SIZE]);
 
-/* HMAC-SHA-256 (RFC 2104). The key may have any length. */
-void hmac_sha256(struct bytes key, struct bytes data, uint8_t out[SHA256_SIZE]);
-
 #endif

@@ -10,15 +10,6 @@
 
 static const char *const level_names[] = {"ERROR", "WARN", "INFO", "DEBUG", "TRACE"};
 
-int trace_level_parse(const char *name)
-{
-    for (int i = 0; i < (int)COUNT_OF(level_names); i++) {
-        if (strcasecmp(name, level_names[i]) == 0)
-            return i;
-    }
-    return -1;
-}
-
 /* Days since 1970 to a civil date, proleptic Gregorian, by counting in 400-year cycles. */
 static void civil_from_days(int64_t days, int64_t *year, int *month, int *day)
 {

@@ -63,9 +63,6 @@ struct trace_field {
 void trace_write(struct trace *trace, enum trace_level level, const char *event,
                  const struct trace_field *fields);
 
-/* The level for "error", "warn", "info", "debug", "trace", or -1. */
-int trace_level_parse(const char *name);
-
 /* "2026-11-20T13:37:45.120Z" into out (25 bytes). Any int64 is printed; years beyond 9999 get their
  * sign as ISO 8601 asks. */
 void format_rfc3339(int64_t wall_ms, char out[40]);

@@ -288,11 +288,6 @@ const char *format_duration(int64_t ms, char out[UNITS_TEXT_SIZE])
     return format_exact(ms, duration_units, COUNT_OF(duration_units), 1000000, "ms", out);
 }
 
-const char *format_size(int64_t bytes, char out[UNITS_TEXT_SIZE])
-{
-    return format_exact(bytes, size_units, COUNT_OF(size_units), 1, "", out);
-}
-
 static const char *format_short(int64_t value, double step, const char *const *names, char *out)
 {
     double scaled = (double)value;

@@ -31,8 +31,6 @@ bool parse_time_ms(struct bytes text, int64_t now_ms, int64_t *out);
 /* The largest unit that gives the value without a fraction ("90s", "7d", "1500ms"). Reads back as
  * the same value. Returns `out`. */
 const char *format_duration(int64_t ms, char out[UNITS_TEXT_SIZE]);
-/* The same for sizes ("1GiB", "1048588"). */
-const char *format_size(int64_t bytes, char out[UNITS_TEXT_SIZE]);
 
 /* Three digits for people, not exact: "9.1GiB", "18.2M". */
 const char *format_size_short(int64_t bytes, char out[UNITS_TEXT_SIZE]);

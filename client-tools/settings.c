@@ -51,11 +51,6 @@ static const char *const accepted[] = {
     NULL,
 };
 
-const char *client_key_name(enum client_key key)
-{
-    return keys[key].name;
-}
-
 static int find_key(struct bytes name)
 {
     for (int i = 0; i < CLIENT_KEY_COUNT; i++) {

@@ -40,8 +40,6 @@ bool client_settings_load(struct client_settings *s, const struct arguments *a,
                           const char *(*environment)(const char *name), struct arena *arena,
                           struct failure *f);
 
-const char *client_key_name(enum client_key key);
-
 /* Numbers of a setting, with units; fails naming where the value comes from. */
 bool client_setting_duration(const struct client_settings *s, enum client_key key, int64_t *ms,
                              struct failure *f);

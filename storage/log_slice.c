@@ -2,12 +2,6 @@
 
 #include <stdlib.h>
 
-struct log_slice *log_slice_ref(struct log_slice *s)
-{
-    atomic_fetch_add_explicit(&s->references, 1, memory_order_relaxed);
-    return s;
-}
-
 void log_slice_unref(struct log_slice *s)
 {
     if (s == NULL)

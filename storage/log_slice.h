@@ -22,7 +22,6 @@ struct log_slice {
     struct slice_piece pieces[];
 };
 
-struct log_slice *log_slice_ref(struct log_slice *s);
 void log_slice_unref(struct log_slice *s); /* NULL is fine */
 /* Copies the whole slice to `out` (which has room for its size); reads files: blocks. */
 MUST_USE enum error log_slice_copy(struct io *io, const struct log_slice *s, uint8_t *out);

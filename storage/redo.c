@@ -149,11 +149,6 @@ void redo_rows_are_torn(struct redo *redo)
     redo->rows_are_torn = true;
 }
 
-int redo_journals(const struct redo *redo)
-{
-    return redo->journal_count;
-}
-
 int redo_last_shard(const struct redo *redo)
 {
     int last = -1;

@@ -19,8 +19,7 @@ void redo_free(struct redo *redo); /* NULL is fine */
 /* The last write to the key-value store was left out. If a journal does not go on from the rows
  * that are left, that write was durable, and the rows are damaged rather than the journal. */
 void redo_rows_are_torn(struct redo *redo);
-/* How many journals there were, and the largest shard number and start count among them. */
-int redo_journals(const struct redo *redo);
+/* The largest shard number and start count among the journals. */
 int redo_last_shard(const struct redo *redo);
 uint64_t redo_starts(const struct redo *redo);
 /* Both passes; then all files are as they must be, and durable. `accept_damage`: when a journal is

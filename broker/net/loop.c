@@ -102,13 +102,6 @@ static int64_t turn(struct loop *loop, int64_t next_ms)
     return shard_turn(loop->shard);
 }
 
-void loop_turn_until(struct loop *loop, const bool *finished)
-{
-    int64_t next_ms = 0;
-    while (!*finished)
-        next_ms = turn(loop, next_ms);
-}
-
 static void *run(void *context)
 {
     struct loop *loop = context;

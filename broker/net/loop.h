@@ -18,9 +18,6 @@ struct event_base *loop_base(struct loop *loop);
 
 /* Starts the thread. Before that the caller may use the shard; then nobody else may. */
 void loop_start(struct loop *loop);
-/* Turns the loop on the calling thread until *finished; at start-up and shut-down only, while the
- * thread does not run. */
-void loop_turn_until(struct loop *loop, const bool *finished);
 /* Asks the thread to end after its turn and waits for it. Any other thread. */
 void loop_stop(struct loop *loop);
 void loop_free(struct loop *loop);

@@ -18,12 +18,6 @@ struct bytes chain_processor_name(const struct chain *c, size_t index)
     return c->processors[index]->name;
 }
 
-const char *chain_processor_type(const struct chain *c, size_t index)
-{
-    ASSERT(index < c->count);
-    return c->processors[index]->type->name;
-}
-
 bool chain_is_enabled(const struct chain *c)
 {
     return chain_first(c)->enabled;
@@ -43,9 +37,4 @@ enum chain_start chain_start(const struct chain *c, int64_t *time_ms)
 {
     *time_ms = chain_first(c)->start_ms;
     return chain_first(c)->start;
-}
-
-bool chain_starts_latest(const struct chain *c)
-{
-    return chain_first(c)->start == START_LATEST;
 }

@@ -21,8 +21,6 @@ struct bytes chain_name(const struct chain *c);
 /* Names of its processors, in topological order. */
 size_t chain_processor_count(const struct chain *c);
 struct bytes chain_processor_name(const struct chain *c, size_t index);
-/* "validate", "dedup"... */
-const char *chain_processor_type(const struct chain *c, size_t index);
 
 /* enabled=false: the chain's tasks stand still. */
 bool chain_is_enabled(const struct chain *c);
@@ -32,8 +30,5 @@ int64_t chain_state_version(const struct chain *c);
 int64_t chain_commit_interval_ms(const struct chain *c);
 /* Where a chain without state begins; *time_ms for START_TIME: the first record at or after it. */
 enum chain_start chain_start(const struct chain *c, int64_t *time_ms);
-
-/* Where a chain without state begins: start=latest, otherwise at the log's start (earliest). */
-bool chain_starts_latest(const struct chain *c);
 
 #endif

@@ -101,13 +101,10 @@ TEST(formats_read_back_as_the_same_value)
     static const int64_t values[] = {0,     1,       -1,        999,  1000,    1500,    60000,
                                      90000, 3600000, 604800000, 1024, 1048588, 1 << 30, INT64_MAX};
     char text[UNITS_TEXT_SIZE];
-    for (size_t i = 0; i < COUNT_OF(values); i++) {
+    for (size_t i = 0; i < COUNT_OF(values); i++)
         EXPECT_INT(duration(format_duration(values[i], text)), values[i]);
-        EXPECT_INT(size(format_size(values[i], text)), values[i]);
-    }
     EXPECT_STRING(format_duration(604800000, text), "1w");
     EXPECT_STRING(format_duration(90000, text), "90s");
-    EXPECT_STRING(format_size(1 << 30, text), "1GiB");
 }
 
 TEST(short_forms_are_for_people)
