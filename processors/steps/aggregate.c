@@ -19,7 +19,10 @@ static void find_texts(struct aggregate_state *a)
     for (size_t i = 0; i < p->select.count; i++)
         a->texts |= (uint64_t)(p->select.items[i].type->text_size != NULL) << i;
     size_t slices = (size_t)(p->window.size_ms / p->window.slice_ms);
-    a->window_slices = MIN(slices, (size_t)MAX(__builtin_popcountll(a->texts), 1));
+    size_t parts = MIN(slices, (size_t)MAX(__builtin_popcountll(a->texts), 1));
+    /* As JSON it fits into a step, also when every text of a window is the largest of another
+     * slice. */
+    a->text_max = (STEP_WRITE_MAX - (1 << 20)) / VALUE_JSON_GROWTH / parts;
 }
 
 static struct chain_step *create(const struct processor *p)
@@ -180,9 +183,8 @@ static void judge_windows(struct aggregate_state *a, const struct chain_record *
     verdict->fate = FATE_ABSORBED;
 }
 
-/* The text that a slice keeps: with the record judged, or as it is. `slice` NULL: of a new one. */
-static size_t text_size(const struct aggregate_state *a, const struct slice *slice,
-                        const struct arrival *from, bool with_record)
+static size_t add_up_texts(const struct aggregate_state *a, const struct slice *slice,
+                           const struct arrival *from, bool with_record)
 {
     uint64_t taken = with_record ? a->counted & ~(slice ? slice->extent.absent : 0) : 0;
     size_t sum = 0;
@@ -198,18 +200,19 @@ static size_t text_size(const struct aggregate_state *a, const struct slice *sli
     return sum;
 }
 
+/* The text that a slice keeps: with the record judged, or as it is. `slice` NULL: of a new one.
+ * Numbers keep none. */
+static inline size_t text_size(const struct aggregate_state *a, const struct slice *slice,
+                               const struct arrival *from, bool with_record)
+{
+    return a->texts ? add_up_texts(a, slice, from, with_record) : 0;
+}
+
 /* Bytes that a slice with so much text needs, at most: as a row, or as the result of a window. */
 static size_t written_size(const struct aggregate_state *a, size_t text)
 {
     return text * VALUE_JSON_GROWTH + a->grouping_key.size +
            a->parameters->select.count * AGGREGATE_SIZE_MAX;
-}
-
-/* The text that a slice may have: as JSON it fits into a step, also when every text of a window is
- * the largest of another slice. */
-static size_t text_max(const struct aggregate_state *a)
-{
-    return (STEP_WRITE_MAX - (1 << 20)) / VALUE_JSON_GROWTH / a->window_slices;
 }
 
 /* A slice is a row, and the slices of a window become one record: both must fit into a step. */
@@ -220,7 +223,7 @@ static void judge_size(struct aggregate_state *a, const struct chain_record *r,
     const struct processor *p = a->step.processor;
     a->slice = window_table_find(&a->windows, buffer_view(&a->grouping_key),
                                  window_slice_start(&a->parameters->window, r->event_time));
-    size_t text = text_size(a, a->slice, &from, true), limit = text_max(a);
+    size_t text = text_size(a, a->slice, &from, true), limit = a->text_max;
     if (text > limit) {
         step_fail(verdict, reason, DEAD_OUTPUT_TOO_LARGE,
                   "aggregate %.*s would keep %zu bytes of text for one window, more than the limit "

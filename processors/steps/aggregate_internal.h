@@ -33,10 +33,10 @@ struct aggregate_state {
     uint64_t counted; /* bit i: aggregate i takes it */
     int64_t first_open_end;
     int64_t closed_windows;
-    struct slice *slice;  /* where it goes, NULL: to one that is made */
-    size_t state_growth;  /* bytes that it adds to what the open step writes, at most */
-    uint64_t texts;       /* bit i: aggregate i may keep text */
-    size_t window_slices; /* how many of a window's slices can give a text to its result */
+    struct slice *slice; /* where it goes, NULL: to one that is made */
+    size_t state_growth; /* bytes that it adds to what the open step writes, at most */
+    uint64_t texts;      /* bit i: aggregate i may keep text */
+    size_t text_max;     /* that a slice may have */
 };
 
 static inline struct aggregate_state *aggregate_of(struct chain_step *s)

@@ -82,27 +82,22 @@ bool task_is_pending(const struct task *t)
     return t->run.is_pending;
 }
 
-static size_t changes_in_step(const struct task *t)
+/* What the steps have changed and not collected yet. */
+static bool changed_much(const struct task *t)
 {
-    size_t count = t->run.delta.count;
-    for (size_t i = 0; i < t->run.chain->count; i++)
-        count += t->run.steps[i]->uncollected;
-    return count;
-}
-
-static size_t uncollected_bytes(const struct task *t)
-{
-    size_t bytes = 0;
-    for (size_t i = 0; i < t->run.chain->count; i++)
+    size_t changes = t->run.delta.count, bytes = 0;
+    for (size_t i = 0; i < t->run.chain->count; i++) {
+        changes += t->run.steps[i]->uncollected;
         bytes += t->run.steps[i]->uncollected_bytes;
-    return bytes;
+    }
+    return changes >= STEP_CHANGES || bytes >= STEP_UNCOLLECTED_BYTES;
 }
 
 bool task_wants_flush(const struct task *t)
 {
     return outbox_size(&t->run.outbox) >= STEP_OUTPUT_BYTES ||
            t->run.delta.bytes >= STEP_CHANGE_BYTES || t->records_in_step >= STEP_RECORDS ||
-           changes_in_step(t) >= STEP_CHANGES || uncollected_bytes(t) >= STEP_UNCOLLECTED_BYTES;
+           changed_much(t);
 }
 
 /* Input. */
@@ -122,7 +117,9 @@ static void move_over_holes(struct task *t, struct input *const *inputs)
         move_cursor(t, i, inputs[i]->has_head ? inputs[i]->head.offset : inputs[i]->position);
 }
 
-static void take_record(struct task *t, size_t from, const struct record *record, int64_t wall_ms,
+/* Whether the step is full afterwards. Results of windows can be as large as what the record wrote:
+ * a step that the record has filled takes none. */
+static bool take_record(struct task *t, size_t from, const struct record *record, int64_t wall_ms,
                         size_t *budget)
 {
     ASSERT(record->offset >= t->cursors[from]);
@@ -130,11 +127,10 @@ static void take_record(struct task *t, size_t from, const struct record *record
     move_cursor(t, from, record->offset + 1);
     t->taken_from = from;
     t->records_in_step++;
-    --*budget;
-    /* A result of a window can be as large as what the record wrote. A full step takes none.
-     */
-    size_t none = 0;
-    chain_run_advance(&t->run, task_wants_flush(t) ? &none : budget);
+    size_t left = --*budget, none = 0;
+    bool is_full = task_wants_flush(t);
+    chain_run_advance(&t->run, is_full ? &none : budget);
+    return is_full || (*budget < left && task_wants_flush(t));
 }
 
 enum input_status task_take(struct task *t, struct input *const *inputs, int64_t wall_ms,
@@ -147,8 +143,7 @@ enum input_status task_take(struct task *t, struct input *const *inputs, int64_t
         size_t from;
         enum input_status status = inputs_next(inputs, t->input_count, &from, message);
         if (status == INPUT_RECORD) {
-            take_record(t, from, &inputs[from]->head, wall_ms, &budget);
-            if (task_wants_flush(t))
+            if (take_record(t, from, &inputs[from]->head, wall_ms, &budget))
                 break;
         } else {
             move_over_holes(t, inputs);
