@@ -239,14 +239,31 @@ void settings_defaults(const struct setting *table, void *values)
     }
 }
 
+/* The field of a row that has text; NULL for other rows. */
+static char **text_field(const struct setting *row, void *values)
+{
+    if (row->type != SETTING_STRING && row->type != SETTING_LIST)
+        return NULL;
+    return (char **)(void *)((char *)values + row->field);
+}
+
 void settings_free(const struct setting *table, void *values)
 {
     for (; table->key; table++) {
-        if (table->type != SETTING_STRING && table->type != SETTING_LIST)
+        char **field = text_field(table, values);
+        if (field == NULL)
             continue;
-        char **field = (char **)(void *)((char *)values + table->field);
         free(*field);
         *field = NULL;
+    }
+}
+
+void settings_copy_text(const struct setting *table, void *values)
+{
+    for (; table->key; table++) {
+        char **field = text_field(table, values);
+        if (field)
+            *field = xstrdup(*field);
     }
 }
 

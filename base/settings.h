@@ -49,6 +49,8 @@ MUST_USE enum error setting_parse(const struct setting *row, void *values, struc
 /* Sets every field to its default. String fields must be NULL or owned. */
 void settings_defaults(const struct setting *table, void *values);
 void settings_free(const struct setting *table, void *values);
+/* For a copy of a structure with such fields, which shares their text: gives it text of its own. */
+void settings_copy_text(const struct setting *table, void *values);
 /* Walks a comma-separated list: start with *at = 0; null at the end. Blanks around are dropped. */
 struct bytes setting_list_next(struct bytes list, size_t *at);
 /* The value in canonical form (base units, no suffix), appended. Secrets are "***". */

@@ -318,12 +318,7 @@ void settings_unload(struct settings *s)
 void settings_copy(struct settings *out, const struct settings *from)
 {
     *out = *from;
-    for (const struct setting *row = broker_setting_table; row->key; row++) {
-        if (row->type != SETTING_STRING && row->type != SETTING_LIST)
-            continue;
-        char **text = (char **)(void *)((char *)out + row->field);
-        *text = xstrdup(*text);
-    }
+    settings_copy_text(broker_setting_table, out);
 }
 
 enum error settings_set(struct settings *s, const struct setting *row, struct bytes value,

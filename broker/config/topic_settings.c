@@ -275,9 +275,7 @@ void topic_settings_load(struct topic_settings *out, const struct settings *brok
 void topic_settings_copy(struct topic_settings *out, const struct topic_settings *from)
 {
     *out = *from;
-    out->cleanup_policy = xstrdup(from->cleanup_policy);
-    out->follower_throttled = xstrdup(from->follower_throttled);
-    out->leader_throttled = xstrdup(from->leader_throttled);
+    settings_copy_text(topic_setting_table, out);
 }
 
 void topic_settings_free(struct topic_settings *s)

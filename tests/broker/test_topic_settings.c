@@ -113,6 +113,22 @@ TEST(the_log_is_told_what_concerns_it)
     topic_settings_free(&s);
 }
 
+TEST(a_copy_has_texts_of_its_own)
+{
+    struct topic_settings from = effective(NULL, NULL), copy;
+    topic_settings_copy(&copy, &from);
+    for (const struct setting *row = topic_setting_table; row->key; row++) {
+        if (row->type != SETTING_STRING && row->type != SETTING_LIST)
+            continue;
+        char *const *text = (const void *)((const char *)&from + row->field);
+        char *const *copied = (const void *)((const char *)&copy + row->field);
+        EXPECT_STRING(*copied, *text);
+        EXPECT(*copied != *text);
+    }
+    topic_settings_free(&copy);
+    topic_settings_free(&from);
+}
+
 TEST(every_row_has_a_broker_row_that_exists_or_none)
 {
     for (const struct setting *row = topic_setting_table; row->key; row++) {
