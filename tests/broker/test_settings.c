@@ -1,6 +1,7 @@
 #include "tests/harness/harness.h"
 
 #include "broker/config/settings.h"
+#include "broker/config/topic_settings.h"
 
 #include <stdio.h>
 
@@ -150,4 +151,13 @@ TEST(a_fault_says_where_it_is_which_key_and_why)
     EXPECT_STRING(faults_of("log.retention.hourz=3"),
                   "-X: log.retention.hourz: unknown key\n  did you mean log.retention.hours?\n");
     EXPECT_STRING(faults_of("num.partitions"), "-X num.partitions: expected key=value\n");
+}
+
+TEST(no_key_is_in_a_table_twice)
+{
+    const struct setting *const tables[] = {broker_setting_table, topic_setting_table};
+    for (size_t i = 0; i < COUNT_OF(tables); i++) {
+        for (const struct setting *row = tables[i]; row->key; row++)
+            EXPECT(setting_find(tables[i], bytes_string(row->key)) == row);
+    }
 }
