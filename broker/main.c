@@ -7,7 +7,6 @@
 #include "broker/disk_worker.h"
 #include "broker/net/acceptor.h"
 #include "broker/net/loop.h"
-#include "broker/net/transport_plain.h"
 #include "broker/start.h"
 #include "storage/recovery.h"
 
@@ -29,11 +28,6 @@ enum { SHARDS_MAX = 64 };
 /* The disk workers of each shard. */
 enum { JOURNAL, BACKGROUND, READER, WORKERS };
 static const char *const worker_names[WORKERS] = {"journal", "background", "reader"};
-
-/* Listeners of the other protocols are refused when the settings are checked. */
-static const struct transport_factory *const transports[SECURITY_PROTOCOLS] = {
-    [SECURITY_PLAINTEXT] = &plain_transports,
-};
 
 struct program {
     struct settings settings;
@@ -204,10 +198,7 @@ static bool open_acceptors(struct program *p, struct message *message)
     enum error error = listeners_parse(&keys, p->broker.listeners, &p->broker.listener_count, NULL);
     ASSERT(error == ERR_OK);
     for (int i = 0; i < p->broker.listener_count; i++) {
-        struct listener *l = &p->broker.listeners[i];
-        l->transports = transports[l->protocol];
-        ASSERT(l->transports != NULL);
-        if (acceptor_open(&options, l, &p->acceptors[i], message))
+        if (acceptor_open(&options, &p->broker.listeners[i], &p->acceptors[i], message))
             return false;
     }
     return true;

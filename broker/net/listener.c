@@ -1,20 +1,23 @@
 #include "broker/net/listener.h"
 
 #include "base/settings.h"
+#include "broker/net/transport_factories.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static const char BIND_KEY[] = "listeners", ADVERTISE_KEY[] = "advertised.listeners",
                   PROTOCOLS_KEY[] = "listener.security.protocol.map";
 
+/* The security protocols of Kafka. */
 static const struct {
     const char *name;
-    bool is_built;
-} protocols[SECURITY_PROTOCOLS] = {
-    [SECURITY_PLAINTEXT] = {"PLAINTEXT", true},
-    [SECURITY_SSL] = {"SSL", false},
-    [SECURITY_SASL_PLAINTEXT] = {"SASL_PLAINTEXT", false},
-    [SECURITY_SASL_SSL] = {"SASL_SSL", false},
+    const struct transport_factory *transports; /* NULL: not built */
+} protocols[] = {
+    {"PLAINTEXT", &plain_transports},
+    {"SSL", NULL},
+    {"SASL_PLAINTEXT", NULL},
+    {"SASL_SSL", NULL},
 };
 
 /* What the keys say, as it is put together. */
@@ -50,9 +53,9 @@ static void refuse_endpoint(struct draft *d, const char *key, const struct endpo
 
 static int find_protocol(struct bytes name)
 {
-    for (int i = 0; i < SECURITY_PROTOCOLS; i++) {
+    for (size_t i = 0; i < COUNT_OF(protocols); i++) {
         if (bytes_equal_string(name, protocols[i].name))
-            return i;
+            return (int)i;
     }
     return -1;
 }
@@ -99,16 +102,29 @@ static void check_protocols(struct draft *d)
     }
 }
 
+static void refuse_unbuilt(struct draft *d, const struct listener *l)
+{
+    struct message message;
+    char built[128] = "";
+    for (size_t i = 0; i < COUNT_OF(protocols); i++) {
+        if (protocols[i].transports)
+            snprintf(built + strlen(built), sizeof built - strlen(built), "%s%s",
+                     built[0] ? ", " : "", protocols[i].name);
+    }
+    message_set(&message, "only %s listeners are built", built);
+    refuse_endpoint(d, BIND_KEY, &l->bound, message.text);
+}
+
 /* A listener with the name of a protocol needs no pair in the map. */
 static void choose_protocol(struct draft *d, struct listener *l)
 {
     struct message message;
     struct bytes name = bytes_string(l->name), mapped = mapped_protocol(d, name);
     int found = find_protocol(bytes_is_null(mapped) ? name : mapped);
-    if (found >= 0 && protocols[found].is_built) {
-        l->protocol = (enum security_protocol)found;
+    if (found >= 0 && protocols[found].transports) {
+        l->transports = protocols[found].transports;
     } else if (found >= 0) {
-        refuse_endpoint(d, BIND_KEY, &l->bound, "only PLAINTEXT listeners are built");
+        refuse_unbuilt(d, l);
     } else if (bytes_is_null(mapped)) {
         message_set(&message, "has no security protocol: add %s:PLAINTEXT to %s", l->name,
                     PROTOCOLS_KEY);

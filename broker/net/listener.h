@@ -10,14 +10,6 @@
 
 #include "broker/net/endpoint.h"
 
-enum security_protocol {
-    SECURITY_PLAINTEXT,
-    SECURITY_SSL,
-    SECURITY_SASL_PLAINTEXT,
-    SECURITY_SASL_SSL,
-    SECURITY_PROTOCOLS
-};
-
 struct listener;
 struct loop;
 struct transport;
@@ -29,11 +21,10 @@ struct transport_factory {
 };
 
 struct listener {
-    const char *name; /* "INTERNAL"; the one of `bound` */
-    enum security_protocol protocol;
+    const char *name;           /* "INTERNAL"; the one of `bound` */
     struct endpoint bound;      /* where connections are accepted; the host may be empty */
     struct endpoint advertised; /* where its clients are told to connect */
-    const struct transport_factory *transports; /* by its protocol; set before it accepts */
+    const struct transport_factory *transports; /* of its security protocol */
 };
 
 /* Values of the keys as text. */

@@ -1,4 +1,4 @@
-#include "broker/net/transport_plain.h"
+#include "broker/net/transport_factories.h"
 
 #include "broker/connection/connection.h"
 #include "broker/connection/transport.h"
