@@ -121,7 +121,8 @@ static const char *scalar(struct printer *p, const struct schema_field *f, const
         return hex(p, *b);
     case FIELD_RECORDS:
         return hex(p, ((const struct records *)at)->bytes);
-    case FIELD_FLOAT64:
+    case FIELD_FLOAT64: /* a number of quarters */
+        return arena_printf(p->arena, "%.2f", *(const double *)at);
     case FIELD_STRUCT:
         break;
     }

@@ -156,6 +156,11 @@ public class Capture {
             case "INT16": return note(path, (short) mixed);
             case "INT32": return note(path, (int) (mixed >> 16));
             case "INT64": return note(path, mixed);
+            case "FLOAT64": {
+                double value = (short) mixed / 4.0;
+                lines.add(path + "=" + String.format(java.util.Locale.ROOT, "%.2f", value));
+                return value;
+            }
             case "UUID":
                 Uuid uuid = new Uuid(mixed, mixed == 0 ? 0 : ~mixed);
                 lines.add(path + "=" + String.format("%016x%016x",
