@@ -4,7 +4,7 @@
 A program is one of
   unit         BUILD/tests/<folder>_test_<file>, the C tests
   integration  tests/integration/test_*.py, real clients against a real broker
-  check        tests/checks/*.py and *.sh, tests/check_*.sh; exit code 0 is one test passed
+  check        tests/checks/*.py and *.sh; exit code 0 is one test passed
   fuzz         FUZZ_BUILD/tests/fuzz_*, a fixed number of runs
   interop      tests/interop/test_*.py, instead of all the others with --interop
 
@@ -78,7 +78,7 @@ def python_programs(folder):
 
 
 def check_programs():
-    scripts = [*TESTS.glob("checks/*.py"), *TESTS.glob("checks/*.sh"), *TESTS.glob("check_*.sh")]
+    scripts = [*TESTS.glob("checks/*.py"), *TESTS.glob("checks/*.sh")]
     for script in sorted(scripts):
         interpreter = PYTHON if script.suffix == ".py" else "/bin/sh"
         yield Program(f"check/{script.stem.removeprefix('check_')}", [interpreter, script])

@@ -1,7 +1,7 @@
 #!/bin/sh
 # docs/protocol.md must be what generate.py makes from the messages.
 set -eu
-root=$(cd "$(dirname "$0")/.." && pwd)
+root=$(cd "$(dirname "$0")/../.." && pwd)
 made=$(mktemp)
 trap 'rm -f "$made"' EXIT
 python3 "$root/protocol/generate.py" --doc "$made" "$root"/protocol/messages/*.msg
