@@ -29,7 +29,7 @@ usleep sleep nanosleep sched_yield signal sigaction fork execve system getenv se
 # Object files that stand at the rim, where waiting and the world are.
 RIM = {
     "storage": r"io_posix|kv_leveldb",
-    "broker": r"main|arguments|data_directory|disk_worker|mailbox|settings|acceptor|loop|transport_\w+|tls",
+    "broker": r"main|arguments|data_directory|disk_worker|mailbox|settings|acceptor|loop|transport_\w+",
     "protocol": r"-",
     "processors": r"-",
 }
