@@ -22,7 +22,7 @@ static bool is_same_batch(const struct batch_input *b, struct bytes batch,
            batch_size(batch) == (size_t)b->header.batch_length + BATCH_OVERHEAD;
 }
 
-/* The batch that is open may lie elsewhere in memory now. */
+/* Continues in the open batch, whose memory may have moved. */
 static void go_on(struct batch_input *b, struct bytes batch)
 {
     if (!b->is_compressed) {
@@ -84,7 +84,7 @@ static bool next_of_batch(struct batch_input *b, struct record *out)
     return false;
 }
 
-/* The first record behind the batch that is here, if one is. */
+/* The first record after the open batch, if there is one. */
 __attribute__((noinline)) static enum input_status
 next_of_others(struct batch_input *b, struct record *out, struct message *message)
 {
@@ -105,7 +105,7 @@ next_of_others(struct batch_input *b, struct record *out, struct message *messag
     }
 }
 
-/* Short for nearly all records: the rest is kept out of line. */
+/* Handles nearly all records; the rare cases are out of line. */
 static enum input_status next(struct input *in, struct record *out, struct message *message)
 {
     struct batch_input *b = of(in);

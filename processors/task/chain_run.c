@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-/* What one record's expressions may take. */
+/* Memory that the expressions of one record may take. */
 static const size_t MAX_RECORD_ARENA = (size_t)1 << 30;
 
 void chain_run_init(struct chain_run *run, const struct chain *chain, int32_t partition)
@@ -68,7 +68,7 @@ static bool extract_time(struct chain_run *run, struct chain_record *r)
     return false;
 }
 
-/* Whether the record comes to step i: the step before it let it pass. */
+/* Whether the record reaches step i: the step before it let the record pass. */
 static bool reaches(const struct chain_run *run, size_t i)
 {
     int parent = run->chain->processors[i]->parent;
@@ -92,7 +92,7 @@ static size_t record_bytes(const struct record *r)
     return r->key.size + r->value.size + r->headers.size;
 }
 
-/* What the verdict of step i makes the task write. */
+/* Bytes that the task writes because of the verdict of step i. */
 static size_t writes_of(const struct chain_run *run, size_t i)
 {
     const struct step_verdict *v = &run->verdicts[i];
@@ -104,7 +104,8 @@ static size_t writes_of(const struct chain_run *run, size_t i)
     return v->state_bytes + (topic != NO_TOPIC ? record_bytes(v->record) : 0);
 }
 
-/* At least what the verdicts make the task write. Most steps pass on the record that they got. */
+/* An upper bound of what the verdicts make the task write. Most steps pass on the record that they
+ * got. */
 static size_t most_written(const struct chain_run *run)
 {
     const struct record *record = NULL;
@@ -119,8 +120,8 @@ static size_t most_written(const struct chain_run *run)
     return sum;
 }
 
-/* Whether one step can hold all that the record writes; it dies where that becomes too much. One
- * copy alone is always fine, because a dead letter would be one too. */
+/* Whether one committed step can hold all that the record writes. If not, *failed is the processor
+ * that exceeds the limit. One copy is always allowed, because a dead letter would be a copy too. */
 static bool writes_fit(struct chain_run *run, size_t *failed)
 {
     if (most_written(run) <= STEP_WRITE_MAX)
@@ -142,7 +143,7 @@ static bool writes_fit(struct chain_run *run, size_t *failed)
     return true;
 }
 
-/* Lets every step judge. True when the record is fit; else *failed is the step at which it died. */
+/* Lets every step judge. False: the record is a dead letter because of the step *failed. */
 static bool judge_record(struct chain_run *run, struct chain_record *r, size_t *failed)
 {
     *failed = 0;
@@ -166,7 +167,7 @@ static bool judge_record(struct chain_run *run, struct chain_record *r, size_t *
 
 /* Applying. */
 
-/* A record that passes keeps its key, so it keeps its neighbours. */
+/* A record that passes keeps its key, so it stays with the records of the same key. */
 static void pass_to(struct chain_run *run, int topic, const struct record *record)
 {
     ASSERT(topic != NO_TOPIC);
@@ -197,7 +198,7 @@ static void apply_step(struct chain_run *run, size_t i, const struct chain_recor
     const struct processor *p = s->processor;
     struct task_counters *c = &run->counters;
     enum fate fate = run->verdicts[i].fate;
-    ASSERT(fate < FATE_DEAD); /* dead letters are buried, not applied */
+    ASSERT(fate < FATE_DEAD); /* bury() handles dead letters */
     s->fates[fate]++;
     if (s->type->stateful)
         s->type->apply(s, r, fate);
@@ -234,7 +235,8 @@ static void apply_step(struct chain_run *run, size_t i, const struct chain_recor
     }
 }
 
-/* The record dies as a whole: the steps before it let it pass, no step keeps anything of it. */
+/* Makes the whole record a dead letter. No step keeps any of it; those before count it as passed.
+ */
 static void bury(struct chain_run *run, size_t failed, const struct chain_record *r)
 {
     ASSERT(run->verdicts[failed].fate == FATE_DEAD);

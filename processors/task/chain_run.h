@@ -1,6 +1,6 @@
-/* A chain at work: takes records one by one through its steps, in the order of section 1.
+/* A running chain: takes records one by one through its steps, in the order of section 1.
  *
- * Knows nothing of cursors and commits; what it produces goes to an outbox and a state delta. */
+ * It knows nothing of cursors and commits. Its output goes to an outbox and a state delta. */
 #ifndef PROCESSORS_TASK_CHAIN_RUN_H
 #define PROCESSORS_TASK_CHAIN_RUN_H
 
@@ -16,7 +16,7 @@ struct chain_run {
     struct step_verdict *verdicts;
     struct dead_letter_reason *reasons;
     bool *is_reached; /* whether the record came to this step */
-    bool reads_value; /* some expression or step looks into the value */
+    bool reads_value; /* some expression or step reads the value */
     int64_t watermark;
     bool is_pending; /* the watermark has completed windows that are not emitted yet */
     struct outbox outbox;
@@ -28,11 +28,11 @@ struct chain_run {
 void chain_run_init(struct chain_run *run, const struct chain *chain, int32_t partition);
 void chain_run_free(struct chain_run *run);
 
-/* Takes one record through; nothing may be pending. */
+/* Takes one record through the chain; no windows may be pending. */
 void chain_run_record(struct chain_run *run, const struct record *record, int64_t wall_ms);
-/* Raises the watermark; what it completes is pending afterwards. */
+/* Raises the watermark; the windows that it completes are pending afterwards. */
 void chain_run_raise(struct chain_run *run, int64_t watermark);
-/* Emits what is pending, at most *budget panes, which it lowers. */
+/* Emits pending windows, at most *budget panes, and subtracts their number from it. */
 void chain_run_advance(struct chain_run *run, size_t *budget);
 /* The step of a processor, or NULL. */
 struct chain_step *chain_run_find(const struct chain_run *run, struct bytes processor);

@@ -58,7 +58,7 @@ static void add_time_header(struct headers *h, const char *name, int64_t time_ms
     buffer_free(&text);
 }
 
-/* The original's own headers; those of an earlier failure are replaced by ours. */
+/* The original record's headers, without those of an earlier failure, which ours replace. */
 static void add_original(struct headers *h, const struct record *record)
 {
     struct record_header header;

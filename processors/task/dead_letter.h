@@ -1,8 +1,9 @@
 /* Dead letters: records that could not be processed, with the reason in headers of Kafka's own
  * family for broker dead letter queues (KIP-1191). Section 9 of the semantics.
  *
- * Key, value, timestamp and the original's headers stay as they are. A record that comes back from
- * a dead letter topic and fails again keeps the time of its first failure and counts on. */
+ * The key, value, timestamp and headers of the original record stay as they are. A record that
+ * comes back from a dead letter topic and fails again keeps the time of its first failure, and its
+ * count of failures increases. */
 #ifndef PROCESSORS_TASK_DEAD_LETTER_H
 #define PROCESSORS_TASK_DEAD_LETTER_H
 
@@ -38,15 +39,15 @@ enum { DEAD_LETTER_MESSAGE_MAX = 1024 };
 struct dead_letter_reason {
     enum dead_letter_code code;
     char path[256];         /* where in the value: a JSON pointer, or empty */
-    struct message message; /* for people; no part of the payload */
+    struct message message; /* for people; contains no part of the record */
 };
 
-/* Whose dead letter it is, and of what. */
+/* Where the dead letter comes from: the processor and the record. */
 struct dead_letter_origin {
     struct bytes topic, processor, version;
     int32_t partition;
     int64_t wall_ms;   /* now: the time of this failure */
-    int64_t watermark; /* for LATE: as it was before the record */
+    int64_t watermark; /* for LATE: its value before the record */
 };
 
 /* Adds the record with its headers to the outbox. */

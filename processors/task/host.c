@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-enum { SLICE_RECORDS_FIRST = 8 }; /* between two looks at the clock, at first */
+enum { SLICE_RECORDS_FIRST = 8 }; /* records of the first slice, before any was measured */
 
 #define TO(state) (1u << HOST_##state)
 
@@ -33,7 +33,7 @@ bool host_is_over(const struct host *h)
 
 /* --- steps --- */
 
-/* Counted before the owner has it: it may be durable before the op returns. */
+/* The step is counted before the owner gets it, because it may be durable before the op returns. */
 static void commit(struct task_commit *interface, const struct step *step)
 {
     struct host *h = CONTAINER_OF(interface, struct host, commit);
@@ -128,7 +128,7 @@ void host_stop(struct host *h, const char *reason)
 {
     if (host_is_over(h) || h->state == HOST_STOPPED || h->state == HOST_BROKEN)
         return;
-    host_flush(h); /* records before the fault count */
+    host_flush(h); /* commit the records before the fault */
     if (h->state == HOST_BLOCKED)
         h->after_step = HOST_STOPPED;
     else
@@ -263,7 +263,7 @@ static void adopt(struct host *h)
     h->next_chain = NULL;
 }
 
-/* The state goes on in a task of the new definition. */
+/* A task of the new definition takes over the state. */
 static void replace_task(struct host *h)
 {
     struct message message = {""};
@@ -289,13 +289,13 @@ static void begin_anew(struct host *h)
     topology_unref(topology);
 }
 
-/* The step that is open is committed first, by the definition that made it. */
+/* The open step is committed first, by the definition that made it. */
 static void take_over(struct host *h)
 {
     bool keeps_state = chain_state_version(h->next_chain) == chain_state_version(h->chain);
     host_flush(h);
     if (h->state == HOST_BLOCKED)
-        return; /* and here again when it is committed */
+        return; /* called again once the step is committed */
     if (!keeps_state)
         begin_anew(h);
     else if (h->state == HOST_BROKEN)
@@ -357,7 +357,7 @@ static enum input_status take_measured(struct host *h, const struct host_slice *
         task_take(h->task, h->inputs, slice->wall_ms, h->slice_records, message);
     int64_t took_ns = clock->monotonic_ns(clock) - begin_ns;
     if (status == INPUT_RECORD ||
-        took_ns > slice->budget_ns) /* an end of the input tells nothing */
+        took_ns > slice->budget_ns) /* a short slice at the end of the input measures nothing */
         h->slice_records = host_slice_after(slice, h->slice_records, took_ns);
     return status;
 }

@@ -1,15 +1,16 @@
-/* An input of a task: the records of one partition, one after the other, wherever they come from.
- * They are views, no matter whether of a batch on disk (batch_input.h) or of a client's message.
+/* An input of a task: the records of one partition, one after the other, from any source. The
+ * records are views, for example of a batch on disk (batch_input.h) or of a client's message.
  *
  * Offsets have holes. The position of an input moves over them, over control batches and over
  * batches without a record.
  *
- * A task with several inputs takes, of their next records, the one with the earliest timestamp; of
- * equal ones, that of the first input. It waits for an input that is being read, whose next record
- * may be the earliest, and does not wait for one that is at its end. So the records alone decide
- * the order as long as there are records; when a task has caught up, their arrival decides too.
- * Both are safe: a step carries the cursors of all inputs. An order that was committed is never
- * chosen again, and one that was not committed has left no trace. */
+ * A task with several inputs takes, of their next records, the one with the earliest timestamp. If
+ * timestamps are equal, it takes the record of the first input. It waits for an input that is being
+ * read, because its next record may be the earliest. It does not wait for an input that is at its
+ * end. So the records alone decide the order while every input has records; after the task has
+ * caught up, the time of their arrival decides too. Both are safe, because a step carries the
+ * cursors of all inputs: a committed order is never chosen again, and an order that was not
+ * committed has left no trace. */
 #ifndef PROCESSORS_TASK_INPUT_H
 #define PROCESSORS_TASK_INPUT_H
 
@@ -19,7 +20,7 @@
 enum input_status {
     INPUT_RECORD,  /* here is a record */
     INPUT_SKIPPED, /* no record, but the position moved: ask again */
-    INPUT_AT_END,  /* nothing was appended behind the position */
+    INPUT_AT_END,  /* there is no record at or after the position */
     INPUT_WAITING, /* being read: the input wakes its host when there is more */
     INPUT_FAILED,  /* it cannot be read, and another try would not help; `message` says why */
 };
@@ -27,32 +28,32 @@ enum input_status {
 struct input;
 
 struct input_ops {
-    /* The next record at or behind the position. Its views live until the next call of an op. Every
-     * call does a bounded amount of work. At the end it must be cheap: a task with several inputs
-     * asks those at their end again for each record of the others. */
+    /* The next record at or after the position. Its views are valid until the next call of an op.
+     * Every call does a bounded amount of work. At the end a call must be cheap: a task with
+     * several inputs asks the ones at their end again for each record of the others. */
     enum input_status (*next)(struct input *in, struct record *out, struct message *message);
-    /* Sets the position, which may go back; forgets what was read ahead. */
+    /* Sets the position, forwards or backwards, and drops what was read ahead. */
     void (*seek)(struct input *in, int64_t offset);
-    /* Whether nothing is there at or behind an offset. Reads nothing. */
+    /* Whether there is no record at or after an offset. Reads nothing. */
     bool (*is_at_end)(const struct input *in, int64_t offset);
 };
 
 struct input {
     const struct input_ops *ops;
-    int64_t position;   /* everything below was given or does not exist */
-    struct record head; /* of inputs_next: the next record */
-    bool has_head;      /* it is kept, because other inputs have earlier ones */
+    int64_t position;   /* every record below was given or does not exist */
+    struct record head; /* the next record, for inputs_next */
+    bool has_head;      /* head is kept, because another input has an earlier record */
 };
 
-/* Goes to an offset. */
+/* Moves the input to an offset. */
 void input_seek(struct input *in, int64_t offset);
 
-/* As inputs_next, for more than one. */
+/* As inputs_next, for more than one input. */
 enum input_status inputs_merge(struct input *const *inputs, size_t count, size_t *from,
                                struct message *message);
 
-/* The next record of the inputs: it is the head of inputs[*from], and lives until the next call.
- * Another status than INPUT_RECORD is that of inputs[*from]; INPUT_AT_END is that of all. */
+/* The next record of the inputs: it is the head of inputs[*from] and valid until the next call. Any
+ * other status comes from inputs[*from]; INPUT_AT_END means that all inputs are at their end. */
 static inline enum input_status inputs_next(struct input *const *inputs, size_t count, size_t *from,
                                             struct message *message)
 {

@@ -5,11 +5,11 @@
 
 #include <stdlib.h>
 
-/* A step is committed at 1 MiB; one record more may take as much as a record can have. */
+/* A step is committed at 1 MiB, but its last record may add as much as a record can have. */
 static const size_t MAX_STAGED_BYTES = (size_t)2 << 30;
 enum {
-    RECORD_OVERHEAD = 12, /* lengths and deltas of one record in a batch, as a rule */
-    RECORD_SIZE_MAX = 48, /* and at most */
+    RECORD_OVERHEAD = 12, /* lengths and deltas of one record in a batch, typically */
+    RECORD_SIZE_MAX = 48, /* the same, at most */
 };
 
 struct route route_by_key(int topic, struct bytes key)
@@ -87,9 +87,9 @@ struct batch_slot {
 struct slot_table {
     struct batch_slot *slots;
     size_t count, capacity;
-    int32_t **places; /* per topic: one more than the last slot's index, per partition */
+    int32_t **places; /* per topic and partition: one more than the last slot's index */
     int32_t *partitions;
-    size_t *limits; /* per topic: bytes of a batch */
+    size_t *limits; /* per topic: largest bytes of a batch */
 };
 
 static struct batch_slot *add_slot(struct slot_table *t, struct outbox *o, int topic,

@@ -1,8 +1,8 @@
-/* What a step will write, staged until it is committed.
+/* The output records of a step, staged until it is committed.
  *
- * Records are copied in as they arise and become batches when the step is built: only then is it
- * asked how many partitions an output topic has. One batch per (topic, partition), or several when
- * one would be too large; records in the order in which they were added. */
+ * Records are copied in as they arise. They become batches when the step is built, because only
+ * then the numbers of partitions of the output topics are known. There is one batch per (topic,
+ * partition), or several when one would be too large. Records stay in the order of outbox_add. */
 #ifndef PROCESSORS_TASK_OUTBOX_H
 #define PROCESSORS_TASK_OUTBOX_H
 
@@ -10,7 +10,7 @@
 #include "processors/task/commit.h"
 #include "protocol/record_batch.h"
 
-/* Where a record goes: by the hash of some bytes, or to the partition with this number (modulo the
+/* Where a record goes: by the hash of some bytes, or to the partition with a number (modulo the
  * number of partitions). */
 struct route {
     int topic; /* index in the topology's topics */
@@ -34,7 +34,7 @@ struct outbox {
     struct buffer bytes;
     struct staged_record *records;
     size_t count, capacity;
-    /* What outbox_build gave. */
+    /* The result of outbox_build. */
     struct buffer batches;
     struct step_output *outputs;
     size_t output_count;
@@ -46,10 +46,10 @@ void outbox_clear(struct outbox *o);
 
 /* Copies the record's key, value, timestamp and headers (its offset does not matter). */
 void outbox_add(struct outbox *o, struct route route, const struct record *record);
-/* Bytes staged, about what the batches will have. */
+/* Bytes staged; the batches will have about this size. */
 size_t outbox_size(const struct outbox *o);
 
-/* Makes the batches. `topics` are the names that the routes' indexes mean. */
+/* Makes the batches. The routes' indexes refer to `topics`. */
 void outbox_build(struct outbox *o, const struct bytes *topics, size_t topic_count,
                   struct task_commit *commit);
 

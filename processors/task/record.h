@@ -1,16 +1,16 @@
-/* A record on its way through a chain: what every step sees of it. */
+/* A record on its way through a chain, as every step sees it. */
 #ifndef PROCESSORS_TASK_RECORD_H
 #define PROCESSORS_TASK_RECORD_H
 
 #include "processors/expression/expression.h"
 
 struct chain_record {
-    const struct record *record; /* as the step before passed it on */
+    const struct record *record; /* as the step before it passed it */
     int32_t partition;
     struct bytes topic;
     bool value_is_json;
-    int64_t event_time; /* not known to a step that runs before it (validate as the first) */
-    int64_t watermark;  /* as it was before this record */
+    int64_t event_time; /* unknown to a step that judges before it (validate as the first) */
+    int64_t watermark;  /* its value before this record */
     int64_t wall_ms;
     struct arena *arena; /* lives as long as the record */
 };

@@ -4,8 +4,8 @@
 
 #include <stdlib.h>
 
-/* A step is committed at 1 MiB of output or a few of changes; a single record can change at most as
- * many keys as it has aggregates. The limit only guards against a committer that never commits. */
+/* A step is committed at 1 MiB of output or a few MiB of changes. A single record changes at most
+ * as many keys as there are aggregates. The limit guards against a committer that never commits. */
 static const size_t MAX_DELTA_BYTES = (size_t)4 << 30;
 static const uint64_t SIGN = UINT64_C(1) << 63;
 
@@ -36,14 +36,14 @@ static bool drop_all(void *context UNUSED, void *value UNUSED)
 void state_delta_clear(struct state_delta *d)
 {
     if (d->places.capacity > 4096)
-        map_free(&d->places); /* not carried around after one large step */
+        map_free(&d->places); /* one large step must not keep its memory */
     else
         map_remove_if(&d->places, drop_all, NULL);
     arena_reset(&d->arena);
     d->count = d->bytes = 0;
 }
 
-/* A key is seldom changed twice within a step: so it is looked up by putting it in. */
+/* A key rarely changes twice within a step, so the lookup inserts it at once. */
 static struct step_change *change_of(struct state_delta *d, struct bytes key)
 {
     struct change_place *place = arena_alloc(&d->arena, sizeof *place);

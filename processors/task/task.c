@@ -4,11 +4,12 @@
 
 #include <stdlib.h>
 
-/* When a step should be committed: by bytes of output and of changes, and by the number of records
- * and changes. Committing costs time in proportion to each, and nothing else is done meanwhile. */
+/* A step should be committed when one of these is reached: bytes of output or of changes, number of
+ * records or of changes. Committing takes time in proportion to each, and nothing else runs then.
+ */
 enum {
     STEP_CHANGE_BYTES = 1 << 20,
-    STEP_UNCOLLECTED_BYTES = 32 << 20, /* a hot window is not written for every record */
+    STEP_UNCOLLECTED_BYTES = 32 << 20, /* a hot window is not written for each record */
     STEP_CHANGES = 1 << 11,
     STEP_RECORDS = 1 << 14,
     MAX_PER_SLICE = 1 << 16, /* records and panes */
@@ -110,14 +111,14 @@ static void move_cursor(struct task *t, size_t input, int64_t cursor)
     t->is_dirty = true;
 }
 
-/* No record is left before the positions of the inputs, unless one was read ahead. */
+/* All records before the positions of the inputs are taken, except one that was read ahead. */
 static void move_over_holes(struct task *t, struct input *const *inputs)
 {
     for (size_t i = 0; i < t->input_count; i++)
         move_cursor(t, i, inputs[i]->has_head ? inputs[i]->head.offset : inputs[i]->position);
 }
 
-/* Whether the step is full afterwards. Results of windows can be as large as what the record wrote:
+/* Whether the step is full afterwards. A window's result can be as large as the record's output, so
  * a step that the record has filled takes none. */
 static bool take_record(struct task *t, size_t from, const struct record *record, int64_t wall_ms,
                         size_t *budget)

@@ -1,11 +1,11 @@
-/* What a task counts. */
+/* The counters of a task. */
 #ifndef PROCESSORS_TASK_TASK_COUNTERS_H
 #define PROCESSORS_TASK_TASK_COUNTERS_H
 
 #include <stdint.h>
 
-/* Counters of a task, all monotone unless said otherwise (for metrics and status). They are part of
- * the state: a restart goes on counting where its state was. In a chain without branches
+/* Counters of a task for metrics and status; they never decrease, except gauges. They are part of
+ * the state: after a restart they continue from the restored values. In a chain without branches
  *
  *   records_in = passed + absorbed + filtered + nulls + late + duplicates + dead_letters
  *
@@ -21,7 +21,7 @@ struct task_counters {
     uint64_t tagged;                 /* duplicates that were tagged and passed */
     uint64_t evicted;                /* ids forgotten early because of max-ids */
 };
-/* What became of the records that one processor saw, since the task was created. */
+/* The fates of the records that one processor saw since the task was created. */
 struct processor_counters {
     uint64_t records_in, passed, absorbed, filtered, nulls, late, duplicates, dead_letters, panes;
 };

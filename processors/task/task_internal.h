@@ -1,4 +1,4 @@
-/* What a task is made of; for task.c (records and steps) and task_state.c (durable state). */
+/* The structure of a task, for task.c (records and steps) and task_state.c (durable state). */
 #ifndef PROCESSORS_TASK_TASK_INTERNAL_H
 #define PROCESSORS_TASK_TASK_INTERNAL_H
 
@@ -10,13 +10,13 @@ struct task {
     struct chain_run run;
     size_t input_count;
     int64_t *cursors;                 /* by input: the next offset to take */
-    size_t taken_from;                /* the input of the record that was taken last */
+    size_t taken_from;                /* the input of the last record */
     struct step_cursor *step_cursors; /* for task_flush */
     uint64_t sequence;
     size_t records_in_step;
     bool is_dirty, has_meta, has_state;
-    struct task_counters restored; /* what the steps had counted before a restart */
-    struct task_counters counters; /* as task_counters() last gave them */
+    struct task_counters restored; /* the counters of the steps before a restart */
+    struct task_counters counters; /* the last result of task_counters() */
 };
 
 /* Writes the meta entry into the delta. */

@@ -1,4 +1,5 @@
-/* Durable state of a task as a whole: its meta entry, restoring, and handing it on. */
+/* Durable state of a task as a whole: its meta entry, restoring, and a next task that takes over.
+ */
 #include "processors/task/task_internal.h"
 
 #include "base/compiler.h"
@@ -8,7 +9,7 @@ enum { META_VERSION = 2, META_MAX = 1 << 20 };
 
 #define META_KEY BYTES_LITERAL("M")
 
-/* The counters in the order in which the meta value has them. Only ever append. */
+/* The counters in their order in the meta value. New ones are only appended. */
 #define COUNTERS(X)      \
     X(records_in)        \
     X(records_out)       \
@@ -112,7 +113,7 @@ void task_put_meta(struct task *t)
     buffer_free(&meta);
 }
 
-/* A meta value of an earlier release may have fewer. */
+/* A meta value of an earlier release may have fewer counters. */
 static uint64_t next_counter(struct reader *r, size_t *left)
 {
     if (*left == 0)
@@ -121,7 +122,7 @@ static uint64_t next_counter(struct reader *r, size_t *left)
     return (uint64_t)read_i64(r);
 }
 
-/* State of another number of inputs is none of this task. */
+/* State with another number of inputs does not belong to this task. */
 static void restore_inputs(struct task *t, struct reader *r)
 {
     if (t->input_count == 1) {
@@ -149,7 +150,7 @@ static enum error restore_meta(struct task *t, struct bytes value)
     COUNTERS(X)
 #undef X
     while (left > 0)
-        next_counter(&r, &left); /* of a later release */
+        next_counter(&r, &left); /* a counter of a later release */
     restore_inputs(t, &r);
     t->run.counters = t->restored;
     t->run.counters.records_out -= t->restored.panes; /* task_counters() adds them */
