@@ -1,8 +1,8 @@
-/* Finding things in text that was checked once.
+/* Finds values in text that was checked before.
  *
- * Checked text needs no parser to be walked: a value ends where its string's quote, its last
- * bracket or the next separator stands. So everything here comes down to two searches that look at
- * 16 bytes at a time: for the end of a string, and for the end of a container. */
+ * Checked text can be walked without a parser: a value ends at its string's last quote, at its last
+ * bracket, or before the next separator. So all functions here use two searches that read 16 bytes
+ * at a time: for the end of a string, and for the end of a container. */
 #include "processors/json/json.h"
 
 #include "processors/json/json_internal.h"
@@ -36,7 +36,7 @@ static const uint8_t *find_quote(const uint8_t *p, const uint8_t *end)
     return p;
 }
 
-/* From behind a string's first quote to its last one (or the end). */
+/* From after a string's first quote to its last quote (or the end). */
 static const uint8_t *string_end(const uint8_t *p, const uint8_t *end, bool *escaped)
 {
     *escaped = false;
@@ -49,8 +49,7 @@ static const uint8_t *string_end(const uint8_t *p, const uint8_t *end, bool *esc
     }
 }
 
-/* The next quote or bracket of any kind, or the end. '[' and '{' differ in one bit, as do their
- * partners. */
+/* The next quote or bracket, or the end. '[' and '{' differ in one bit, as do ']' and '}'. */
 static const uint8_t *find_bracket(const uint8_t *p, const uint8_t *end)
 {
 #ifdef __SSE2__
@@ -70,13 +69,13 @@ static const uint8_t *find_bracket(const uint8_t *p, const uint8_t *end)
     return p;
 }
 
-/* Where a skipped container ends is looked for in this state. */
+/* The state of a search for the end of a container. */
 struct skipping {
     size_t depth;
     uint64_t in_string; /* all bits, or none */
 };
 
-/* String by string: for texts with escapes, and where there are no vectors. */
+/* Skips string by string: for texts with escapes, and for machines without vector instructions. */
 static const uint8_t *skip_by_strings(const uint8_t *p, const uint8_t *end, struct skipping s)
 {
     bool escaped;
@@ -100,7 +99,7 @@ static const uint8_t *skip_by_strings(const uint8_t *p, const uint8_t *end, stru
 }
 
 #ifdef __SSE2__
-/* Which of 64 bytes are what. */
+/* The kinds of 64 bytes, one bit per byte. */
 struct block {
     uint64_t quotes, backslashes, opens, closes;
 };
@@ -121,7 +120,8 @@ static struct block read_block(const uint8_t *p)
     return b;
 }
 
-/* Each bit becomes the parity of the bits up to it: of quotes, what is inside of strings. */
+/* Each bit becomes the parity of the bits up to it. For bits of quotes, the result marks the bytes
+ * inside of strings. */
 static uint64_t parity_of_prefixes(uint64_t v)
 {
     for (int distance = 1; distance < 64; distance *= 2)
@@ -179,7 +179,7 @@ static const uint8_t *skip_scalar(const uint8_t *p, const uint8_t *end)
     return p;
 }
 
-/* From a value's first byte to behind its last one. */
+/* From a value's first byte to the byte after its last one. */
 static const uint8_t *skip_value(const uint8_t *p, const uint8_t *end)
 {
     if (p == end)
@@ -192,7 +192,7 @@ static const uint8_t *skip_value(const uint8_t *p, const uint8_t *end)
     return *p == '{' || *p == '[' ? skip_container(p, end) : skip_scalar(p, end);
 }
 
-/* Whether a name as it stands in the text, with escapes, is `name`. Decodes escape by escape, so
+/* Whether a name in the text, with its escapes, equals `name`. Decodes one escape at a time, so
  * that a search needs no memory. */
 static bool escaped_name_is(struct bytes raw, struct bytes name)
 {
@@ -219,7 +219,7 @@ static bool name_is(struct bytes raw, bool escaped, struct bytes name)
     return raw.size == name.size && memcmp(raw.data, name.data, raw.size) == 0;
 }
 
-/* Finds a field from behind an object's bracket: where its value starts, or NULL. */
+/* Finds a field from after an object's bracket on. Gives the start of its value, or NULL. */
 static const uint8_t *find_field(const uint8_t *p, const uint8_t *end, struct bytes name)
 {
     for (;; p++) {
@@ -231,7 +231,7 @@ static const uint8_t *find_field(const uint8_t *p, const uint8_t *end, struct by
         p = string_end(start, end, &escaped);
         struct bytes raw = bytes_of(start, (size_t)(p - start));
         p = skip_space(p < end ? p + 1 : end, end);
-        p = skip_space(p < end ? p + 1 : end, end); /* behind the colon */
+        p = skip_space(p < end ? p + 1 : end, end); /* after the colon */
         if (p == end)
             return NULL;
         if (name_is(raw, escaped, name))

@@ -1,4 +1,4 @@
-/* Values as canonical JSON, the form that decides whether two are the same. */
+/* Values as canonical JSON, the form that decides whether two values are the same. */
 #include "processors/json/json.h"
 #include "processors/values/number.h"
 
@@ -139,7 +139,7 @@ static void append_decimal(struct buffer *out, int128 unscaled, int scale)
     number_append_int128(out, unscaled, scale);
 }
 
-/* int64 is what most fields are, so it does without the 128 bit division. */
+/* Most numbers are int64, so they avoid the 128 bit division. */
 static void append_int64(struct buffer *out, int64_t v)
 {
     char text[24];

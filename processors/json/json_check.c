@@ -1,7 +1,6 @@
 /* The check of a whole document: one pass, no recursion.
  *
- * A bit per open container says whether it is an object; that is all the state that a checker of
- * balanced text needs. */
+ * The only state is a bit per open container, which says whether the container is an object. */
 #include "processors/json/json.h"
 #include "processors/values/number.h"
 #include "processors/values/utf8.h"
@@ -33,7 +32,7 @@ static void skip_space(struct checker *c)
         c->p++;
 }
 
-/* The next byte of a string that wants a look: quote, backslash, control or not ASCII. */
+/* The next byte of a string that needs a check: quote, backslash, control or not ASCII. */
 static const uint8_t *find_special(const uint8_t *p, const uint8_t *end)
 {
 #ifdef __SSE2__
@@ -53,7 +52,7 @@ static const uint8_t *find_special(const uint8_t *p, const uint8_t *end)
     return p;
 }
 
-/* Four hexadecimal digits at c->p; moves behind them. */
+/* Reads four hexadecimal digits at c->p and moves past them. */
 static bool check_hex(struct checker *c, uint32_t *unit)
 {
     *unit = 0;
@@ -130,7 +129,7 @@ static bool check_digits(struct checker *c)
     return c->p > start || refuse(c, "a digit is expected");
 }
 
-/* A number may be long or have an exponent and then leave the range of doubles. */
+/* A number that is long or has an exponent may be out of the range of doubles. */
 static bool check_range(struct checker *c, const uint8_t *start, bool has_exponent)
 {
     size_t size = (size_t)(c->p - start);
@@ -206,7 +205,7 @@ static bool check_name(struct checker *c)
     return true;
 }
 
-/* Goes through one value's start: a whole scalar (or empty container), or into a container. */
+/* Reads the start of one value: a whole scalar or empty container, or an opening bracket. */
 static bool check_start(struct checker *c, bool *entered)
 {
     skip_space(c);
@@ -230,7 +229,7 @@ static bool check_start(struct checker *c, bool *entered)
     return !is_object || check_name(c);
 }
 
-/* Behind a value: closes what ends here. *more: another value follows. */
+/* After a value: closes the containers that end here. *more: another value follows. */
 static bool check_end(struct checker *c, bool *more)
 {
     for (*more = false; c->depth > 0;) {

@@ -1,5 +1,4 @@
-/* Validation of one document: a walk over it beside the schema, with what remains to be said in
- * frames on the stack. */
+/* Validation of one document: a recursive walk over the document and the schema together. */
 #include "processors/json/json_schema.h"
 
 #include "processors/json/json.h"
@@ -13,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* The way from the root to the value at hand. */
+/* The path from the root to the current value. */
 struct schema_place {
     const struct schema_place *above;
     struct bytes name; /* null: an index */
@@ -22,10 +21,10 @@ struct schema_place {
 
 struct validator {
     struct arena *scratch;
-    struct schema_failure *failure; /* NULL inside anyOf and the like: the outcome counts only */
+    struct schema_failure *failure; /* NULL inside anyOf and the like: only the outcome counts */
     size_t steps_left;
     int depth;
-    bool gave_up; /* a bound was reached: no alternative can make it right */
+    bool gave_up; /* a bound was reached: the document fails, even if an alternative fits */
 };
 
 static bool check_place(struct validator *v, const struct schema_node *s, struct bytes text,
@@ -73,7 +72,7 @@ static bool fail_at(struct validator *v, const struct schema_place *place, const
     return false;
 }
 
-/* A failure that holds whatever anyOf, oneOf and not would make of it. */
+/* A failure that anyOf, oneOf and not cannot undo. */
 static bool give_up(struct validator *v, const struct schema_place *place, const char *reason)
 {
     v->gave_up = true;
@@ -401,7 +400,7 @@ static bool check_place(struct validator *v, const struct schema_node *s, struct
 bool json_schema_accepts(const struct json_schema *schema, struct bytes document,
                          struct arena *scratch, struct schema_failure *failure)
 {
-    /* Enough for any schema that looks at a value a few times; it bounds those that explode. */
+    /* Enough for any schema that checks a value a few times; it stops schemas that explode. */
     struct validator v = {
         .scratch = scratch, .failure = failure, .steps_left = 10000 + 16 * document.size};
     struct schema_place root = {0};

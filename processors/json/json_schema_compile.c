@@ -31,7 +31,7 @@ void *schema_allocate(struct schema_compiler *c, size_t count, size_t size)
     return memory;
 }
 
-/* Compiles what stands at a name (or, if that is null, an index) below the schema at hand. */
+/* Compiles the schema at a name (or, if that is null, an index) below the current schema. */
 static const struct schema_node *compile_below(struct schema_compiler *c, const char *keyword,
                                                struct bytes name, size_t index, struct bytes text)
 {
@@ -83,7 +83,7 @@ static struct schema_property *find_property(struct schema_node *s, struct bytes
     return NULL;
 }
 
-/* The entry of a name, new if need be. There is room: see reserve_properties. */
+/* The entry of a name, made if absent. There is room: see reserve_properties. */
 static struct schema_property *add_property(struct schema_node *s, struct bytes name)
 {
     struct schema_property *p = find_property(s, name);
@@ -174,7 +174,7 @@ static bool compile_reference(struct schema_compiler *c, struct schema_node *s,
     return s->reference != NULL;
 }
 
-/* Definitions are compiled where they stand as well: a wrong one is refused although unused. */
+/* Compiles every definition in its place too, so that a wrong one is refused even if unused. */
 static bool compile_definitions(struct schema_compiler *c, struct schema_node *s,
                                 const struct schema_keyword *k, struct bytes text)
 {
@@ -254,7 +254,7 @@ static int compare_properties(const void *a, const void *b)
     return bytes_compare(x->name, y->name);
 }
 
-/* Room for every name that `properties` and `required` can bring. */
+/* Makes room for every name in `properties` and `required`. */
 static bool reserve_properties(struct schema_compiler *c, struct schema_node *s, struct bytes text)
 {
     struct bytes properties = BYTES_NULL, required = BYTES_NULL;

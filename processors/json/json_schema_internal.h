@@ -1,4 +1,4 @@
-/* A compiled schema. Not for others. */
+/* A compiled schema, for the files of json_schema only. */
 #ifndef PROCESSORS_JSON_JSON_SCHEMA_INTERNAL_H
 #define PROCESSORS_JSON_JSON_SCHEMA_INTERNAL_H
 
@@ -31,7 +31,7 @@ struct schema_list {
     size_t count;
 };
 
-/* Bounds that are not there are null values, or -1. */
+/* Absent bounds are null values, or -1. */
 struct schema_node {
     bool never;            /* the schema `false` */
     unsigned types;        /* 0: any */
@@ -61,7 +61,7 @@ int schema_order(const void *a, const void *b);
 
 /* Compilation. */
 
-/* Schemas that were met, by where their text stands, so that references may form cycles. */
+/* The schemas compiled so far, by the place of their text, so that references may form cycles. */
 struct schema_met {
     const uint8_t *text;
     struct schema_node *schema;
@@ -74,21 +74,21 @@ struct schema_compiler {
     struct message *message;
     struct schema_met *met;
     int depth;
-    char place[256]; /* JSON pointer of the schema at hand */
+    char place[256]; /* JSON pointer of the current schema */
 };
 
 struct schema_keyword {
     const char *name;
     bool (*compile)(struct schema_compiler *c, struct schema_node *s,
                     const struct schema_keyword *k, struct bytes text);
-    size_t member; /* offset of what a generic function sets */
+    size_t member; /* offset of the field that a generic function sets */
 };
 
-/* "schema at #/...: reason". Returns false. */
+/* Writes "schema at #/...: reason" into the message. Returns false. */
 bool schema_refuse(struct schema_compiler *c, const char *format, ...) PRINTF_LIKE(2, 3);
 void *schema_allocate(struct schema_compiler *c, size_t count, size_t size);
 void *schema_member(struct schema_node *s, const struct schema_keyword *k);
-/* The string that JSON text stands for; null when it is none. */
+/* The string of JSON text; null when it is no string. */
 struct bytes schema_string(struct schema_compiler *c, struct bytes text);
 size_t schema_count_items(struct bytes container);
 

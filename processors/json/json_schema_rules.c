@@ -1,4 +1,4 @@
-/* The keywords that judge a value by itself: no schemas below them. */
+/* The keywords that check a value by itself and have no schemas below them. */
 #include "processors/json/json.h"
 #include "processors/json/json_schema_internal.h"
 #include "processors/values/number.h"

@@ -38,7 +38,7 @@ struct bytes json_unescape(struct bytes raw, struct arena *arena)
     const uint8_t *p = raw.size ? memchr(raw.data, '\\', raw.size) : NULL;
     if (p == NULL)
         return raw;
-    /* An escape is never shorter than what it stands for. */
+    /* An escape is never shorter than its character. */
     uint8_t *text = arena_alloc(arena, raw.size);
     if (text == NULL)
         return BYTES_NULL;
@@ -58,7 +58,7 @@ struct bytes json_unescape(struct bytes raw, struct arena *arena)
     return bytes_of(text, size + (size_t)(end - from));
 }
 
-/* A literal without a fraction: int64 where it fits, else exact, else a double. */
+/* A literal without a fraction: int64 if it fits, else an exact decimal, else a double. */
 static struct value integer_value(struct bytes text)
 {
     bool negative = text.data[0] == '-';
@@ -66,7 +66,7 @@ static struct value integer_value(struct bytes text)
     for (size_t i = negative; i < text.size; i++) {
         int digit = text.data[i] - '0';
         if (__builtin_mul_overflow(v, 10, &v) ||
-            __builtin_sub_overflow(v, digit, &v)) { /* downwards: INT64_MIN has no partner */
+            __builtin_sub_overflow(v, digit, &v)) { /* down, as -INT64_MIN does not exist */
             struct value wide = {.type = VALUE_DECIMAL};
             if (decimal_parse(text, &wide.decimal.unscaled, &wide.decimal.scale))
                 return wide;
