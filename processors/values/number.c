@@ -45,8 +45,8 @@ static uint128 magnitude_of(int128 v)
     return v < 0 ? -(uint128)v : (uint128)v;
 }
 
-/* Compilers have no overflow check for a 128 bit product without a library call that not every
- * toolchain links, hence the division. */
+/* Divides to check for overflow: the compilers' check of a 128 bit product calls a library function
+ * that not every toolchain links. */
 bool decimal_multiply(int128 a, int128 b, int128 *out)
 {
     uint128 x = magnitude_of(a), y = magnitude_of(b);
@@ -63,8 +63,8 @@ bool decimal_multiply(int128 a, int128 b, int128 *out)
 struct digits {
     uint128 unscaled;
     int count; /* of significant digits */
-    int zeros; /* seen after them and not yet in `unscaled` */
-    int scale; /* of everything seen */
+    int zeros; /* read after them and not yet in `unscaled` */
+    int scale; /* of all digits read */
     bool any, point;
 };
 
@@ -86,7 +86,7 @@ static bool add_digit(struct digits *d, unsigned digit)
     return true;
 }
 
-/* Reads "e-12" and what a number ends with; false when something else stands there. */
+/* Reads an exponent such as "e-12", if there is one, up to the end; false on any other text. */
 static bool read_exponent(const uint8_t *p, const uint8_t *end, int *exponent)
 {
     *exponent = 0;
@@ -196,8 +196,8 @@ static const double exact_powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  
                                       1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                       1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
-/* Up to 15 digits and a power of ten up to 22 are both exact doubles, so one operation rounds
- * right. That is nearly every number in real events. */
+/* Up to 15 digits and a power of ten up to 22 are both exact doubles, so a single operation rounds
+ * correctly. Nearly every number in real events is of this kind. */
 static bool short_double(struct bytes text, double *out)
 {
     const uint8_t *p = text.data, *end = p + text.size;
@@ -255,7 +255,7 @@ static void split_digits(const char *text, struct shortest *out)
 static void find_shortest(double v, struct shortest *out)
 {
     char text[40];
-    /* Subnormal numbers have fewer digits than 15 to begin with. */
+    /* Subnormal numbers may have fewer than 15 digits. */
     for (int precision = v < 2.3e-308 ? 1 : 15;; precision++) {
         snprintf(text, sizeof text, "%.*e", precision - 1, v);
         if (precision >= 17 || strtod(text, NULL) == v)

@@ -1,7 +1,6 @@
 /* Numbers as text: exact decimals and doubles.
  *
- * A decimal is unscaled * 10^-scale with at most 38 digits, so that it fits an int128 and the sum
- * of two still does. */
+ * A decimal is unscaled * 10^-scale with at most 38 digits. The sum of two fits an int128. */
 #ifndef PROCESSORS_VALUES_NUMBER_H
 #define PROCESSORS_VALUES_NUMBER_H
 
@@ -25,17 +24,17 @@ bool decimal_floor(int128 unscaled, int from_scale, int to_scale, int128 *out);
 /* a * b, false over 38 digits. */
 bool decimal_multiply(int128 a, int128 b, int128 *out);
 double decimal_to_double(int128 unscaled, int scale);
-/* Exact where the double has a short decimal form, which is what people wrote. */
+/* Takes the shortest decimal form of the double, which is what people wrote. */
 bool decimal_from_double(double v, int128 *unscaled, int *scale);
 
-/* The double nearest to the text of a number, which is at most NUMBER_MAX_TEXT bytes long and as
- * JSON has it. Infinite when it is out of range. */
+/* The double nearest to a number in JSON's form, of at most NUMBER_MAX_TEXT bytes. Infinite when it
+ * is out of range. */
 enum { NUMBER_MAX_TEXT = 1024 };
 double number_to_double(struct bytes text);
 
-/* Over values that are numbers (int, double or decimal). */
+/* `v` must be a number (int, double or decimal). */
 double number_real(const struct value *v);
-/* Negative, zero or positive; exact between all kinds, although not every int64 is a double. */
+/* Negative, zero or positive. Exact between all kinds: an int64 is not rounded to a double. */
 int number_compare(const struct value *a, const struct value *b);
 
 /* Appends a finite double in its shortest form that reads back the same; no exponent where

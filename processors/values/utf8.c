@@ -43,7 +43,7 @@ size_t utf8_encode(uint32_t c, uint8_t *out)
     return size;
 }
 
-/* Eight ASCII bytes at a time: most keys and messages are nothing else. */
+/* Skips eight ASCII bytes at a time: most keys and messages are ASCII only. */
 static const uint8_t *skip_ascii(const uint8_t *p, const uint8_t *end)
 {
     while (end - p >= 8) {

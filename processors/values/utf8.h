@@ -1,7 +1,7 @@
 /* UTF-8 text, strict: no overlong forms, no surrogates, nothing above U+10FFFF.
  *
- * Only utf8_decode and utf8_valid judge; the others rely on valid text and stay inside it anyway.
- */
+ * Only utf8_decode and utf8_valid check the text. The other functions expect valid text, and stay
+ * inside invalid text. */
 #ifndef PROCESSORS_VALUES_UTF8_H
 #define PROCESSORS_VALUES_UTF8_H
 

@@ -1,7 +1,7 @@
-/* A value that an expression gives, or a field of a record.
+/* The result of an expression, or a field of a record.
  *
- * Scalars lie in the structure; strings are views (of the record or of the arena); lists and maps
- * are either views of JSON text, looked into on demand, or built in the arena. Numbers follow the
+ * Scalars are in the structure; strings are views (of the record or of the arena); lists and maps
+ * are either views of JSON text, read on demand, or built in the arena. Numbers follow the
  * rules of processors-semantics section 6: an integer literal that fits int64 is an integer, a
  * longer one keeps its text and is an exact decimal for sum. */
 #ifndef PROCESSORS_VALUES_VALUE_H
@@ -11,7 +11,7 @@
 #include "base/buffer.h"
 
 enum value_type {
-    VALUE_NULL, /* also: a missing field */
+    VALUE_NULL, /* also a missing field */
     VALUE_BOOL,
     VALUE_INT,
     VALUE_DOUBLE,
@@ -62,13 +62,13 @@ static inline struct value value_null(void)
     return (struct value){.type = VALUE_NULL};
 }
 
-/* What a value is called in messages: "null", "int", "string", "list"... */
+/* The name of a value's type in messages: "null", "int", "string", "list"... */
 const char *value_type_name(const struct value *v);
 bool value_is_list(const struct value *v); /* built, or an array in JSON text */
 bool value_is_map(const struct value *v);
 
-/* Bytes of text in the value. Its canonical JSON has at most VALUE_JSON_GROWTH times as many, and a
- * few more: a control character becomes six, 1e20 becomes 21. */
+/* Bytes of text in the value. Its canonical JSON has at most VALUE_JSON_GROWTH times as many bytes,
+ * and a few more: a control character becomes six bytes, 1e20 becomes 21. */
 size_t value_text_size(const struct value *v);
 enum { VALUE_JSON_GROWTH = 6 };
 

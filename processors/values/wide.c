@@ -51,7 +51,7 @@ static void multiply_wide(struct wide *v, uint64_t by)
     }
 }
 
-/* Of a value that is not negative; returns the remainder. */
+/* Divides a value that is not negative; returns the remainder. */
 static uint64_t divide_wide(struct wide *v, uint64_t by)
 {
     uint128 rest = 0;
@@ -86,7 +86,7 @@ bool wide_fits_i64(const struct wide *v)
     return v->word[1] == sign && v->word[2] == sign && v->word[3] == sign;
 }
 
-/* Writes the digits right-aligned into `digits`; returns how many, at least one. */
+/* Writes the digits right-aligned into `digits`; returns their number, at least one. */
 static int to_digits(struct wide v, char digits[MAX_DIGITS])
 {
     int at = MAX_DIGITS;
@@ -145,7 +145,7 @@ double wide_to_double(const struct wide *v, int scale)
     return result;
 }
 
-/* Long division to more digits than a double has; one more digit says that something is left. */
+/* Long division to more digits than a double has; one more digit marks that a remainder is left. */
 double wide_quotient(const struct wide *v, int scale, uint64_t divisor)
 {
     enum { MORE_DIGITS = 36 };

@@ -1,7 +1,7 @@
 /* Exact sums: a signed integer of 256 bits.
  *
- * Wide enough that no sum of decimals with 38 digits, even when they must be brought to a common
- * scale of up to WIDE_MAX_SCALE, can wrap within 2^63 additions. */
+ * No sum of decimals with 38 digits can wrap within 2^63 additions, even if they have to be brought
+ * to a common scale of up to WIDE_MAX_SCALE. */
 #ifndef PROCESSORS_VALUES_WIDE_H
 #define PROCESSORS_VALUES_WIDE_H
 
@@ -30,7 +30,7 @@ double wide_quotient(const struct wide *v, int scale, uint64_t divisor);
 /* Appends v * 10^-scale as a JSON number without zeros at the end of its fraction. */
 void wide_append(struct buffer *out, const struct wide *v, int scale);
 
-/* A compact binary form. Decoding sets the reader's `failed` on nonsense. */
+/* A compact binary form. Decoding sets the reader's `failed` when the input is invalid. */
 void wide_encode(struct buffer *out, const struct wide *v);
 struct wide wide_decode(struct reader *r);
 
