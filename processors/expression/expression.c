@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-/* Nodes are small; what fills this is many large constant patterns. */
+/* Nodes are small; only many large constant patterns reach this limit. */
 enum { MAX_COMPILED_SIZE = 8 << 20 };
 
 static struct bytes trimmed(struct bytes source)
@@ -59,7 +59,7 @@ enum error expression_compile(struct bytes source, struct expression **out, stru
 
 static bool any_is_no_condition(const struct expression_node *first);
 
-/* Whether it gives something else than true, false or null, whatever the record. */
+/* Whether the expression never gives true, false or null, for any record. */
 static bool is_no_condition(const struct expression_node *n)
 {
     switch (n->kind) {

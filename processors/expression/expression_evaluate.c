@@ -109,7 +109,7 @@ bool evaluate_raw_text(struct evaluation *ev, const struct expression_node *n, s
            container.type == VALUE_JSON && json_field(container.bytes, n->name, out);
 }
 
-/* Field, index and path with the answer whether it is there. */
+/* Evaluates a field, index or path; *present says whether it exists. */
 static bool evaluate_access(struct evaluation *ev, const struct expression_node *n,
                             struct value *out, bool *present)
 {
@@ -180,7 +180,7 @@ static bool evaluate_condition(struct evaluation *ev, const struct expression_no
     return true;
 }
 
-/* || and &&: an operand that decides does so even when others fail, as in CEL. */
+/* || and &&: an operand that decides the result does so even when the others fail, as in CEL. */
 static bool evaluate_decision(struct evaluation *ev, const struct expression_node *n, bool deciding,
                               struct value *out)
 {
@@ -248,7 +248,7 @@ static bool evaluate_relation(struct evaluation *ev, const struct expression_nod
 
 /* Macros. */
 
-/* The list of a macro. A missing one (null) has no elements; *missing tells. */
+/* The list of a macro. A missing list (null) has no elements and sets *missing. */
 static bool evaluate_macro_list(struct evaluation *ev, const struct expression_node *n,
                                 struct value *list, bool *missing)
 {
@@ -259,8 +259,8 @@ static bool evaluate_macro_list(struct evaluation *ev, const struct expression_n
            evaluation_fail(ev, n, "expected a list, not %s", value_type_name(list));
 }
 
-/* exists and all are || and && over the elements, with the same rule for errors; of a missing list
- * both are false, as a comparison with a missing field is. */
+/* exists and all are || and && over the elements, with the same rule for errors. Over a missing
+ * list both are false, like a comparison with a missing field. */
 static bool evaluate_quantifier(struct evaluation *ev, const struct expression_node *n,
                                 bool deciding, struct value *out)
 {
@@ -281,7 +281,7 @@ static bool evaluate_quantifier(struct evaluation *ev, const struct expression_n
     return !failed;
 }
 
-/* filter and map: the condition is optional in map, the result is the element in filter. */
+/* filter and map. In map the condition is optional; in filter the result is the element. */
 static bool evaluate_selection(struct evaluation *ev, const struct expression_node *n,
                                struct value *out)
 {
@@ -392,14 +392,14 @@ bool evaluate_node(struct evaluation *ev, const struct expression_node *n, struc
 enum error expression_evaluate(const struct expression *e, const struct expression_input *input,
                                struct arena *arena, struct value *out, struct message *message)
 {
-    struct evaluation ev; /* the slots of the locals are written before they are read */
+    struct evaluation ev; /* not cleared: slots of locals are written before they are read */
     ev.input = input;
     ev.arena = arena;
     ev.message = message;
     ev.steps = 0;
     if (!evaluate_node(&ev, e->root, out))
         return ERR_INVALID;
-    /* A value that did not fit anymore may have been taken for null on the way. */
+    /* A value that did not fit the arena may have become null on the way. */
     return !arena->exhausted || evaluation_fail(&ev, e->root, "too large") ? ERR_OK : ERR_INVALID;
 }
 

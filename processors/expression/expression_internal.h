@@ -1,8 +1,8 @@
-/* What the parts of the expression language share. Not for others.
+/* Shared by the files of the expression language only.
  *
  *   expression_lexer.c      text to tokens
  *   expression_parser.c     tokens to a tree; constants are prepared on the way
- *   expression_names.c      its part for variables, calls and macros
+ *   expression_names.c      the parser's part for variables, calls and macros
  *   expression.c            compiling whole sources
  *   expression_list.c       lists of them
  *   expression_evaluate.c        the tree over a record
@@ -21,7 +21,7 @@ enum {
     EXPRESSION_MAX_SOURCE = 4096,
     EXPRESSION_MAX_DEPTH = 32,
     EXPRESSION_MAX_STEPS = 100000,
-    EXPRESSION_MAX_ARGUMENTS = 4, /* of functions that get their arguments evaluated */
+    EXPRESSION_MAX_ARGUMENTS = 4, /* of functions; macros have their own limits */
 };
 
 /* Tokens. */
@@ -63,7 +63,7 @@ struct token {
     size_t at; /* offset in the source */
     struct bytes text;
     struct value constant;
-    bool is_lowest; /* 9223372036854775808, right only behind a minus */
+    bool is_lowest; /* 9223372036854775808, valid only after a minus */
 };
 
 struct lexer {
@@ -120,7 +120,7 @@ struct function;
 struct expression_node {
     enum node_kind kind;
     enum token_kind op;        /* RELATION */
-    enum token_kind joined_by; /* of a child of CHAIN but the first: what stands before it */
+    enum token_kind joined_by; /* the operator before a child of CHAIN; unset in the first one */
     enum variable variable;
     uint16_t depth;
     uint16_t local;  /* slot of LOCAL and of the macros */
@@ -139,7 +139,7 @@ struct expression {
     struct arena arena; /* owns everything below */
     struct bytes source;
     struct expression_node *root;
-    bool reads_value; /* the variable `value` is in it */
+    bool reads_value; /* the variable `value` occurs */
 };
 
 /* Compiles a part of a longer text; columns in messages count from `column_base`. */
@@ -148,38 +148,37 @@ MUST_USE enum error expression_compile_part(struct bytes source, size_t column_b
 
 struct parser {
     struct lexer lexer;
-    struct token token; /* the one at hand */
+    struct token token; /* the current one */
     struct arena *arena;
     int depth;
     struct bytes locals[EXPRESSION_MAX_DEPTH];
     uint16_t local_count;
-    bool reads_value; /* `value` has been parsed, as the variable or the root of a path */
+    bool reads_value; /* `value` was parsed, as the variable or the root of a path */
 };
 
 bool parser_advance(struct parser *p); /* to the next token */
-/* Takes a token of this kind, or refuses the one at hand. */
+/* Takes a token of this kind, or refuses the current one. */
 bool parser_expect(struct parser *p, enum token_kind kind, const char *expected);
-/* "found ... where `expected` is expected". Returns NULL. */
+/* Writes "found ... where `expected` is expected" into the message. Returns NULL. */
 struct expression_node *parser_refuse_token(struct parser *p, const char *expected);
 bool parser_too_deep(struct parser *p, size_t at); /* refuses; false */
 struct expression_node *parser_new_node(struct parser *p, enum node_kind kind, size_t at);
 struct expression_node *parser_constant(struct parser *p, size_t at, struct value constant);
-/* Appends a child; NULL children (errors) give false. */
+/* Appends a child. False if it is NULL, because of an earlier error. */
 bool parser_add_child(struct parser *p, struct expression_node *parent,
                       struct expression_node *child);
 struct expression_node *parser_expression(struct parser *p);
-/* Arguments up to and with the closing token. */
+/* Parses arguments up to the closing token, and takes that too. */
 bool parser_arguments(struct parser *p, struct expression_node *n, enum token_kind close,
                       const char *expected);
-/* A name, name(arguments) and receiver.name(arguments), the token at hand being what follows the
- * name. */
+/* Parse a name, name(arguments) and receiver.name(arguments), from the token after the name on. */
 struct expression_node *parser_name(struct parser *p, const struct token *name);
 struct expression_node *parser_call(struct parser *p, const struct token *name);
 struct expression_node *parser_method(struct parser *p, struct expression_node *receiver,
                                       const struct token *name);
-/* Parses the whole source. NULL with a message when it is wrong. */
+/* Parses the whole source. NULL with a message on an error. */
 struct expression_node *parser_parse(struct parser *p);
-/* Refuses at a node: for what functions check at compile time. Returns false. */
+/* Refuses at a node, for checks of functions at compile time. Returns false. */
 bool parser_refuse(struct parser *p, const struct expression_node *n, const char *format, ...)
     PRINTF_LIKE(3, 4);
 
@@ -193,25 +192,25 @@ struct evaluation {
     struct value locals[EXPRESSION_MAX_DEPTH];
 };
 
-/* Evaluates a node; false on an error, which is in the message. */
+/* Evaluates a node; false with a message on an error. */
 MUST_USE bool evaluate_node(struct evaluation *ev, const struct expression_node *n,
                             struct value *out);
-/* "column N: ..." into the message. Returns false. Never says values of the record. */
+/* Writes "column N: ..." into the message, never with values of the record. Returns false. */
 bool evaluation_fail(struct evaluation *ev, const struct expression_node *n, const char *format,
                      ...) PRINTF_LIKE(3, 4);
-/* Counts work of `size` units; false when the record's allowance is used up. */
+/* Counts work of `size` units; false when the record's budget is used up. */
 MUST_USE bool evaluation_spend(struct evaluation *ev, const struct expression_node *n, size_t size);
-/* Memory of the result; NULL (with a message) when the arena is exhausted. */
+/* Memory for the result; NULL with a message when the arena is exhausted. */
 void *evaluation_alloc(struct evaluation *ev, const struct expression_node *n, size_t count,
                        size_t size);
 /* The value of JSON text; false when the arena is exhausted. */
 MUST_USE bool evaluate_json(struct evaluation *ev, const struct expression_node *n,
                             struct bytes text, struct value *out);
 
-/* Text from outside: string, or bytes when it is not UTF-8, or null. */
+/* The value of text from outside: a string, bytes if it is not UTF-8, or null. */
 struct value text_value(struct bytes b);
-/* Text with the whole of a JSON value at a path or field node, for functions that need its exact
- * digits. False when the node is none or there is nothing. */
+/* The whole text of a JSON value at a path or field node, for functions that need its exact digits.
+ * False when the node is of another kind or the value is missing. */
 bool evaluate_raw_text(struct evaluation *ev, const struct expression_node *n, struct bytes *out);
 
 /* Operators. */
@@ -229,13 +228,13 @@ MUST_USE bool access_index(struct evaluation *ev, const struct expression_node *
                            const struct value *container, const struct value *index,
                            struct value *out, bool *present);
 
-/* Walks a list of either kind: start with {list}. */
+/* Walks a list of either form: start with {list}. */
 struct list_walk {
     const struct value *list;
     size_t at;
 };
 bool list_next(struct evaluation *ev, struct list_walk *walk, struct value *item);
-/* Number of elements; of a map: of fields. */
+/* Number of elements, or of a map's fields. */
 size_t list_count(const struct value *list);
 
 static inline struct value value_bool(bool v)

@@ -17,7 +17,7 @@ bool lexer_refuse(struct lexer *l, size_t at, const char *format, ...)
     return false;
 }
 
-/* The byte `ahead` of the current one; 0 behind the end (and no token begins with a zero). */
+/* The byte `ahead` of the current one; 0 after the end (no token begins with a zero byte). */
 static uint8_t peek(const struct lexer *l, size_t ahead)
 {
     return l->at + ahead < l->source.size ? l->source.data[l->at + ahead] : 0;
@@ -125,7 +125,7 @@ static bool lex_numeric_escape(struct lexer *l, uint8_t letter, uint8_t *out, si
     return true;
 }
 
-/* Behind a backslash. Writes what the escape stands for. */
+/* Reads an escape from after its backslash. Writes its character. */
 static bool lex_escape(struct lexer *l, uint8_t *out, size_t *size)
 {
     static const char names[] = "abfnrtv\\?\"'`", controls[] = "\a\b\f\n\r\t\v\\?\"'`";
@@ -157,10 +157,10 @@ static bool string_goes_on(const struct lexer *l, uint8_t quote, size_t width)
            (width == 3 || peek(l, 0) != '\n');
 }
 
-/* Decodes from a string's first escape on; what stood before it is `plain`. */
+/* Decodes from a string's first escape on; `plain` is the text before it. */
 static bool lex_escaped(struct lexer *l, uint8_t quote, size_t width, struct bytes *plain)
 {
-    /* An escape is never shorter than what it stands for. */
+    /* An escape is never shorter than its character. */
     uint8_t *text = arena_alloc(l->arena, plain->size + l->source.size - l->at);
     if (text == NULL)
         return lexer_refuse(l, l->at, "the strings are too long");
@@ -178,7 +178,7 @@ static bool lex_escaped(struct lexer *l, uint8_t quote, size_t width, struct byt
     return true;
 }
 
-/* A string from its quote on; three quotes in a row make a long one. */
+/* Reads a string from its quote on; three quotes in a row begin a long string. */
 static bool lex_string(struct lexer *l, struct token *t, bool is_raw)
 {
     uint8_t quote = peek(l, 0);

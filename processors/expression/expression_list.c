@@ -5,7 +5,7 @@
 
 enum { MAX_LIST_SOURCE = 64 << 10 };
 
-/* From `start`, the part up to the next semicolon outside of brackets (or the end). */
+/* Finds the next semicolon outside of brackets from `start` on (or the end). */
 static bool find_part_end(struct bytes source, size_t start, size_t *end, struct message *message)
 {
     struct arena scratch;
@@ -28,7 +28,7 @@ static bool find_part_end(struct bytes source, size_t start, size_t *end, struct
     return ok;
 }
 
-/* Compiles the part of `source` that begins at *start; moves that behind its semicolon. */
+/* Compiles the part of `source` that begins at *start, and moves *start past its semicolon. */
 static enum error compile_next(struct bytes source, size_t *start, struct expression **out,
                                struct message *message)
 {

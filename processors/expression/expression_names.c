@@ -1,4 +1,4 @@
-/* Names: variables, functions, methods and macros, and what is said about those that are wrong. */
+/* Names: variables, functions, methods and macros, and the messages about wrong ones. */
 #include "base/compiler.h"
 #include "base/suggest.h"
 #include "processors/expression/expression_internal.h"
@@ -18,7 +18,7 @@ static const struct {
 static const char *const variable_names[] = {"key",   "value", "timestamp", "partition", "offset",
                                              "topic", "true",  "false",     "null",      NULL};
 
-/* Names that are refused with their own reason. */
+/* Names that are refused, each with its own reason. */
 static const struct {
     const char *name, *reason;
 } unbuilt[] = {
@@ -96,7 +96,6 @@ struct expression_node *parser_name(struct parser *p, const struct token *name)
 
 /* Calls. */
 
-/* Arguments up to and with the closing token. */
 bool parser_arguments(struct parser *p, struct expression_node *n, enum token_kind close,
                       const char *expected)
 {
@@ -121,7 +120,7 @@ static struct expression_node *parse_coalesce(struct parser *p, struct expressio
     return NULL;
 }
 
-/* has() asks for a field, so its argument must name one. */
+/* The argument of has() must name a field. */
 static struct expression_node *parse_has(struct parser *p, struct expression_node *n)
 {
     if (!parser_arguments(p, n, TOKEN_CLOSE, "')'"))
@@ -183,7 +182,7 @@ static int find_macro(struct bytes name)
     return -1;
 }
 
-/* name(arguments), the token at hand being the parenthesis. */
+/* Parses name(arguments). The current token is the parenthesis. */
 struct expression_node *parser_call(struct parser *p, const struct token *name)
 {
     if (find_macro(name->text) >= 0) {
@@ -208,7 +207,7 @@ struct expression_node *parser_call(struct parser *p, const struct token *name)
     return n->function ? finish_call(p, n) : refuse_function(p, name);
 }
 
-/* list.exists(x, condition), behind the parenthesis. */
+/* Parses list.exists(x, condition) from after the parenthesis. */
 static struct expression_node *parse_macro(struct parser *p, struct expression_node *list,
                                            const struct token *name, int macro)
 {
@@ -236,7 +235,7 @@ static struct expression_node *parse_macro(struct parser *p, struct expression_n
     return NULL;
 }
 
-/* receiver.name(arguments), the token at hand being the parenthesis. */
+/* Parses receiver.name(arguments). The current token is the parenthesis. */
 struct expression_node *parser_method(struct parser *p, struct expression_node *receiver,
                                       const struct token *name)
 {

@@ -1,4 +1,4 @@
-/* Functions that convert, and those over numbers and times. */
+/* Conversions, and functions over numbers and times. */
 #include "base/units.h"
 #include "processors/expression/expression_internal.h"
 #include "processors/json/json.h"
@@ -19,7 +19,7 @@ static bool not_readable(struct call *c, const char *what)
                            c->node->function->name, what);
 }
 
-/* Towards zero, as CEL does. */
+/* Rounds towards zero, as CEL does. */
 static bool int_of_double(struct call *c, double v, struct value *out)
 {
     if (!(v >= -9223372036854775808.0 && v < 9223372036854775808.0))
@@ -126,7 +126,7 @@ bool function_to_timestamp(struct call *c, struct value *out)
     return true;
 }
 
-/* "1h30m": the sum of parts that each have a unit. */
+/* Reads "1h30m": the sum of parts that each have a unit. */
 static bool read_duration(struct bytes text, int64_t *ms)
 {
     bool negative = text.size > 0 && text.data[0] == '-';
@@ -209,7 +209,7 @@ CIVIL_FUNCTION(day)
 CIVIL_FUNCTION(hour)
 #undef CIVIL_FUNCTION
 
-/* Metres over a sphere with the Earth's mean radius (haversine). */
+/* Distance in metres on a sphere with the Earth's mean radius (haversine). */
 bool function_geo_distance(struct call *c, struct value *out)
 {
     static const double radius_m = 6371008.8, radians = 3.14159265358979323846 / 180;
@@ -243,7 +243,7 @@ bool prepare_decimal(struct parser *p, struct expression_node *n)
                          "scale from 0 to precision");
 }
 
-/* The exact number of the first argument: of a field its digits as they stand in the record. */
+/* The exact number of the first argument. For a field, the digits in the record count. */
 static bool exact_number(struct call *c, int128 *unscaled, int *scale)
 {
     const struct value *v = &c->arguments[0];

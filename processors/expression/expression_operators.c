@@ -1,5 +1,5 @@
-/* Operators over values. Null goes through arithmetic and makes every order false; numbers of all
- * kinds mix, anything else must agree in type. */
+/* Operators over values. Arithmetic with null gives null, and every order with null is false.
+ * Numbers of all kinds mix; other operands must have the same type. */
 #include "processors/expression/expression_internal.h"
 #include "processors/json/json.h"
 #include "processors/time/civil_time.h"
@@ -112,7 +112,7 @@ static bool operate_decimals(struct evaluation *ev, const struct expression_node
     return true;
 }
 
-/* Timestamps and durations: what of + and - makes sense. */
+/* The uses of + and - that make sense for timestamps and durations. */
 static bool operate_times(struct evaluation *ev, const struct expression_node *n,
                           enum token_kind op, const struct value *a, const struct value *b,
                           struct value *out)
@@ -244,7 +244,7 @@ static bool are_equal(struct evaluation *ev, const struct value *a, const struct
     }
 }
 
-/* What a comparison may cost. */
+/* The cost of a comparison, at most. */
 static size_t weight(const struct value *v)
 {
     if (is_text(v) || v->type == VALUE_JSON)

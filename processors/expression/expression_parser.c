@@ -21,7 +21,6 @@ bool parser_advance(struct parser *p)
     return lexer_next(&p->lexer, &p->token);
 }
 
-/* Refuses the token at hand, saying what was expected instead. */
 struct expression_node *parser_refuse_token(struct parser *p, const char *expected)
 {
     if (p->token.kind == TOKEN_END)
@@ -60,7 +59,6 @@ bool parser_too_deep(struct parser *p, size_t at)
     return false;
 }
 
-/* Appends a child; NULL children (errors) give false. */
 bool parser_add_child(struct parser *p, struct expression_node *parent,
                       struct expression_node *child)
 {
@@ -83,7 +81,7 @@ static bool is_path(const struct expression_node *n)
     return n->kind == NODE_PATH || (n->kind == NODE_VARIABLE && n->variable == VARIABLE_VALUE);
 }
 
-/* value.a and then .b: one node with a path. */
+/* Adds .b to the path node value.a. */
 static struct expression_node *extend_path(struct parser *p, struct expression_node *n,
                                            struct bytes name)
 {
@@ -141,7 +139,7 @@ static struct expression_node *parse_index(struct parser *p, struct expression_n
 
 /* Primaries. */
 
-/* A list whose elements are all constants is one itself. */
+/* A list whose elements are all constants becomes a constant itself. */
 static struct expression_node *fold_list(struct parser *p, struct expression_node *n)
 {
     for (const struct expression_node *child = n->first; child; child = child->next)
@@ -249,7 +247,7 @@ static struct expression_node *parse_postfix(struct parser *p)
     return n;
 }
 
-/* Operators, from the tightest on. */
+/* Operators. */
 
 static struct expression_node *parse_unary(struct parser *p)
 {
@@ -283,7 +281,7 @@ static struct expression_node *parse_unary(struct parser *p)
     return n && parser_add_child(p, n, operand) ? n : NULL;
 }
 
-/* Operators of one level of precedence, their node, and what is below. */
+/* The operators of one level of precedence, and their node. */
 struct level {
     enum token_kind first, last;
     enum node_kind kind;

@@ -1,5 +1,5 @@
-/* Functions over text, and size. Text is UTF-8 and counted in code points; only ASCII letters and
- * ASCII white space have a case or can be trimmed, so results never depend on a locale. */
+/* Functions over text, and size. Text is UTF-8 and counted in code points. Only ASCII letters have
+ * a case and only ASCII white space is trimmed, so results never depend on a locale. */
 #include "base/crypto.h"
 #include "processors/expression/expression_internal.h"
 #include "processors/values/utf8.h"
@@ -14,7 +14,7 @@ static bool need_text(struct call *c, size_t argument)
     return c->arguments[argument].type == VALUE_STRING || call_fail_type(c, argument, "text");
 }
 
-/* The text of the first two arguments, of which a key or header may also be bytes. */
+/* The text of the first two arguments. A key or header may also be bytes. */
 static bool need_two(struct call *c, struct bytes *text, struct bytes *part)
 {
     *text = c->arguments[0].bytes;
@@ -97,7 +97,7 @@ bool function_matches(struct call *c, struct value *out)
     if (!need_two(c, &text, &pattern))
         return false;
     if (regex == NULL) {
-        /* A pattern that comes with the record is compiled for it; weighed as a long text. */
+        /* A pattern from the record is compiled for it, which costs as much as a long text. */
         if (!evaluation_spend(c->evaluation, c->node, 50 + pattern.size))
             return false;
         if (regex_compile(pattern, c->evaluation->arena, &regex, &message) != ERR_OK)
@@ -183,7 +183,7 @@ bool function_split(struct call *c, struct value *out)
     return true;
 }
 
-/* The elements' texts, null being empty. */
+/* The elements' texts; a null is empty. */
 static bool join_parts(struct call *c, struct bytes *parts, size_t count, size_t *size)
 {
     struct list_walk walk = {.list = &c->arguments[0]};
@@ -227,7 +227,7 @@ bool function_join(struct call *c, struct value *out)
     return true;
 }
 
-/* A position in a text: behind its end is its end, negative counts from there. */
+/* A position in a text, at most its end. A negative one counts from the end. */
 static size_t clamp_position(int64_t position, size_t count)
 {
     if (position < 0)
@@ -304,7 +304,7 @@ bool function_hash(struct call *c, struct value *out)
     return true;
 }
 
-/* A text that is not longer than what may be seen is hidden whole. */
+/* Hides the whole text if it is not longer than the part that may stay visible. */
 bool function_mask(struct call *c, struct value *out)
 {
     struct bytes text;

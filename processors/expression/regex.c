@@ -1,8 +1,8 @@
 /* Compilation and search.
  *
  * The program is a nondeterministic automaton (Thompson's construction). The search follows all of
- * its states at once, character by character, so its time is bounded whatever the pattern. As only
- * the answer counts and no captures, the order of states does not matter. */
+ * its states at once, character by character, so its time is bounded for any pattern. The order of
+ * states does not matter, because nothing is captured. */
 #include "processors/expression/regex.h"
 
 #include "base/compiler.h"
@@ -29,7 +29,7 @@ size_t regex_size(const struct regex *regex)
     return regex->count;
 }
 
-/* Appends an instruction that goes on to the one after it. False when the program is full. */
+/* Appends an instruction that continues with the one after it. False when the program is full. */
 static bool emit_instruction(struct compiler *c, enum regex_op op, const struct regex_node *node)
 {
     ASSERT(c->count <= REGEX_MAX_PROGRAM);
@@ -105,7 +105,7 @@ static bool emit_repeat(struct compiler *c, const struct regex_node *node)
     return true;
 }
 
-/* Recursion is as deep as groups are nested, which the parser bounds. */
+/* Recurses as deep as groups are nested; the parser bounds the depth. */
 static bool emit_node(struct compiler *c, const struct regex_node *node)
 {
     switch (node->op) {
@@ -130,7 +130,7 @@ static void set_bit(uint64_t *bits, size_t i)
     bits[i / 64] |= (uint64_t)1 << i % 64;
 }
 
-/* What text the instruction can start with. False when that may be nothing at all. */
+/* Adds the bytes with which the instruction can start. False when it reads no text. */
 static bool add_first_bytes(const struct regex_instruction *i, uint64_t *bytes)
 {
     uint8_t encoded[4];
@@ -152,7 +152,7 @@ static bool add_first_bytes(const struct regex_instruction *i, uint64_t *bytes)
     }
 }
 
-/* Collects the first bytes over everything that is reached without reading. */
+/* Collects the first bytes of all instructions that are reached without reading. */
 static void find_first_bytes(struct regex *regex)
 {
     uint64_t seen[REGEX_MAX_PROGRAM / 64 + 1] = {0};
@@ -207,11 +207,11 @@ enum error regex_compile(struct bytes pattern, struct arena *arena, const struct
     return ERR_OK;
 }
 
-enum { NO_CHARACTER = 0xffffffff }; /* before the text and behind it */
+enum { NO_CHARACTER = 0xffffffff }; /* before and after the text */
 
 struct search {
     const struct regex *regex;
-    uint32_t step;          /* marks what was reached before the current character */
+    uint32_t step;          /* marks the states reached before the current character */
     uint32_t before, after; /* characters around the current place */
     size_t count, next_count;
     uint32_t mark[REGEX_MAX_PROGRAM];
@@ -253,7 +253,7 @@ static void push_state(struct search *s, size_t *depth, uint16_t at)
     s->stack[(*depth)++] = at;
 }
 
-/* Adds all states that are reached from `start` without reading. True when that is a match. */
+/* Adds all states that are reached from `start` without reading. True when one is a match. */
 static bool follow(struct search *s, uint16_t start)
 {
     size_t depth = 0;
@@ -280,7 +280,7 @@ static bool reads(const struct regex_instruction *i, uint32_t c)
            (i->op == REGEX_CLASS && regex_class_has(i->set, c));
 }
 
-/* Reads one character in all states; the search may also start anew behind it. */
+/* Reads one character in all states. A new search may also start after it. */
 static bool advance_search(struct search *s, uint32_t c)
 {
     uint16_t *swap = s->current;
@@ -326,7 +326,7 @@ bool regex_search(const struct regex *regex, struct bytes text)
     s.next = s.states[1];
     memset(s.mark, 0, regex->count * sizeof s.mark[0]);
     const uint8_t *p = text.data, *end = p + text.size;
-    /* Most of the text of most searches cannot start a match. */
+    /* Skips text that cannot start a match, which is most text. */
     while (p < end && *p < 0x80 && !can_start(regex, *p))
         p++;
     size_t size;

@@ -16,15 +16,15 @@ enum { REGEX_MAX_PROGRAM = 2000, REGEX_MAX_DEPTH = 32 };
 
 struct regex;
 
-/* Compiles a UTF-8 pattern into the arena, where it stays. ERR_INVALID (or ERR_TOO_LARGE) with a
- * message that says at which character and why. */
+/* Compiles a UTF-8 pattern into the arena. On ERR_INVALID or ERR_TOO_LARGE the message says at
+ * which character and why. */
 MUST_USE enum error regex_compile(struct bytes pattern, struct arena *arena,
                                   const struct regex **out, struct message *message);
 
 /* Whether the pattern matches somewhere in the text. Bytes that are not UTF-8 count as U+FFFD. */
 bool regex_search(const struct regex *regex, struct bytes text);
 
-/* Number of instructions, to weigh a search beforehand. */
+/* Number of instructions, to estimate the cost of a search. */
 size_t regex_size(const struct regex *regex);
 
 #endif

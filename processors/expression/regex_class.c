@@ -82,7 +82,7 @@ const char *regex_escape_set(const struct regex_parser *r, bool *opposite)
     return NULL;
 }
 
-/* Hexadecimal digits, `min` to `max` of them. */
+/* Takes `min` to `max` hexadecimal digits. */
 static bool take_hex(struct regex_parser *r, int min, int max, uint32_t *out)
 {
     int count = 0;

@@ -1,5 +1,5 @@
-/* What the parts of the regular expressions share: the tree that the parser makes and the program
- * that the search runs. Not for others. */
+/* Shared by the files of the regular expressions only: the tree that the parser makes and the
+ * program that the search runs. */
 #ifndef PROCESSORS_EXPRESSION_REGEX_INTERNAL_H
 #define PROCESSORS_EXPRESSION_REGEX_INTERNAL_H
 
@@ -7,7 +7,7 @@
 
 enum { REGEX_UNLIMITED = -1 };
 
-/* Ranges of code points, both ends inclusive. `ascii` is the answer for those below 128. */
+/* Ranges of code points, both ends inclusive. `ascii` has a bit for each code point below 128. */
 struct regex_range {
     uint32_t first, last;
 };
@@ -61,7 +61,7 @@ struct regex {
 
 bool regex_class_has(const struct regex_class *set, uint32_t code_point);
 
-/* Parsing. `p` stands at what comes next; functions that take something move it. */
+/* Parsing. `p` is the next character; functions named "take" move it. */
 
 struct regex_parser {
     const uint8_t *start, *p, *end;
@@ -78,11 +78,11 @@ bool regex_at(const struct regex_parser *r, const char *text);
 bool regex_take(struct regex_parser *r, const char *text);
 uint32_t regex_take_code_point(struct regex_parser *r);
 
-/* Behind a backslash: \d and the like, as pairs of characters; NULL when it is none of them. */
+/* After a backslash: the set of \d and the like as pairs of characters; NULL when there is none. */
 const char *regex_escape_set(const struct regex_parser *r, bool *opposite);
-/* Behind a backslash: the character that it stands for. */
+/* After a backslash: takes the escaped character. */
 bool regex_take_escaped(struct regex_parser *r, uint32_t *out);
-/* Behind an opening bracket. */
+/* Parses a class from after its opening bracket. */
 struct regex_node *regex_parse_class(struct regex_parser *r);
 /* The class of ranges given as pairs of characters. */
 struct regex_node *regex_set_node(struct regex_parser *r, const char *pairs, bool opposite);

@@ -110,7 +110,7 @@ static bool take_group_name(struct regex_parser *r)
     return false;
 }
 
-/* What follows "(?". *only_flags: the group has no content and its flags hold from here on. */
+/* Parses the text after "(?". *only_flags: the group is empty and its flags hold from here on. */
 static bool parse_group_kind(struct regex_parser *r, bool *only_flags)
 {
     *only_flags = false;
@@ -199,7 +199,7 @@ static bool take_repetition(struct regex_parser *r, int *min, int *max)
     bool found =
         regex_take(r, "*") || regex_take(r, "+") || regex_take(r, "?") || take_counts(r, min, max);
     if (found)
-        regex_take(r, "?"); /* lazy: the same question, as nothing is captured */
+        regex_take(r, "?"); /* lazy makes no difference, because nothing is captured */
     return found;
 }
 
