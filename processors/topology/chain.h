@@ -1,4 +1,4 @@
-/* A chain: a first processor and all that follow it, one after the other. It reads one topic; a
+/* A chain: a first processor and all processors that follow it (`after`). It reads one topic; a
  * task is one chain on one partition. */
 #ifndef PROCESSORS_TOPOLOGY_CHAIN_H
 #define PROCESSORS_TOPOLOGY_CHAIN_H
@@ -22,10 +22,10 @@ struct bytes chain_name(const struct chain *c);
 size_t chain_processor_count(const struct chain *c);
 struct bytes chain_processor_name(const struct chain *c, size_t index);
 
-/* enabled=false: the chain's tasks stand still. */
+/* False (enabled=false): the chain's tasks do nothing. */
 bool chain_is_enabled(const struct chain *c);
-/* state.version: the name space of the chain's durable state. A task must never be given state of
- * another version; a new version starts where `start` says. */
+/* state.version: the name space of the chain's durable state. Never give a task state of another
+ * version. A new version starts at the place that `start` names. */
 int64_t chain_state_version(const struct chain *c);
 int64_t chain_commit_interval_ms(const struct chain *c);
 /* Where a chain without state begins; *time_ms for START_TIME: the first record at or after it. */

@@ -31,7 +31,7 @@ struct bytes config_trim(struct bytes text)
     return text;
 }
 
-/* Walks text, telling which characters stand outside quotes and brackets. */
+/* Walks text and says which characters are outside quotes and brackets (at top level). */
 struct scanner {
     struct bytes text;
     size_t at;
@@ -39,7 +39,7 @@ struct scanner {
     uint8_t quote;
 };
 
-/* Takes one character; true when it stands at top level (an opening bracket does, too). */
+/* Takes one character. True when it is at top level; an opening bracket there is, too. */
 static bool scan(struct scanner *s, uint8_t *c)
 {
     *c = s->text.data[s->at++];

@@ -172,7 +172,7 @@ enum error parse_start(const struct parameter *p, struct bytes text, void *field
     int word = 0;
     if (text.size > 0 && text.data[0] == '@') {
         processor->start = START_TIME;
-        /* Without a clock at hand only absolute times make sense. */
+        /* The parser has no clock, so it takes absolute times only. */
         if (text.size > 1 && text.data[1] != '-' && text.data[1] != '+' &&
             parse_time_ms(bytes_from(text, 1), 0, &processor->start_ms))
             return ERR_OK;

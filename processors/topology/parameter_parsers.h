@@ -1,6 +1,6 @@
-/* What a table of parameters is made of, and how the text of a parameter becomes a field: one
- * parser per kind of value. The parameters that all types have are in parameters.c; a type has its
- * own in its own files, and parsers that nothing else needs beside them. */
+/* The rows of a table of parameters, and the parsers that turn the text of a parameter into a
+ * field: one parser per kind of value. The parameters of all types are in parameters.c. A type's
+ * own parameters are in the type's files, with the parsers that only they need. */
 #ifndef PROCESSORS_TOPOLOGY_PARAMETER_PARSERS_H
 #define PROCESSORS_TOPOLOGY_PARAMETER_PARSERS_H
 
@@ -13,10 +13,10 @@ struct parameter {
     enum error (*parse)(const struct parameter *p, struct bytes text, void *field,
                         struct message *why);
     bool own;                   /* the field is in the type's own structure */
-    size_t at;                  /* of the field in that, or in struct processor */
+    size_t at;                  /* offset of the field there, or in struct processor */
     const char *otherwise;      /* the default as text; NULL: zero */
     bool chain;                 /* belongs to the first processor of a chain */
-    const char *const *words;   /* what the field may be, for parse_word; its value is the index */
+    const char *const *words;   /* the allowed words, for parse_word; the field is the index */
     const char *const *planned; /* words that are not built yet */
 };
 
@@ -30,7 +30,7 @@ struct parameter {
 #define PARAMETER_PARSER(name) \
     enum error name(const struct parameter *p, struct bytes text, void *field, struct message *why)
 
-/* Every parser: ERR_INVALID with the reason in `why`. `text` must outlive the processor. */
+/* Every parser gives ERR_INVALID with the reason in `why`. `text` must outlive the processor. */
 PARAMETER_PARSER(parse_word);
 PARAMETER_PARSER(parse_bool);
 PARAMETER_PARSER(parse_duration);

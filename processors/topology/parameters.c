@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-/* Of all types. */
+/* The parameters of all types. */
 static const struct parameter common[] = {
     {"after", parse_processor_name, PARAMETER_FIELD(after)},
     {"output", parse_topic, PARAMETER_FIELD(output)},
@@ -33,7 +33,7 @@ static const struct parameter common[] = {
     {0},
 };
 
-/* Of the language, but not built yet. */
+/* Parameters of the language that are not built yet. */
 static const struct parameter planned[] = {
     {.name = "assume-partitioned"},
     {.name = "backpressure"},
@@ -207,7 +207,7 @@ static enum error refuse_unknown(const struct processor_type *type, struct bytes
     return ERR_INVALID;
 }
 
-/* Refuses what is no parameter of the processor's type. */
+/* Refuses a name that is no parameter of the processor's type. */
 static enum error refuse_parameter(const struct processor_type *type, struct bytes name,
                                    struct message *why)
 {

@@ -18,7 +18,7 @@ bool topology_is_processor_key(struct bytes config_name)
     return bytes_starts_with(config_name, BYTES_LITERAL(PREFIX));
 }
 
-/* processor.<name>.<parameter> taken apart. */
+/* Splits processor.<name>.<parameter>. */
 static enum error split_config_name(struct bytes config_name, struct bytes *processor,
                                     struct bytes *parameter, struct message *message)
 {
@@ -73,7 +73,7 @@ static enum error refuse_without_type(const struct processor *p, struct message 
     return ERR_INVALID;
 }
 
-/* First pass: which processors there are, and of which types. */
+/* First pass: the processors and their types. */
 static enum error read_types(struct topology *t, const struct config_pair *pairs, size_t count,
                              struct message *message)
 {
@@ -102,7 +102,7 @@ static enum error read_types(struct topology *t, const struct config_pair *pairs
     return ERR_OK;
 }
 
-/* The same whatever the order of the pairs. */
+/* The caller combines the digests by XOR, so the order of the pairs does not matter. */
 static uint32_t digest_of(struct bytes parameter, struct bytes value)
 {
     uint32_t crc = crc32c(0, parameter.data, parameter.size);
@@ -158,8 +158,8 @@ static enum error read_parameters(struct topology *t, const struct config_pair *
     return ERR_OK;
 }
 
-/* What dead letters say: the version of the state and a digest that changes with every change of
- * the configuration. */
+/* The version that dead letters name: the version of the state, and a digest that changes with
+ * every change of the configuration. */
 static void set_versions(struct topology *t)
 {
     for (size_t c = 0; c < t->chain_count; c++) {

@@ -1,4 +1,4 @@
-/* What only the whole set of processors shows: chains, required parameters, outputs. */
+/* Checks of the whole set of processors: chains, required parameters, outputs. */
 #include "processors/topology/topology_internal.h"
 
 #include "base/compiler.h"
@@ -50,7 +50,7 @@ static enum error check_parent(const struct topology *t, const struct processor 
     return ERR_OK;
 }
 
-/* Adds `p` and, one after the other, all that follow it. */
+/* Adds `p` and all processors that follow it. */
 static void add_to_chain(const struct topology *t, struct chain *c, struct processor *p, int parent)
 {
     int at = (int)c->count;
@@ -80,7 +80,7 @@ static enum error parse_event_time(struct chain *c, struct message *message)
                 "applies to the whole chain: set it on the first processor, %.*s",
                 BYTES_PRINTF(first->name));
         p->time = first->time;
-        p->time.timestamp = NULL; /* the first one's */
+        p->time.timestamp = NULL; /* the first processor owns it */
     }
     return ERR_OK;
 }

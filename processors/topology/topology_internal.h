@@ -1,4 +1,4 @@
-/* What a topology is made of. */
+/* The structure of a topology. */
 #ifndef PROCESSORS_TOPOLOGY_TOPOLOGY_INTERNAL_H
 #define PROCESSORS_TOPOLOGY_TOPOLOGY_INTERNAL_H
 
@@ -32,7 +32,7 @@ struct topology {
 /* The processor of that name, or NULL. */
 struct processor *topology_find(const struct topology *t, struct bytes name);
 
-/* topology_check.c: everything that only the whole shows. Sets the chains, then the outputs. */
+/* topology_check.c: makes the chains, then the outputs, and checks the whole topology. */
 MUST_USE enum error topology_link(struct topology *t, struct message *message);
 MUST_USE enum error topology_check(const struct topology *t, struct message *message,
                                    struct buffer *warnings);

@@ -1,8 +1,8 @@
-/* Whether a new configuration may go on with the state of the one that runs.
+/* Whether a new configuration may continue with the state of the running one.
  *
- * Kept state must mean the same: the clock may not change, nor may what a type with state refuses
- * to have changed. Where records go, when they are late and which records come in may. Raising
- * state.version starts without state and allows all. */
+ * Kept state must keep its meaning. So the clock must not change, and no parameter whose change the
+ * type refuses. Outputs, lateness and `where` may change. A higher state.version starts without
+ * state, so it allows every change. */
 #include "base/compiler.h"
 #include "processors/topology/topology_internal.h"
 
@@ -53,8 +53,8 @@ static bool is_stateful(const struct processor *p)
     return p->type->replace != NULL;
 }
 
-/* A processor with state may leave (its state is dropped), but not silently move: it would go on
- * in another chain with another cursor. */
+/* A processor with state may be deleted (its state is dropped), but must not move: it would
+ * continue in another chain with another cursor. */
 static enum error check_not_moved(const struct topology *next, const struct processor *p,
                                   struct message *message)
 {
