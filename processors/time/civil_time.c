@@ -2,7 +2,7 @@
 
 #include "base/compiler.h"
 
-/* Years begin in March here, so that the leap day is a year's last and months have a formula. */
+/* Years begin in March here, so that the leap day comes last and the months have a formula. */
 enum { DAYS_PER_CYCLE = 146097, DAYS_TO_1970 = 719468 };
 
 static int64_t days_from_civil(int64_t year, int month, int day)
@@ -75,7 +75,7 @@ bool civil_day_of_year(int64_t year, int day_of_year, int *month, int *day)
     return day_of_year >= 1 && *month <= 12;
 }
 
-/* Exactly `width` digits at *at; moves on. */
+/* Takes exactly `width` digits at *at. */
 static bool take_digits(struct bytes text, size_t *at, size_t width, int *out)
 {
     *out = 0;
@@ -119,7 +119,7 @@ bool civil_offset_parse(struct bytes text, int32_t *offset_s)
     return true;
 }
 
-/* ".123456": the first three digits count, which floors. */
+/* Takes ".123456". Only the first three digits count, which floors. */
 static bool take_fraction(struct bytes text, size_t *at, int *ms)
 {
     *ms = 0;

@@ -17,7 +17,7 @@ struct civil_time {
     int hour, minute, second, millisecond;
 };
 
-/* The quotient and what is left, rounding towards minus infinity: times before 1970 are legal. */
+/* The quotient, rounded towards minus infinity, because times before 1970 are legal. */
 static inline int64_t floor_divide(int64_t a, int64_t b)
 {
     return a / b - (a % b != 0 && (a < 0) != (b < 0));
@@ -37,11 +37,11 @@ bool civil_to_ms(const struct civil_time *t, int64_t *ms);
 /* The month and day of the n-th day of a year, from 1. False when the year is shorter. */
 bool civil_day_of_year(int64_t year, int day_of_year, int *month, int *day);
 
-/* "UTC", "Z", "+02:00", "-0530", "+02": seconds east of Greenwich. */
+/* Parses "UTC", "Z", "+02:00", "-0530" or "+02" to seconds east of Greenwich. */
 bool civil_offset_parse(struct bytes text, int32_t *offset_s);
 
-/* "2024-05-01T12:30:00.123Z" or with an offset; the zone is mandatory. Fractions are floored to
- * milliseconds. */
+/* Parses "2024-05-01T12:30:00.123Z", or the same with an offset; one of both is mandatory.
+ * Fractions are floored to milliseconds. */
 bool rfc3339_parse(struct bytes text, int64_t *ms);
 /* Appends the UTC form; milliseconds only when there are any. */
 void rfc3339_append(struct buffer *out, int64_t ms);

@@ -1,7 +1,7 @@
-/* When an event happened, and the watermark: section 2 of the semantics.
+/* Event time and the watermark W: section 2 of the semantics.
  *
- * W is exclusive: every event with time < W is assumed seen. It never goes back. Event times lie
- * within TIME_MAX_MS of 1970, so sums of times and durations stay inside int64. */
+ * W is exclusive: every event with time < W is assumed to have been seen. It never decreases. Event
+ * times are within TIME_MAX_MS of 1970, so sums of times and durations fit int64. */
 #ifndef PROCESSORS_TIME_EVENT_TIME_H
 #define PROCESSORS_TIME_EVENT_TIME_H
 
@@ -13,7 +13,7 @@
 /* No watermark yet. */
 #define WATERMARK_NONE INT64_MIN
 
-/* How a chain tells time; set on its first processor. */
+/* How a chain takes the event time; set on its first processor. */
 struct event_time {
     struct expression *timestamp; /* NULL: the record's own */
     struct timestamp_format format;
@@ -24,7 +24,7 @@ struct event_time {
 };
 enum on_missing { ON_MISSING_DLQ, ON_MISSING_RECORD };
 
-/* Extracts the event time and applies the guards. False: a dead letter, `reason` says why. */
+/* Extracts the event time and applies the guards. False: a dead letter, and `reason` says why. */
 bool event_time_of(const struct event_time *t, const struct expression_input *input,
                    int64_t wall_ms, struct arena *arena, int64_t *time_ms,
                    struct dead_letter_reason *reason);

@@ -3,7 +3,7 @@
 
     generate_zones.py --out FILE [--database /usr/share/zoneinfo]
 
-A zone is its changes of offset as far as they follow no rule, and the rule for all that come after.
+A zone has its changes of offset that follow no rule, and the rule for all later changes.
 Changes before 1901-12-14 are left out: until then every town had its own time.
 """
 import argparse
@@ -39,7 +39,7 @@ def read_tzif(data):
 
 
 def real_changes(changes, offset):
-    """Without those that change only the zone's abbreviation."""
+    """The changes without those that only change the zone's abbreviation."""
     result = []
     for change in changes:
         if change[1] != (result[-1][1] if result else offset):
@@ -90,7 +90,7 @@ def ruled(rule):
 
 
 def trim(changes, rule):
-    """Without the changes at the end that the rule makes, except the first of these."""
+    """The changes without those at the end that the rule makes, except the first of these."""
     expected = ruled(rule)
     keep = len(changes)
     while keep > 1:

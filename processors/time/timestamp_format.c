@@ -96,8 +96,8 @@ static enum timestamp_result from_decimal(int128 unscaled, int scale, int epoch_
     return TIMESTAMP_OK;
 }
 
-/* Over the decimal text, also for doubles: 1700000000.123 s are ...123 ms, although its double lies
- * a little below. */
+/* Computes with the decimal text, even of doubles: 1700000000.123 s are ...123 ms, although the
+ * double is a little smaller. */
 static enum timestamp_result extract_epoch(const struct timestamp_format *format,
                                            const struct value *v, int64_t *ms)
 {

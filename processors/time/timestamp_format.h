@@ -5,7 +5,7 @@
  *   strptime:<format>                                           strings; the zone from %z or tz
  *
  * Conversions floor. Negative times (before 1970) are legal. A value that is a timestamp already
- * (the record's own, or timestamp(...)) is taken as it is, whatever the format. */
+ * (the record's own, or timestamp(...)) stays as it is with any format. */
 #ifndef PROCESSORS_TIME_TIMESTAMP_FORMAT_H
 #define PROCESSORS_TIME_TIMESTAMP_FORMAT_H
 
@@ -19,13 +19,13 @@ struct timestamp_format {
     enum timestamp_kind kind;
     int epoch_scale;   /* decimal places from the unit to milliseconds: epoch-s 3, epoch-us -3 */
     char pattern[128]; /* of strptime */
-    struct zone zone;  /* of times that name none */
+    struct zone zone;  /* for times without a zone */
 };
 
 enum timestamp_result { TIMESTAMP_OK, TIMESTAMP_MISSING, TIMESTAMP_INVALID };
 
-/* `text` null: epoch-ms; `tz` null: UTC, else a zone (zone.h), for strptime only. ERR_INVALID with
- * a message that says what is allowed.
+/* A null `text` means epoch-ms. `tz` is a zone (zone.h) for strptime only; null means UTC. On
+ * ERR_INVALID the message says what is allowed.
  *
  * strptime knows %Y %y %m %d %e %j %b %B %h %a %A %H %k %I %l %p %M %S %f (fraction) %L
  * (milliseconds) %z %Z (UTC) %s (epoch seconds) %F %T %D %R %n %t %%; English names; a space stands

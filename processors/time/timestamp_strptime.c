@@ -1,4 +1,4 @@
-/* strptime without a locale: directives are rows of a table, a text is read straight through. */
+/* strptime without a locale. Directives are rows of a table; a text is read once, forwards. */
 #include "processors/time/civil_time.h"
 #include "processors/time/timestamp_format.h"
 #include "processors/values/number.h"
@@ -32,7 +32,7 @@ struct directive {
     bool (*read)(struct reading *r, const struct directive *d);
     enum field field;
     int width, min, max; /* of numbers */
-    const char *names;   /* lists of names, or what a composite stands for */
+    const char *names;   /* a list of names, or the directives of a composite */
 };
 
 static bool read_pattern(struct reading *r, const char *pattern);
@@ -61,7 +61,7 @@ static bool read_number(struct reading *r, const struct directive *d)
     return digits > 0 && v >= d->min && v <= d->max;
 }
 
-/* ASCII letters of `name` in any case. */
+/* Takes the ASCII letters of `name` in any case. */
 static bool take_name(struct reading *r, const char *name, size_t size)
 {
     if (r->text.size - r->at < size)
@@ -77,7 +77,7 @@ static const char month_names[] =
     "January February March April May June July August September October November December";
 static const char day_names[] = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday";
 
-/* The number of the name at hand, from 0: the whole name or its first three letters; or -1. */
+/* Takes a name, whole or its first three letters. Returns its number from 0, or -1. */
 static int take_name_of(struct reading *r, const char *names)
 {
     for (int i = 0; *names; i++) {
@@ -96,7 +96,7 @@ static bool read_month_name(struct reading *r, const struct directive *d)
     return r->fields[MONTH] > 0;
 }
 
-/* The day of the week says nothing that the date does not. */
+/* The day of the week is ignored, because the date decides it. */
 static bool read_day_name(struct reading *r, const struct directive *d)
 {
     return take_name_of(r, d->names) >= 0;
@@ -227,7 +227,7 @@ static bool has(const struct reading *r, enum field field)
     return r->seen >> field & 1;
 }
 
-/* POSIX: 69 to 99 are in the 20th century. */
+/* POSIX: two-digit years 69 to 99 are in the 20th century. */
 static int year_of(const struct reading *r)
 {
     int year = r->fields[SHORT_YEAR];
@@ -261,7 +261,7 @@ bool timestamp_strptime_read(const char *pattern, const struct zone *zone, struc
     return true;
 }
 
-/* Directives that a pattern has, composites resolved, as a text. */
+/* Collects the letters of a pattern's directives as a text, with composites resolved. */
 static const char *collect_letters(const char *pattern, char *letters, size_t *count, size_t max)
 {
     for (; *pattern; pattern++) {

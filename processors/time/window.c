@@ -70,7 +70,7 @@ static bool ends_with(struct bytes text, const char *end)
     return text.size > size && memcmp(text.data + text.size - size, end, size) == 0;
 }
 
-/* A week is seven days, but one of the calendar begins on Monday, and 1970 on a Thursday. */
+/* A window of a week would begin on Thursday, like 1970, but a calendar week begins on Monday. */
 static bool is_calendar_size(struct bytes text)
 {
     return ends_with(text, "w") || ends_with(text, "mo");

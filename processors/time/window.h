@@ -1,8 +1,8 @@
 /* Windows aligned to the epoch: tumbling and hopping. Times in ms, intervals [start, end).
  *
- * A hopping window is put together from slices: the widest intervals that no window boundary cuts,
- * gcd(size, advance) long. A record belongs to one slice; a window is size / slice of them. A
- * tumbling window is its only slice. All divisions floor, so times before 1970 are right too. */
+ * A hopping window consists of slices: the longest intervals that no window boundary cuts, of
+ * gcd(size, advance). A record belongs to one slice; a window has size / slice of them. A tumbling
+ * window is a single slice. All divisions floor, so times before 1970 are correct too. */
 #ifndef PROCESSORS_TIME_WINDOW_H
 #define PROCESSORS_TIME_WINDOW_H
 
@@ -16,7 +16,7 @@ struct window {
 };
 
 /* Parses "tumbling(5m)", "tumbling(1d; offset=6h)", "hopping(1h; 5m; offset=30s)". On ERR_INVALID
- * the message says why; windows that are not built yet are named. */
+ * the message says why, also for windows that are not built yet. */
 MUST_USE enum error window_parse(struct bytes text, struct window *out, struct message *message);
 
 /* Start of the slice that holds `time_ms`. */
