@@ -9,8 +9,8 @@
 
 #include <math.h>
 
-/* Exact numbers and doubles are summed apart: as long as no double was seen, the result is exact.
- * Doubles are summed after Neumaier, which keeps what an addition rounds away. */
+/* Exact numbers and doubles have separate sums, so the result is exact as long as there was no
+ * double. The sum of doubles uses Neumaier's method, which keeps what an addition rounds away. */
 struct sum {
     struct wide exact; /* times 10^scale */
     double real, rounded_away;
@@ -151,7 +151,7 @@ static double sum_as_double(const struct sum *s)
     return with_exact.real + with_exact.rounded_away;
 }
 
-/* JSON has no infinity: a sum of doubles out of their range is null. */
+/* JSON has no infinity, so a sum out of the range of doubles is null. */
 static void append_result(struct buffer *out, double v)
 {
     if (isfinite(v))
@@ -238,7 +238,7 @@ static void keep_if(struct extreme *e, const struct value *v, int wanted, struct
         kept_value_set(&e->value, v, scratch);
 }
 
-/* Times and durations order and print as milliseconds. */
+/* Times and durations are compared and printed as milliseconds. */
 static struct value as_number(const struct value *v)
 {
     if (v->type != VALUE_TIMESTAMP && v->type != VALUE_DURATION)
@@ -332,7 +332,7 @@ static void extreme_free(void *state)
     kept_value_free(&((struct extreme *)state)->value);
 }
 
-/* A partition's offsets are unique, so two arrivals are never equal. */
+/* Two arrivals are never equal, because a partition's offsets are unique. */
 static bool is_earlier(const struct arrival *a, const struct arrival *b)
 {
     return a->time_ms != b->time_ms ? a->time_ms < b->time_ms : a->offset < b->offset;

@@ -1,8 +1,8 @@
-/* Accumulators: what the functions of `select` keep.
+/* Accumulators: the state of the functions of `select`.
  *
  * Every accumulator can be merged, is exact where section 6 of the semantics says so, and has a
- * compact binary form that reads back the same. Memory: an accumulator is a fixed number of bytes
- * in a row; all zero means empty. */
+ * compact binary form that reads back the same. In memory an accumulator is a fixed number of
+ * bytes; all zero means empty. */
 #ifndef PROCESSORS_STEPS_ACCUMULATOR_H
 #define PROCESSORS_STEPS_ACCUMULATOR_H
 
@@ -13,7 +13,7 @@
 /* Whether a function takes a value: nulls are skipped, other types are refused. */
 enum admission { ADMITTED, SKIPPED, MISMATCHED };
 
-/* Where a value came from: the order of first and last. */
+/* When a value came: the order of first and last. */
 struct arrival {
     int64_t time_ms, offset;
 };
@@ -21,19 +21,19 @@ struct arrival {
 struct accumulator_type {
     const char *name;
     size_t size;          /* of its state, a multiple of 8 */
-    bool argument_wanted; /* count is fine without */
+    bool argument_wanted; /* only count may lack an argument */
     enum admission (*admit)(const struct value *v);
     /* Adds a value that was admitted (null only for count without argument). */
     void (*add)(void *state, const struct value *v, const struct arrival *from,
                 struct arena *scratch);
     void (*merge)(void *into, const void *from);
-    /* The bytes of text that it keeps once `v` is added (NULL: as it is), in O(1) for a scalar.
-     * NULL: it keeps none. */
+    /* The bytes of text that the accumulator keeps once `v` is added (`v` NULL: that it keeps now),
+     * in O(1) for a scalar. NULL: it keeps no text. */
     size_t (*text_size)(const void *state, const struct value *v, const struct arrival *from);
     /* Appends the result as JSON; *wide is set when it is an integer beyond int64. */
     void (*result)(const void *state, struct buffer *out, bool *wide, struct arena *scratch);
     void (*encode)(const void *state, struct buffer *out);
-    void (*decode)(void *state, struct reader *r); /* sets `failed` on nonsense */
+    void (*decode)(void *state, struct reader *r); /* sets `failed` if invalid */
     void (*clear)(void *state);                    /* empties it, may keep memory */
     void (*free)(void *state);
 };

@@ -1,4 +1,4 @@
-/* aggregate: sorts records by key into windows and emits what a window adds up to when it is
+/* aggregate: sorts records by key into windows and emits the result of a window when it is
  * complete. Sections 3 to 6 of the semantics, for emit=final. */
 #include "processors/steps/aggregate_internal.h"
 
@@ -20,8 +20,8 @@ static void find_texts(struct aggregate_state *a)
         a->texts |= (uint64_t)(p->select.items[i].type->text_size != NULL) << i;
     size_t slices = (size_t)(p->window.size_ms / p->window.slice_ms);
     size_t parts = MIN(slices, (size_t)MAX(__builtin_popcountll(a->texts), 1));
-    /* As JSON it fits into a step, also when every text of a window is the largest of another
-     * slice. */
+    /* A window's result must fit into a step as JSON, even if each of its texts comes from another
+     * slice and is the largest there. */
     a->text_max = (STEP_WRITE_MAX - (1 << 20)) / VALUE_JSON_GROWTH / parts;
 }
 
@@ -84,7 +84,7 @@ static bool judge_key(struct aggregate_state *a, const struct chain_record *r,
     return false;
 }
 
-/* A decimal that does not fit its precision is the data's fault, not the expression's. */
+/* A decimal that does not fit its precision is an error of the data, not of the expression. */
 static enum dead_letter_code code_of(const struct select_item *item)
 {
     bool is_decimal =
@@ -200,7 +200,7 @@ static size_t add_up_texts(const struct aggregate_state *a, const struct slice *
     return sum;
 }
 
-/* The text that a slice keeps: with the record judged, or as it is. `slice` NULL: of a new one.
+/* Bytes of text that a slice keeps, with or without the judged record. `slice` NULL: a new one.
  * Numbers keep none. */
 static inline size_t text_size(const struct aggregate_state *a, const struct slice *slice,
                                const struct arrival *from, bool with_record)
@@ -208,7 +208,7 @@ static inline size_t text_size(const struct aggregate_state *a, const struct sli
     return a->texts ? add_up_texts(a, slice, from, with_record) : 0;
 }
 
-/* Bytes that a slice with so much text needs, at most: as a row, or as the result of a window. */
+/* Bytes that a slice with this much text needs, at most, as a row or as the result of a window. */
 static size_t written_size(const struct aggregate_state *a, size_t text)
 {
     return text * VALUE_JSON_GROWTH + a->grouping_key.size +

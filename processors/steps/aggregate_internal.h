@@ -1,4 +1,4 @@
-/* What an aggregate keeps, in memory and durably. For aggregate.c and aggregate_state.c. */
+/* The state of an aggregate, in memory and durable, for aggregate.c and aggregate_state.c. */
 #ifndef PROCESSORS_STEPS_AGGREGATE_INTERNAL_H
 #define PROCESSORS_STEPS_AGGREGATE_INTERNAL_H
 
@@ -8,15 +8,15 @@
 #include "processors/steps/step.h"
 #include "processors/steps/window_table.h"
 
-/* Windows are closed in the order (end, key). Closed are all that end at or before `end`, and
- * while panes are being emitted also those up to the position (partial_end, partial_key). Once a
- * window is closed it stays closed, even if the configured lateness grows later. */
+/* Windows are closed in the order (end, key). All windows that end at or before `end` are closed.
+ * While panes are being emitted, so are those up to the position (partial_end, partial_key). A
+ * closed window stays closed, even if the configured lateness grows later. */
 struct closed {
     int64_t end; /* END_NONE: nothing yet */
     bool is_partial;
     int64_t partial_end;
     struct buffer partial_key;
-    bool changed; /* since the last commit */
+    bool changed; /* since the last committed step */
 };
 
 struct aggregate_state {
@@ -33,10 +33,10 @@ struct aggregate_state {
     uint64_t counted; /* bit i: aggregate i takes it */
     int64_t first_open_end;
     int64_t closed_windows;
-    struct slice *slice; /* where it goes, NULL: to one that is made */
+    struct slice *slice; /* the record's slice; NULL: `apply` makes it */
     size_t state_growth; /* bytes that it adds to what the open step writes, at most */
     uint64_t texts;      /* bit i: aggregate i may keep text */
-    size_t text_max;     /* that a slice may have */
+    size_t text_max;     /* bytes of text that a slice may keep */
 };
 
 static inline struct aggregate_state *aggregate_of(struct chain_step *s)
@@ -48,7 +48,7 @@ static inline struct aggregate_state *aggregate_of(struct chain_step *s)
 struct bytes aggregate_slice_key(struct aggregate_state *a, const struct slice *slice);
 void aggregate_set_gauges(struct aggregate_state *a);
 
-/* The functions of struct step_type that have to do with durable state. */
+/* The functions of struct step_type for durable state. */
 void aggregate_collect(struct chain_step *s);
 enum error aggregate_restore(struct chain_step *s, enum state_kind kind, struct bytes rest,
                              struct bytes value);

@@ -125,7 +125,7 @@ static bool same_aggregates(const struct select *a, const struct select *b)
     return true;
 }
 
-/* Slices must go on to mean the same. Added aggregates begin in windows that open later. */
+/* Existing slices must keep their meaning. Added aggregates begin in windows that open later. */
 enum error aggregate_parameters_replace(const struct processor *running,
                                         const struct processor *next, struct message *message)
 {

@@ -1,4 +1,4 @@
-/* What is declared of an aggregate, beside what every processor has. */
+/* The parameters of an aggregate, beside those of every processor. */
 #ifndef PROCESSORS_STEPS_AGGREGATE_PARAMETERS_H
 #define PROCESSORS_STEPS_AGGREGATE_PARAMETERS_H
 
@@ -15,7 +15,7 @@ enum nulls { NULLS_SKIP, NULLS_COUNT };
 
 struct aggregate_parameters {
     struct expression_list group_by;
-    bool grouped_by_key; /* group-by = key alone: the grouping key is the record's */
+    bool grouped_by_key; /* group-by is `key` alone: the grouping key is the record's key */
     struct window window;
     int64_t lateness_ms;
     struct select select;

@@ -1,7 +1,7 @@
 /* The durable state of an aggregate.
  *
- * A slice: its extent, then per aggregate its identity, the size of its accumulator and the
- * accumulator. So aggregates may be added, removed and reordered while windows are open. */
+ * A slice is stored as its extent, then per aggregate its identity, the size of its accumulator and
+ * the accumulator. So aggregates may be added, removed and reordered while windows are open. */
 #include "processors/steps/aggregate_internal.h"
 
 #include "base/compiler.h"
@@ -42,7 +42,7 @@ static void encode_slice(const struct aggregate_state *a, const struct slice *sl
     }
 }
 
-/* Into a->key and a->value. */
+/* Writes a->key and a->value. */
 static void encode_closed(struct aggregate_state *a)
 {
     const struct closed *c = &a->closed;
@@ -151,7 +151,7 @@ static bool is_closed(const struct closed *c, int64_t end, struct bytes key)
            bytes_compare(key, buffer_view((struct buffer *)&c->partial_key)) <= 0;
 }
 
-/* The end of the first window with records of the key that is not closed, or END_NONE. */
+/* The end of the first open window with records of the key, or END_NONE. */
 static int64_t first_open_end(const struct aggregate_state *a, const struct window_key *k)
 {
     const struct window *w = a->windows.window;

@@ -1,8 +1,8 @@
 /* dedup: passes the first arrival of every id. Section 8 of the semantics.
  *
- * An emitted record is an anchor; a record of the same id is a duplicate when an anchor is less
+ * An emitted record is an anchor. A record of the same id is a duplicate when an anchor is less
  * than `within` away, in either direction. An anchor may be forgotten once every record that it
- * could match would be late; so when exactly it is forgotten never changes an answer. */
+ * could match would be late. So the exact moment of forgetting never changes a result. */
 #include "processors/steps/dedup_rows.h"
 
 #include "base/compiler.h"
@@ -14,8 +14,8 @@
 #include <stdlib.h>
 
 enum {
-    SLICES = 64,             /* of the time for which an anchor is kept */
-    EXPIRED_PER_RECORD = 64, /* anchors that one record may have to forget */
+    SLICES = 64,             /* slices of the time for which an anchor is kept */
+    EXPIRED_PER_RECORD = 64, /* anchors to forget per record, at most */
     DIGEST_SIZE = 16,
     ID_VERBATIM = 0,
     ID_DIGEST = 1,
@@ -28,8 +28,8 @@ struct dedup {
     struct dedup_table *table;
     struct dedup_rows rows;
     struct identity_form form;
-    int64_t now;           /* of the processing clock, as of the last record */
-    int64_t evicted_until; /* over max-ids: anchors before this are forgotten */
+    int64_t now;           /* the processing-time clock at the last record */
+    int64_t evicted_until; /* because of max-ids, anchors before this are forgotten */
     /* The record last judged. */
     uint8_t id[DEDUP_KEY_MAX];
     size_t id_size;
@@ -77,7 +77,7 @@ static struct bytes id_of(const struct dedup *d)
     return bytes_of(d->id, d->id_size);
 }
 
-/* Short ids verbatim, longer ones as a digest; the first byte keeps them apart. */
+/* Keeps short ids verbatim and longer ones as a digest; the first byte says which. */
 static void set_id(struct dedup *d, struct bytes text)
 {
     uint8_t digest[SHA256_SIZE];
@@ -107,7 +107,7 @@ struct nearness {
     bool both_directions;
 };
 
-/* Goes on as long as the anchor is not near. */
+/* Visitor: true, to continue the visit, while no anchor is near. */
 static bool is_far(void *context, int64_t anchor)
 {
     const struct nearness *n = context;
@@ -131,7 +131,7 @@ static void judge_late(struct dedup *d, const struct chain_record *r, struct ste
     verdict->fate = FATE_LATE;
 }
 
-/* The record with a header that says what it is. */
+/* Adds a header that marks the record as a duplicate. */
 static void tag(struct dedup *d, const struct chain_record *r, struct step_verdict *verdict)
 {
     buffer_clear(&d->tagged_headers);
@@ -219,16 +219,16 @@ static bool note_neighbour(void *context, int64_t anchor)
     return true;
 }
 
-/* An anchor between two others adds nothing when those leave no gap between what they cover. */
+/* Whether the times that anchors `a` and `b` cover leave no gap for an anchor between them. */
 static bool leave_no_gap(const struct dedup *d, int64_t a, int64_t b)
 {
     ASSERT(a <= b);
     return b - a <= 2 * d->parameters->within_ms - 1;
 }
 
-/* Adds an anchor near others (a duplicate that refreshes, a late record that passed), keeping only
- * those of the id that make a difference: otherwise a hot id would grow without bound. False when
- * the new one makes none. */
+/* Adds an anchor near others (a duplicate that refreshes, a late record that passed). Keeps only
+ * the useful anchors of the id, because a hot id would otherwise grow without bound. False when the
+ * new anchor is useless. */
 static bool add_near_others(struct dedup *d)
 {
     struct neighbours n = {.time = d->time};
@@ -251,7 +251,7 @@ static bool add_near_others(struct dedup *d)
     return true;
 }
 
-/* Over max-ids: the oldest slice of time goes as a whole, though not all at once. */
+/* Over max-ids: marks the whole oldest slice to be forgotten, a few anchors per record. */
 static void evict(struct dedup *d)
 {
     if (dedup_table_count(d->table) > (size_t)d->parameters->max_ids)

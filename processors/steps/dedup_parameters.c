@@ -37,7 +37,7 @@ enum error dedup_parameters_check(struct processor *p, const struct processor_ch
     return ERR_OK;
 }
 
-/* An anchor must go on to mean the same: of which id, by which clock, for how long. */
+/* Existing anchors must keep their meaning: the id, the clock and the time for which they count. */
 enum error dedup_parameters_replace(const struct processor *running, const struct processor *next,
                                     struct message *message)
 {

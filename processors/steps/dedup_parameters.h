@@ -1,4 +1,4 @@
-/* What is declared of a dedup, beside what every processor has. */
+/* The parameters of a dedup, beside those of every processor. */
 #ifndef PROCESSORS_STEPS_DEDUP_PARAMETERS_H
 #define PROCESSORS_STEPS_DEDUP_PARAMETERS_H
 
@@ -10,7 +10,7 @@ struct dedup_parameters {
     struct expression_list id;
     int64_t within_ms, lateness_ms, max_ids;
     int clock; /* enum dedup_clock */
-    int scope; /* only of the partition */
+    int scope; /* always the partition */
     bool refresh;
 };
 

@@ -5,11 +5,11 @@
 
 #include <stdlib.h>
 
-/* A row's value: entries, one behind the other.
+/* A row's value: entries, one after the other.
  *
  *   size of the id, highest bit: removed (1 byte), time (8 bytes, big-endian), id
  *
- * The number 0 is that of no row. */
+ * No row has the number 0. */
 enum {
     REMOVED = 0x80,
     ENTRY_OVERHEAD = 9,
@@ -126,7 +126,7 @@ void dedup_rows_expire(struct dedup_rows *rows, int64_t until, struct state_delt
 
 /* Restoring. */
 
-/* The next entry of a row's value; false at the end or when the rest is none. */
+/* Takes the next entry of a row's value. False at the end, or when the rest is no entry. */
 static bool next_entry(struct bytes *value, bool *removed, struct bytes *id, int64_t *anchor)
 {
     if (value->size < ENTRY_OVERHEAD)
@@ -164,7 +164,7 @@ enum error dedup_rows_restore(struct dedup_rows *rows, struct bytes rest, struct
     return value.size == 0 ? ERR_OK : ERR_CORRUPT;
 }
 
-/* What a removal means may have gone with its row. */
+/* Applies the removals. The row of a removed anchor may be gone already. */
 void dedup_rows_restored(struct dedup_rows *rows, struct dedup_table *table)
 {
     struct bytes left = buffer_view(&rows->removed), id;

@@ -28,7 +28,7 @@ static size_t after(const struct dedup_slots *s, size_t i)
     return i + 1 == s->capacity ? 0 : i + 1;
 }
 
-/* How far i lies behind `from`. */
+/* The number of places from `from` to i. */
 static size_t distance(const struct dedup_slots *s, size_t from, size_t i)
 {
     return i >= from ? i - from : i + s->capacity - from;

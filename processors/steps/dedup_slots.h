@@ -1,9 +1,10 @@
-/* A hash table of slots that finds what they stand for by a tag, a part of its hash.
+/* A hash table of slots. A slot refers to an item and is found by its tag, a part of the item's
+ * hash.
  *
- * A slot is 64 bits: the tag in the highest 24, anything in the rest; 0 is a free one. Open
- * addressing with linear probing. Where a slot belongs follows from its tag alone: slots are moved
- * without a look at what they stand for, which would be a cache miss each. So it grows cheaply and
- * may do so by small steps: 10.7 to 13.3 bytes per entry. */
+ * A slot is 64 bits: the tag is the highest 24, the caller uses the rest; 0 is a free slot. The
+ * table uses open addressing with linear probing. The tag alone decides the place of a slot. So
+ * slots move without a look at their items, which would be a cache miss each. Therefore growing is
+ * cheap and may happen in small steps: 10.7 to 13.3 bytes per entry. */
 #ifndef PROCESSORS_STEPS_DEDUP_SLOTS_H
 #define PROCESSORS_STEPS_DEDUP_SLOTS_H
 
@@ -19,7 +20,7 @@ struct dedup_slots {
 void dedup_slots_free(struct dedup_slots *s);
 /* Returns by how many slots the table grew. */
 size_t dedup_slots_add(struct dedup_slots *s, uint64_t slot);
-/* The slot is there. */
+/* The slot must be in the table. */
 void dedup_slots_remove(struct dedup_slots *s, uint64_t slot);
 
 /* All slots with a tag; the table may not change meanwhile. */

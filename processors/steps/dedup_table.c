@@ -6,9 +6,9 @@
 
 #include <stdlib.h>
 
-/* A slot (dedup_slots.h) holds besides the tag: 8 bits slice number, 32 bits place in it.
+/* A slot (dedup_slots.h) holds, besides the tag, 8 bits of slice number and 32 bits of place in it.
  *
- * A slice is a list of chunks. An anchor never lies across two of them:
+ * A slice is a list of chunks. Every anchor is inside one chunk:
  *
  *   size of the id (1 byte), time since the slice's start (zigzag varint), id
  *
@@ -33,7 +33,7 @@ struct anchor_slice {
     uint8_t number;      /* index in `by_number`, from 1: a slot is never 0 */
     uint8_t **chunks;
     size_t chunk_count, used; /* `used` bytes of the chunks, gaps at their ends included */
-    size_t expired;           /* everything before this place was taken out */
+    size_t expired;           /* all anchors before this place were taken out */
     size_t live;              /* anchors */
 };
 
@@ -98,7 +98,7 @@ static struct anchor_slice *slot_slice(const struct dedup_table *t, uint64_t slo
 
 /* Anchors. */
 
-/* An anchor, taken apart. */
+/* A decoded anchor. */
 struct anchor {
     uint8_t *at;
     bool is_removed;
@@ -171,8 +171,8 @@ static uint8_t free_number(const struct dedup_table *t)
     return number;
 }
 
-/* Slices are few, and most anchors fall into the newest. Should there be too many, because times
- * are wildly apart, a neighbour takes the anchor and then lives as long as that. */
+/* Slices are few, and most anchors belong to the newest. If times are so far apart that there are
+ * too many slices, a neighbour slice takes the anchor and then lives as long as the anchor. */
 static struct anchor_slice *slice_for(struct dedup_table *t, int64_t anchor)
 {
     int64_t start = floor_to(anchor, t->slice_ms);
@@ -194,7 +194,7 @@ static struct anchor_slice *slice_for(struct dedup_table *t, int64_t anchor)
     return s;
 }
 
-/* Room for an anchor; returns its place. */
+/* Makes room for an anchor; returns its place. */
 static size_t slice_extend(struct dedup_table *t, struct anchor_slice *s, size_t size)
 {
     size_t left = CHUNK_SIZE - (s->used & (CHUNK_SIZE - 1));
@@ -294,7 +294,7 @@ static void drop_oldest(struct dedup_table *t)
     free_slice(s);
 }
 
-/* Moves s->expired to the next anchor that is still there; there is one. */
+/* Moves s->expired to the next anchor that is still there. There must be one. */
 static struct anchor next_live(struct anchor_slice *s)
 {
     for (;;) {

@@ -8,7 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* Decimals lie in `text` as scale (1 byte) and the unscaled value (16 bytes, as in memory). */
+/* `text` holds a decimal as its scale (1 byte) and its unscaled value (16 bytes, as in memory). */
 enum { DECIMAL_SIZE = 17 };
 
 static void set_text(struct kept_value *k, struct bytes text)

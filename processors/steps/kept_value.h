@@ -1,7 +1,7 @@
-/* A value that outlives its record: what min, max, first and last remember.
+/* A value that outlives its record, for min, max, first and last.
  *
- * Owns a copy of the text it needs and reuses that memory, so replacing a value costs no
- * allocation once it has seen one of that length. All zero is "nothing kept". */
+ * It owns a copy of the text and reuses that memory, so a new value allocates only when it is
+ * longer than all before. All zero means that nothing is kept. */
 #ifndef PROCESSORS_STEPS_KEPT_VALUE_H
 #define PROCESSORS_STEPS_KEPT_VALUE_H
 
@@ -27,12 +27,12 @@ void kept_value_copy(struct kept_value *to, const struct kept_value *from);
 void kept_value_clear(struct kept_value *k); /* nothing is kept, the memory is */
 void kept_value_free(struct kept_value *k);
 
-/* Orders numbers among themselves by value and strings bytewise; any number is below any string,
- * so that a minimum does not depend on the order of arrival. */
+/* Orders numbers by value and strings bytewise. Every number is below every string, so that a
+ * minimum does not depend on the order of arrival. */
 int kept_value_order(const struct value *a, const struct value *b);
 
 void kept_value_encode(struct buffer *out, const struct kept_value *k);
-/* Sets the reader's `failed` on nonsense. `k` must be empty. */
+/* Sets the reader's `failed` on invalid input. `k` must be empty. */
 void kept_value_decode(struct reader *r, struct kept_value *k);
 
 #endif

@@ -146,8 +146,8 @@ static int32_t write_headers(struct pane_writer *w, const struct chain_step *s,
     return 6;
 }
 
-/* Instead of a result that no step can hold: the window's key without a value, and the reason. The
- * state of a window that was open before an aggregate was added can be that large. */
+/* Replaces a result that no step can hold: the window's key without a value, and the reason. The
+ * state of a window can be this large if it was open before an aggregate was added. */
 static void write_dead_letter(struct pane_writer *w, const struct chain_step *s,
                               const struct pane *pane)
 {

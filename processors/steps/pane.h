@@ -5,7 +5,7 @@
 #include "processors/steps/step.h"
 #include "processors/steps/window_table.h"
 
-/* Memory that is used again for every pane. */
+/* Memory that every pane reuses. */
 struct pane_writer {
     struct buffer key, value, headers, text;
     struct arena arena;

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-/* "fn(...)" in front of " as name". */
+/* Splits "fn(...) as name". */
 static enum error split_item(struct bytes item, struct bytes *call, struct bytes *name,
                              struct message *message)
 {
@@ -64,7 +64,7 @@ static enum error compile(struct bytes source, const char *what, bool is_conditi
     return e;
 }
 
-/* "[expression] [where expression]" */
+/* Parses "[expression] [where expression]". */
 static enum error parse_call_arguments(struct bytes text, struct select_item *a,
                                        struct message *message)
 {

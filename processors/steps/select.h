@@ -1,5 +1,4 @@
-/* The items of `select`: which function, what it is called with, and under which name its result
- * appears. */
+/* The items of `select`: a function, its argument, and the name of its result. */
 #ifndef PROCESSORS_STEPS_SELECT_H
 #define PROCESSORS_STEPS_SELECT_H
 
@@ -28,7 +27,7 @@ struct select {
  * `text`, which must outlive the result. */
 MUST_USE enum error select_parse(struct bytes text, struct select *out, struct message *message);
 void select_free(struct select *a);
-/* Whether an item looks into the record's value. */
+/* Whether an item reads the record's value. */
 bool select_reads_value(const struct select *a);
 
 #endif

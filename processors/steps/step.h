@@ -1,10 +1,11 @@
-/* One processor at work in a task: the interface of steps/.
+/* One processor at work in a task: the interface of steps/. Such a step is a chain_step; the step
+ * that a task commits is another thing (task/commit.h).
  *
- * A record goes through a chain in two passes. `judge` decides what becomes of it and changes
- * nothing; when every step has judged and none failed, `apply` lets the record into the state. So a
- * record that fails anywhere becomes a dead letter as a whole: no step has seen a part of it, and
- * when it comes back corrected it is no duplicate of itself. After that the watermark moves and
- * `advance` fires what it completes.
+ * A record goes through a chain in two passes. First every step judges the record (`judge`) and
+ * changes nothing. If no step failed, `apply` adds the record to the state of the steps. So a
+ * record that fails anywhere becomes a dead letter as a whole: no step has kept a part of it, and a
+ * corrected copy of it is no duplicate. Then the watermark moves, and `advance` emits the windows
+ * that it completes and forgets expired ids.
  *
  * Steps do no I/O and read no clock. All of a step's durable state goes through its delta. */
 #ifndef PROCESSORS_STEPS_STEP_H
@@ -14,33 +15,33 @@
 #include "processors/task/state.h"
 #include "processors/topology/processor.h"
 
-/* What becomes of a record in one step: exactly one of these. */
+/* The fate of a record in one step: exactly one of these. */
 enum fate {
-    FATE_PASSED,    /* goes on: to the output and to the followers */
+    FATE_PASSED,    /* to the output and to the followers */
     FATE_ABSORBED,  /* went into the state of an aggregate */
     FATE_FILTERED,  /* where was false, or dropped for a missing key */
-    FATE_NULL,      /* a tombstone that is skipped */
+    FATE_NULL,      /* a skipped tombstone */
     FATE_LATE,      /* to the late output */
     FATE_DUPLICATE, /* dropped or to the topic for duplicates */
     FATE_DEAD,      /* to the dead letters */
     FATE_COUNT,
 };
 
-/* What one record may make the task write, and the result of one window, in bytes: state and
- * outputs together. A step is one entry of the committer's journal, which takes 1 GiB; the rest is
- * for what the step holds already and for entries beside it. */
+/* Bytes that the task may write because of one record, or for the result of one window: state and
+ * outputs together. A committed step is one journal entry of at most 1 GiB; the rest is for the
+ * earlier records of the step and for other entries. */
 #define STEP_WRITE_MAX ((size_t)768 << 20)
 
-/* The step is committed before more is put in, from so many bytes of output on. */
+/* A task's step with this many bytes of output is committed before more is added. */
 enum { STEP_OUTPUT_BYTES = 1 << 20 };
 
 struct step_verdict {
     enum fate fate;
-    const struct record *record; /* what goes on, when it passed */
-    size_t state_bytes;          /* of state that it makes the step write, at most */
+    const struct record *record; /* FATE_PASSED: the record to pass on */
+    size_t state_bytes;          /* bytes of state to write because of it, at most */
 };
 
-/* Takes one pair of durable state, as it would be restored. */
+/* Takes one row of durable state, as it would be restored. */
 struct state_visitor {
     void (*visit)(struct state_visitor *visitor, struct bytes key, struct bytes value);
 };
@@ -58,7 +59,7 @@ struct chain_step {
     uint64_t late_window_drops, panes, tagged, evicted;
     int64_t open_windows, state_keys, state_bytes; /* gauges */
     size_t uncollected;                            /* changes that are not in the delta yet */
-    size_t uncollected_bytes;                      /* of them, at most */
+    size_t uncollected_bytes;                      /* their bytes, at most */
 
     /* Set by the task before anything else is called. */
     struct bytes topic; /* the chain's input */
@@ -68,37 +69,38 @@ struct chain_step {
 };
 
 struct step_type {
-    /* Whether it judges before the event time is known when it stands first. */
+    /* Whether it judges before the event time is known, if it is the first step. */
     bool before_time;
-    /* Whether it has durable state; then all functions below are there, else only judge. */
+    /* Whether it has durable state. If not, only `judge` of the functions below is set. */
     bool stateful;
 
     struct chain_step *(*create)(const struct processor *p);
     void (*free)(struct chain_step *s);
-    /* Decides; sets verdict->fate. `reason` is filled in for FATE_DEAD. */
+    /* Decides and sets verdict->fate; for FATE_DEAD also `reason`. */
     void (*judge)(struct chain_step *s, const struct chain_record *r, struct step_verdict *verdict,
                   struct dead_letter_reason *reason);
-    /* Lets the record last judged into the state. */
+    /* Adds the record last judged to the state. */
     void (*apply)(struct chain_step *s, const struct chain_record *r, enum fate fate);
-    /* Fires what the watermark completes, within the budget. False when something is left to do:
-     * then it is called again with the same watermark before the next record. */
+    /* Emits the windows that the watermark completes, within the budget, or forgets expired ids.
+     * False when windows are left: then the task calls it again with the same watermark before the
+     * next record. */
     bool (*advance)(struct chain_step *s, struct advance *advance);
-    /* Writes what is not yet in the delta; called before a step of the task is committed. */
+    /* Writes all changes to the delta; the task calls it before it commits. */
     void (*collect)(struct chain_step *s);
-    /* Takes one pair back; `rest` is the key behind processor and kind. */
+    /* Restores one row; `rest` is the key after processor and kind. */
     enum error (*restore)(struct chain_step *s, enum state_kind kind, struct bytes rest,
                           struct bytes value);
-    /* After the last pair. */
+    /* Called after the last row. */
     enum error (*restored)(struct chain_step *s, struct message *message);
-    /* Visits all of its state, written already or not. */
+    /* Visits all of its state, even if it is not written yet. */
     void (*visit)(struct chain_step *s, struct state_visitor *visitor);
 };
 
-/* A fresh step. */
+/* Makes a step without state. */
 struct chain_step *step_create(const struct processor *p);
 void step_free(struct chain_step *s);
 
-/* Evaluates the processor's `where`. Sets the fate and returns false when the record ends here. */
+/* Evaluates the processor's `where`. False: the record does not pass, and its fate is set. */
 bool step_where(const struct chain_step *s, const struct chain_record *r,
                 struct step_verdict *verdict, struct dead_letter_reason *reason);
 /* Sets the verdict to a dead letter with a message. */
@@ -108,7 +110,7 @@ void step_fail(struct step_verdict *verdict, struct dead_letter_reason *reason,
 /* The canonical bytes of a list of expressions, for grouping and for ids. */
 struct identity_form {
     bool raw_key;      /* the list is `key` alone: the key's bytes as they are */
-    bool brackets;     /* the values as one JSON array; without, there is only one */
+    bool brackets;     /* the values as one JSON array; false: the list has one value */
     bool null_allowed; /* a missing part is null, not a failure */
 };
 enum identity { IDENTITY_OK, IDENTITY_MISSING, IDENTITY_ERROR };

@@ -1,5 +1,5 @@
-/* validate: passes what is JSON and, if there is one, fits the schema. A null value is a tombstone
- * and passes. */
+/* validate: passes a record whose value is JSON and fits the schema, if there is one. A null value
+ * is a tombstone and passes. */
 #include "processors/json/json.h"
 #include "processors/json/json_schema.h"
 #include "processors/steps/step.h"
@@ -41,7 +41,7 @@ static enum error check(struct processor *p, const struct processor_check *check
     return ERR_OK;
 }
 
-/* Whether it is JSON is what it asks. */
+/* It always checks whether the value is JSON. */
 static bool reads_value(const struct processor *p UNUSED)
 {
     return true;

@@ -62,7 +62,7 @@ void window_table_free(struct window_table *t)
     window_table_init(t, t->window, t->select);
 }
 
-/* The heap: the key whose window ends first, then by key. */
+/* The heap: keys in the order (next end, key). */
 
 static uint64_t key_prefix(struct bytes key)
 {
@@ -197,7 +197,7 @@ static struct slice *slice_alloc(struct window_table *t)
     return s;
 }
 
-/* Puts `s` behind `after` (NULL: in front). */
+/* Puts `s` after `after` (NULL: at the front). */
 static void link_slice(struct window_key *k, struct slice *s, struct slice *after)
 {
     s->key = k;
@@ -212,7 +212,7 @@ static void link_slice(struct window_key *k, struct slice *s, struct slice *afte
 /* The key's last slice that starts at `start` or before. */
 static struct slice *slice_before(const struct window_key *k, int64_t start)
 {
-    struct slice *at = k->last; /* most records are among the newest */
+    struct slice *at = k->last; /* most records belong to the newest slices */
     while (at && at->start > start)
         at = at->previous;
     return at;
@@ -292,5 +292,5 @@ void window_table_merge(const struct window_table *t, const struct window_key *k
         }
         window_extent_add(extent, &s->extent);
     }
-    ASSERT(extent->last_offset >= 0); /* no window without records is emitted */
+    ASSERT(extent->last_offset >= 0); /* a window without records is never emitted */
 }
