@@ -32,8 +32,8 @@ struct client {
     int32_t correlation_id;
 };
 
-/* Versions above which an API names topics by id only, which a tool that works on names need not
- * follow. */
+/* The highest versions in which an API names topics by name. Later ones use ids only, but the tool
+ * works on names. */
 static const struct {
     int16_t api_key, highest;
 } caps[] = {{API_PRODUCE, 12}, {API_FETCH, 12}, {API_OFFSET_COMMIT, 9}, {API_OFFSET_FETCH, 9}};
@@ -86,7 +86,8 @@ static bool decode_response(const struct client *c, const struct node *n, int16_
     return true;
 }
 
-/* A connection after a failure holds what nobody waits for any more. */
+/* Sends a request and reads its response. A failure closes the connection, because a late response
+ * on it would be taken for that of the next request. */
 static bool exchange(struct client *c, struct node *n, int16_t api_key, int version,
                      const void *request, struct arena *arena, struct bytes *frame,
                      int64_t deadline_ms, struct failure *f)
@@ -120,8 +121,8 @@ static void choose_versions(struct versions *v, const struct api_versions_respon
     }
 }
 
-/* Asks in the version that we know best; a broker that does not know it answers in version 0 with
- * the error, and is asked again in that (KIP-511). */
+/* Asks in the newest version that we know. A broker that does not know it responds in version 0
+ * with an error, and is asked again in version 0 (KIP-511). */
 static bool negotiate(struct client *c, struct node *n, int64_t deadline_ms, struct failure *f)
 {
     struct arena arena;
@@ -234,7 +235,7 @@ void client_learn(struct client *c, int32_t id, struct bytes host, int32_t port)
         n = &c->nodes[c->node_count++];
         *n = (struct node){.id = id, .link.fd = -1};
     }
-    link_close(&n->link); /* it has moved */
+    link_close(&n->link); /* the node has another address now */
     snprintf(n->host, sizeof n->host, "%.*s", BYTES_PRINTF(host));
     n->port = port;
     n->same_as_bootstrap = link_leads_to(&c->nodes[0].link, n->host, port);

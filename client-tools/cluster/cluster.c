@@ -70,7 +70,7 @@ bool cluster_topics(struct client *c, const struct bytes *names, size_t count, b
     return true;
 }
 
-/* Only when a topic is missing is it worth asking for all their names. */
+/* Asks for the names of all topics, to suggest one; only called when a topic is missing. */
 static void suggest_topic(struct client *c, struct bytes name, struct arena *arena,
                           struct failure *f)
 {
@@ -104,7 +104,7 @@ bool cluster_topic(struct client *c, struct bytes name, bool may_create, struct 
             break;
         struct timespec pause = {.tv_nsec = ROUND_MS * 1000000L};
         nanosleep(&pause, NULL);
-        /* A broker that refuses to create says the same every time. */
+        /* A broker that does not create topics gives this error every time. */
         if (topics[0].error_code == KAFKA_UNKNOWN_TOPIC_OR_PARTITION && round >= 2)
             break;
     }
@@ -155,7 +155,7 @@ bool cluster_coordinator(struct client *c, struct bytes group, struct arena *are
     return fail_kafka(f, code, BYTES_NULL, "group %.*s", BYTES_PRINTF(group));
 }
 
-/* The queries of one leader, grouped by topic as the request wants them. */
+/* Fills in the queries of one leader, grouped by topic as the request needs them. */
 static void fill_offsets_request(struct list_offsets_request *request,
                                  const struct offset_query *queries, size_t count, int32_t leader,
                                  struct arena *arena)
@@ -184,7 +184,7 @@ static void fill_offsets_request(struct list_offsets_request *request,
 static void take_offsets(const struct list_offsets_response *response, int32_t leader,
                          struct offset_query *queries, size_t count)
 {
-    size_t next = 0; /* answers come in the order asked for; otherwise a full turn finds them */
+    size_t next = 0; /* results usually have the order of the queries; if not, all are searched */
     for (int32_t t = 0; t < response->topics_count; t++) {
         const struct list_offsets_response_topics *topic = &response->topics[t];
         for (int32_t i = 0; i < topic->partitions_count; i++) {

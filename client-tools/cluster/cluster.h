@@ -1,5 +1,5 @@
-/* Questions that several commands ask: topics and their partitions, group coordinators, offsets,
- * settings. Answers live in the arena. */
+/* Requests of several commands: topics and their partitions, group coordinators, offsets, settings.
+ * Results live in the arena. */
 #ifndef CLIENT_TOOLS_CLUSTER_CLUSTER_H
 #define CLIENT_TOOLS_CLUSTER_CLUSTER_H
 
@@ -21,11 +21,11 @@ struct topic_info {
     int32_t partition_count;
 };
 
-/* Topics by name, or all of them (names NULL). In the order asked for; all: sorted by name. */
+/* Topics by name, in the order of `names`, or all topics sorted by name (names NULL). */
 bool cluster_topics(struct client *c, const struct bytes *names, size_t count, bool may_create,
                     struct arena *arena, struct topic_info **out, size_t *out_count,
                     struct failure *f);
-/* One topic that must exist. With a hint and "did you mean" when it does not. */
+/* One topic that must exist. If it does not, the failure has a hint with "did you mean". */
 bool cluster_topic(struct client *c, struct bytes name, bool may_create, struct arena *arena,
                    struct topic_info *out, struct failure *f);
 
@@ -39,11 +39,11 @@ struct offset_query {
     struct bytes topic;
     int32_t partition, leader;
     int64_t time;
-    int64_t offset; /* the answer; -1: none at or after the time */
+    int64_t offset; /* the result; -1: none at or after the time */
     int16_t error_code;
 };
 
-/* Fills in the answers; one request per leader. Queries of one topic stand together. */
+/* Fills in the results with one request per leader. Queries of one topic must be adjacent. */
 bool cluster_offsets(struct client *c, struct offset_query *queries, size_t count,
                      struct arena *arena, struct failure *f);
 
@@ -54,8 +54,8 @@ bool cluster_topic_configs(struct client *c, const struct bytes *topics, size_t 
                            struct arena *arena, struct describe_configs_response *out,
                            struct failure *f);
 
-/* Whether a name is asked for: one of the names, or a match of the whole name when they are regular
- * expressions (then internal topics never match). */
+/* Selects names: one of `names`, or a match of the whole name if they are regular expressions. A
+ * regular expression never matches an internal topic. */
 struct name_filter {
     const struct bytes *names;
     size_t count;

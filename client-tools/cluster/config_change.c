@@ -51,7 +51,7 @@ bool config_changes_send(struct client *client, const struct config_changes *c, 
     return true;
 }
 
-/* "<key>: why", or "Invalid value <value> for configuration <key>: why". */
+/* Whether the message is "<key>: why" or "Invalid value <value> for configuration <key>: why". */
 static bool blames(struct bytes message, struct bytes key)
 {
     const uint8_t *at = memmem(message.data, message.size, key.data, key.size);

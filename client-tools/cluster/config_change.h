@@ -19,15 +19,14 @@ struct config_result {
     struct bytes message;
 };
 
-/* Adds a change; a null value takes the setting away. */
+/* Adds a change; a null value removes the setting. */
 void config_changes_set(struct config_changes *c, struct bytes key, struct bytes value,
                         struct arena *arena);
-/* Sends them. False only when there is no answer; a refusal is in `result`. */
+/* Sends the changes. False only when there is no response; a refusal is in `result`. */
 bool config_changes_send(struct client *client, const struct config_changes *c, bool validate_only,
                          struct arena *arena, struct config_result *result, struct failure *f);
 
-/* The change that a refusal is about: the broker's message names it. NULL: all of them.
- */
+/* The change that the broker's message names as the reason of a refusal. NULL: all of them. */
 const struct config_change *config_changes_blamed(const struct config_changes *c,
                                                   struct bytes message);
 

@@ -75,7 +75,7 @@ static void fill_request(struct fetcher *fetcher, int32_t leader, int64_t wait_m
     }
 }
 
-/* Hands out one batch's records from the position on. *go_on is false when `take` had enough. */
+/* Gives one batch's records from the position on to `take`. *go_on: `take` wants more. */
 static bool take_batch(struct fetcher *fetcher, struct fetch_partition *p, struct bytes batch,
                        bool *go_on, struct failure *f)
 {
@@ -97,7 +97,7 @@ static bool take_batch(struct fetcher *fetcher, struct fetch_partition *p, struc
         return fail(f, "CORRUPT_MESSAGE",
                     "%.*s/%d: the record at or after offset %" PRId64 " is malformed",
                     BYTES_PRINTF(p->topic), p->index, p->position);
-    if (*go_on) /* past what the batch does not hold any more */
+    if (*go_on) /* skips the offsets of removed records */
         p->position = MAX(p->position, batch_last_offset(&records.header) + 1);
     return true;
 }
@@ -122,7 +122,7 @@ static bool take_records(struct fetcher *fetcher, struct fetch_partition *p, str
     return true;
 }
 
-/* Finds the partition's leader anew, after a moment. */
+/* Waits a moment, then finds the partition's leader again. */
 static bool refresh_leader(struct fetcher *fetcher, struct fetch_partition *p, struct failure *f)
 {
     struct topic_info topic;
@@ -182,7 +182,7 @@ static bool take_response(struct fetcher *fetcher, const struct fetch_response *
     return true;
 }
 
-/* A broker that restarts is gone for a moment: the reader waits for it, but not for ever. */
+/* Waits for a broker that restarts, up to a limit. True: try again. */
 static bool survive(struct fetcher *fetcher, struct failure *f)
 {
     if (f->exit != EXIT_UNREACHABLE || stop_requested())
@@ -230,7 +230,7 @@ bool fetcher_poll(struct fetcher *fetcher, int64_t wait_ms, struct failure *f)
             continue;
         for (size_t j = i; j < fetcher->count; j++)
             asked[j] |= fetcher->partitions[j].leader == leader;
-        /* One long poll when there is one leader; several are asked in turn, without waiting. */
+        /* A single leader gets a long poll. Several leaders are asked in turn with a short wait. */
         good = leader < 0 ? refresh_leader(fetcher, &fetcher->partitions[i], f)
                           : fetch_from(fetcher, leader, leaders > 1 ? 50 : wait_ms, &go_on, f);
     }

@@ -38,7 +38,7 @@ static void forget_member(struct group_member *m)
     m->generation = -1;
 }
 
-/* What to do about an error of the group: true when joining again may help. */
+/* Handles an error of the group. True: joining again may help. */
 static bool can_join_again(struct group_member *m, int code, struct failure *f)
 {
     switch (code) {
@@ -118,7 +118,7 @@ static bool send_sync(struct group_member *m, const struct join_group_response *
                                response, REBALANCE_TIMEOUT_MS, f);
 }
 
-/* The assignment as partitions to read, with their leaders. */
+/* Turns the assignment into partitions to read, with their leaders. */
 static bool take_assignment(struct group_member *m, struct bytes encoded, struct failure *f)
 {
     struct consumer_assignment a = {0};
@@ -164,7 +164,7 @@ static void take_committed(struct group_member *m, struct bytes topic, int32_t i
     }
 }
 
-/* Asks for all of the group's offsets: simpler than naming the partitions, and as cheap. */
+/* Asks for all of the group's offsets, which is simpler than naming the partitions. */
 static bool fetch_committed(struct group_member *m, struct failure *f)
 {
     struct offset_fetch_request request;
@@ -226,7 +226,7 @@ static bool find_positions(struct group_member *m, struct offset_bound start, st
     return true;
 }
 
-/* One try at joining. *again: it did not come to an assignment, but may at the next try. */
+/* Tries once to join. *again: there was no assignment, but the next try may bring one. */
 static bool try_join(struct group_member *m, bool *again, struct failure *f)
 {
     struct join_group_response joined;
@@ -284,7 +284,7 @@ bool group_member_beat(struct group_member *m, bool *rebalance, struct failure *
     arena_free(&arena);
     m->next_heartbeat_ms = now_ms + m->heartbeat_ms;
     if (!good && f->exit == EXIT_UNREACHABLE && !stop_requested()) {
-        *rebalance = true; /* finding the coordinator again is part of joining */
+        *rebalance = true; /* joining finds the coordinator again */
         return true;
     }
     if (!good || response.error_code == 0)

@@ -17,20 +17,20 @@ struct group_member {
     int64_t next_heartbeat_ms;
     bool joined;
     struct arena arena;                 /* of the current assignment */
-    struct fetch_partition *partitions; /* what the member reads now, positions from the commits */
+    struct fetch_partition *partitions; /* the member's partitions, from the committed offsets on */
     size_t count;
 };
 
 void group_member_init(struct group_member *m, struct client *client, struct bytes group);
 void group_member_free(struct group_member *m);
 
-/* Joins, or joins again, and finds the positions: the committed ones, else what `start` says. */
+/* Joins, or joins again, and finds the positions: the committed offsets, else `start`. */
 bool group_member_join(struct group_member *m, struct offset_bound start, struct failure *f);
-/* Heartbeats when one is due. *rebalance: the group wants everybody to join again. */
+/* Sends a heartbeat when one is due. *rebalance: all members must join again. */
 bool group_member_beat(struct group_member *m, bool *rebalance, struct failure *f);
 /* Commits the positions. *rebalance as above: then nothing was committed. */
 bool group_member_commit(struct group_member *m, bool *rebalance, struct failure *f);
-/* Leaves; says nothing when that fails: the session's end does the same. */
+/* Leaves the group. A failure is ignored, because the end of the session has the same effect. */
 void group_member_leave(struct group_member *m);
 
 #endif

@@ -17,7 +17,7 @@ bool group_offsets_fetch(struct client *c, struct bytes group, struct arena *are
 
 void group_offsets_sort(struct committed_offset *offsets, size_t count);
 
-/* Fills in the leaders, one Metadata for all topics. Partitions that are gone get leader -1. */
+/* Fills in the leaders with one Metadata request. Partitions that are gone get leader -1. */
 bool group_offsets_find_leaders(struct client *c, struct committed_offset *offsets, size_t count,
                                 struct arena *arena, struct failure *f);
 

@@ -42,7 +42,7 @@ int64_t link_now_ms(void)
     return clock_monotonic_ms(clock_system());
 }
 
-/* "Connection refused" stands in the middle of a sentence. */
+/* Makes the first letter small, because "Connection refused" comes in the middle of a sentence. */
 static const char *reason(const char *text, char space[128])
 {
     snprintf(space, 128, "%.127s", text);
@@ -51,7 +51,7 @@ static const char *reason(const char *text, char space[128])
     return space;
 }
 
-/* Waits for the socket. False: the time is over or a stop was asked for. */
+/* Waits for the socket. False: the deadline passed, or a signal asked to stop. */
 static bool wait_for(int fd, short events, int64_t deadline_ms, struct failure *f)
 {
     for (;;) {

@@ -39,7 +39,7 @@ bool offset_spec_parse(struct bytes text, int64_t now_ms, struct offset_spec *ou
     *out = (struct offset_spec){{BOUND_NONE, 0}, {BOUND_NONE, 0}};
     if (parse_bound(text, now_ms, &out->from))
         return true;
-    /* A time may hold colons itself: any colon may be the one between the two. */
+    /* A time may contain colons, so any colon may be the separator. */
     for (size_t i = 0; i < text.size; i++) {
         if (text.data[i] != ':')
             continue;

@@ -1,14 +1,14 @@
 /* Offsets as people write them: start end +N -N N N:M :end start:end @T @T1:T2.
  *
- * +N is N after the start, -N is N before the end, @T the first record at or after a time. Behind
- * the colon stands where to stop: before that offset, or at the end as it is now. */
+ * +N is N after the start, -N is N before the end, @T is the first record at or after a time. The
+ * part after the colon says where to stop: before that offset, or at the present end. */
 #ifndef CLIENT_TOOLS_CLUSTER_OFFSET_SPEC_H
 #define CLIENT_TOOLS_CLUSTER_OFFSET_SPEC_H
 
 #include "client-tools/cluster/cluster.h"
 
 enum bound_kind {
-    BOUND_NONE, /* to: never stops */
+    BOUND_NONE, /* only as a stop: never stops */
     BOUND_START,
     BOUND_END,
     BOUND_AFTER_START,
@@ -29,7 +29,7 @@ struct offset_spec {
 bool offset_spec_parse(struct bytes text, int64_t now_ms, struct offset_spec *out,
                        struct failure *f);
 
-/* One partition and the offset that a bound means there, kept between its start and end. */
+/* One partition and the offset of a bound in it, limited to its start and end. */
 struct offset_target {
     struct bytes topic;
     int32_t partition, leader;

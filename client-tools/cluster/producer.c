@@ -103,7 +103,7 @@ bool producer_add(struct producer *p, const struct record_place *place, const st
     return p->pending_bytes < MAX_PENDING_BYTES || producer_flush(p, f);
 }
 
-/* Asks for the id that batches are numbered under. */
+/* Asks for the producer id. */
 static bool prepare_id(struct producer *p, struct failure *f)
 {
     if (!p->idempotent || p->id >= 0)
@@ -135,13 +135,13 @@ static void number_batch(const struct producer *p, struct producer_partition *to
     to->sequence = (int32_t)(((uint32_t)to->sequence + (uint32_t)to->pending) & INT32_MAX);
 }
 
-/* Closes the builders: from here on `bytes` holds each partition's batch. */
+/* Finishes the batch of each partition in `bytes`. */
 static bool build_batches(struct producer *p, struct failure *f)
 {
     for (struct producer_topic *t = p->topics; t; t = t->next) {
         for (int32_t i = 0; i < t->partition_count; i++) {
             struct producer_partition *to = &t->partitions[i];
-            if (to->pending == 0 || to->bytes.size > 0) /* nothing, or built by an earlier try */
+            if (to->pending == 0 || to->bytes.size > 0) /* empty, or built by an earlier try */
                 continue;
             number_batch(p, to);
             if (batch_builder_finish(&to->builder).size == 0)
@@ -153,7 +153,7 @@ static bool build_batches(struct producer *p, struct failure *f)
     return true;
 }
 
-/* The batches for one leader; false when there is none. */
+/* Fills in the batches for one leader; false when there is none. */
 static bool fill_request(struct producer *p, int32_t leader, struct arena *arena,
                          struct produce_request *request)
 {
@@ -185,7 +185,7 @@ static bool fill_request(struct producer *p, int32_t leader, struct arena *arena
     return request->topic_data_count > 0;
 }
 
-/* Only errors that say for certain that nothing was appended. */
+/* Whether the error says for certain that nothing was appended. */
 static bool may_try_again(int code)
 {
     return code == KAFKA_NOT_LEADER_OR_FOLLOWER || code == KAFKA_LEADER_NOT_AVAILABLE ||
@@ -197,8 +197,8 @@ static void settle(struct producer *p, struct producer_partition *to, int16_t co
                    int64_t base_offset, struct bytes message, bool last_try)
 {
     if (code != 0 && may_try_again(code) && !last_try)
-        return;                                    /* the batch stays where it is */
-    if (code == KAFKA_DUPLICATE_SEQUENCE_NUMBER) { /* it has it, and forgot where */
+        return;                                    /* the batch stays, for another try */
+    if (code == KAFKA_DUPLICATE_SEQUENCE_NUMBER) { /* appended before; offset unknown */
         code = 0;
         base_offset = -1;
     }
@@ -252,7 +252,7 @@ static bool send_to(struct producer *p, int32_t leader, bool last_try, struct fa
     struct produce_response response;
     bool good = true;
     if (!fill_request(p, leader, &arena, &request)) {
-        /* nothing for this one */
+        /* nothing to send to this leader */
     } else if (p->acks == 0) {
         good = client_send(p->client, leader, API_PRODUCE, &request, f);
         for (struct producer_topic *t = p->topics; good && t; t = t->next) {
@@ -271,7 +271,8 @@ static bool send_to(struct producer *p, int32_t leader, bool last_try, struct fa
     return good;
 }
 
-/* Without numbers nobody could say whether the batch is there already. */
+/* Whether to try again after a lost connection. Without sequence numbers the broker could not see
+ * that it has a batch already. */
 static bool survive(struct producer *p, bool last_try, struct failure *f)
 {
     if (p->id < 0 || last_try || f->exit != EXIT_UNREACHABLE)
@@ -295,7 +296,7 @@ static void update_leaders(struct producer *p)
     }
 }
 
-/* A leader that still has something to get, or -2 when all is sent. */
+/* The next leader with batches to send, or -2 when all are sent. */
 static int32_t next_leader(const struct producer *p, int32_t after)
 {
     enum { NONE = -2 };

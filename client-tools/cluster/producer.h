@@ -1,8 +1,8 @@
-/* Collects records into one batch per partition and sends them, one request at a time, so that each
- * answer is known before the next batch goes out.
+/* Collects records into one batch per partition and sends them, one request at a time, so that the
+ * response is known before the next batch is sent.
  *
- * An idempotent producer numbers its batches: when an answer is lost, with the connection or the
- * broker, the batch is sent again and the broker sees whether it has it. */
+ * An idempotent producer numbers its batches. If a response is lost, because the connection or the
+ * broker failed, it sends the batch again, and the broker sees whether it has the batch already. */
 #ifndef CLIENT_TOOLS_CLUSTER_PRODUCER_H
 #define CLIENT_TOOLS_CLUSTER_PRODUCER_H
 
@@ -11,7 +11,7 @@
 
 struct producer_partition {
     int32_t index, leader;
-    struct buffer bytes; /* the finished batch, while it is under way */
+    struct buffer bytes; /* the finished batch, until its response */
     struct batch_builder builder;
     int32_t pending;                            /* records in the builder */
     int32_t sequence;                           /* of the next batch */
@@ -25,7 +25,7 @@ struct producer_topic {
     struct bytes name;
     struct producer_partition *partitions;
     int32_t partition_count;
-    uint32_t turn; /* records without a key go to partition turn % count; moves with each flush */
+    uint32_t turn; /* records without key go to partition turn % count; each flush changes it */
 };
 
 struct producer {
@@ -34,28 +34,28 @@ struct producer {
     int level;
     int16_t acks;
     size_t batch_bytes;
-    int64_t timeout_ms; /* how long errors that may pass are tried again */
-    bool idempotent;    /* only with acks -1; a broker that cannot makes it false */
-    bool quiet;         /* nothing is said about a lost connection */
-    int32_t partition;  /* where every record goes, which must exist; -1: chosen for each */
+    int64_t timeout_ms; /* how long to try again after a retriable error */
+    bool idempotent;    /* only with acks -1; false if the broker does not support it */
+    bool quiet;         /* says nothing about a lost connection */
+    int32_t partition;  /* of every record, must exist; -1: chosen per record */
     int64_t id;         /* from the broker, with the first batch; -1: none */
     int16_t epoch;
-    int64_t lost_since_ms; /* when the connection went; 0: it is there */
+    int64_t lost_since_ms; /* when the connection was lost; 0: it is there */
     struct arena arena;    /* topics; until the end */
     struct producer_topic *topics;
     size_t pending_bytes;
-    bool failed; /* a partition has an error: nothing more is taken */
+    bool failed; /* a partition has an error: takes no more records */
 };
 
 void producer_init(struct producer *p, struct client *client);
 void producer_free(struct producer *p);
 
-/* Adds a record; sends what is collected when that is enough. `place->partition` -1, or one that
- * the topic does not have (a copy into a smaller topic): chosen by the key's hash. */
+/* Adds a record; sends all records once there are enough. If `place->partition` is -1, or does not
+ * exist in the topic (a copy into a smaller topic), the key's hash decides. */
 bool producer_add(struct producer *p, const struct record_place *place, const struct record *record,
                   struct failure *f);
-/* Sends everything. False: no answer; an idempotent producer may be flushed again, without harm.
- * A refusal is noted in its partition and in `failed`. */
+/* Sends everything. False: there was no response; an idempotent producer may be flushed again
+ * without harm. A refusal is noted in its partition and in `failed`. */
 bool producer_flush(struct producer *p, struct failure *f);
 
 #endif

@@ -44,7 +44,7 @@ static bool read_members(const struct join_group_response *joined, struct arena 
     return true;
 }
 
-/* Every topic that any member subscribes to, once. */
+/* The topics that members subscribe to, each once. */
 static struct bytes *all_topics(const struct range_member *members, size_t count,
                                 struct arena *arena, size_t *topic_count)
 {

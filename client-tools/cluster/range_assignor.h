@@ -1,5 +1,5 @@
-/* The range assignor: for each topic, consecutive partitions to the members (sorted by id) that
- * subscribe to it; the first ones get one more when it does not come out even. */
+/* The range assignor. Each topic's partitions go in consecutive ranges to the members that
+ * subscribe to it, sorted by id. If the ranges cannot be equal, the first ones have one more. */
 #ifndef CLIENT_TOOLS_CLUSTER_RANGE_ASSIGNOR_H
 #define CLIENT_TOOLS_CLUSTER_RANGE_ASSIGNOR_H
 
@@ -16,8 +16,8 @@ struct range_share {
 struct range_share range_assign(const struct range_member *members, size_t count, size_t member,
                                 struct bytes topic, int32_t partitions);
 
-/* The work of a group's leader: every member's assignment, from the subscriptions in `joined`, into
- * the request. */
+/* The work of a group's leader: computes every member's assignment from the subscriptions in
+ * `joined`, and writes it to the request. */
 bool range_assign_members(struct client *client, const struct join_group_response *joined,
                           struct arena *arena, struct sync_group_request *request,
                           struct failure *f);
