@@ -34,14 +34,14 @@ static void append_nouns(struct buffer *out)
     }
 }
 
-/* "none|gzip" as words. */
+/* Appends "none|gzip" as words. */
 static void append_choices(struct buffer *out, const char *choices)
 {
     for (; *choices; choices++)
         buffer_append_u8(out, *choices == '|' ? ' ' : (uint8_t)*choices);
 }
 
-/* The values of flags that have only some. */
+/* Completes the values of flags that have choices. */
 static void bash_choices(struct buffer *out, const struct flag *flags)
 {
     for (; flags && flags->name; flags++) {
@@ -56,7 +56,7 @@ static void bash_choices(struct buffer *out, const struct flag *flags)
     }
 }
 
-/* What a command's arguments are names of: a noun whose list has them. */
+/* The noun whose list gives the names for a command's arguments. */
 static const char *listed_noun(const struct command *c)
 {
     if (c->verb && strcmp(c->verb, "create") == 0)

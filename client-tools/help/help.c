@@ -5,7 +5,7 @@
 
 enum { LINE_WIDTH = 80, OUTPUT_MAX = 1 << 20 };
 
-/* Breaks text at blanks; `column` is where the line stands, `indent` where the next ones start. */
+/* Breaks text at blanks. The text begins at `column`; the next lines begin at `indent`. */
 static void append_wrapped(struct buffer *out, const char *text, size_t column, size_t indent)
 {
     while (*text) {
@@ -206,10 +206,10 @@ void help_markdown(struct buffer *out)
         if (c->flags)
             markdown_flags(out, c->flags);
     }
-    out->size -= out->size > 0; /* one line end at the end is enough */
+    out->size -= out->size > 0; /* removes the second line end */
 }
 
-/* The first word, when it is a noun with verbs: its commands are what help can show. */
+/* The first word, if it is a noun with verbs, so that help can show its commands. */
 static const char *noun_of(int count, char **values)
 {
     for (int i = 0; i < count; i++) {

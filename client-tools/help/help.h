@@ -1,4 +1,4 @@
-/* Help, its JSON form and the reference page: all walk the tables of commands. */
+/* Help, its JSON form and the reference page, made from the tables of commands. */
 #ifndef CLIENT_TOOLS_HELP_HELP_H
 #define CLIENT_TOOLS_HELP_HELP_H
 
@@ -6,9 +6,9 @@
 
 #include <stdio.h>
 
-/* Answers --help (or `asked`), --version and --help-json anywhere on the command line, on stdout.
- * False: none of them was given, or there is no such command. `command` is what the line named, or
- * NULL. */
+/* Handles --help (or `asked`), --version and --help-json anywhere on the command line; prints to
+ * stdout. False: none of them was given, or there is no such command. `command` is the command of
+ * the line, or NULL. */
 bool help_requested(int count, char **values, bool asked, const struct command *command);
 
 void help_print_overview(FILE *out);

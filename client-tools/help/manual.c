@@ -1,7 +1,7 @@
 /* The manual page, made from the same tables as help: roff with the macros of man(7). */
 #include "client-tools/help/help.h"
 
-/* Text of a line; what roff would take for a request or an escape is made harmless. */
+/* Appends text of a line. Protects characters that roff would take for a request or an escape. */
 static void append_roff(struct buffer *out, const char *text)
 {
     if (*text == '.' || *text == '\'')
