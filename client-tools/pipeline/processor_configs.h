@@ -16,13 +16,13 @@ struct topic_failures {
     size_t count;
 };
 
-/* What is set on these topics, or on all that are not internal (names NULL), as declarations_sort
- * leaves it. Topics that could not be read go to `failures`. */
+/* Reads the configs of these topics, or of all topics that are not internal (names NULL), in the
+ * order of declarations_sort. Topics that could not be read go to `failures`. */
 bool processor_configs_fetch(struct client *c, const struct bytes *names, size_t count,
                              struct arena *arena, struct declarations *out,
                              struct topic_failures *failures, struct failure *f);
 
-/* "TOPIC/PROCESSOR" or "TOPIC" (processor null). */
+/* Splits "TOPIC/PROCESSOR" or "TOPIC" (processor null). */
 void processor_name_split(struct bytes text, struct bytes *topic, struct bytes *processor);
 
 #endif

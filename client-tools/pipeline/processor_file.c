@@ -114,7 +114,7 @@ static bool same_processor(const struct declared_config *a, const struct declare
            bytes_is_null(a->processor) == bytes_is_null(b->processor);
 }
 
-/* The usual order of names; only `type` goes in front. */
+/* Orders parameters by name, except that `type` comes first. */
 static int by_section(const void *a, const void *b)
 {
     const struct declared_config *x = a, *y = b;
@@ -132,7 +132,7 @@ static int by_section(const void *a, const void *b)
     return order ? order : bytes_compare(x->parameter, y->parameter);
 }
 
-/* What the processor follows: the `after` among the declarations [from, to) of its topic. */
+/* The `after` of a processor, among the declarations [from, to) of its topic. */
 static struct bytes before_it(const struct declarations *d, size_t from, size_t to,
                               struct bytes processor)
 {
@@ -144,8 +144,9 @@ static struct bytes before_it(const struct declarations *d, size_t from, size_t 
     return BYTES_NULL;
 }
 
-/* "check\1uniq\1m1": the separator sorts before what names have, so a chain stays together. A
- * circle, which no broker takes, ends at the depth. */
+/* The sort key of a processor: "check\1uniq\1m1" for m1 after uniq after check. \1 sorts before the
+ * characters of names, so a chain stays together. A circle (no broker accepts one) ends at
+ * MAX_DEPTH. */
 static struct bytes chain_of(const struct declarations *d, size_t from, size_t to,
                              struct bytes processor, struct arena *arena)
 {
@@ -171,7 +172,7 @@ void declarations_sort(struct declarations *d, struct arena *arena)
 {
     for (size_t i = 0; i < d->count; i++)
         d->items[i].chain = d->items[i].processor;
-    sort(d); /* by name first: now what belongs together stands together */
+    sort(d); /* by name first: brings the declarations of one processor together */
     for (size_t from = 0, to = 0; from < d->count; from = to) {
         while (to < d->count && bytes_equal(d->items[to].topic, d->items[from].topic))
             to++;
@@ -187,8 +188,8 @@ void declarations_sort(struct declarations *d, struct arena *arena)
     sort(d);
 }
 
-/* Every backslash is doubled, since one before another or before u is special; blanks at the ends
- * and line ends are written as escapes. */
+/* Doubles every backslash, because one before another or before u is special. Writes line ends, and
+ * blanks at both ends, as escapes. */
 static void append_value(struct buffer *out, struct bytes value)
 {
     for (size_t i = 0; i < value.size; i++) {

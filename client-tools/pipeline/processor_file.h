@@ -14,12 +14,11 @@ struct declared_config {
     struct bytes topic;
     struct bytes processor; /* null: an ordinary setting */
     struct bytes key;       /* the setting's full name: processor.m1.type */
-    struct bytes
-        parameter; /* behind the processor's name: type; the key itself for ordinary ones */
+    struct bytes parameter; /* after the processor's name: type; for ordinary ones the key */
     struct bytes value;
-    const char *path; /* the file that says so, NULL when it is from the broker */
+    const char *path; /* the file that declares it; NULL: from the broker */
     int line;
-    struct bytes chain; /* set by declarations_sort: the processors in front of this one, and it */
+    struct bytes chain; /* set by declarations_sort: the processors up to this one */
 };
 
 struct declarations {
@@ -27,7 +26,7 @@ struct declarations {
     size_t count, capacity;
 };
 
-/* Adds what a file declares. A section or key that stands twice is refused. */
+/* Adds the declarations of a file. Refuses a section or key that is there twice. */
 bool processor_file_parse(const char *path, struct bytes text, struct arena *arena,
                           struct declarations *d, struct failure *f);
 
@@ -37,11 +36,11 @@ bool processor_key_split(struct bytes key, struct bytes *processor, struct bytes
 void declarations_add(struct declarations *d, const struct declared_config *item,
                       struct arena *arena);
 
-/* Sorts by topic, then ordinary settings, then processors: each behind the one it follows
- * (`after`), `type` first. */
+/* Sorts by topic; in a topic first the ordinary settings, then the processors, each after the one
+ * that it follows (`after`); in a processor `type` first. */
 void declarations_sort(struct declarations *d, struct arena *arena);
 
-/* Writes declarations as a file that reads back the same. Those of one section stand together. */
+/* Writes declarations as a file that reads back the same. Those of one section must be adjacent. */
 void processor_file_format(const struct declarations *d, struct buffer *out);
 
 #endif

@@ -38,7 +38,7 @@ static bool declares_processor(const struct declarations *d, struct bytes topic,
     return false;
 }
 
-/* The broker reports ordinary settings in base units: 7d is 604800000 there. */
+/* Compares ordinary settings in base units, as the broker reports them: 7d is 604800000. */
 static bool is_same(const struct declared_config *a, const struct declared_config *b)
 {
     int64_t x, y;

@@ -1,4 +1,4 @@
-/* What has to change so that the broker has what files declare. */
+/* The changes after which the broker has the processors and settings that files declare. */
 #ifndef CLIENT_TOOLS_PIPELINE_PROCESSOR_PLAN_H
 #define CLIENT_TOOLS_PIPELINE_PROCESSOR_PLAN_H
 
@@ -12,14 +12,14 @@ struct plan_change {
 };
 
 struct plan {
-    struct plan_change *changes; /* those of one topic stand together */
+    struct plan_change *changes; /* those of one topic are adjacent */
     size_t count;
-    size_t removed_processors; /* whole ones: their state goes too */
+    size_t removed_processors; /* whole processors; the broker deletes their state too */
 };
 
-/* A processor that is declared gets exactly the declared parameters; ordinary settings are set and
- * never removed. With `prune`, processors of the declared topics that are not declared are removed.
- * `current` is sorted as processor_configs_fetch gives it. */
+/* A declared processor gets exactly the declared parameters. Ordinary settings are set, never
+ * removed. With `prune`, the other processors of the declared topics are removed. `current` must
+ * have the order of processor_configs_fetch. */
 void processor_plan_make(const struct declarations *declared, const struct declarations *current,
                          bool prune, struct arena *arena, struct plan *out);
 

@@ -10,10 +10,10 @@ enum {
     MAX_BATCH = 128 << 20,
     MAX_QUEUE_BYTES = 1 << 30,
     SLICE = 1 << 14,
-    DRAIN_TIME_DAYS = 36500, /* how far on time is moved */
+    DRAIN_TIME_DAYS = 36500, /* how far a drain lifts a watermark */
 };
 
-/* The host of a task, and the batch that it is given. */
+/* The host of a task, and the batch that it reads. */
 struct trial_task {
     struct host host;
     struct trial *trial;
@@ -21,20 +21,20 @@ struct trial_task {
     struct batch_input batches;
     struct input *input;
     struct bytes batch;     /* null: none */
-    struct message stopped; /* why, if it did */
+    struct message stopped; /* why it stopped, if it did */
 };
 
 struct trial_topic {
     struct trial_topic *next;
     struct bytes name;
-    struct topology *topology; /* NULL: only written to */
+    struct topology *topology; /* NULL: no processor reads the topic */
     struct trial_task *tasks;  /* chain by chain, partition by partition */
     size_t chain_count;
     int64_t *end_offsets; /* by partition */
     bool is_output;
 };
 
-/* A batch that was appended and is not yet read by the processors of its topic. */
+/* An appended batch that the processors of its topic have not read yet. */
 struct queued {
     struct queued *next;
     struct trial_topic *topic;
@@ -50,7 +50,7 @@ struct trial {
     trial_output *output;
     void *context;
     struct arena names;
-    bool failed; /* more is queued than may be */
+    bool failed; /* the queue was too large */
 };
 
 static struct trial_topic *find_topic(const struct trial *t, struct bytes name)
@@ -123,7 +123,7 @@ static struct trial_task *of(struct host *h)
     return CONTAINER_OF(h, struct trial_task, host);
 }
 
-/* Every topic is read from its start. */
+/* A task reads its topic from the start. */
 static void place(struct host *h, enum chain_start start, int64_t time_ms)
 {
     (void)start;
@@ -148,7 +148,7 @@ static int32_t partitions_of(struct host *h, struct bytes topic)
     return of(h)->trial->partitions;
 }
 
-/* A task is run when there is a batch for it. */
+/* Nothing to do: run_batch runs a task when there is a batch for it. */
 static void wake(struct host *h, enum host_wake when)
 {
     (void)h;
@@ -325,7 +325,7 @@ struct bytes trial_input(const struct trial *t)
     return input ? input->name : BYTES_NULL;
 }
 
-/* Steps are committed when they are full, or the batch is large. */
+/* Gives a task one batch. Commits a full step, and after each slice of a large batch. */
 static bool run_batch(struct trial_task *task, struct bytes batch, int64_t now_ms,
                       struct failure *f)
 {
@@ -337,7 +337,7 @@ static bool run_batch(struct trial_task *task, struct bytes batch, int64_t now_m
     return task->host.state == HOST_RUNNING || fail(f, "INTERNAL", "%s", task->stopped.text);
 }
 
-/* Reads everything that is queued, and what comes of it. */
+/* Processes all queued batches, and the batches that they produce. */
 static bool run_queue(struct trial *t, int64_t now_ms, struct failure *f)
 {
     bool good = true;
@@ -400,8 +400,9 @@ static void flush_all(struct trial *t, struct trial_topic *topic, bool drain, in
         flush_task(&topic->tasks[i].host, drain, now_ms);
 }
 
-/* A topic whose records come from another is drained after it: inputs first, then, round by round,
- * what they reach. A chain of topics is as long as there are topics, at most. */
+/* Without `drain`: commits every open step, in one round per topic, because records may pass
+ * through all topics one after the other. With `drain`: drains the inputs first, then the topics
+ * that get records from others. */
 bool trial_finish(struct trial *t, bool drain, int64_t now_ms, struct failure *f)
 {
     size_t rounds = 0;

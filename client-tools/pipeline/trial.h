@@ -1,5 +1,5 @@
-/* Pipelines without a broker: topics are made in memory, records are appended to them, processors
- * run at once and append to their outputs, which other processors may read in turn. */
+/* Pipelines without a broker. Topics are in memory. When a record is appended, the processors of
+ * its topic run at once and append to their outputs, which other processors may read in turn. */
 #ifndef CLIENT_TOOLS_PIPELINE_TRIAL_H
 #define CLIENT_TOOLS_PIPELINE_TRIAL_H
 
@@ -9,25 +9,25 @@
 
 struct trial;
 
-/* Sees each record that processors write, in the order of the steps. */
+/* Called for each record that processors write, in the order of the steps. */
 typedef void trial_output(void *context, const struct record_place *place,
                           const struct record *record);
 
-/* Every topic has `partitions` partitions. Warnings of the configuration are appended to
- * `warnings`, one per line. EXIT_USAGE when a pipeline is not valid. */
+/* Every topic has `partitions` partitions. Appends warnings about the configuration to `warnings`,
+ * one per line. EXIT_USAGE when a pipeline is not valid. */
 bool trial_create(const struct declarations *d, int32_t partitions, trial_output *output,
                   void *context, struct buffer *warnings, struct trial **out, struct failure *f);
 void trial_free(struct trial *t); /* NULL is fine */
 
 /* Whether a topic has processors. */
 bool trial_has_topic(const struct trial *t, struct bytes topic);
-/* The only topic that is no other's output, or null when there are several. */
+/* The only topic that is no output, or null when there are several. */
 struct bytes trial_input(const struct trial *t);
 
-/* Appends a record and runs what reads it. The partition -1: by key. */
+/* Appends a record and runs the processors that read it. Partition -1: the key decides. */
 bool trial_append(struct trial *t, const struct record_place *place, const struct record *record,
                   int64_t now_ms, struct failure *f);
-/* Commits what is open. `drain`: as if all time had passed, so that every window speaks. */
+/* Commits the open steps. `drain`: first lifts the watermarks, which emits all open windows. */
 bool trial_finish(struct trial *t, bool drain, int64_t now_ms, struct failure *f);
 
 /* Counters of one processor, added up over its partitions; index from 0, false at the end. */
