@@ -1,7 +1,7 @@
-/* The result of a command: a document of fields and tables, shown as text for people, or as JSON or
- * TSV, which are contracts (exact numbers, base units, columns only added at the end).
+/* The result of a command: a document of fields and tables. It is shown as text for people, or as
+ * JSON or TSV, which are contracts (exact numbers, base units, columns only added at the end).
  *
- * A command fills the tables and never formats. Cells are copied into the document's arena. */
+ * A command fills the tables and never formats. The document's arena gets copies of the cells. */
 #ifndef CLIENT_TOOLS_OUTPUT_OUTPUT_H
 #define CLIENT_TOOLS_OUTPUT_OUTPUT_H
 
@@ -22,7 +22,7 @@ int output_format_parse(struct bytes name);
 
 enum cell_type {
     CELL_TEXT,
-    CELL_LONG, /* text; shown to people, cut so that the line fits, if it can */
+    CELL_LONG, /* text; for people it is cut so that the line fits, if possible */
     CELL_INT,
     CELL_COUNT,    /* text: 18.2M */
     CELL_SIZE,     /* bytes; text: 9.1GiB */
@@ -36,7 +36,7 @@ enum cell_type {
 struct column {
     const char *name; /* snake_case with its unit, as JSON has it */
     enum cell_type type;
-    bool wide; /* left out of plain text */
+    bool wide; /* only shown in wide text */
 };
 
 struct cell {
@@ -52,7 +52,7 @@ struct table {
     struct cell *cells; /* row by row */
     size_t row_count, capacity, filled;
     size_t errors; /* rows whose CELL_ERROR is set */
-    bool planned;  /* nothing is done yet: text shows no status */
+    bool planned;  /* nothing was done yet: text shows no status */
     struct arena *arena;
 };
 
@@ -85,7 +85,7 @@ void document_int(struct document *d, const char *name, enum cell_type type, int
 /* Rows with an error, over all tables. */
 size_t document_errors(const struct document *d);
 
-/* Begins a row; its cells follow in the order of the columns, the rest stays null. */
+/* Begins a row. Its cells follow in the order of the columns; missing cells are null. */
 void table_row(struct table *t);
 void table_text(struct table *t, struct bytes text); /* null allowed */
 void table_int(struct table *t, int64_t value);

@@ -39,7 +39,7 @@ static bool next_escape(struct bytes format, size_t *at, struct piece *out)
     return true;
 }
 
-/* "{...}" at *at, which may hold such pairs itself: %h{%v{hex}}. */
+/* Takes "{...}" at *at. Braces may be nested: %h{%v{hex}}. */
 static bool next_modifier(struct bytes format, size_t *at, struct bytes *out)
 {
     size_t start = *at + 1, depth = 0;
@@ -101,7 +101,7 @@ static bool verb_is_right(const struct piece *p, const char *verbs)
     case 'd':
         return bytes_is_null(p->modifier) || bytes_equal_string(p->modifier, "iso");
     case 'h':
-        return true; /* looked into by the caller */
+        return true; /* the caller checks the modifier */
     default:
         return bytes_is_null(p->modifier);
     }
@@ -159,7 +159,7 @@ static void append_headers(struct buffer *out, struct bytes modifier, const stru
         }
     }
     if (bytes_is_null(modifier) && record->header_count > 0 && out->size > 0)
-        out->size--; /* the blank behind the last one */
+        out->size--; /* the blank after the last one */
 }
 
 static void append_time(struct buffer *out, struct bytes modifier, int64_t timestamp)
@@ -245,7 +245,7 @@ bool record_format_check_input(struct bytes format, struct message *message)
     return true;
 }
 
-/* The literal text at *at, up to the next verb; moves *at behind it. */
+/* Takes the literal text at *at, up to the next verb. */
 static struct bytes take_literal(struct bytes format, size_t *at, uint8_t *space, size_t capacity)
 {
     size_t size = 0;

@@ -10,14 +10,14 @@
 
 #include "client-tools/output/record_json.h"
 
-/* False with a reason when the format is not valid; position counts from 1. */
+/* False with a reason when the format is not valid; positions in it count from 1. */
 bool record_format_check(struct bytes format, struct message *message);
 /* Appends one record; `format` was checked. `number` is what %i prints. */
 void record_format_append(struct buffer *out, struct bytes format, const struct record_place *place,
                           const struct record *record, int64_t number);
 
-/* Reading: %k %v %t %p %d, each up to the text that follows it; the last one takes the rest of the
- * line. A line end at the end of the format is the line's own. */
+/* For reading: %k %v %t %p %d. Each takes the line up to the text that follows it; the last one
+ * takes the rest. A line end at the end of the format is the end of the line. */
 bool record_format_check_input(struct bytes format, struct message *message);
 bool record_format_parse(struct bytes format, struct bytes line, struct record_place *place,
                          struct record *out, struct message *message);

@@ -13,7 +13,7 @@ static bool is_blank(uint8_t c)
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-/* Whether the text can stand in a line of JSON as it is and be found again unchanged. */
+/* Whether the text can be copied into a line of JSON and then reads back unchanged. */
 static bool can_be_copied(struct bytes text, bool only_containers)
 {
     if (text.size == 0 || is_blank(text.data[0]) || is_blank(text.data[text.size - 1]))
@@ -83,7 +83,7 @@ void record_json_append(struct buffer *out, const struct record_place *place,
     buffer_append_string(out, "}\n");
 }
 
-/* The bytes that a JSON value stands for here: a string's content, null, or its own text. */
+/* The bytes of a field's JSON value: a string's content, null, or the JSON text itself. */
 static struct bytes content_of(struct bytes json, struct arena *arena)
 {
     if (json.data[0] == '"')

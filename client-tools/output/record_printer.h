@@ -1,4 +1,4 @@
-/* Shows records on standard output as they come: as JSON lines, or in the % language. */
+/* Prints records to standard output as they arrive: as JSON lines, or in the % language. */
 #ifndef CLIENT_TOOLS_OUTPUT_RECORD_PRINTER_H
 #define CLIENT_TOOLS_OUTPUT_RECORD_PRINTER_H
 
@@ -9,7 +9,7 @@ struct record_printer {
     struct buffer out;
     int64_t count;
     bool reader_gone; /* nobody reads the output any more, or it cannot be written */
-    int write_error;  /* errno, when it cannot; 0: it can */
+    int write_error;  /* errno of a failed write; 0: none */
 };
 
 /* `format` null: JSON lines. EXIT_USAGE when it is not valid. */
@@ -17,10 +17,10 @@ bool record_printer_init(struct record_printer *p, struct bytes format, struct f
 void record_printer_free(struct record_printer *p);
 void record_printer_add(struct record_printer *p, const struct record_place *place,
                         const struct record *record);
-/* Writes what is held back; false when the reader is gone. */
+/* Writes the buffered records; false when the reader is gone. */
 bool record_printer_flush(struct record_printer *p);
 
-/* After the last flush: false when something could not be written. */
+/* Called after the last flush. False when a record could not be written. */
 bool record_printer_end(const struct record_printer *p, struct failure *f);
 
 #endif

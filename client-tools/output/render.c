@@ -91,7 +91,7 @@ static void render_json(const struct document *d, const struct failure *failure,
     buffer_append_string(out, "}\n");
 }
 
-/* Tabs and line ends inside a cell would break the row. */
+/* Replaces tabs and line ends inside a cell, which would break the row. */
 static void clean_from(struct buffer *out, size_t start)
 {
     for (size_t i = start; i < out->size; i++) {
@@ -153,7 +153,7 @@ static bool ends_with(const char *text, size_t size, const char *end)
     return size > length && memcmp(text + size - length, end, length) == 0;
 }
 
-/* "committed_offset" -> "COMMITTED-OFFSET"; a unit that the cells show themselves is left out. */
+/* "committed_offset" becomes "COMMITTED-OFFSET", without a unit that the cells show. */
 static void append_title(struct buffer *out, const struct column *c)
 {
     if (c->type == CELL_ERROR) {
@@ -200,7 +200,7 @@ static bool is_number(enum cell_type type)
     return type == CELL_INT || type == CELL_COUNT || type == CELL_SIZE || type == CELL_DURATION;
 }
 
-/* A message column without any message would only be noise; an error is never left out. */
+/* Leaves out a message column without any message, but never an error. */
 static bool is_shown(const struct table *t, size_t column, bool wide)
 {
     bool of_error = t->columns[column].type == CELL_ERROR ||
@@ -234,7 +234,7 @@ static void append_padded(struct buffer *out, size_t start, size_t width, bool r
     }
 }
 
-/* Cuts the cell that begins at `start` to the width, with dots for what is gone. */
+/* Cuts the cell that begins at `start` to the width; dots mark the cut. */
 static void cut(struct buffer *out, size_t start, size_t width)
 {
     static const char dots[] = "...";
@@ -269,7 +269,7 @@ static void append_text_row(struct buffer *out, const struct table *t, size_t ro
     }
 }
 
-/* Narrows a column of long text as far as the line needs, and no further than can be read. */
+/* Narrows a column of long text until the line fits, but keeps it readable. */
 static void fit(const struct table *t, size_t *widths)
 {
     enum { LINE = 80, GAP = 2, NARROWEST = 20 };
@@ -306,7 +306,7 @@ static void render_text_table(const struct table *t, bool wide, bool color, stru
         }
     }
     buffer_free(&cell);
-    if (!wide && t->errors == 0) /* what was refused is shown whole */
+    if (!wide && t->errors == 0) /* the reason of an error is never cut */
         fit(t, widths);
     if (color)
         buffer_append_string(out, "\033[1m");
