@@ -1,6 +1,6 @@
 #include "client-tools/commands/commands.h"
 
-/* In the order of help; commands of one noun stand together. */
+/* In the order of help; commands of one noun are adjacent. */
 const struct command *const commands[] = {
     &topic_create_command,
     &topic_list_command,

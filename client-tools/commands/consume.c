@@ -1,5 +1,5 @@
-/* consume: reads partitions directly, or as a member of a group. Stops at the end that was asked
- * for, after -n records, at Ctrl-C, or when nobody reads the output any more; commits first. */
+/* consume: reads partitions directly, or as a member of a group. It stops at the given end, after
+ * -n records, at Ctrl-C, or when nobody reads the output any more. A member commits first. */
 #include "base/clock.h"
 #include "base/units.h"
 #include "client-tools/cluster/group_member.h"
@@ -113,7 +113,7 @@ static bool check_targets(struct consumer *c, const struct offset_target *target
     return true;
 }
 
-/* The partitions with where to begin and where to stop. */
+/* Finds the partitions, their first offsets and their stops. */
 static bool prepare_fetcher(struct consumer *c)
 {
     struct tool *t = c->tool;
@@ -163,7 +163,8 @@ static bool consume_directly(struct consumer *c)
     return true;
 }
 
-/* What was printed counts as read: it is committed before the group may give it to another. */
+/* Reads until the group rebalances. Commits the printed records before the group may give their
+ * partitions to other members. */
 static bool consume_generation(struct consumer *c, struct group_member *m)
 {
     struct tool *t = c->tool;

@@ -90,7 +90,7 @@ static bool take(void *context, const struct record_place *place, const struct r
     return (int64_t)in->table->row_count < in->limit;
 }
 
-/* "orders" means its dead letters. */
+/* The name "orders" means the topic of its dead letters. */
 static bool find_topic(struct tool *t, struct topic_info *topic)
 {
     struct bytes name = t->arguments.names[0];

@@ -1,5 +1,5 @@
-/* doctor: what a client needs, one check after the other, and what to do about the first that
- * fails. Changes nothing. */
+/* doctor: checks one after the other what a client needs, and says what to do about the first check
+ * that fails. It changes nothing. */
 #include "client-tools/cluster/link.h"
 #include "client-tools/tool.h"
 
@@ -22,7 +22,7 @@ static void passed(struct tool *t, struct table *table, const char *check, const
     table_text(table, bytes_string(message));
 }
 
-/* Later checks would only repeat the first failure: it is kept, for its hint. */
+/* Adds the row of a failed check. The run ends there and shows the failure's hint. */
 static bool failed(struct tool *t, struct table *table, const char *check)
 {
     table_row(table);
@@ -83,7 +83,7 @@ static bool check_metadata(struct tool *t, struct table *table, struct metadata_
     return true;
 }
 
-/* Clients leave the bootstrap address for the advertised ones, so those must work from here. */
+/* Checks that the advertised addresses work from here: clients use them after bootstrapping. */
 static bool check_advertised(struct tool *t, struct table *table,
                              const struct metadata_response *metadata)
 {
@@ -121,7 +121,7 @@ static bool run(struct tool *t)
     bool good = check_connection(t, table) && check_versions(t, table) &&
                 check_metadata(t, table, &metadata) && check_advertised(t, table, &metadata) &&
                 check_coordinator(t, table);
-    if (!good && t->format != OUTPUT_JSON) { /* what did work is worth seeing too */
+    if (!good && t->format != OUTPUT_JSON) { /* show the passed checks too */
         struct buffer text;
         buffer_init(&text, 1 << 20);
         document_render(&t->document, NULL, t->format, t->color, &text);

@@ -43,7 +43,7 @@ struct tables {
     struct table *groups, *partitions, *members;
 };
 
-/* Who reads a partition; NULL: nobody. */
+/* The member that reads a partition; NULL: none. */
 static const struct describe_groups_response_groups_members *
 reader_of_partition(const struct describe_groups_response_groups *g,
                     const struct consumer_assignment *assignments, struct bytes topic,
@@ -136,7 +136,7 @@ static struct offset_query *ask_offsets(struct tool *t, const struct committed_o
     return cluster_offsets(t->client, queries, count, &t->arena, &t->failure) ? queries : NULL;
 }
 
-/* Lag: the end minus the commit; without a commit, minus the start. Never negative. */
+/* Lag: the end minus the committed offset, or minus the start if there is none. Never negative. */
 static bool add_partitions(struct tool *t, struct table *table,
                            const struct describe_groups_response_groups *g,
                            const struct consumer_assignment *assignments,
@@ -185,7 +185,7 @@ static bool add_group(struct tool *t, const struct tables *tables,
     if (code == 0 &&
         !group_offsets_fetch(t->client, g->group_id, &t->arena, &offsets, &count, &t->failure))
         return false;
-    /* To old versions a group that never was is "Dead", without an error. */
+    /* In old versions a group that does not exist is "Dead", without an error. */
     if (code == 0 && count == 0 && bytes_equal_string(g->group_state, "Dead"))
         code = KAFKA_GROUP_ID_NOT_FOUND;
     struct consumer_assignment *assignments = read_assignments(t, g);

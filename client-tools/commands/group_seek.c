@@ -45,7 +45,7 @@ static bool read_flags(struct tool *t, struct seek *s)
     return true;
 }
 
-/* Partitions of the topics that were named; with what the group has committed there. */
+/* Adds the partitions of the named topics, with the group's committed offsets. */
 static bool add_named_topics(struct tool *t, struct seek *s, const struct committed_offset *known,
                              size_t known_count)
 {

@@ -1,4 +1,4 @@
-/* processor apply: files against the broker, one request per topic, each all or nothing. */
+/* processor apply: makes the broker match the files, with one all-or-nothing request per topic. */
 #include "client-tools/cluster/config_change.h"
 #include "client-tools/files.h"
 #include "client-tools/pipeline/processor_configs.h"
@@ -86,7 +86,7 @@ static void say_where(const struct tool *t, const struct declarations *declared,
     }
 }
 
-/* A topic's changes are one: when they are refused, one row says which of them and why. */
+/* A topic's changes are refused together. One row says which of them is the reason, and why. */
 static void add_refusal(struct tool *t, struct table *table, const struct config_changes *changes,
                         const struct plan *plan, const struct declarations *declared,
                         const struct config_result *result)
@@ -122,7 +122,7 @@ static const struct topic_failure *failure_of(const struct topic_failures *failu
     return NULL;
 }
 
-/* One topic's part of the plan: sent, and shown with the answer. */
+/* Sends one topic's part of the plan, and shows it with the result. */
 static bool apply_topic(struct tool *t, struct table *table, struct bytes topic,
                         const struct plan *plan, const struct declarations *declared,
                         const struct topic_failures *failures)
@@ -158,7 +158,7 @@ static bool apply_topic(struct tool *t, struct table *table, struct bytes topic,
     return true;
 }
 
-/* Removing a processor throws its state away, so the plan is shown before. */
+/* Shows the plan and asks, because removing a processor deletes its state. */
 static bool may_remove(struct tool *t, struct table *table, const struct plan *plan)
 {
     if (plan->removed_processors == 0 || t->dry_run)

@@ -1,4 +1,4 @@
-/* processor list, describe, export and delete: what the broker has. */
+/* processor list, describe, export and delete: the processors that the broker has. */
 #include "base/suggest.h"
 #include "client-tools/cluster/config_change.h"
 #include "client-tools/files.h"
@@ -95,7 +95,7 @@ static const struct column parameter_columns[] = {
     END_OF_COLUMNS,
 };
 
-/* The first topic that could not be read; with "did you mean" when there is none of that name. */
+/* Fails because of a topic that could not be read, with "did you mean" if it does not exist. */
 static bool fail_topic(struct tool *t, const struct topic_failure *unreadable)
 {
     struct topic_info ignored;
@@ -128,7 +128,7 @@ static bool fail_no_processor(struct tool *t, const struct declarations *d, stru
     return false;
 }
 
-/* Reads the topic of "TOPIC/PROCESSOR"; its declarations. */
+/* Reads the declarations of the topic of "TOPIC/PROCESSOR". */
 static bool fetch_one(struct tool *t, struct bytes name, struct bytes *topic,
                       struct bytes *processor, struct declarations *d)
 {

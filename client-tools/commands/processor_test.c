@@ -1,5 +1,5 @@
-/* processor test: a pipeline over a file of records, without a broker. What it writes goes to
- * standard output as records; what became of the input, to stderr. */
+/* processor test: runs a pipeline over a file of records, without a broker. The records that it
+ * writes go to standard output; the counters of the input go to stderr. */
 #include "base/clock.h"
 #include "base/units.h"
 #include "client-tools/files.h"
@@ -82,7 +82,7 @@ static bool make_trial(struct run *r)
     return true;
 }
 
-/* A record of a topic without processors is not part of the test: it is counted, and said. */
+/* Runs one record. A record of a topic without processors is skipped and counted. */
 static bool run_line(struct run *r, struct bytes line, int64_t *skipped)
 {
     struct tool *t = r->tool;

@@ -146,7 +146,7 @@ static bool parse_line(struct input *in, struct bytes line, struct record_place 
     return good;
 }
 
-/* What flags say about every record is laid over what the line says. */
+/* Completes a record from the flags: their key replaces the line's, and their headers are added. */
 static void complete(struct input *in, struct record *record)
 {
     struct clock *clock = clock_system();
@@ -204,7 +204,7 @@ static bool send_lines(struct input *in, struct producer *p)
             if (!sent || ends)
                 return sent && result != LINE_FAILED;
         } else if (!send_line(in, p, line)) {
-            struct failure ignored; /* what was read before the bad line counts */
+            struct failure ignored; /* the lines before the bad one are still sent */
             if (t->failure.exit == EXIT_USAGE && in->lines.line > 1 && producer_flush(p, &ignored))
                 message_set(&t->failure.hint, "the lines before it were written");
             return false;
@@ -212,8 +212,8 @@ static bool send_lines(struct input *in, struct producer *p)
     }
 }
 
-/* Ctrl-C in the middle of a request: what was read is still written. Without numbered batches
- * nobody could say whether they are there already. */
+/* After Ctrl-C in the middle of a request: writes the records that were read. Only an idempotent
+ * producer can, because the broker sees whether it has a batch already. */
 static bool finish_interrupted(struct tool *t, struct producer *p)
 {
     if (strcmp(t->failure.name, "INTERRUPTED") != 0 || p->id < 0)
@@ -232,7 +232,7 @@ static int64_t written(const struct producer *p)
     return sum;
 }
 
-/* After a refusal nothing more is read: what is to be sent again must be known. */
+/* After a refusal: says how many records were read and written, and so which to send again. */
 static void say_what_is_left(const struct input *in, const struct producer *p)
 {
     int64_t sent = written(p);
@@ -264,7 +264,7 @@ static void show_result(struct tool *t, const struct producer *p)
     }
 }
 
-/* Kafka's rule: on by default, where acks allow it; asked for against acks it is a mistake. */
+/* Kafka's rule: idempotence is on by default if acks=all; with other acks `true` is an error. */
 static bool read_idempotence(struct tool *t, struct producer *p)
 {
     const struct client_setting *s = &t->settings.values[KEY_ENABLE_IDEMPOTENCE];

@@ -13,7 +13,7 @@ static const struct column columns[] = {
     END_OF_COLUMNS,
 };
 
-/* The topics that exist and are meant; the others go to the table with their error. */
+/* Finds the selected topics that exist; the others go to the table with their error. */
 static bool find_topics(struct tool *t, struct table *table, struct topic_info **found,
                         size_t *found_count)
 {

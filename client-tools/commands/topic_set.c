@@ -23,7 +23,7 @@ static void add_change(struct table *table, const struct config_changes *changes
     table_error(table, result->error_code, result->message);
 }
 
-/* All or nothing: a refusal is one row. */
+/* Sends all changes or none; a refusal is one row. */
 static bool send_changes(struct tool *t, struct config_changes *changes)
 {
     struct table *table = tool_table(t, "configs");
@@ -99,7 +99,7 @@ static bool fail_unknown_setting(struct tool *t, const struct describe_configs_r
     return false;
 }
 
-/* A broker takes back what was never set without a word, a misspelt name too. */
+/* Checks the names, because a broker removes an unset or unknown setting without an error. */
 static bool check_keys(struct tool *t)
 {
     const struct arguments *a = &t->arguments;
@@ -108,7 +108,7 @@ static bool check_keys(struct tool *t)
         !cluster_topic_configs(t->client, a->names, 1, &t->arena, &configs, &t->failure))
         return false;
     if (configs.results_count != 1 || configs.results[0].error_code != 0)
-        return true; /* the change says the same */
+        return true; /* the change will report this error */
     for (size_t i = 1; i < a->name_count; i++) {
         if (!is_setting(&configs, a->names[i]))
             return fail_unknown_setting(t, &configs, a->names[i]);
