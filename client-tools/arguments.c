@@ -97,7 +97,7 @@ static bool find_command(struct arguments *a, struct failure *f)
 {
     if (a->name_count == 0)
         return true;
-    /* produce and consume stand at top level, and under topic. */
+    /* produce and consume are commands of their own, and verbs of topic. */
     size_t skip =
         a->name_count > 1 && bytes_equal_string(a->names[0], "topic") &&
         (bytes_equal_string(a->names[1], "produce") || bytes_equal_string(a->names[1], "consume"));
@@ -129,8 +129,8 @@ static const struct flag *find_in(const struct flag *flags, char letter, struct 
     return NULL;
 }
 
-/* The command's own flags come first: in one command -f is the format of records, in another the
- * file. */
+/* The command's own flags win over the global ones: in one command -f is the format of records, in
+ * another the file. */
 static const struct flag *find_flag(const struct command *c, char letter, struct bytes name)
 {
     const struct flag *own = c ? find_in(c->flags, letter, name) : NULL;
@@ -187,7 +187,7 @@ static bool fail_no_value(const struct flag *flag, struct failure *f)
     return fail_usage(f, "--%s needs a value: %s", flag->name, flag->placeholder);
 }
 
-/* "--name", "--name=value" or "--name value". *next is the argument behind it. */
+/* Parses "--name", "--name=value" or "--name value". *next is the index of the next argument. */
 static bool parse_long(struct arguments *a, struct bytes text, int *next, int count, char **values,
                        struct failure *f)
 {
@@ -210,7 +210,7 @@ static bool parse_long(struct arguments *a, struct bytes text, int *next, int co
     return add_flag(a, flag, value, f);
 }
 
-/* "-abc", "-ovalue" or "-o value". */
+/* Parses "-abc", "-ovalue" or "-o value". */
 static bool parse_short(struct arguments *a, struct bytes text, int *next, int count, char **values,
                         struct failure *f)
 {
@@ -236,7 +236,7 @@ static bool parse_short(struct arguments *a, struct bytes text, int *next, int c
     return true;
 }
 
-/* Whether a word before the command is known is a global flag's value. */
+/* Whether the word after this flag is its value. Knows global flags only. */
 static bool takes_next(struct bytes text)
 {
     if (text.size > 2 && text.data[1] == '-') {
@@ -254,8 +254,7 @@ static bool is_flag(struct bytes text)
     return text.size > 1 && text.data[0] == '-';
 }
 
-/* Which command it is must be known before its flags can be: the words up to it, past global
- * flags. */
+/* Finds the command before its flags are parsed: reads the first words and skips global flags. */
 static bool scan_command(struct arguments *a, int count, char **values, struct failure *f)
 {
     struct bytes *all = a->names;
@@ -281,7 +280,7 @@ bool arguments_parse(struct arguments *a, int count, char **values, struct failu
     *a = (struct arguments){0};
     if (count > MAX_ARGUMENTS)
         return fail_usage(f, "%d arguments are too many, at most %d", count, MAX_ARGUMENTS);
-    /* "-qvy" makes several flags of one argument. */
+    /* One argument such as "-qvy" can give several flags. */
     size_t letters = 0;
     for (int i = 0; i < count; i++)
         letters += strlen(values[i]) + 1;

@@ -1,7 +1,7 @@
-/* Commands and their flags are tables: help, completion and the reference page walk them.
+/* Tables of commands and their flags. Help, completion and the reference page walk them.
  *
- * A command lives in one file, which holds its flags, its examples and its function; commands.c
- * lists the commands. Letters mean the same in every command (docs: commands). */
+ * Each command has one file with its flags, its examples and its function; commands.c lists the
+ * commands. A letter means the same in every command (docs: commands). */
 #ifndef CLIENT_TOOLS_ARGUMENTS_H
 #define CLIENT_TOOLS_ARGUMENTS_H
 
@@ -32,7 +32,7 @@ struct command {
     const char *see_also;
     const struct column *columns; /* of its main table; ends with a null name; may be NULL */
     bool destructive;             /* asks, and has --yes and --dry-run */
-    bool streaming; /* ended by Ctrl-C with exit code 0; --timeout is for connecting */
+    bool streaming;               /* Ctrl-C ends it with exit code 0; --timeout is for connecting */
     /* False: tool->failure is set. */
     bool (*run)(struct tool *t);
 };
@@ -50,7 +50,7 @@ enum { MAX_ARGUMENTS = 4096 };
 struct arguments {
     const struct command *command;
     struct argument_value *flags;
-    struct bytes *names; /* the arguments that are no flags, without the command's words */
+    struct bytes *names; /* the arguments without flags and without the command's words */
     size_t flag_count, name_count;
 };
 
@@ -64,9 +64,9 @@ bool choice_is_one(const char *choices, struct bytes value);
 bool flag_is_set(const struct arguments *a, const char *name);
 /* Splits "key=value" at the first of the separators. False when there is none. */
 bool pair_split(struct bytes text, const char *separators, struct bytes *key, struct bytes *value);
-/* The last value given, or null. */
+/* The last value of a flag, or null. */
 struct bytes flag_text(const struct arguments *a, const char *name);
-/* Walks all values of a list: start with *at = 0; null at the end. */
+/* Walks all values of a FLAG_LIST: start with *at = 0; null at the end. */
 struct bytes flag_next(const struct arguments *a, const char *name, size_t *at);
 /* An integer in [minimum, maximum]; `otherwise` when the flag is absent. */
 bool flag_int(const struct arguments *a, const char *name, int64_t minimum, int64_t maximum,

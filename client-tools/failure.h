@@ -1,5 +1,5 @@
-/* Why a command did not do what it was asked: what failed, on what, why; where the value came from;
- * one thing to do. Exit codes are a contract (docs: commands). */
+/* The failure of a command: what failed, on what, and why; where the value came from; a hint what
+ * to do. Exit codes are a contract (docs: commands). */
 #ifndef CLIENT_TOOLS_FAILURE_H
 #define CLIENT_TOOLS_FAILURE_H
 
@@ -7,8 +7,8 @@
 
 enum exit_code {
     EXIT_DONE = 0,
-    EXIT_FAILED = 1,      /* the request failed, or any single item of it */
-    EXIT_USAGE = 2,       /* flag, argument, file: nothing was tried */
+    EXIT_FAILED = 1,      /* the request failed, or an item of it */
+    EXIT_USAGE = 2,       /* a wrong flag, argument or file: nothing was tried */
     EXIT_UNREACHABLE = 3, /* no broker answered in time */
 };
 
@@ -19,11 +19,11 @@ struct failure {
     struct message from, hint;
 };
 
-/* Each sets the failure anew and returns false, so that a function can end with it. */
+/* Each function replaces the failure and returns false, so that a caller can return its result. */
 bool fail(struct failure *f, const char *name, const char *format, ...) PRINTF_LIKE(3, 4);
 bool fail_usage(struct failure *f, const char *format, ...) PRINTF_LIKE(2, 3);
 bool fail_unreachable(struct failure *f, const char *format, ...) PRINTF_LIKE(2, 3);
-/* "<what>: <Kafka's text or the broker's message>", named after the code. */
+/* Sets "<what>: <Kafka's text or the broker's message>", and the name of the code. */
 bool fail_kafka(struct failure *f, int code, struct bytes broker_message, const char *format, ...)
     PRINTF_LIKE(4, 5);
 

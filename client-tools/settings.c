@@ -7,8 +7,8 @@
 
 static const struct {
     const char *name, *initial;
-    const char *flag, *variable; /* where else it can be given; NULL: nowhere */
-    const char *choices;         /* "a|b", or NULL: any value, or one that is parsed later */
+    const char *flag, *variable; /* other places for the value; NULL: none */
+    const char *choices;         /* "a|b"; NULL: any value, maybe parsed later */
 } keys[CLIENT_KEY_COUNT] = {
     [KEY_BOOTSTRAP_SERVERS] = {"bootstrap.servers", "localhost:9092", "brokers", "TIDEMILL_BROKERS",
                                NULL},
@@ -28,7 +28,7 @@ static const struct {
     [KEY_SESSION_TIMEOUT_MS] = {"session.timeout.ms", "45s", NULL, NULL, NULL},
 };
 
-/* Kafka's client properties that mean nothing here; a shared file may hold them. */
+/* Kafka's client properties that have no effect here, but may be in a file for several tools. */
 static const char *const accepted[] = {
     "request.timeout.ms",
     "default.api.timeout.ms",
@@ -73,7 +73,7 @@ static bool fail_unknown_key(struct bytes name, const char *from, struct failure
     return false;
 }
 
-/* The first source that has a key wins, so sources are read strongest first. */
+/* The first source that has a key wins, so the sources are read in the order of precedence. */
 static bool offer(struct client_settings *s, struct bytes name, struct bytes value,
                   const char *from, struct failure *f)
 {
@@ -112,7 +112,7 @@ static bool read_flags(struct client_settings *s, const struct arguments *a, str
     return true;
 }
 
-/* Pairs outside of any section, and those of the section that is the profile. */
+/* Takes the pairs outside of all sections, and those of the profile's section. */
 static bool read_file(struct client_settings *s, const char *path, struct bytes text,
                       struct bytes profile, bool *found, struct arena *arena, struct failure *f)
 {
@@ -120,7 +120,7 @@ static bool read_file(struct client_settings *s, const char *path, struct bytes 
     struct properties_reader reader = properties_reader_of(text, is_profile_file);
     struct property p;
     struct message message = {""};
-    /* The section is stronger than what stands outside, so it goes first. */
+    /* The section takes precedence over the pairs outside, so it is read first. */
     for (int pass = is_profile_file ? 0 : 1; pass < 2; pass++) {
         reader = properties_reader_of(text, is_profile_file);
         while (properties_next(&reader, arena, &p, &message)) {
@@ -160,7 +160,7 @@ static bool read_environment(struct client_settings *s,
     return true;
 }
 
-/* "profile = NAME" in front of the sections names the usual one. */
+/* "profile = NAME" before the sections names the default profile. */
 static struct bytes default_profile(struct bytes text, struct arena *arena)
 {
     struct properties_reader reader = properties_reader_of(text, true);

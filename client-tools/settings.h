@@ -1,6 +1,5 @@
-/* Client properties with Kafka's names, and where each value comes from:
- * flag, -X, -F file, environment, profile, default. The first that has it wins, and errors name it.
- */
+/* Client properties with Kafka's names, and the source of each value: flag, -X, -F file,
+ * environment, profile, default. The first source that has a value wins, and errors name it. */
 #ifndef CLIENT_TOOLS_SETTINGS_H
 #define CLIENT_TOOLS_SETTINGS_H
 
@@ -10,7 +9,7 @@
 enum client_key {
     KEY_BOOTSTRAP_SERVERS,
     KEY_CLIENT_ID,
-    KEY_TIMEOUT, /* of the whole command: not Kafka's */
+    KEY_TIMEOUT, /* of the whole command; Kafka has no such property */
     KEY_ACKS,
     KEY_BATCH_SIZE,
     KEY_COMPRESSION_TYPE,
@@ -33,14 +32,13 @@ struct client_settings {
     struct client_setting values[CLIENT_KEY_COUNT];
 };
 
-/* Reads all sources. `environment` looks a variable up (getenv outside of tests). Texts live in the
- * arena. Fails with EXIT_USAGE on unknown keys, unreadable files and a profile that is not there.
- */
+/* Reads all sources. `environment` looks up a variable (getenv outside of tests). Texts live in the
+ * arena. Fails with EXIT_USAGE on unknown keys, unreadable files and a missing profile. */
 bool client_settings_load(struct client_settings *s, const struct arguments *a,
                           const char *(*environment)(const char *name), struct arena *arena,
                           struct failure *f);
 
-/* Numbers of a setting, with units; fails naming where the value comes from. */
+/* Parse a setting as a number with a unit; a failure names the source of the value. */
 bool client_setting_duration(const struct client_settings *s, enum client_key key, int64_t *ms,
                              struct failure *f);
 bool client_setting_size(const struct client_settings *s, enum client_key key, int64_t *bytes,

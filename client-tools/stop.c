@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <unistd.h>
 
-/* A signal handler has nowhere else to put this. */
+/* Global, because a signal handler cannot reach anything else. */
 static volatile sig_atomic_t requested, ends_at_once;
 
 static void on_signal(int number)

@@ -125,7 +125,7 @@ static bool read_global_flags(struct tool *t)
     return client_settings_load(&t->settings, a, environment, &t->arena, &t->failure);
 }
 
-/* The format must be known even when the command line is wrong: a script that asked for JSON reads
+/* Finds the format even when the command line is wrong, because a script that asked for JSON reads
  * JSON. */
 static enum output_format wanted_format(int count, char **values)
 {
@@ -144,7 +144,7 @@ static enum output_format wanted_format(int count, char **values)
     return format;
 }
 
-/* People get a word instead of nothing. */
+/* Tells people that a result is empty. */
 static void say_when_empty(const struct tool *t)
 {
     const struct document *d = &t->document;
@@ -214,7 +214,7 @@ static const char *command_name(struct tool *t)
 
 static int run(struct tool *t, int count, char **values)
 {
-    /* "help topic create" asks what "topic create --help" does. */
+    /* "help topic create" means "topic create --help". */
     bool help = count > 0 && strcmp(values[0], "help") == 0;
     count -= help;
     values += help;

@@ -1,4 +1,4 @@
-/* One run of the tool: what a command's function gets. */
+/* One run of the tool, as a command's function gets it. */
 #ifndef CLIENT_TOOLS_TOOL_H
 #define CLIENT_TOOLS_TOOL_H
 
@@ -14,7 +14,7 @@ struct tool {
     struct client_settings settings;
     enum output_format format;
     bool color, quiet, verbose, dry_run;
-    struct document document; /* filled by the command, shown when it returns */
+    struct document document; /* the command fills it; shown when the command returns */
     struct failure failure;
     struct arena arena; /* until the end of the run */
     struct client *client;
@@ -29,16 +29,16 @@ struct client *tool_client(struct tool *t);
 /* The command's main table, which TSV prints; others are added with document_table. */
 struct table *tool_table(struct tool *t, const char *name);
 
-/* Shows `plan` on stderr and asks. True with --yes. False: the failure is set; without a terminal
- * --yes is needed. */
+/* Shows `plan` on stderr and asks for confirmation. With --yes it does not ask and returns true. On
+ * false the failure is set. Without a terminal --yes is needed. */
 bool tool_confirm(struct tool *t, const struct table *plan, const char *question, ...)
     PRINTF_LIKE(3, 4);
 
 /* A line for people on stderr, unless --quiet. */
 void tool_say(const struct tool *t, const char *format, ...) PRINTF_LIKE(2, 3);
-/* Says what standard input is read for, when that is a terminal. */
+/* Says what the tool reads from standard input, if that is a terminal. */
 void tool_say_terminal(const struct tool *t, const char *what);
-/* The same with --verbose only. */
+/* As tool_say, with --verbose only. */
 void tool_detail(const struct tool *t, const char *format, ...) PRINTF_LIKE(2, 3);
 
 #endif
