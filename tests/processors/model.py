@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""A second opinion on processors: the same semantics, written to be obviously right, not fast.
+"""A model of processors: the same semantics, written to be obviously right, not fast.
 
-    model.py CONFIG INPUT                prints what must come out, one JSON object per line
-    model.py --check OUTPUT CONFIG INPUT compares it with what did come out; exit 1 on a difference
+    model.py CONFIG INPUT                prints the expected records, one JSON object per line
+    model.py --check OUTPUT CONFIG INPUT compares them with OUTPUT; exit 1 on a difference
 
 CONFIG has sections ([topic/processor]); INPUT and OUTPUT are records as `tidemill consume` prints
-them. Everything is kept for ever and recounted: a window is the list of its records, a dedup
-remembers every anchor. Of expressions it knows what pipelines in tests use, and says so otherwise.
+them. The model keeps everything and counts it again: a window is the list of its records, a dedup
+keeps every anchor. It knows the expressions of the pipelines in tests, and refuses any others.
 """
 import argparse
 import datetime
@@ -52,7 +52,7 @@ class Chain:
         self.timestamp = None if source == "record" else compiled(source)
 
     def take(self, record):
-        """All that this record causes: (topic, kind, fields)."""
+        """All outputs of this record: (topic, kind, fields)."""
         effects, outputs = [], []
         try:
             time = self.walk(self.first, record, effects, outputs, None)
@@ -99,7 +99,7 @@ class Chain:
         raise Dead("TIMESTAMP_INVALID")
 
     def walk(self, processor, record, effects, outputs, time):
-        """Judges at this processor and behind it; returns the event time."""
+        """Judges at this processor and its followers; returns the event time."""
         try:
             validates = isinstance(processor.step, Validate) and \
                 not isinstance(processor.step, Filter)
@@ -188,7 +188,7 @@ def make_chains(topic, configs, now):
 
 
 def run(config_path, input_path, now):
-    """What comes out, as (topic, fields), in the order in which it arises."""
+    """The outputs, as (topic, fields), in the order in which they arise."""
     topics, chains, offsets = read_config(config_path), {}, {}
     only = next(iter(topics)) if len(topics) == 1 else None
     for line in read_lines(input_path):

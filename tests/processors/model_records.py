@@ -64,7 +64,7 @@ def read_lines(path):
 
 
 def member_text(text, name):
-    """The text of one member of an object, as it stands there."""
+    """The text of one member of an object, unchanged."""
     decoder, at = json.JSONDecoder(), text.index("{") + 1
     while True:
         at = re.compile(r"[\s,]*").match(text, at).end()

@@ -11,7 +11,7 @@ EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 
 
 class Dead(Exception):
-    """The record at hand is a dead letter."""
+    """The current record is a dead letter."""
 
     def __init__(self, code):
         super().__init__(code)

@@ -48,7 +48,7 @@ static enum input_status mood_of(struct model_input *in, struct message *message
     return statuses[in->mood];
 }
 
-/* Memory that was given before is gone: the sanitizer sees a later look at it. */
+/* Frees the memory that was given before, so that the sanitizer sees a later use of it. */
 static void give(struct model_input *in, struct bytes memory)
 {
     free_bytes(in->memory);
@@ -93,7 +93,7 @@ static bool message_is_at_end(const struct input *input, int64_t offset)
     return offset >= CONTAINER_OF(input, struct model_input, messages)->end;
 }
 
-/* Records [from, to), with the offsets up to that of the next batch. */
+/* Records [from, to) as a batch, whose last offset is just before the next batch. */
 static struct bytes make_batch(const struct model_input *in, size_t from, size_t to)
 {
     struct batch_builder b;
@@ -115,7 +115,7 @@ static struct bytes make_batch(const struct model_input *in, size_t from, size_t
     return batch;
 }
 
-/* A batch at an offset that has no record to give. */
+/* A batch at an offset without a record for a task. */
 static struct bytes make_control(int64_t offset)
 {
     struct batch_builder b;
@@ -136,7 +136,7 @@ static struct bytes make_control(int64_t offset)
     return batch;
 }
 
-/* Batches have fixed bounds: every batch_size records, and where there is a hole. */
+/* A batch ends after batch_size records, and at a hole. */
 static size_t batch_end(const struct model_input *in, size_t from)
 {
     size_t to = from + 1;

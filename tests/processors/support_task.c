@@ -86,7 +86,7 @@ static void free_record(struct world_record *r)
     free_bytes(r->record.headers);
 }
 
-/* The committer: keeps outputs and state. */
+/* The committer, which keeps outputs and state. */
 
 static void keep_outputs(struct world *w, const struct step_output *output)
 {
@@ -158,7 +158,7 @@ static enum input_status find_batch(struct batch_source *source, int64_t offset,
     return is_at_end(source, offset) ? INPUT_AT_END : INPUT_RECORD;
 }
 
-/* A copy each time: the task may not rely on where the batch lies. */
+/* Copies the batch each time, because the task must not rely on its memory. */
 enum input_status world_take(struct world *w, struct bytes batch, size_t slice)
 {
     struct input *input = &w->input.input;

@@ -1,5 +1,5 @@
-/* A task in a test: processors from their section form, records in, outputs and durable state kept
- * in memory, restarts at will. */
+/* A task in a test: reads processors from sections, takes records, keeps outputs and durable state
+ * in memory, and restarts on demand. */
 #ifndef TESTS_PROCESSORS_SUPPORT_TASK_H
 #define TESTS_PROCESSORS_SUPPORT_TASK_H
 
@@ -8,7 +8,7 @@
 
 enum { WORLD_MAX_PAIRS = 256, WORLD_MAX_RECORDS = 4096, WORLD_WALL_MS = 1700000000000 };
 
-/* A record to be put in, or one that came out. */
+/* An input record or an output record. */
 struct world_record {
     char *topic; /* of outputs */
     int32_t partition;
@@ -16,7 +16,7 @@ struct world_record {
 };
 
 struct world {
-    /* What is given. */
+    /* Input of the test. */
     struct topology_topic topic;
     struct config_pair pairs[WORLD_MAX_PAIRS];
     size_t pair_count;
@@ -25,12 +25,12 @@ struct world {
     struct world_record inputs[WORLD_MAX_RECORDS];
     size_t input_count;
 
-    /* What is there. */
+    /* State and output. */
     struct topology *topology;
     struct task *task;
     struct batch_source source;
     struct batch_input input;
-    struct bytes batch; /* that the source gives */
+    struct bytes batch; /* given by the source */
     struct task_commit commit;
     struct message message;
     struct world_record outputs[WORLD_MAX_RECORDS];
@@ -38,7 +38,7 @@ struct world {
     struct step_change *state;
     size_t state_count, state_writes;
     uint64_t last_sequence;
-    size_t taken; /* inputs that were given to the task */
+    size_t taken; /* input records that the task got */
     struct buffer text;
 };
 
@@ -47,7 +47,7 @@ struct world {
 void world_init(struct world *w, int32_t partitions, const char *sections);
 void world_free(struct world *w);
 
-/* Parses only; "" when fine, else the message. */
+/* Only parses. Returns the message of a refusal, else "". */
 const char *world_refusal(struct world *w, int32_t partitions, const char *sections);
 
 /* Adds a record; key and value may be NULL. Offsets are 0, 1, 2... */
@@ -55,10 +55,10 @@ void world_put(struct world *w, int64_t timestamp, const char *key, const char *
 /* Adds a header to the record added last. */
 void world_header(struct world *w, const char *key, const char *value);
 
-/* Gives the task a batch: at most `slice` records or results of it. */
+/* Gives the task a batch, of which it takes at most `slice` records or results. */
 enum input_status world_take(struct world *w, struct bytes batch, size_t slice);
-/* Takes everything that was put in, in batches of `batch` records and slices of `slice`, with a
- * commit after each slice. */
+/* Takes all records that were put in, in batches of `batch` records and slices of `slice`. Commits
+ * after each slice. */
 void world_run_in(struct world *w, size_t batch, size_t slice);
 /* All in one batch. */
 void world_run(struct world *w);
@@ -67,11 +67,11 @@ void world_step(struct world *w);
 /* A crash after the last commit and a restart from the durable state. */
 void world_restart(struct world *w);
 
-/* What was written to a topic: "timestamp key value\n" per record, "-" for null. */
+/* The records of a topic: "timestamp key value\n" each, "-" for null. */
 const char *world_output(struct world *w, const char *topic);
 /* The value of a header of the n-th record of a topic, "" without, NULL without the record. */
 const char *world_output_header(struct world *w, const char *topic, size_t n, const char *name);
-/* Everything that was written, with partition and headers, topic by topic. */
+/* All records, with partition and headers, topic by topic. */
 const char *world_dump(struct world *w);
 
 #endif

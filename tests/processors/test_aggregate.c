@@ -6,7 +6,7 @@
 
 #define M1 "[orders/m1]\ntype = aggregate\ngroup-by = key\noutput = out\n"
 
-TEST(a_tumbling_window_speaks_once_when_the_watermark_reaches_its_end)
+TEST(a_tumbling_window_is_emitted_once_when_the_watermark_reaches_its_end)
 {
     struct world w;
     world_init(&w, 1, M1 "window = tumbling(10ms)\nselect = count() as n; sum(value.a) as s\n");
@@ -133,7 +133,7 @@ TEST(extremes_order_numbers_by_value_and_strings_bytewise)
                    VALUES("{\"a\":\"10.500\"}", "{\"a\":\"9.75\"}"), "\"hi\":10.5,\"lo\":9.75");
 }
 
-TEST(first_and_last_go_by_event_time_then_offset_and_skip_nulls)
+TEST(first_and_last_order_by_event_time_then_offset_and_skip_nulls)
 {
     struct world w;
     world_init(&w, 1,
@@ -230,7 +230,7 @@ TEST(lateness_is_judged_before_the_record_itself_moves_the_watermark)
     struct world w;
     world_init(&w, 1, M1 "window = tumbling(10ms)\nselect = count() as n\nlate = drop\n");
     world_put(&w, 9, "k", "a");
-    world_put(&w, 1000, "k", "b"); /* far ahead, and in its own window nevertheless */
+    world_put(&w, 1000, "k", "b"); /* far ahead, but counts in its own window */
     world_put(&w, 1010, "k", "c");
     world_run(&w);
     EXPECT(strstr(world_output(&w, "out"), "\"window_start\":1000,\"window_end\":1010,\"n\":1}"));
@@ -316,7 +316,7 @@ TEST(expressions_group_by_their_canonical_values)
     world_free(&w);
 }
 
-TEST(a_missing_key_may_be_dropped_or_be_a_group)
+TEST(a_record_with_a_missing_key_is_dropped_or_grouped_under_null)
 {
     struct world w;
     world_init(&w, 1, M1 "window = tumbling(10ms)\nselect = count() as n\non-missing-key = drop\n");
@@ -355,7 +355,7 @@ TEST(output_keys_have_three_forms)
     world_free(&w);
 }
 
-TEST(all_windows_of_a_group_stay_in_the_partition_of_its_key)
+TEST(all_windows_of_a_key_go_to_the_partition_of_the_key)
 {
     struct world w;
     world_init(&w, 1, M1 "window = tumbling(10ms)\nselect = count() as n\n");
@@ -433,7 +433,7 @@ TEST(an_error_in_an_expression_is_a_dead_letter_or_false)
     world_free(&w);
 }
 
-/* A reader of the definition: every window of every key, recounted from scratch. */
+/* The definition, computed directly: counts every window of every key from scratch. */
 TEST(hopping_windows_agree_with_a_recount)
 {
     enum { SIZE = 35, ADVANCE = 10, COUNT = 300 };
@@ -525,7 +525,7 @@ TEST(a_record_that_makes_a_state_too_large_is_a_dead_letter)
     world_free(&w);
 }
 
-TEST(the_slices_of_a_hopping_window_share_the_room_for_its_result)
+TEST(the_slices_of_a_hopping_window_share_the_size_limit_of_its_result)
 {
     struct world w;
     char *large = large_value(36 << 20);
@@ -563,7 +563,7 @@ TEST(a_value_that_is_not_kept_does_not_count_against_the_limit)
     world_free(&w);
 }
 
-TEST(a_group_key_that_is_too_large_for_a_row_is_a_dead_letter)
+TEST(a_grouping_key_that_is_too_large_for_a_row_is_a_dead_letter)
 {
     struct world w;
     char *key = large_value(61440 - 8), *longer = large_value(61441 - 8);

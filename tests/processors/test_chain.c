@@ -25,8 +25,8 @@ TEST(a_record_goes_through_the_chain_in_one_step)
     world_free(&w);
 }
 
-/* What fails behind the dedup leaves no anchor: corrected and sent again it is no duplicate of
- * itself, and the output of the dedup has not seen it. */
+/* A record that fails after the dedup leaves no anchor and is not in the output of the dedup. A
+ * corrected copy of it is no duplicate. */
 TEST(a_record_that_fails_late_in_the_chain_leaves_no_trace)
 {
     struct world w;
@@ -43,7 +43,7 @@ TEST(a_record_that_fails_late_in_the_chain_leaves_no_trace)
     world_free(&w);
 }
 
-TEST(a_duplicate_is_not_looked_at_by_what_follows)
+TEST(later_steps_do_not_see_a_duplicate)
 {
     struct world w;
     world_init(&w, 1, CHAIN);

@@ -36,12 +36,12 @@ TEST(a_dead_letter_is_the_record_with_the_reason_in_headers)
     expect_header(&w, 0, "__dlq.errors.last.failure", "2023-11-14T22:13:20Z");
     const char *message = world_output_header(&w, "dlq.orders", 0, "__dlq.errors.message");
     EXPECT(strlen(message) > 5 && strlen(message) <= DEAD_LETTER_MESSAGE_MAX);
-    EXPECT(strstr(message, "broken") == NULL); /* nothing of the payload */
+    EXPECT(strstr(message, "broken") == NULL); /* no part of the value */
     EXPECT_INT(w.outputs[1].record.header_count, 15);
     world_free(&w);
 }
 
-TEST(a_record_that_comes_back_keeps_its_first_failure_and_counts_on)
+TEST(a_record_that_comes_back_keeps_its_first_failure_and_raises_the_count)
 {
     struct world w;
     world_init(&w, 1, V);
@@ -79,7 +79,7 @@ TEST(the_version_changes_with_the_configuration)
     EXPECT_STRING(versions[3], versions[0]); /* order does not matter */
 }
 
-TEST(the_topic_can_be_named_also_by_its_alias)
+TEST(an_alias_of_the_parameter_names_the_topic_too)
 {
     struct world w;
     world_init(&w, 1, V "errors.deadletterqueue.topic.name = bad\n");

@@ -61,7 +61,7 @@ TEST(duplicates_may_be_tagged_or_go_to_a_topic)
     world_free(&w);
 }
 
-TEST(a_tag_is_seen_by_what_follows)
+TEST(later_steps_see_the_tag_of_a_duplicate)
 {
     struct world w;
     world_init(
@@ -149,7 +149,7 @@ TEST(late_records_go_to_the_late_output_or_pass_unchecked)
     world_free(&w);
 }
 
-TEST(the_processing_clock_goes_by_arrival)
+TEST(the_processing_time_clock_uses_the_time_of_arrival)
 {
     struct world w;
     world_init(&w, 1, D "clock = processing\n");
@@ -178,12 +178,12 @@ TEST(expired_anchors_leave_memory_and_state)
     }
     world_run_in(&w, 5, SIZE_MAX);
     EXPECT_INT(w.output_count, 500);
-    EXPECT(task_counters(w.task)->state_keys <= 12); /* within / 10, and what a slice holds */
+    EXPECT(task_counters(w.task)->state_keys <= 12); /* within / 10, and those of one slice */
     EXPECT(w.state_count <= 4);                      /* rows of 5 ids, and the meta entry */
     world_free(&w);
 }
 
-TEST(the_ids_of_a_step_are_one_row_that_goes_with_its_latest)
+TEST(the_ids_of_a_step_are_one_row_that_expires_with_the_latest)
 {
     struct world w;
     world_init(&w, 1, D);
@@ -199,7 +199,7 @@ TEST(the_ids_of_a_step_are_one_row_that_goes_with_its_latest)
     EXPECT_INT(w.state_count, 3); /* 1 and 2 have expired, 3 has not */
     world_put(&w, 1150, "k", "{\"id\":5}");
     world_run(&w);
-    EXPECT_INT(w.state_count, 3); /* that of the first step has gone */
+    EXPECT_INT(w.state_count, 3); /* the row of the first step is deleted */
     world_restart(&w);
     world_put(&w, 1160, "k", "{\"id\":4}");
     world_put(&w, 1160, "k", "{\"id\":3}");
@@ -209,7 +209,7 @@ TEST(the_ids_of_a_step_are_one_row_that_goes_with_its_latest)
     world_free(&w);
 }
 
-/* Needless anchors of a hot id are removed; what is restored has neither too many nor too few. */
+/* Useless anchors of a hot id are removed. A restart restores exactly the others. */
 TEST(removed_anchors_stay_removed_over_a_restart)
 {
     struct world w;
@@ -253,7 +253,7 @@ TEST(over_max_ids_the_oldest_are_forgotten_and_counted)
     world_free(&w);
 }
 
-/* The rule by the letter: every anchor is kept for ever. */
+/* The rule of the semantics, without any expiry: every anchor is kept for ever. */
 struct rule {
     int64_t times[4096];
     int ids[4096];
@@ -282,7 +282,7 @@ static enum answer rule_take(struct rule *r, int id, int64_t time)
     return answer;
 }
 
-TEST(expiry_never_changes_an_answer)
+TEST(expiry_never_changes_a_result)
 {
     enum { COUNT = 3000 };
     for (int refresh = 0; refresh < 2; refresh++) {

@@ -72,7 +72,7 @@ TEST(slices_expire_as_a_whole_oldest_first)
     dedup_table_free(t);
 }
 
-/* Adding, finding and expiring many, with chunks and parts that grow. */
+/* Adds, finds and expires many anchors, so that chunks and parts grow. */
 TEST(a_hundred_thousand_ids_come_and_go)
 {
     enum { COUNT = 100000 };
@@ -101,7 +101,7 @@ TEST(a_hundred_thousand_ids_come_and_go)
     dedup_table_free(t);
 }
 
-TEST(times_wildly_apart_are_kept_long_enough)
+TEST(anchors_with_times_far_apart_are_kept_long_enough)
 {
     struct dedup_table *t = dedup_table_create(1);
     char text[16];

@@ -31,7 +31,7 @@ TEST(the_records_own_time_is_the_default)
     struct world w;
     world_init(&w, 1, F);
     EXPECT_STRING(outcome(&w, 5, "1"), "5");
-    EXPECT_STRING(outcome(&w, 3, "1"), "5"); /* never goes back */
+    EXPECT_STRING(outcome(&w, 3, "1"), "5"); /* never decreases */
     EXPECT_STRING(outcome(&w, -1, "1"), "TIMESTAMP_INVALID");
     EXPECT_STRING(outcome(&w, 0, "1"), "5");
     world_free(&w);
@@ -69,7 +69,7 @@ TEST(times_before_1970_are_legal_in_fields)
     world_free(&w);
 }
 
-TEST(a_missing_time_may_fall_back_to_the_records)
+TEST(a_missing_time_may_fall_back_to_the_record_timestamp)
 {
     struct world w;
     world_init(&w, 1, F "timestamp = value.ts\ntimestamp.on-missing = record\n");
@@ -96,7 +96,7 @@ TEST(events_from_the_future_are_dead_letters_and_close_nothing)
     world_free(&w);
 }
 
-TEST(an_error_in_the_timestamp_expression_is_one_of_the_code)
+TEST(an_error_in_the_timestamp_expression_is_a_dead_letter)
 {
     struct world w;
     world_init(&w, 1, F "timestamp = 1 / value.z\n");
@@ -104,7 +104,7 @@ TEST(an_error_in_the_timestamp_expression_is_one_of_the_code)
     world_free(&w);
 }
 
-TEST(the_watermark_is_behind_by_out_of_order)
+TEST(the_watermark_is_out_of_order_below_the_latest_time)
 {
     struct event_time t = {.out_of_order_ms = 10};
     EXPECT_INT(watermark_after(&t, WATERMARK_NONE, 5), -5);
@@ -112,7 +112,7 @@ TEST(the_watermark_is_behind_by_out_of_order)
     EXPECT_INT(watermark_after(&t, 100, 120), 110);
 }
 
-TEST(idleness_is_told_in_milliseconds)
+TEST(the_time_until_a_task_is_idle_is_in_milliseconds)
 {
     struct world w;
     world_init(&w, 1, F "watermark.idle = 5s\n");

@@ -123,7 +123,7 @@ TEST(comparisons_follow_value_and_type)
           {"timestamp > 5", "error: column 11: timestamp > int is not defined"});
 }
 
-TEST(a_missing_field_is_null_and_orders_false)
+TEST(a_missing_field_is_null_and_no_order_with_it_is_true)
 {
     CHECK({"value.missing == null", "true"}, {"value.none == null", "true"},
           {"value.missing != null", "false"}, {"value.id != null", "true"},
@@ -214,7 +214,7 @@ TEST(text_functions_work_as_methods_and_as_functions)
           {"lower(5)", "error: column 1: lower needs text, not int"});
 }
 
-TEST(patterns_are_searched_for)
+TEST(patterns_match_anywhere_in_the_text)
 {
     CHECK({"value.text.matches('W.rld')", "true"}, {"matches('abc', '^b')", "false"},
           {"'555-1234'.matches(r'^\\d{3}-\\d{4}$')", "true"},
@@ -490,7 +490,7 @@ TEST(results_have_names)
     expect_name("topic", "topic", false);
 }
 
-TEST(a_list_is_split_at_semicolons_of_its_own)
+TEST(a_list_is_split_at_top_level_semicolons)
 {
     struct expression_list list;
     struct message message;
@@ -546,7 +546,7 @@ TEST(an_expression_reads_the_value_when_the_variable_is_in_it)
     }
 }
 
-TEST(an_expression_does_not_read_the_value_when_only_text_or_another_name_has_the_word)
+TEST(an_expression_does_not_read_the_value_when_the_word_is_only_in_text_or_another_name)
 {
     static const char *const others[] = {
         "key",

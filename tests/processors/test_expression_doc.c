@@ -1,4 +1,4 @@
-/* The examples of docs/expressions.md give what the page says. */
+/* Checks that the examples of docs/expressions.md give the results on the page. */
 #include "tests/harness/harness.h"
 #include "tests/processors/support_expression.h"
 

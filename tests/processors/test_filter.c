@@ -1,7 +1,7 @@
 #include "tests/harness/harness.h"
 #include "tests/processors/support_task.h"
 
-TEST(a_filter_passes_what_is_true_with_key_headers_and_timestamp)
+TEST(a_filter_passes_records_with_key_headers_and_timestamp_if_where_is_true)
 {
     struct world w;
     world_init(&w, 1, "[t/f]\ntype = filter\nwhere = value.a > 1\noutput = o\n");
@@ -17,11 +17,11 @@ TEST(a_filter_passes_what_is_true_with_key_headers_and_timestamp)
     EXPECT_INT(w.outputs[0].record.header_count, 1);
     EXPECT_INT(task_counters(w.task)->filtered, 3);
     EXPECT_INT(task_counters(w.task)->passed, 2);
-    EXPECT_INT(task_watermark(w.task), 9); /* what is filtered moves it too */
+    EXPECT_INT(task_watermark(w.task), 9); /* filtered records move it too */
     world_free(&w);
 }
 
-TEST(a_filter_may_look_at_everything_of_a_record)
+TEST(a_filter_can_read_every_part_of_a_record)
 {
     struct world w;
     world_init(&w, 1,

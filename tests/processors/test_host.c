@@ -16,7 +16,7 @@ static void put(struct model *m, int count)
         model_put_text(m, 0, 1000 + i, "k", "1");
 }
 
-/* A host that runs, with its first records taken. */
+/* Starts a host and runs it until it has taken its first records. */
 static void init_running(struct model *m, const char *sections)
 {
     model_init(m, 1, sections);
@@ -45,7 +45,7 @@ TEST(a_new_host_asks_where_to_begin_and_runs)
     model_free(&m);
 }
 
-TEST(the_owner_is_asked_for_what_the_definition_says)
+TEST(the_host_asks_its_owner_for_the_start_in_the_definition)
 {
     struct model m;
     model_init(&m, 1, COPY "start = latest\n");
@@ -62,7 +62,7 @@ TEST(the_owner_is_asked_for_what_the_definition_says)
     model_free(&m);
 }
 
-TEST(a_place_that_is_not_found_now_is_looked_for_again_and_said_once)
+TEST(a_host_asks_again_for_its_first_offset_and_says_why_once)
 {
     struct model m;
     model_init(&m, 1, COPY);
@@ -118,7 +118,7 @@ TEST(a_host_can_be_stopped_before_it_asks)
     model_free(&m);
 }
 
-TEST(a_host_goes_on_where_its_rows_stand)
+TEST(a_host_continues_from_its_rows)
 {
     struct model m;
     init_running(&m, COPY);
@@ -142,7 +142,7 @@ TEST(a_host_without_a_cursor_row_takes_no_state)
     model_free(&m);
 }
 
-TEST(a_broken_state_is_said_once_and_waits_for_another_version)
+TEST(a_host_with_broken_state_says_so_once_and_waits_for_another_version)
 {
     struct model m;
     model_init(&m, 1, VERSIONED);
@@ -205,7 +205,7 @@ TEST(a_step_that_waits_stops_the_task_until_it_is_taken)
     model_run(&m);
     host_try_later(&m.host, "an output topic cannot be created", ERR_INVALID);
     EXPECT_INT(m.world.output_count, 3);
-    host_flush(&m.host); /* nothing passes the step that waits */
+    host_flush(&m.host); /* no step is committed before the one that waits */
     model_take_waiting(&m);
     EXPECT_INT(m.host.state, HOST_RUNNING);
     EXPECT_INT(m.world.output_count, 5);
@@ -220,7 +220,7 @@ TEST(a_step_that_waits_stops_the_task_until_it_is_taken)
     model_free(&m);
 }
 
-TEST(a_step_that_waits_is_lost_with_a_crash_and_made_again)
+TEST(a_step_that_waits_is_made_again_after_a_crash)
 {
     struct model m;
     init_running(&m, COPY);
@@ -235,7 +235,7 @@ TEST(a_step_that_waits_is_lost_with_a_crash_and_made_again)
     model_free(&m);
 }
 
-TEST(a_task_waits_for_answers_when_too_many_steps_have_none)
+TEST(a_task_waits_while_too_many_steps_are_in_flight)
 {
     struct model m;
     init_running(&m, COPY);
@@ -350,7 +350,7 @@ TEST(a_step_is_committed_when_it_is_large)
 
 /* --- faults --- */
 
-TEST(an_input_that_fails_stops_the_task_behind_what_was_right)
+TEST(an_input_that_fails_stops_the_task_after_the_records_before_it)
 {
     struct model m;
     init_running(&m, COPY);
@@ -379,7 +379,7 @@ TEST(an_input_that_fails_stops_the_task_behind_what_was_right)
     model_free(&m);
 }
 
-TEST(a_task_whose_last_step_waits_stops_when_that_is_taken)
+TEST(a_task_stops_once_its_last_step_that_waits_is_taken)
 {
     struct model m;
     init_running(&m, COPY);
@@ -399,7 +399,7 @@ TEST(a_task_whose_last_step_waits_stops_when_that_is_taken)
     model_free(&m);
 }
 
-TEST(an_input_that_waits_commits_what_is_there)
+TEST(a_task_commits_its_records_after_its_input_had_to_wait)
 {
     struct model m;
     init_running(&m, COPY);
@@ -411,7 +411,7 @@ TEST(an_input_that_waits_commits_what_is_there)
     host_try_later(&m.host, "cannot be read", ERR_IO);
     m.inputs[0].mood = MODEL_GIVES;
     model_run(&m);
-    host_try_later(&m.host, "cannot be read", ERR_IO); /* again, after it was well */
+    host_try_later(&m.host, "cannot be read", ERR_IO); /* fails again after a success */
     EXPECT_STRING(model_trace(&m),
                   "retry: cannot be read: the disk refused; later; later; commit 2; "
                   "retry: cannot be read: the disk refused; later");
@@ -453,7 +453,7 @@ TEST(a_slice_takes_as_many_records_as_fit_in_its_time)
     model_free(&m);
 }
 
-TEST(a_disabled_chain_stands_still)
+TEST(a_disabled_chain_takes_no_records)
 {
     struct model m;
     init_running(&m, COPY "enabled = false\n");
@@ -467,7 +467,7 @@ TEST(a_disabled_chain_stands_still)
 
 /* --- changing --- */
 
-TEST(another_definition_takes_over_behind_the_open_step)
+TEST(another_definition_takes_over_after_the_open_step)
 {
     struct model m;
     init_running(&m, COPY);
@@ -491,7 +491,7 @@ TEST(another_definition_takes_over_behind_the_open_step)
     model_free(&m);
 }
 
-TEST(another_state_version_begins_anew_behind_the_open_step)
+TEST(another_state_version_begins_anew_after_the_open_step)
 {
     struct model m;
     init_running(&m, VERSIONED);
@@ -574,7 +574,7 @@ TEST(a_task_is_idle_at_the_end_of_all_its_inputs)
     EXPECT(!host_is_idle(&m.host, 5999));
     EXPECT(host_is_idle(&m.host, 6000));
     model_put_text(&m, 1, 1, "k", "1");
-    EXPECT(!host_is_idle(&m.host, 6000)); /* a backlog */
+    EXPECT(!host_is_idle(&m.host, 6000)); /* records are left */
     m.slice.now_ms = 4000;
     model_run(&m);
     EXPECT(!host_is_idle(&m.host, 8999));
@@ -595,11 +595,11 @@ TEST(a_lift_closes_windows_and_is_committed)
     model_run(&m);
     EXPECT(host_may_lift(&m.host, 5000));
     host_lift(&m.host, 60000, 0);
-    EXPECT(!host_is_idle(&m.host, 5000)); /* not all windows are written */
+    EXPECT(!host_is_idle(&m.host, 5000)); /* some windows are not emitted yet */
     model_run(&m);
     EXPECT_INT(m.world.output_count, 1000);
     EXPECT(host_is_idle(&m.host, 5000));
-    host_lift(&m.host, 1, 0); /* never back */
+    host_lift(&m.host, 1, 0); /* the watermark never decreases */
     model_restart(&m);
     EXPECT_INT(task_watermark(m.host.task), 60000);
     model_free(&m);

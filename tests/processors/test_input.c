@@ -52,7 +52,7 @@ struct shape {
     bool has_control;
 };
 
-/* Runs a host over random records; with a step per slice, or one at the end. */
+/* Runs a host over random records, with a step per slice, or one step at the end. */
 static void run_shape(struct model *m, const struct shape *s, bool as_messages)
 {
     model_init(m, s->inputs, MIXED);
@@ -115,7 +115,7 @@ TEST(the_position_moves_over_holes_control_batches_and_empty_ones)
     model_put(&m, 0, 6, &r);
     model_put(&m, 0, 0, &r);
     model_put(&m, 0, 5, &r);
-    m.inputs[0].end += 4; /* behind the last record too */
+    m.inputs[0].end += 4; /* a hole after the last record too */
     model_start(&m);
     model_run(&m);
     EXPECT_INT(m.world.output_count, 3);
@@ -142,7 +142,7 @@ TEST(a_batch_without_records_ends_a_slice_when_the_budget_is_used_up)
     model_free(&m);
 }
 
-TEST(an_input_goes_on_in_a_batch_that_lies_elsewhere)
+TEST(an_input_continues_in_a_batch_whose_memory_moved)
 {
     for (int codec = CODEC_NONE; codec < CODEC_COUNT; codec++) {
         struct model m;
@@ -191,7 +191,7 @@ TEST(records_of_several_inputs_are_taken_by_timestamp_and_then_by_input)
     model_free(&m);
 }
 
-TEST(an_input_that_is_being_read_is_waited_for_and_one_at_its_end_is_not)
+TEST(a_task_waits_for_an_input_that_is_being_read_but_not_for_one_at_its_end)
 {
     struct model m;
     model_init(&m, 2, COPY);
@@ -240,8 +240,8 @@ static void run_to_end(struct model *m)
     host_flush(&m->host);
 }
 
-/* A step per slice of 9 records; a crash after some steps, with a slice that was never committed,
- * or was committed and never answered. */
+/* Commits a step per slice of 9 records. Crashes after some steps, with a slice that was not
+ * committed, or that was committed but is not durable. */
 static char *run_crashing(const struct crash *crash, size_t *steps)
 {
     struct model m;

@@ -21,7 +21,7 @@ static void expect_field(const char *document, const char *name, const char *exp
     EXPECT_BYTES(value, text_of(expected));
 }
 
-TEST(a_field_is_found_wherever_it_stands)
+TEST(a_field_is_found_at_any_place)
 {
     const char *document =
         " {\"a\":1, \"b\" : \"x,}\\\"y\", \"c\":{\"a\":[2,\"]\"]},\"d\":[] ,\"e\":null}";
@@ -34,7 +34,7 @@ TEST(a_field_is_found_wherever_it_stands)
     expect_field(document, "", NULL);
 }
 
-TEST(a_field_of_something_else_is_absent)
+TEST(a_value_that_is_no_object_has_no_fields)
 {
     expect_field("{}", "a", NULL);
     expect_field("[{\"a\":1}]", "a", NULL);
@@ -156,7 +156,7 @@ static void generate(struct generator *g, int depth)
     buffer_append_u8(&g->out, is_object ? '}' : ']');
 }
 
-TEST(random_values_end_where_they_end)
+TEST(the_end_of_random_values_is_found)
 {
     struct generator g = {.state = test_seed() * 0x9e3779b97f4a7c15u + 1};
     buffer_init(&g.out, 1 << 20);
@@ -181,7 +181,7 @@ static struct value value_of(const char *text, struct arena *arena)
     return json_value(text_of(text), arena);
 }
 
-TEST(numbers_keep_what_they_are)
+TEST(numbers_keep_their_type_and_value)
 {
     struct arena arena;
     arena_init(&arena, 1 << 16);

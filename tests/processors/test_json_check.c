@@ -1,4 +1,4 @@
-/* What strict JSON takes and what it refuses, with the place. */
+/* Documents that strict JSON accepts or refuses, with the place. */
 #include "processors/json/json.h"
 #include "tests/harness/harness.h"
 

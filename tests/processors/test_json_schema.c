@@ -123,7 +123,7 @@ static void check_case(const struct schema_case *c)
     json_schema_free(schema);
 }
 
-TEST(documents_fit_or_the_first_failing_place_is_said)
+TEST(documents_fit_or_the_failure_names_the_first_place)
 {
     for (size_t i = 0; i < COUNT_OF(cases); i++)
         check_case(&cases[i]);
@@ -138,7 +138,7 @@ static void expect_refused(const char *text, const char *expected)
     EXPECT(schema == NULL);
 }
 
-TEST(what_is_not_supported_is_refused_by_name)
+TEST(unsupported_keywords_are_refused_by_name)
 {
     expect_refused("{\"patternProperties\":{}}",
                    "schema at #: keyword 'patternProperties' is not supported");
@@ -174,7 +174,7 @@ TEST(wrong_schemas_say_where_and_why)
     expect_refused("[]", "schema at #: a schema must be an object, true or false");
 }
 
-TEST(many_required_fields_are_counted_once_each)
+TEST(each_of_many_required_fields_counts_once)
 {
     char text[8000], document[8000];
     int size = snprintf(text, sizeof text, "{\"required\":[\"f0\"");

@@ -1,5 +1,5 @@
-/* Runs the examples of docs/processors.md: a block of configuration, one of records that go in and
- * one of all records that come out, of which the fields shown must agree. */
+/* Runs the examples of docs/processors.md: a block of configuration, one of input records and one
+ * of all output records, whose shown fields must agree. */
 #include "processors/json/json.h"
 #include "processors/time/civil_time.h"
 #include "processors/topology/parameters.h"
@@ -45,7 +45,7 @@ static void append_canonical(struct buffer *out, struct bytes json, struct arena
     json_append_value(out, &v, arena);
 }
 
-/* What JSON text stands for in a record: null, the text of a string, or the JSON itself. */
+/* The bytes of JSON text in a record: null, the text of a string, or the JSON itself. */
 static char *plain(struct bytes json, struct arena *arena)
 {
     struct value v = json_value(json, arena);
@@ -121,7 +121,7 @@ static void expect_headers(struct bytes line, const struct record *record, struc
     }
 }
 
-/* The topic's next record that was not looked at yet. */
+/* The topic's next record that was not taken yet. */
 static const struct record *take_output(struct world *w, bool *taken, struct bytes topic)
 {
     for (size_t i = 0; i < w->output_count; i++) {
@@ -169,7 +169,7 @@ static void run_example(const char *config, const char *input, const char *outpu
     arena_free(&arena);
 }
 
-TEST(the_examples_of_the_documentation_do_what_they_say)
+TEST(the_examples_of_the_documentation_give_the_shown_records)
 {
     char *document = read_document();
     int examples = 0;

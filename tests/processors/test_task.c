@@ -85,7 +85,7 @@ TEST(the_random_input_reaches_every_output)
     free(dump);
 }
 
-TEST(a_restart_after_any_record_changes_nothing)
+TEST(a_restart_after_any_record_changes_no_output)
 {
     char *expected = unsplit(test_seed());
     for (size_t split = 0; split <= RECORDS; split++) {
@@ -103,7 +103,7 @@ TEST(a_restart_after_any_record_changes_nothing)
     free(expected);
 }
 
-TEST(slices_batches_and_commits_change_nothing)
+TEST(sizes_of_slices_batches_and_commits_change_no_output)
 {
     char *expected = unsplit(test_seed());
     static const struct {
@@ -120,9 +120,9 @@ TEST(slices_batches_and_commits_change_nothing)
     free(expected);
 }
 
-/* Slices of one record or result, a crash after each commit: also in the middle of the windows that
- * one watermark completes. */
-TEST(a_restart_after_every_commit_changes_nothing)
+/* Slices have one record or result, and there is a crash after each commit, even between windows
+ * that one watermark completes. */
+TEST(a_restart_after_every_commit_changes_no_output)
 {
     char *expected = unsplit(test_seed());
     struct world w;
@@ -193,11 +193,11 @@ TEST(a_window_that_changes_a_thousand_times_is_written_once_per_commit)
         world_put(&w, 1000, "k", "1");
     world_run(&w);
     EXPECT_INT(w.last_sequence, 1);
-    EXPECT_INT(w.state_writes, 3); /* the window, how far windows are closed, and the meta entry */
+    EXPECT_INT(w.state_writes, 3); /* the window, the end of closed windows, and the meta entry */
     world_free(&w);
 }
 
-TEST(counters_account_for_every_record_also_over_restarts)
+TEST(counters_account_for_every_record_even_after_restarts)
 {
     struct world w;
     world_init(&w, 1,
@@ -231,7 +231,7 @@ TEST(counters_account_for_every_record_also_over_restarts)
     world_free(&w);
 }
 
-TEST(every_processor_of_a_tree_accounts_for_what_it_saw)
+TEST(every_processor_of_a_tree_counts_each_of_its_records)
 {
     struct world w;
     world_init(&w, 1, EVERYTHING);
@@ -249,7 +249,7 @@ TEST(every_processor_of_a_tree_accounts_for_what_it_saw)
     world_free(&w);
 }
 
-TEST(control_batches_and_holes_move_the_cursor_only)
+TEST(control_batches_and_holes_only_move_the_cursor)
 {
     struct world w;
     world_init(&w, 1, "[t/f]\ntype = filter\nwhere = true\noutput = o\n");
@@ -267,7 +267,7 @@ TEST(control_batches_and_holes_move_the_cursor_only)
     task_flush(w.task, &w.commit);
     EXPECT_INT(w.output_count, 0);
     EXPECT_INT(task_counters(w.task)->records_in, 0);
-    /* The same batch again is behind the cursor. */
+    /* The same batch again is below the cursor. */
     EXPECT_INT(world_take(&w, view, 10), INPUT_AT_END);
     EXPECT(!task_is_dirty(w.task));
     buffer_free(&batch);
@@ -349,7 +349,7 @@ TEST(a_step_ends_when_committing_it_would_take_long)
     for (int i = 0; i < 3000; i++)
         world_put(&w, 1000, "one", "1");
     world_run(&w);
-    EXPECT_INT(w.last_sequence, 1); /* one change, however often */
+    EXPECT_INT(w.last_sequence, 1); /* the same key counts once */
     world_free(&w);
 }
 
@@ -394,7 +394,7 @@ TEST(a_record_that_would_be_written_too_often_is_a_dead_letter)
     world_free(&w);
 }
 
-TEST(outputs_keep_their_key_together_and_keyless_ones_their_partition)
+TEST(outputs_go_to_the_partition_of_their_key_or_keep_their_own)
 {
     struct world w;
     world_init(&w, 1, "[t/f]\ntype = filter\nwhere = true\noutput = o\n");
@@ -450,7 +450,7 @@ static void count_any_key(void *context, struct bytes key UNUSED)
     ++*(size_t *)context;
 }
 
-TEST(a_changed_definition_goes_on_where_the_old_one_stands)
+TEST(a_changed_definition_continues_with_the_state_of_the_old_one)
 {
     struct world w;
     world_init(&w, 1, EVERYTHING);
@@ -477,12 +477,12 @@ TEST(a_changed_definition_goes_on_where_the_old_one_stands)
     world_put(&w, 3200, "k0", "{\"id\":2001,\"a\":3,\"g\":\"a\"}");
     world_run(&w);
     const char *hops = world_output(&w, "hops");
-    EXPECT(strstr(hops, ",\"hi\":null}") != NULL); /* windows from before do not have it */
+    EXPECT(strstr(hops, ",\"hi\":null}") != NULL); /* older windows do not have it */
     EXPECT(strstr(hops, "\"s\":3,\"n\":1,\"hi\":3}") != NULL);
     world_free(&w);
 }
 
-TEST(a_raised_state_version_has_nothing_to_take_over)
+TEST(a_higher_state_version_takes_no_state_over)
 {
     struct world w;
     world_init(&w, 1, "[t/f]\ntype = filter\nwhere = true\noutput = o\nstate.version = 1\n");
@@ -496,7 +496,7 @@ TEST(a_raised_state_version_has_nothing_to_take_over)
     world_free(&w);
 }
 
-TEST(state_of_a_processor_that_is_gone_is_deleted)
+TEST(state_of_a_removed_processor_is_deleted)
 {
     struct world w;
     world_init(&w, 1,
@@ -532,8 +532,8 @@ static struct bytes meta_of(const struct world *w)
     return BYTES_NULL;
 }
 
-/* The rows that are on disks already have one cursor. */
-TEST(the_meta_entry_of_one_input_has_one_cursor_and_nothing_behind_the_counters)
+/* Rows of earlier releases have one cursor. */
+TEST(the_meta_entry_of_one_input_has_one_cursor_and_ends_with_the_counters)
 {
     struct world w;
     world_init(&w, 1, "[t/f]\ntype = filter\nwhere = true\noutput = o\n");

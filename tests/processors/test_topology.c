@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-/* Refused, and the message says this. */
+/* Expects a refusal with `part` in its message. */
 static void expect_refusal(int32_t partitions, const char *sections, const char *part)
 {
     struct world w = {.input_count = 0};
@@ -95,7 +95,7 @@ TEST(values_that_are_not_built_are_refused_by_name)
     expect_refusal(1, FILTER "output = o\nstart = savepoint:1\n", "savepoints are not built yet");
 }
 
-TEST(unknown_names_get_the_nearest_one)
+TEST(unknown_names_are_refused_with_the_nearest)
 {
     expect_refusal(1, GROUPED "windw = tumbling(1m)\n",
                    "processor.a.windw: unknown parameter; did you mean window?");
@@ -115,7 +115,7 @@ TEST(parameters_of_another_type_are_refused)
     expect_refusal(1, FILTER "output = o\nlateness = 1m\n", "only of dedup, aggregate");
 }
 
-TEST(required_parameters_are_missed)
+TEST(missing_required_parameters_are_refused)
 {
     expect_refusal(1, "[t/f]\ntype = filter\noutput = o\n", "processor.f.where: required");
     expect_refusal(1, "[t/d]\ntype = dedup\noutput = o\nwithin = 1m\n", "processor.d.id: required");
@@ -162,7 +162,7 @@ TEST(a_condition_that_can_never_be_true_or_false_is_refused)
     world_free(&w);
 }
 
-TEST(a_wrong_word_is_answered_with_the_nearest)
+TEST(a_wrong_word_is_refused_with_the_nearest)
 {
     expect_refusal(1, GROUPED "emit = updates\n",
                    "'updates' is not allowed; allowed: final; did you mean update? It is not "
@@ -219,7 +219,7 @@ TEST(names_of_processors_follow_the_rule)
     EXPECT(!topology_is_processor_key(BYTES_LITERAL("retention.ms")));
 }
 
-TEST(no_processors_is_fine)
+TEST(a_topic_may_have_no_processors)
 {
     struct topology_topic topic = {BYTES_LITERAL("t"), 1};
     struct config_pair pairs[] = {{BYTES_LITERAL("retention.ms"), BYTES_LITERAL("1")}};
@@ -229,7 +229,7 @@ TEST(no_processors_is_fine)
     EXPECT(t == NULL);
 }
 
-TEST(results_must_go_somewhere)
+TEST(a_processor_with_results_needs_an_output)
 {
     expect_refusal(1, FILTER, "processor.f.output: the processor has no output and no follower");
     expect_refusal(1,
@@ -255,7 +255,7 @@ TEST(chains_are_trees)
                          "[t/g]\ntype = filter\nwhere = true\nafter = d\noutput = q\n");
 }
 
-TEST(what_holds_for_a_chain_is_set_on_its_first_processor)
+TEST(parameters_of_a_chain_are_set_on_its_first_processor)
 {
     static const char *const parameters[] = {"timestamp = value.ts",
                                              "timestamp.format = rfc3339",
@@ -283,7 +283,7 @@ TEST(what_holds_for_a_chain_is_set_on_its_first_processor)
     }
 }
 
-TEST(grouping_by_other_things_than_the_key_needs_one_partition)
+TEST(grouping_by_anything_but_the_key_needs_one_partition)
 {
     expect_refusal(3,
                    AGGREGATE "group-by = value.g\nwindow = tumbling(1m)\nselect = count() as n\n",
@@ -296,7 +296,7 @@ TEST(grouping_by_other_things_than_the_key_needs_one_partition)
     expect_refusal(1, GROUPED "on-missing-key = null\n", "not possible with group-by = key");
 }
 
-TEST(names_in_the_result_differ)
+TEST(names_in_a_result_must_differ)
 {
     expect_refusal(1,
                    AGGREGATE "group-by = value.a.id; value.b.id\nwindow = tumbling(1m)\n"
@@ -362,7 +362,7 @@ TEST(outputs_are_listed_once_with_their_kind)
     world_free(&w);
 }
 
-TEST(chains_tell_what_runs_them)
+TEST(a_chain_has_the_parameters_of_its_first_processor)
 {
     struct world w;
     struct topology *t =
@@ -386,7 +386,7 @@ TEST(chains_tell_what_runs_them)
     world_free(&w);
 }
 
-TEST(an_id_without_key_is_warned_of)
+TEST(an_id_without_the_key_gives_a_warning)
 {
     struct topology_topic topic = {BYTES_LITERAL("t"), 2};
     struct config_pair pairs[] = {
@@ -410,7 +410,7 @@ TEST(an_id_without_key_is_warned_of)
     buffer_free(&warnings);
 }
 
-/* Replacing: "" when allowed, else the parameter at fault. */
+/* Expects that `next` may replace `running` (fault ""), or is refused because of a parameter. */
 static void expect_replacement(const char *running, const char *next, const char *fault)
 {
     struct world a, b;
@@ -432,7 +432,7 @@ static void expect_replacement(const char *running, const char *next, const char
 #define WINDOW "window = tumbling(1m)\n"
 #define SELECT "select = count() as n; sum(value.a) as s\noutput = o\n"
 
-TEST(what_gives_state_another_meaning_needs_a_new_version)
+TEST(a_change_of_the_meaning_of_state_needs_a_new_version)
 {
     expect_replacement(RUNNING WINDOW SELECT, RUNNING "window = tumbling(2m)\n" SELECT,
                        "processor.a.window: ");
@@ -461,7 +461,7 @@ TEST(what_gives_state_another_meaning_needs_a_new_version)
         "processor.a.after: the processor would move");
 }
 
-TEST(what_keeps_the_meaning_of_state_may_change)
+TEST(a_change_that_keeps_the_meaning_of_state_is_allowed)
 {
     expect_replacement(RUNNING WINDOW SELECT,
                        RUNNING WINDOW

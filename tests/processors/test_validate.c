@@ -7,7 +7,7 @@
     "\"properties\":{\"id\":{\"type\":\"integer\"},\"user\":{\"properties\":" \
     "{\"age\":{\"minimum\":0}}}}}\n"
 
-TEST(what_is_json_passes_byte_for_byte)
+TEST(valid_json_passes_byte_for_byte)
 {
     struct world w;
     world_init(&w, 1, V);
@@ -19,7 +19,7 @@ TEST(what_is_json_passes_byte_for_byte)
     world_free(&w);
 }
 
-TEST(what_is_no_json_is_malformed)
+TEST(a_value_that_is_no_json_is_malformed)
 {
     static const char *const bad[] = {"", "{", "nul", "{\"a\":1}x", "NaN", "\"\xff\""};
     struct world w;
@@ -30,11 +30,11 @@ TEST(what_is_no_json_is_malformed)
     EXPECT_STRING(world_output(&w, "o"), "");
     for (size_t i = 0; i < COUNT_OF(bad); i++)
         EXPECT_STRING(world_output_header(&w, "dlq.t", i, "__dlq.errors.code"), "MALFORMED_JSON");
-    EXPECT_INT(task_watermark(w.task), INT64_MIN); /* garbage moves nothing */
+    EXPECT_INT(task_watermark(w.task), INT64_MIN); /* a dead letter does not move it */
     world_free(&w);
 }
 
-TEST(what_does_not_fit_the_schema_says_where)
+TEST(a_dead_letter_says_where_a_value_does_not_fit_the_schema)
 {
     struct world w;
     world_init(&w, 1, V SCHEMA);
@@ -64,7 +64,7 @@ TEST(without_output_it_only_reports_dead_letters)
     world_free(&w);
 }
 
-/* Order of section 1: decode and validate, then extract the event time, then where. */
+/* The order of section 1: decode and validate, then extract the event time, then `where`. */
 TEST(validation_comes_before_the_event_time)
 {
     struct world w;

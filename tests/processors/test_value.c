@@ -213,7 +213,7 @@ TEST(identity_is_equality_of_canonical_text)
     EXPECT(!identical("null", "false"));
 }
 
-TEST(an_exhausted_scratch_shows_as_overflow)
+TEST(an_exhausted_scratch_arena_sets_overflowed)
 {
     struct arena arena;
     arena_init(&arena, 32);

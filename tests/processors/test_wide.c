@@ -60,7 +60,7 @@ TEST(sums_go_far_beyond_int128)
     EXPECT(wide_is_negative(&sum) && !wide_fits_i64(&sum));
 }
 
-TEST(int64_is_told_apart_at_its_ends)
+TEST(values_outside_of_int64_are_recognized)
 {
     struct wide most = wide_from(INT64_MAX), least = wide_from(INT64_MIN), one = wide_from(1),
                 minus = wide_from(-1);
@@ -74,7 +74,7 @@ TEST(int64_is_told_apart_at_its_ends)
     EXPECT(wide_compare(&minus, &one) < 0 && wide_compare(&one, &one) == 0);
 }
 
-TEST(the_nearest_double_is_given)
+TEST(wide_values_convert_to_the_nearest_double)
 {
     struct wide v = wide_from(105);
     EXPECT(wide_to_double(&v, 2) == 1.05);
@@ -96,7 +96,7 @@ TEST(quotients_are_rounded_once)
     v = wide_from(power_of_ten(38));
     wide_shift(&v, 18);
     EXPECT(wide_quotient(&v, 18, 10) == 1e37);
-    /* 2^53 + 1 lies between two doubles; a little more decides. */
+    /* 2^53 + 1 is in the middle between two doubles; the fraction decides. */
     v = wide_from((int128)9007199254740993 * 1000000 + 1);
     EXPECT(wide_quotient(&v, 0, 1000000) == 9007199254740994.0);
 }

@@ -20,7 +20,7 @@ static void expect_refusal(const char *text, const char *part)
         test_fail(__FILE__, __LINE__, "%s: '%s' lacks '%s'", text, message.text, part);
 }
 
-TEST(a_tumbling_window_is_its_only_slice)
+TEST(a_tumbling_window_is_a_single_slice)
 {
     struct window w = parsed("tumbling(5m)");
     EXPECT_INT(w.size_ms, 300000);
@@ -64,8 +64,7 @@ TEST(a_hopping_window_has_slices_that_no_boundary_cuts)
     EXPECT_INT(window_last_end(&w, -1), 6);
 }
 
-/* Every end between the first and the last belongs to a window with the time in it, and no other.
- */
+/* The ends from the first to the last are exactly those of the windows that contain the time. */
 TEST(ends_agree_with_the_definition)
 {
     struct window w = parsed("hopping(15ms; 6ms; offset=2ms)");
@@ -84,7 +83,7 @@ TEST(ends_agree_with_the_definition)
     }
 }
 
-TEST(nonsense_is_refused_with_the_reason)
+TEST(invalid_windows_are_refused_with_the_reason)
 {
     expect_refusal("tumbling", "tumbling takes a size");
     expect_refusal("tumbling(", "not of the form");

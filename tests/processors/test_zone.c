@@ -40,7 +40,7 @@ TEST(a_zone_has_the_offset_of_its_season)
     expect_offset("Australia/Sydney", "2026-07-01T00:00:00Z", 600);
     expect_offset("Asia/Kolkata", "2026-01-01T00:00:00Z", 330);
     expect_offset("Europe/Moscow", "2012-06-01T00:00:00Z", 240);
-    expect_offset("Europe/Berlin", "2345-07-01T00:00:00Z", 120); /* by the rule, for ever */
+    expect_offset("Europe/Berlin", "2345-07-01T00:00:00Z", 120); /* by the rule */
     expect_offset("Europe/Berlin", "2345-12-01T00:00:00Z", 60);
 }
 
@@ -65,7 +65,7 @@ static void expect_wall(const char *name, const char *wall, const char *moment)
     EXPECT_INT(zone_to_utc(&z, utc(wall)), utc(moment));
 }
 
-TEST(a_wall_clocks_time_is_a_moment_also_when_it_comes_twice_or_not_at_all)
+TEST(a_local_time_has_one_moment_even_if_clocks_show_it_twice_or_never)
 {
     expect_wall("Europe/Paris", "2026-07-01T12:00:00Z", "2026-07-01T10:00:00Z");
     expect_wall("Europe/Paris", "2026-03-29T01:59:59Z", "2026-03-29T00:59:59Z");
@@ -76,7 +76,7 @@ TEST(a_wall_clocks_time_is_a_moment_also_when_it_comes_twice_or_not_at_all)
     expect_wall("Pacific/Apia", "2011-12-30T12:00:00Z", "2011-12-30T22:00:00Z"); /* no such day */
 }
 
-/* Every zone, at many moments, against the C library. */
+/* Compares every zone at many moments with the C library. */
 TEST(every_zone_agrees_with_the_system)
 {
     struct random_seeded random;
