@@ -38,7 +38,7 @@ static void expect_refused(const char *text, const char *message, const char *hi
     arguments_free(&l.arguments);
 }
 
-TEST(a_command_its_arguments_and_flags_are_told_apart)
+TEST(a_line_is_split_into_command_arguments_and_flags)
 {
     struct line l;
     parse(&l, "topic create orders -p 6 clicks --config a=1 -c b=2 --dry-run");
@@ -56,7 +56,7 @@ TEST(a_command_its_arguments_and_flags_are_told_apart)
     arguments_free(&l.arguments);
 }
 
-TEST(flags_may_stand_before_the_command)
+TEST(flags_may_come_before_the_command)
 {
     struct line l;
     parse(&l, "-b host:1 --format json -q topic list");
@@ -130,7 +130,7 @@ TEST(a_letter_can_mean_the_commands_own_flag)
     arguments_free(&l.arguments);
 }
 
-TEST(what_is_wrong_is_said_with_a_suggestion)
+TEST(errors_come_with_a_suggestion)
 {
     expect_refused("topc list", "unknown command topc", "did you mean topic?");
     expect_refused("topic lst", "unknown command topic lst", "did you mean list?");
@@ -166,7 +166,7 @@ TEST(numbers_have_bounds)
     arguments_free(&l.arguments);
 }
 
-/* The conventions fix what a letter means; only -f (format of records, or the file) and -i, -a may
+/* A letter has one meaning in all commands. Only -f (format of records, or the file), -i and -a may
  * differ. */
 TEST(letters_mean_the_same_in_every_command)
 {
@@ -210,7 +210,6 @@ TEST(help_stays_within_eighty_columns_and_has_examples)
     }
 }
 
-/* Every example must be a command line that is understood. */
 TEST(every_example_can_be_parsed)
 {
     for (size_t i = 0; commands[i]; i++) {
@@ -219,7 +218,7 @@ TEST(every_example_can_be_parsed)
             snprintf(text, sizeof text, "%s", commands[i]->examples[e]);
             text[strcspn(text, "<>|'")] = '\0';
             if (strchr(commands[i]->examples[e], '\''))
-                continue; /* quoted: a shell's work */
+                continue; /* quoted: only a shell can split it */
             struct line l;
             parse(&l, text);
             if (!l.good || l.arguments.command != commands[i])

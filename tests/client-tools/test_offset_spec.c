@@ -43,7 +43,7 @@ TEST(ranges_are_read)
                 BOUND_TIME, now_ms);
 }
 
-TEST(what_is_no_offset_is_refused)
+TEST(text_that_is_no_offset_is_refused)
 {
     static const char *const bad[] = {"",  "begin", "5:",  ":",  "5:start",
                                       "@", "@soon", "1.5", "--1"};

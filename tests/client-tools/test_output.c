@@ -89,7 +89,7 @@ TEST(text_is_aligned_short_and_without_needless_columns)
     sample_free(&s);
 }
 
-TEST(an_error_brings_its_name_and_message)
+TEST(an_error_is_shown_with_its_name_and_message)
 {
     struct sample s;
     sample_init(&s, true);
@@ -199,7 +199,7 @@ TEST(text_that_is_not_utf8_is_still_json)
     arena_free(&arena);
 }
 
-TEST(a_plan_claims_nothing)
+TEST(a_plan_shows_no_status)
 {
     struct sample s;
     sample_init(&s, false);

@@ -55,7 +55,7 @@ TEST(a_file_that_is_wrong_is_refused_with_its_line)
                    "x:6: processor.a.type of topic t is declared twice");
 }
 
-TEST(what_is_written_reads_back_the_same)
+TEST(a_written_file_reads_back_the_same)
 {
     static const char *const values[] = {
         "plain",  "",           "a \\d+ b", "\\\\",      "\\u0041",
@@ -109,7 +109,7 @@ TEST(keys_of_processors_are_split)
     EXPECT(!processor_key_split(BYTES_LITERAL("processor.m1."), &processor, &parameter));
 }
 
-/* The plan as text: one line per change. */
+/* Expects this plan as text, with one line per change. */
 static void expect_plan(const char *declared, const char *current, bool prune, size_t removed,
                         const char *expected)
 {
@@ -141,7 +141,7 @@ TEST(only_differences_are_planned)
                 "set t processor.a.type=filter\nset u processor.b.type=dedup\n");
 }
 
-TEST(a_declared_processor_loses_what_is_not_declared)
+TEST(a_declared_processor_loses_parameters_that_are_not_declared)
 {
     expect_plan("[t/a]\ntype=filter\n", "[t/a]\ntype=filter\nwhere=y\n", false, 0,
                 "remove t processor.a.where=\n");
@@ -166,7 +166,7 @@ TEST(ordinary_settings_compare_in_base_units_and_stay)
                 "change t retention.ms=1d\n");
 }
 
-/* The sections of what `text` declares, sorted. */
+/* Expects the declarations of `text` in this order after sorting. */
 static void expect_order(const char *text, const char *expected)
 {
     struct arena arena;
@@ -184,7 +184,7 @@ static void expect_order(const char *text, const char *expected)
     arena_free(&arena);
 }
 
-TEST(a_processor_stands_behind_the_one_it_follows)
+TEST(a_processor_comes_after_the_one_it_follows)
 {
     expect_order("[t/a]\nafter=c\ntype=filter\n[t/b]\ntype=filter\n[t/c]\ntype=filter\n"
                  "[t/a-b]\ntype=filter\nafter=a\n[t/d]\nafter=b\n[t]\nretention.ms=1\n",
@@ -192,13 +192,13 @@ TEST(a_processor_stands_behind_the_one_it_follows)
                  "t/a-b.after ");
 }
 
-TEST(what_a_processor_follows_is_of_its_own_topic)
+TEST(a_processor_follows_one_of_its_own_topic)
 {
     expect_order("[t/b]\nafter=a\n[t/a]\ntype=filter\n[s/b]\ntype=filter\n[s/a]\nafter=b\n",
                  "s/b.type s/a.after t/a.type t/b.after ");
 }
 
-TEST(a_circle_of_processors_is_sorted_all_the_same)
+TEST(a_circle_of_processors_is_sorted_too)
 {
     expect_order("[t/a]\nafter=b\n[t/b]\nafter=a\n", "t/a.after t/b.after ");
 }

@@ -61,7 +61,7 @@ TEST(a_record_is_one_line_of_json)
     end(&r);
 }
 
-/* What each kind of bytes looks like, and that it comes back as the same bytes. */
+/* Expects this form of the bytes as a key and as a value, and that they read back unchanged. */
 static void expect_field(struct bytes bytes, const char *as_key, const char *as_value)
 {
     struct round_trip r;

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* The world outside: a few variables and a file of profiles. */
+/* The environment of a test: a few variables and a file of profiles. */
 static const char *variables[8][2];
 
 static const char *environment(const char *name)
@@ -100,7 +100,7 @@ TEST(the_strongest_source_wins_and_is_named)
     expect_brokers(&l, "flag:1", "--brokers");
 }
 
-TEST(a_profile_can_be_the_usual_one)
+TEST(a_file_can_name_the_default_profile)
 {
     struct loaded l;
     variables[0][0] = "XDG_CONFIG_HOME", variables[0][1] = config_home("profile = dev\n" PROFILES);
@@ -108,7 +108,7 @@ TEST(a_profile_can_be_the_usual_one)
     expect_brokers(&l, "dev:1", "profile \"dev\"");
 }
 
-TEST(a_command_config_stands_below_x_and_above_the_environment)
+TEST(a_command_config_wins_over_the_environment_but_not_over_x)
 {
     struct loaded l;
     char path[512];

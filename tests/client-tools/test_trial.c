@@ -48,7 +48,7 @@ static void end(struct bench *b, bool drain, const char *expected)
     arena_free(&b->arena);
 }
 
-TEST(a_filter_passes_what_it_should)
+TEST(a_filter_passes_records_if_where_is_true)
 {
     struct bench b;
     EXPECT(begin(&b, "[in/f]\ntype=filter\nwhere=value.n > 1\noutput=out\n", 1));
@@ -58,7 +58,7 @@ TEST(a_filter_passes_what_it_should)
     end(&b, false, "out/0@0 {\"n\":2}\nout/0@1 {\"n\":3}\n");
 }
 
-TEST(windows_speak_when_drained)
+TEST(a_drain_emits_the_open_windows)
 {
     const char *pipeline = "[in/c]\ntype=aggregate\ngroup-by=key\nwindow=tumbling(1m)\n"
                            "select=count() as n\noutput=out\n";
@@ -89,7 +89,7 @@ TEST(an_output_feeds_the_processors_of_its_own_topic)
     end(&b, false, "mid/0@0 {\"n\":2}\nmid/0@1 {\"n\":3}\nout/0@0 {\"n\":2}\n");
 }
 
-TEST(counters_say_what_became_of_the_input)
+TEST(counters_show_the_fate_of_the_input)
 {
     struct bench b;
     struct bytes topic, processor;
