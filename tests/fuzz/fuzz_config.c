@@ -1,6 +1,6 @@
-/* A configuration file, three ways: as the broker's own settings, as settings of a topic, and as
- * the processors of a topic. Whatever is accepted prints to text that is accepted again and prints
- * the same; whatever is refused says why. */
+/* Reads the input as a configuration file in three ways: as the broker's settings, as settings of a
+ * topic, and as the processors of a topic. An accepted input prints to text that is accepted again
+ * and prints the same. A refusal must say why. */
 #include "base/properties.h"
 #include "broker/config/settings.h"
 #include "broker/config/topic_settings.h"
@@ -66,7 +66,7 @@ static void check_topic_settings(const struct input *in)
     topic_settings_free(&values);
 }
 
-/* As the command line and the environment give them: a file would name other files. */
+/* The form of the command line and the environment, because a file could name other files. */
 static char *assignment(const struct property *p, const char *prefix)
 {
     char *key = bytes_to_string(p->key), *value = bytes_to_string(p->value);
@@ -152,7 +152,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct input *in = xcalloc(1, sizeof *in);
     arena_init(&in->arena, 1 << 20);
-    uint8_t *copy = xmalloc(size + 1); /* of exactly the size, so that the sanitizer sees its end */
+    uint8_t *copy = xmalloc(size + 1); /* exact size, so that the sanitizer sees a read past it */
     memcpy(copy + 1, data, size);
     read_pairs(in, bytes_of(copy + 1, size), false);
     check_topic_settings(in);

@@ -1,5 +1,5 @@
-/* The first line is an expression, the rest the value of a record: whatever compiles runs to its
- * end within its bounds, and what it gives can be printed. */
+/* The first line is an expression, the rest is the value of a record. An expression that compiles
+ * must end within its bounds, and its result must be printable. */
 #include "processors/expression/expression.h"
 #include "processors/json/json.h"
 

@@ -1,6 +1,6 @@
-/* A unit of the journal whose checksums are right and whose parts are anything: read as recovery
- * reads it. The first byte says how many blocks follow the parts; checksums are put right, since no
- * fuzzer finds them. */
+/* Reads the input as a journal unit, as recovery does. The parts may be any bytes. The first byte
+ * is the number of blocks after the parts. The target corrects the checksums, because a fuzzer
+ * cannot find them. */
 #include "base/crc32c.h"
 #include "protocol/record_batch.h"
 #include "storage/journal_format.h"
@@ -16,7 +16,7 @@ static size_t part_total(const struct journal_part *part)
     return part->bytes.size + (size_t)part->blocks * IO_ALIGNMENT + part->tail.size;
 }
 
-/* Puts the checksums of batches with blocks right, where their blocks are there. */
+/* Corrects the checksums of batches with blocks, if the blocks are in the unit. */
 static void sum_batches(uint8_t *unit, const struct journal_unit *header)
 {
     const uint8_t *blocks = unit + journal_padded(header->length);
@@ -53,7 +53,7 @@ static void walk(struct bytes unit)
 
 static void read_raw_unit(const uint8_t *data, size_t size)
 {
-    uint8_t *copy = malloc(size + 1); /* of exactly the size, so that the sanitizer sees its end */
+    uint8_t *copy = malloc(size + 1); /* exact size, so that the sanitizer sees a read past it */
     if (copy == NULL)
         return;
     memcpy(copy + 1, data, size);

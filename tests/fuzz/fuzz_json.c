@@ -1,6 +1,6 @@
-/* Any text: what passes the check can be walked and printed, and its canonical form is JSON that
- * prints as itself. What does not pass is walked too, inside its bounds. A schema is compiled from
- * the text and applied to it. */
+/* Reads the input as JSON. Text that passes the check can be walked and printed, and its canonical
+ * form is JSON that prints as itself. A walk over any other text must stay inside it. A schema is
+ * compiled from the text and applied to it. */
 #include "processors/json/json.h"
 #include "processors/json/json_schema.h"
 
@@ -54,7 +54,7 @@ static void check_schema(struct bytes text, struct arena *arena)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    uint8_t *copy = malloc(size + 1); /* of exactly the size, so that the sanitizer sees its end */
+    uint8_t *copy = malloc(size + 1); /* exact size, so that the sanitizer sees a read past it */
     if (copy == NULL)
         return 0;
     memcpy(copy + 1, data, size);

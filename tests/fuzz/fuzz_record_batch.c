@@ -1,6 +1,6 @@
-/* Whatever a producer may send as a batch: checked, walked, and if it passes the checks, the walk
- * must see exactly what the header promised. The checksum is put right first, since no fuzzer finds
- * it. */
+/* Checks and walks the input as a producer's batch. If it passes the checks, the walk must find
+ * exactly the records that the header announces. The target corrects the checksum first, because a
+ * fuzzer cannot find it. */
 #include "base/crc32c.h"
 #include "protocol/record_batch.h"
 
@@ -45,7 +45,7 @@ static void check(struct bytes batch)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    uint8_t *copy = malloc(size + 1); /* of exactly the size, so that the sanitizer sees its end */
+    uint8_t *copy = malloc(size + 1); /* exact size, so that the sanitizer sees a read past it */
     if (copy == NULL)
         return 0;
     memcpy(copy + 1, data, size);

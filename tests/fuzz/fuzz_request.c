@@ -1,6 +1,6 @@
-/* Feeds bytes to the decoders as a connection would: a request header that names the API and the
- * version, then the body. What decodes must encode, and what that gives must decode to the same
- * bytes again. A first byte with its lowest bit set takes the response's tables instead. */
+/* Gives the input to the decoders as a connection does: a request header with API and version, then
+ * the body. A decoded message must encode, and the result must decode and encode to the same bytes
+ * again. If the lowest bit of the first byte is set, the target uses the response's tables. */
 #include "protocol/messages.h"
 
 enum { MAX_MEMORY = 64 << 20, MAX_OUT = 8 << 20 };
@@ -18,8 +18,8 @@ static enum error encode(const struct schema *schema, int version, const void *m
     return e;
 }
 
-/* Unknown tags are dropped and varints may come in longer forms, so the first encoding may differ
- * from the input; the second may not differ from the first. */
+/* The first encoding may differ from the input, because unknown tags are dropped and varints may be
+ * longer than needed. The second encoding must equal the first. */
 static void check_round_trip(const struct schema *schema, int version, const void *message,
                              struct arena *arena)
 {

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Fuzzes for long: tests/fuzz/run.sh [SECONDS] [NAME...]; 600 seconds and all targets by default.
-# What is found lies in build/fuzz/crash-NAME-*; what was learnt in build/fuzz/corpus, for the next time.
+# Crashes go to build/fuzz/crash-NAME-*; new inputs go to build/fuzz/corpus, for the next run.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 seconds=${1:-600}

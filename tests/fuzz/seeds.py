@@ -2,7 +2,7 @@
 """Writes the inputs that fuzzing starts from: seeds.py DIRECTORY
 
 For each target NAME a folder DIRECTORY/NAME and a list DIRECTORY/NAME.list, as libFuzzer's -seed_inputs=@FILE
-takes it. Requests and batches are those that real clients wrote (tests/protocol/golden); the others lie
+takes it. Requests and batches are those that real clients wrote (tests/protocol/golden); the others are
 in corpus/.
 """
 import pathlib
@@ -39,7 +39,7 @@ def batches():
 
 
 def journal_groups():
-    """How many blocks, then the parts (docs/on-disk-format.md)."""
+    """The number of blocks, then the parts (docs/on-disk-format.md)."""
     def view(content):
         return bytes([len(content) % 128 | 128, len(content) // 128]) + content
     log = bytes(range(16)) + b"\3"
