@@ -1,6 +1,6 @@
 /* Changes of configs, for AlterConfigs (the whole set) and IncrementalAlterConfigs (key by key).
  *
- * Each resource is judged by itself; those that are right change together, in one entry. */
+ * Each resource is checked by itself. The valid ones change together, in one entry. */
 #ifndef BROKER_CONFIG_ALTER_H
 #define BROKER_CONFIG_ALTER_H
 
@@ -17,12 +17,12 @@ struct alter_resource {
     struct api_error error;
 };
 
-/* In the request's arena, as everything it points to. */
+/* It and everything that it points to are in the request's arena. */
 struct alter {
     struct change change;
     struct durable_reply reply;
     struct request *request;
-    void *response; /* which leaves when the change is done */
+    void *response; /* sent when the change is done */
     struct alter_resource *resources;
     int32_t count;
     bool replaces, validate_only;
@@ -32,7 +32,7 @@ struct alter {
 /* On shard 0. Ends the request. */
 void alter_submit(struct shard *shard, struct alter *alter);
 
-/* The broker's part of it (alter_broker.c), within the change. */
+/* Alters a config of the broker, within the change (alter_broker.c). */
 struct api_error alter_broker(struct alter *a, struct controller *c,
                               const struct alter_resource *r);
 

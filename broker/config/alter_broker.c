@@ -1,6 +1,7 @@
 /* Configs of the broker that may change while it runs: for the cluster (no name) or this node.
  *
- * Kafka says INVALID_REQUEST where a broker config is refused, for topics INVALID_CONFIG. */
+ * As in Kafka, a broker config is refused with INVALID_REQUEST, a topic config with
+ * INVALID_CONFIG. */
 #include "base/units.h"
 #include "broker/broker.h"
 #include "broker/config/alter.h"
@@ -23,7 +24,7 @@ static struct api_error unknown_name(struct bytes name, struct arena *arena)
              : arena_printf(arena, "Unknown broker config name: %.*s", BYTES_PRINTF(name)));
 }
 
-/* Canonical: plain numbers for 7d or 1MiB. */
+/* The canonical form: plain numbers instead of 7d or 1MiB. */
 static struct api_error canonical_value(const struct setting *row, struct bytes value,
                                         struct arena *arena, struct bytes *canonical)
 {

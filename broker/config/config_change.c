@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-/* Of one override: a longer one could be told to nobody, as strings on the wire end there. */
+/* Of one override. Strings on the wire are not longer, so no client could read a longer one. */
 enum { VALUE_BYTES_MAX = INT16_MAX };
 
 static const struct api_error FINE = {KAFKA_NONE, NULL};
@@ -32,7 +32,7 @@ static struct api_error unknown_name(struct bytes name, struct arena *arena)
     return invalid(arena_printf(arena, "Unknown topic config name: %.*s", BYTES_PRINTF(name)));
 }
 
-/* What can be asked for but not had. */
+/* Refuses values that Kafka knows and this broker does not support. */
 static struct api_error check_availability(const struct setting *row,
                                            const struct topic_settings *s)
 {
@@ -53,7 +53,7 @@ struct api_error config_check_value(struct bytes name, struct bytes value, struc
                                     BYTES_PRINTF(name), (int)VALUE_BYTES_MAX));
     *canonical = value;
     if (topology_is_processor_key(name))
-        return FINE; /* judged with the whole set */
+        return FINE; /* checked with the whole set */
     const struct setting *row = setting_find(topic_setting_table, name);
     if (row == NULL)
         return unknown_name(name, arena);
@@ -117,7 +117,7 @@ static void visit_outputs(struct graph_walk *w, const struct topology *topology)
         visit_output(w, name);
 }
 
-/* Goes on from one output of the candidate to all that can be reached. */
+/* Continues from one output of the candidate to all topics that can be reached. */
 static void walk_from(struct graph_walk *w, struct bytes output)
 {
     struct message message;

@@ -1,6 +1,6 @@
-/* What a topic's configs may become: single values, then the set as a whole, processors included.
+/* Checks of a topic's new configs: single values, then the whole set, with its processors.
  *
- * Messages are Kafka's where its tools show them; they lie in the arena given. */
+ * Messages are Kafka's where its tools show them. They are in the given arena. */
 #ifndef BROKER_CONFIG_CONFIG_CHANGE_H
 #define BROKER_CONFIG_CONFIG_CHANGE_H
 
@@ -13,7 +13,7 @@ struct env;
 enum { TOPIC_OVERRIDES_MAX = 1000 }; /* configs of one topic */
 struct api_error config_too_many(struct arena *arena);
 
-/* Checks one override and gives its canonical form (plain numbers for 7d or 1MiB). */
+/* Checks one override and gives its canonical form (plain numbers instead of 7d or 1MiB). */
 struct api_error config_check_value(struct bytes name, struct bytes value, struct arena *arena,
                                     struct bytes *canonical);
 

@@ -45,11 +45,11 @@ static void add_synonym(struct config_entry *e, const char *name, struct bytes v
     e->synonyms[e->synonym_count++] = (struct config_synonym){bytes_string(name), value, source};
 }
 
-/* Where the broker's value of a row can come from, from the strongest to the default. */
+/* The sources of a row's value in the broker, from the strongest to the default. */
 static const int8_t broker_sources[] = {CONFIG_OF_NODE, CONFIG_OF_CLUSTER, CONFIG_OF_STATIC_BROKER,
                                         CONFIG_DEFAULT};
 
-/* What one of them says, or null. */
+/* The value that one source gives, or null. */
 static struct bytes value_from(int8_t source, const struct setting *row,
                                const struct live_settings *broker, struct arena *arena)
 {
@@ -68,9 +68,9 @@ static struct bytes value_from(int8_t source, const struct setting *row,
     }
 }
 
-/* What the broker says for a config that these rows give, from the first word of the first row on.
- * While that row leaves it to the others nobody is named, as in Kafka: retention.ms has no synonym
- * as long as only log.retention.hours is set. */
+/* Adds the broker's values for a config that these rows give, beginning with the first row's. As in
+ * Kafka, there are no synonyms while the first row leaves the value to the others: retention.ms has
+ * no synonym if only log.retention.hours is set. */
 static void add_broker_synonyms(struct config_entry *e, const struct setting *const *rows,
                                 int count, const struct live_settings *broker, struct arena *arena)
 {

@@ -1,6 +1,6 @@
 /* Configs as Kafka's admin clients see them: entries with source, type and synonyms, for topics and
- * the broker. Values are formatted into the arena given; names and sentences are the tables' own.
- */
+ * the broker. Values are formatted into the given arena. Names and sentences are those of the
+ * tables. */
 #ifndef BROKER_CONFIG_CONFIGS_H
 #define BROKER_CONFIG_CONFIGS_H
 
@@ -42,8 +42,8 @@ struct config_synonym {
 
 enum { CONFIG_SYNONYMS_MAX = 8 };
 
-/* One config and its value now; synonyms from the strongest to the default, the first in effect.
- * None: nobody set it, and Kafka names no default of it. */
+/* One config and its value now. Synonyms are sorted from the strongest to the default; the first is
+ * in effect. There are none if the config is not set and Kafka has no default for it. */
 struct config_entry {
     struct bytes name, value, documentation;
     int8_t source, type;

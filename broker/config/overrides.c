@@ -44,7 +44,7 @@ static struct bytes list_now(const struct overrides *o, const struct setting *ro
     return copy;
 }
 
-/* Both lists may be long: a map instead of comparing each with each. */
+/* Uses a map, because both lists may be long. */
 static void add_items(struct buffer *out, struct bytes from, struct bytes except)
 {
     struct map excepted = MAP_EMPTY;

@@ -1,5 +1,5 @@
-/* The overrides of one resource while a request changes them. The same for topics and the broker:
- * they differ in the table and in who judges a value. */
+/* The overrides of one resource while a request changes them. Topics and the broker share this;
+ * they differ in the table and in the check of a value. */
 #ifndef BROKER_CONFIG_OVERRIDES_H
 #define BROKER_CONFIG_OVERRIDES_H
 
@@ -16,9 +16,9 @@ struct alter_key {
 };
 
 struct overrides {
-    const struct setting *table; /* what is a list, which alone can be appended to */
-    const void *effective; /* values of the table: a list that is not overridden starts there */
-    /* Judges one value and gives its canonical form. */
+    const struct setting *table; /* says which keys are lists: only these can be appended to */
+    const void *effective;       /* values of the table: the start of a list without an override */
+    /* Checks one value and gives its canonical form. */
     struct api_error (*check)(struct bytes name, struct bytes value, struct arena *arena,
                               struct bytes *canonical);
     struct arena *arena;

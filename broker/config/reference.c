@@ -68,7 +68,7 @@ static void write_row(struct buffer *out, const struct setting *row, const char 
     buffer_append_string(out, " |\n");
 }
 
-/* `live` stands behind the sentence of what may change while the broker runs. */
+/* `live` is appended to the sentence of a row that may change while the broker runs. */
 static void write_table(struct buffer *out, const struct setting *table, const char *live)
 {
     buffer_append_string(

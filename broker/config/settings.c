@@ -80,7 +80,7 @@ static bool read_whole(const char *path, struct buffer *out)
     return whole;
 }
 
-/* Replaces ${env:NAME} and ${file:/path}; false with a fault noted. */
+/* Replaces ${env:NAME} and ${file:/path}. False: the fault is noted. */
 static bool expand(struct loading *l, const char *from, struct bytes key, struct bytes *value)
 {
     struct buffer out;
@@ -122,7 +122,8 @@ static bool expand(struct loading *l, const char *from, struct bytes key, struct
 
 enum { DEEPEST_INCLUDE = 8 };
 
-/* `from` names the file; for one that is included also who does. False with a fault noted. */
+/* `from` names the file, and for an included file the file that includes it. False: the fault is
+ * noted. */
 static bool read_file(struct loading *l, const char *from, const char *path, int depth,
                       struct bytes *out)
 {
@@ -227,7 +228,7 @@ bool settings_is_explicit(const struct settings *s, const char *key)
     return row && (s->explicit_rows[at / 64] >> at % 64 & 1);
 }
 
-/* --- what no single row can say --- */
+/* --- checks that concern several rows --- */
 
 static const char *source_of(const struct loading *l, const struct setting *row)
 {

@@ -43,7 +43,7 @@ struct settings {
     char *admin_listeners, *socket_congestion;
     int64_t log_level, log_format;
     bool dev;
-    uint64_t explicit_rows[4]; /* bit per row of the table: given, not a default */
+    uint64_t explicit_rows[4]; /* a bit per row of the table: the value was given */
 };
 
 extern const struct setting broker_setting_table[];
@@ -62,9 +62,9 @@ struct settings_load {
     const char *const *environment; /* environ, or NULL */
 };
 
-/* Loads everything; all faults are listed in `faults` ("file:line: key: why" lines, suggestion
- * below). ERR_INVALID when there is any. `sources` may be NULL. `ignored` gets
- * the names of accepted keys without meaning, comma separated. */
+/* Loads all sources. `faults` gets every fault ("file:line: key: why" lines, each followed by its
+ * suggestion); then the result is ERR_INVALID. `sources` may be NULL. `ignored` gets the names of
+ * accepted keys without meaning, comma separated. */
 MUST_USE enum error settings_load(const struct settings_load *load, struct settings *out,
                                   struct settings_source *sources, struct buffer *faults,
                                   struct buffer *ignored);
@@ -77,7 +77,7 @@ MUST_USE enum error settings_set(struct settings *s, const struct setting *row, 
                                  struct message *message);
 /* Whether a row was set explicitly (not by default). */
 bool settings_is_explicit(const struct settings *s, const char *key);
-/* For listeners_parse (net/listener.h), which settings_load has checked them with. */
+/* The keys for listeners_parse (net/listener.h). settings_load has checked them. */
 struct listener_keys settings_listener_keys(const struct settings *s);
 
 #endif

@@ -113,8 +113,8 @@ const struct setting topic_setting_table[] = {
     {0},
 };
 
-/* Broker keys without a default of Kafka's. While they have their value for "not set" they leave it
- * to the next, one in a coarser unit, or to the topic's own default. */
+/* Broker keys for which Kafka has no default. A key that has its value for "not set" leaves the
+ * choice to the next key, which has a coarser unit, or to the topic's own default. */
 static const struct fallback {
     const char *key, *next;
     int64_t not_set;
@@ -219,7 +219,7 @@ static void take_broker_value(const struct setting *row, struct topic_settings *
     default:
         memcpy(&number, value, sizeof number);
         if (number >= 0 && __builtin_mul_overflow(number, unit_of(from->key), &number))
-            number = INT64_MAX; /* a negative one means something in whatever unit */
+            number = INT64_MAX; /* a negative number has the same meaning in every unit */
         memcpy(field, &number, sizeof number);
         break;
     }
@@ -242,7 +242,7 @@ static bool is_set(const struct topic *topic, const struct settings *broker, con
            settings_is_explicit(broker, broker_key);
 }
 
-/* One sync per message asked for explicitly keeps its promise, whatever flush.ms says. */
+/* An explicit flush.messages=1 (a sync per message) is stronger than any flush.ms. */
 static bool is_asynchronous(const struct topic_settings *s, const struct settings *broker,
                             const struct topic *topic)
 {
@@ -264,7 +264,7 @@ void topic_settings_load(struct topic_settings *out, const struct settings *brok
     for (size_t i = 0; topic && i < topic->config_count; i++) {
         const struct setting *row = setting_find(topic_setting_table, topic->configs[i].name);
         struct message message;
-        /* A row that a newer release would refuse keeps the default rather than stop the broker. */
+        /* An override that this release refuses does not stop the broker: the default is used. */
         if (row && setting_set(row, out, topic->configs[i].value, &message) != ERR_OK)
             continue;
     }

@@ -44,16 +44,16 @@ struct topic_settings {
 extern const struct setting topic_setting_table[];
 
 enum { BROKER_ROWS_MAX = 3 };
-/* All rows of the broker that can give this topic setting its default, in that order of precedence.
+/* All rows of the broker that can give this topic setting its default, in order of precedence.
  * Returns how many. */
 int topic_setting_broker_rows(const struct setting *row,
                               const struct setting *out[BROKER_ROWS_MAX]);
-/* Whether this value of a broker's row means that it is not set: the next of them says, if any. */
+/* Whether this value of a broker's row means "not set", so that the next row decides, if any. */
 bool topic_setting_leaves_it(const struct setting *broker_row, struct bytes value);
 
 /* The effective settings of a topic: its overrides over the broker's defaults over Kafka's.
- * Overrides in the catalog were checked when they were set. `topic` may be NULL: the defaults
- * alone. */
+ * Overrides in the catalog were checked when they were set. If `topic` is NULL, only the defaults
+ * count. */
 void topic_settings_load(struct topic_settings *out, const struct settings *broker,
                          const struct topic *topic);
 void topic_settings_copy(struct topic_settings *out, const struct topic_settings *from);
