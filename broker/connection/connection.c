@@ -13,7 +13,7 @@ struct connection *connection_of_turn_node(struct list_node *node)
     return CONTAINER_OF(node, struct connection, turn_node);
 }
 
-/* Tells the transport what is awaited. */
+/* Tells the transport which events the connection waits for. */
 static void update_wants(struct connection *c)
 {
     if (c->transport)
@@ -45,7 +45,7 @@ static void expect(struct request_source *source, struct request *request)
     c->shard->in_flight_bytes += request->counted_bytes;
 }
 
-/* What was asked is not needed any more, however long the answer waits for its client. */
+/* Frees the input of a request: the answer may wait for its client for a long time. */
 static void release_input(struct connection *c, struct request *request)
 {
     c->shard->in_flight_bytes -= request->counted_bytes;
@@ -107,7 +107,7 @@ void connection_close(struct connection *c)
     free_if_unused(c);
 }
 
-/* For events, and for input that none announces. */
+/* Waits for events, and for input that no event announces. */
 static void wait_for_more(struct connection *c)
 {
     connection_wait_for_turn(c);

@@ -1,9 +1,9 @@
 /* A client's connection: frames in, replies out, in order. Pure over struct transport.
  *
- * Limits: a frame larger than socket.request.max.bytes closes the connection; reading pauses while
- * more than a named number of requests or bytes are in flight, while the client does not read its
- * replies, while frames that are not whole hold too much memory, or while the store does not accept
- * more. When memory is short, who holds it without getting on is closed. */
+ * Limits: a frame larger than socket.request.max.bytes closes the connection. Reading pauses while
+ * too many requests or bytes are in flight, while the client does not read its replies, while
+ * unfinished frames hold too much memory, or while the store does not accept more. When memory is
+ * short, connections that hold it without progress are closed. */
 #ifndef BROKER_CONNECTION_CONNECTION_H
 #define BROKER_CONNECTION_CONNECTION_H
 
@@ -15,23 +15,22 @@ struct connection;
 struct listener;
 struct transport;
 
-/* `listener` is the one that it came in by; `host` is copied ("127.0.0.1"). Takes over the
- * transport. */
+/* `listener` accepted the connection; `host` is copied ("127.0.0.1"). Takes over the transport. */
 struct connection *connection_create(struct shard *shard, const struct listener *listener,
                                      struct transport *transport, const char *host);
 void connection_readable(struct connection *c);
 void connection_writable(struct connection *c);
-/* Ends it at once; requests in flight go on and their replies are dropped. */
+/* Closes it at once. Requests in flight continue, and their replies are dropped. */
 void connection_close(struct connection *c);
-/* Takes no further requests; replies under way still leave. */
+/* Takes no further requests. Replies under way are still sent. */
 void connection_stop_reading(struct connection *c);
-/* In the shard's turn: sends what is ready, looks again at input that had to wait or that the
+/* In the shard's turn: sends what is ready, and continues with input that had to wait or that the
  * transport holds. */
 void connection_turn(struct connection *c);
 /* At the end of the turn: only sends what is ready. */
 void connection_send(struct connection *c);
-/* Now and then: closes it if it was idle for too long, or if its unfinished frame or the answers it
- * does not read hold memory that others wait for. */
+/* Called from time to time: closes it if it was idle for too long, or if its unfinished frame or
+ * its unread answers hold memory that others wait for. */
 void connection_check_idle(struct connection *c);
 
 /* The connection of a node in shard->connections, and in the ready and paused lists. */

@@ -1,4 +1,4 @@
-/* From bytes to requests: frames, and who may send how much more. */
+/* From bytes to requests: frames, and how much more each client may send. */
 #include "broker/connection/connection_internal.h"
 #include "broker/connection/frame_phase.h"
 #include "broker/request/dispatch.h"
@@ -7,12 +7,13 @@ enum {
     READS_AT_ONCE = 8,      /* so that one busy client does not starve the others */
     LARGE_FRAME = 64 << 10, /* is read into its own memory */
     HEAD_READ = 4096,
-    /* A frame gets its memory as its bytes arrive, after this much. Who has sent a large one whole
-     * is trusted with more. */
+    /* A frame's memory grows as its bytes arrive, beginning with this size. A client that sent a
+     * whole large frame before gets more at first. */
     FIRST_FRAME_BYTES = 32 << 10,
     TRUSTED_FRAME_BYTES = 1 << 20,
-    SMALL_FRAME = 16 << 10, /* finds room when larger ones have to wait */
-    /* Of one connection; then it is the others' turn. What has large answers takes long. */
+    SMALL_FRAME = 16 << 10, /* has room while larger ones wait */
+    /* Of one connection; then other connections are served. A request with a large answer takes
+     * long. */
     REQUESTS_PER_TURN = 64,
     REPLY_BYTES_PER_TURN = 16 << 10,
     UNREAD_REPLY_BYTES = 64 << 20 /* unsent replies that pause reading */
@@ -27,7 +28,7 @@ static void drop_frame(struct connection *c)
     c->size_filled = c->frame_filled = 0;
 }
 
-/* Input behind the point where reading paused. */
+/* Keeps the input after the point where reading paused. */
 static void keep_leftover(struct connection *c, const uint8_t *data, size_t size)
 {
     c->shard->unfinished_bytes += size;
@@ -55,7 +56,7 @@ static bool had_its_turn(const struct connection *c)
            (c->turn_requests >= REQUESTS_PER_TURN || c->unsent_bytes >= REPLY_BYTES_PER_TURN);
 }
 
-/* Of its own requests and answers: more when some have left. */
+/* Whether it has enough requests and answers of its own: it may read more when some were sent. */
 static bool has_enough(const struct connection *c)
 {
     return c->blocked || c->unsent_bytes > UNREAD_REPLY_BYTES ||
@@ -71,16 +72,16 @@ static bool may_read_more(const struct connection *c)
            store_accepts(shard->store);
 }
 
-/* Bytes that the transport holds already: no event announces them. */
+/* Whether the transport holds bytes already: no event announces them. */
 static bool has_pending(const struct connection *c)
 {
     return c->transport->ops->pending(c->transport);
 }
 
-/* Frames that are not whole yet share a limited memory of their own, so that unfinished ones stop
- * nothing but other large ones. Half of it is for frames to begin with, half for them to grow. One
- * that holds most of what is taken may always grow, or none would: that takes no more than two of
- * the largest requests, and small frames have room beyond it. */
+/* Unfinished frames share a limited memory of their own, so that they stop only other large frames.
+ * Half of it is for new frames, half for growth. A frame that holds most of the used memory may
+ * always grow, because otherwise no frame could. This takes at most twice the size of the largest
+ * request, and small frames have room beyond it. */
 static size_t unfinished_limit(const struct connection *c)
 {
     return (size_t)c->shard->broker->settings->max_in_flight_bytes;
@@ -91,7 +92,7 @@ static bool is_crowded(const struct connection *c)
     return c->shard->unfinished_bytes >= unfinished_limit(c) / 2;
 }
 
-/* Without what it has left over itself: that only moves. */
+/* Without its own leftover, which only moves. */
 static size_t unfinished_bytes(const struct connection *c)
 {
     return c->shard->unfinished_bytes - c->leftover.size;
@@ -122,7 +123,7 @@ static bool frame_is_full(const struct connection *c)
     return c->frame && c->frame_filled == c->frame->size;
 }
 
-/* Whether the next byte has a place. */
+/* Whether there is room for the next byte. */
 static bool may_go_on(const struct connection *c)
 {
     if (c->frame)
@@ -132,8 +133,9 @@ static bool may_go_on(const struct connection *c)
     return c->size_filled > 0 || may_read_more(c);
 }
 
-/* The list on which it waits for its next turn, or NULL: an event brings it. A connection that has
- * enough comes back when its replies leave; one that waits for room is on the shard's list. */
+/* The list on which it waits for its next turn, or NULL when an event will bring it back. A
+ * connection that has enough comes back when its replies were sent. A connection that waits for
+ * room is on the shard's list. */
 static struct list *list_to_wait_on(const struct connection *c)
 {
     if (!c->paused)
@@ -163,7 +165,7 @@ static bool read_size(struct connection *c)
     return true;
 }
 
-/* `head`: as much of the frame as has come. */
+/* `head` is the part of the frame that has arrived. */
 static bool begin_frame(struct connection *c, struct bytes head)
 {
     size_t first = c->large_frames ? TRUSTED_FRAME_BYTES : FIRST_FRAME_BYTES;
@@ -205,7 +207,7 @@ static void finish_frame(struct connection *c)
     dispatch(c->shard, &c->source, frame);
 }
 
-/* Memory for the next bytes of the frame, which may_go_on allowed. */
+/* Makes room for the next bytes of the frame, which may_go_on allowed. */
 static bool make_room(struct connection *c, struct bytes coming)
 {
     if (c->frame == NULL)
@@ -213,7 +215,7 @@ static bool make_room(struct connection *c, struct bytes coming)
     return !frame_is_full(c) || grow_frame(c);
 }
 
-/* Takes bytes of input; returns how many it used (less than size only when reading pauses), or -1
+/* Takes bytes of input. Returns how many it used (less than size only when reading pauses), or -1
  * when the connection must end. */
 static ssize_t take_input(struct connection *c, const uint8_t *data, size_t size)
 {
@@ -241,7 +243,7 @@ static ssize_t take_input(struct connection *c, const uint8_t *data, size_t size
     return (ssize_t)(c->doomed ? size : used);
 }
 
-/* The rest of a large frame, straight into its own memory. */
+/* Reads the rest of a large frame directly into its own memory. */
 static ssize_t read_into_frame(struct connection *c, bool *drained)
 {
     if (!make_room(c, BYTES_NULL))
@@ -264,13 +266,13 @@ static size_t rest_of_frame(const struct connection *c)
     return c->frame_size - (c->frame ? c->frame_filled : 0);
 }
 
-/* Reads once: large frames straight into their own memory, the rest through the shard's buffer.
- * *drained: less came than there was room for. */
+/* Reads once: large frames directly into their own memory, the rest through the shard's buffer.
+ * *drained: fewer bytes came than there was room for. */
 static ssize_t read_once(struct connection *c, bool *drained)
 {
     if (c->frame && c->frame_size - c->frame_filled >= (c->large_frames ? 1 : LARGE_FRAME))
         return read_into_frame(c, drained);
-    /* Behind a large frame comes another, most likely: no more than its head is worth a copy. And
+    /* After a large frame probably comes another: copying more than its head is not worth it. And
      * while there is no room for frames, nothing should be left over. */
     size_t room = c->large_frames ? (size_t)HEAD_READ : (size_t)READ_BUFFER_SIZE;
     if (is_crowded(c))
@@ -292,7 +294,7 @@ bool connection_read_input(struct connection *c)
     c->last_active_ms = c->shard->now_ms;
     for (int i = 0; i < READS_AT_ONCE && !c->paused && !c->doomed; i++) {
         if (!may_go_on(c)) {
-            c->paused = true; /* what is not read yet costs nothing */
+            c->paused = true; /* unread input costs nothing */
             return true;
         }
         bool drained = false;
@@ -307,7 +309,7 @@ bool connection_read_input(struct connection *c)
     return true;
 }
 
-/* Input that was read already. */
+/* Continues with input that was read already. */
 static bool resume_leftover(struct connection *c)
 {
     if (!c->paused || !may_go_on(c))
@@ -327,8 +329,7 @@ bool connection_resume_input(struct connection *c)
     return c->paused || c->doomed || !has_pending(c) || connection_read_input(c);
 }
 
-/* It holds input that does not get on, through its own fault, and others wait for the memory. Whose
- * frame at least doubles in the time gets on. */
+/* A frame that at least doubles within STALE_MS makes progress. */
 bool connection_is_stuck(const struct connection *c)
 {
     const struct shard *shard = c->shard;

@@ -1,6 +1,6 @@
-/* What the files of a connection share: connection.c (its life) drives connection_input.c (from
- * bytes to requests) and connection_output.c (from replies to bytes), which know the structure and
- * neither connection.c nor each other. Everybody else uses connection.h. */
+/* Shared by the files of a connection. connection.c (its life) drives connection_input.c (from
+ * bytes to requests) and connection_output.c (from replies to bytes). These two know the structure,
+ * but neither connection.c nor each other. All other files use connection.h. */
 #ifndef BROKER_CONNECTION_CONNECTION_INTERNAL_H
 #define BROKER_CONNECTION_CONNECTION_INTERNAL_H
 
@@ -11,12 +11,12 @@
 
 enum {
     STALE_MS = 10000
-}; /* what does not get on may hold memory so long when others wait for it */
+}; /* input without progress may hold memory this long while others wait for it */
 
-/* Where sending the first reply of the queue stands. */
+/* How much of the queue's first reply was sent. */
 struct send_cursor {
     size_t position;  /* in the reply's buffer */
-    size_t splice;    /* the next splice that was not sent whole */
+    size_t splice;    /* the next splice that was not sent completely */
     size_t piece, at; /* in that splice's slice */
 };
 
@@ -29,42 +29,43 @@ struct connection {
     struct list slots; /* requests in order of arrival */
     size_t slot_count, unsent_bytes;
     struct send_cursor cursor;
-    uint8_t size_bytes[4]; /* the next frame's length, as far as it has come */
+    uint8_t size_bytes[4]; /* the part of the next frame's length that has arrived */
     size_t size_filled;
     struct shared_buffer *frame; /* being filled; its size is its capacity */
     size_t frame_size, frame_filled;
-    struct buffer leftover; /* input behind the point where reading paused */
-    bool large_frames;      /* the last one was */
+    struct buffer leftover; /* input after the point where reading paused */
+    bool large_frames;      /* the last frame was large */
     bool paused, blocked;
-    bool doomed; /* ends when what is before in the queue was sent */
+    bool doomed; /* closed when the replies in the queue are sent */
     int64_t last_active_ms, frame_grown_ms, leftover_since_ms;
-    uint64_t turn; /* the shard's, in which turn_requests were taken */
+    uint64_t turn; /* the shard's turn in which turn_requests were taken */
     int turn_requests;
 };
 
-/* While answers that clients do not read hold much memory, everybody has one at a time. */
+/* While unread answers hold much memory, each connection may have one at a time. */
 static inline bool connection_has_unsent_share(const struct connection *c)
 {
     const struct shard *shard = c->shard;
     return shard->unsent_bytes < (size_t)shard->broker->settings->max_in_flight_bytes;
 }
 
-/* Input and output end nothing themselves: where they give false, the connection must be closed. */
+/* Input and output never close the connection. If they return false, the caller must close it. */
 
-/* Reads what has come and runs its requests, as much as may be at once. */
+/* Reads input and runs its requests, as many as are allowed at once. */
 MUST_USE bool connection_read_input(struct connection *c);
-/* Goes on with input that had to wait, or that the transport holds. */
+/* Continues with input that had to wait, or that the transport holds. */
 MUST_USE bool connection_resume_input(struct connection *c);
-/* Puts a connection where its input is looked at again, if no event brings that about. */
+/* Puts the connection on a list of the shard if no event will bring it back to its input. */
 void connection_wait_for_turn(struct connection *c);
-/* It holds input that does not get on, through its own fault, and others wait for the memory. */
+/* Whether it holds input without progress, through its own fault, while others wait for the
+ * memory. */
 bool connection_is_stuck(const struct connection *c);
-/* Frees what has come of a frame and behind it. */
+/* Frees the unfinished frame and the input after it. */
 void connection_drop_input(struct connection *c);
 
 /* Sends what is ready. */
 MUST_USE bool connection_send_replies(struct connection *c);
-/* A request whose reply left, or is not wanted any more. */
+/* Removes a request whose reply was sent or is not wanted any more. */
 void connection_remove_slot(struct connection *c, struct request *request);
 
 #endif

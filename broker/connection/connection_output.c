@@ -4,7 +4,7 @@
 
 enum { PARTS = 64 }; /* iovecs in one write */
 
-/* What follows in the wire form of a reply: memory, or a range of a file. False at the end. */
+/* The next part of a reply on the wire: memory, or a range of a file. False at the end. */
 static bool next_part(const struct request *request, const struct send_cursor *cursor,
                       struct slice_piece *out)
 {
@@ -29,7 +29,7 @@ static bool next_part(const struct request *request, const struct send_cursor *c
     return true;
 }
 
-/* Moves behind `size` bytes of the part that next_part gave. */
+/* Moves past `size` bytes of the part that next_part gave. */
 static void advance(const struct request *request, struct send_cursor *cursor, size_t size)
 {
     struct slice_piece part;
@@ -56,7 +56,7 @@ static struct request *first_slot(struct connection *c)
     return node ? CONTAINER_OF(node, struct request, slot) : NULL;
 }
 
-/* Collects memory parts from the head of the queue on, over as many finished replies as fit. */
+/* Collects parts in memory from the first replies of the queue, as many finished replies as fit. */
 static int gather(struct connection *c, struct iovec *parts, struct slice_piece *file)
 {
     int count = 0;
@@ -93,7 +93,7 @@ void connection_remove_slot(struct connection *c, struct request *request)
     request_free(request);
 }
 
-/* Takes note of sent bytes: frees replies that left whole. */
+/* Notes sent bytes and frees replies that were sent completely. */
 static void sent(struct connection *c, size_t size)
 {
     struct request *request;
@@ -132,7 +132,7 @@ static ssize_t send_file_part(struct connection *c, const struct slice_piece *pa
     return c->transport->ops->send_file(c->transport, descriptor, part->position, part->size);
 }
 
-/* Whether the head of the queue says that the connection ends here. */
+/* Whether the first reply of the queue ends the connection. */
 static bool is_at_its_end(struct connection *c)
 {
     const struct request *first = first_slot(c);

@@ -8,7 +8,7 @@ _Static_assert((int)BUFFER_PHASES == (int)IO_ALIGNMENT, "frames are placed by bl
 
 enum { FIRST_COMPACT = 9, FIRST_WITH_TRANSACTIONS = 3, FIRST_WITH_TOPIC_IDS = 13 };
 
-/* What stands before the first records. */
+/* The part of a produce request before the first records. */
 struct produce_head {
     struct bytes topic_name;
     struct uuid topic_id;

@@ -1,6 +1,6 @@
-/* What carries the bytes of a connection: a socket, encrypted or not, or a test's memory. The
- * connection drives it; it reports events through connection_readable and connection_writable, on
- * the thread of the connection's shard. */
+/* A transport carries the bytes of a connection: a socket, encrypted or not, or a test's memory.
+ * The connection drives it. It reports events through connection_readable and connection_writable,
+ * on the thread of the connection's shard. */
 #ifndef BROKER_CONNECTION_TRANSPORT_H
 #define BROKER_CONNECTION_TRANSPORT_H
 
@@ -21,12 +21,12 @@ struct transport_ops {
     ssize_t (*write)(struct transport *t, const struct iovec *parts, int count);
     /* Sends from a file descriptor without a copy. */
     ssize_t (*send_file)(struct transport *t, int descriptor, int64_t position, size_t size);
-    /* What the connection waits for: it is told through connection_readable and
-     * connection_writable. The transport knows which events of its socket that takes: an encrypted
-     * read may have to wait until the socket is writable, and the reverse. */
+    /* Says what the connection waits for. The transport calls connection_readable and
+     * connection_writable then. It chooses the events of its socket: an encrypted read may have to
+     * wait until the socket is writable, and the reverse. */
     void (*want)(struct transport *t, bool read, bool write);
-    /* Whether a read now would give bytes that the transport took from its socket before, and which
-     * no event announces (decrypted ones). The connection comes back for them by itself. */
+    /* Whether a read would now give bytes that the transport took from its socket before. No event
+     * announces such bytes (decrypted ones), so the connection comes back for them by itself. */
     bool (*pending)(struct transport *t);
     void (*close)(struct transport *t); /* also frees it */
 };
