@@ -1,4 +1,5 @@
-/* A fetch under way: what was asked, on which shards it is read, what it waits for.
+/* A fetch under way: its request, the shards that read for it, and its waiting. "Home" is the shard
+ * of its request.
  *
  *   fetch.c            the course of a fetch at home
  *   handlers/fetch.c   the request and its session become items; items become the response
@@ -6,10 +7,10 @@
  *   fetch_wait.c       too little was there: the parts wait on their partitions until enough came,
  *                      something failed, or the time is up
  *
- * Items are prepared at home and then belong to their part until it is back. Everything lies in the
- * request's arena; slices are references that the reply takes over. Read limits hold exactly where
- * one shard owns all items; otherwise each shard reads up to the limit and home drops what is too
- * much, in the order of the request. */
+ * Items are prepared at home and then belong to their part until it is back. Everything is in the
+ * request's arena; slices are references that the reply takes over. If one shard owns all items, it
+ * obeys the read limits exactly. Otherwise each shard reads up to the limit, and home drops what is
+ * too much, in the order of the request. */
 #ifndef BROKER_FETCH_FETCH_H
 #define BROKER_FETCH_FETCH_H
 
@@ -24,16 +25,16 @@ struct fetch_part;
 
 struct fetch_item {
     struct fetch_target target;
-    struct uuid topic_id; /* of the topic found */
+    struct uuid topic_id; /* of the topic that was found */
     int64_t offset;
     int32_t max_bytes, leader_epoch;
-    struct fetch_session_partition *cached; /* valid while the session is as it was; or NULL */
-    /* What came out. */
+    struct fetch_session_partition *cached; /* valid while the session is unchanged; or NULL */
+    /* The result. */
     enum kafka_error error;
     int64_t high_watermark, last_stable_offset, log_start;
-    int64_t visible_end; /* where this fetch ends: one of these, by its isolation level */
+    int64_t visible_end; /* the end of this fetch, by its isolation level */
     struct log_slice *slice;
-    bool ends_wait; /* an error, or more lies behind the slice: waiting brings nothing here */
+    bool ends_wait; /* an error, or there is more after the slice: waiting is useless */
     /* While waiting. */
     struct partition_wait wait;
     struct fetch_part *part;
@@ -50,8 +51,8 @@ struct fetch_part {
     enum fetch_part_state state;
     uint32_t at; /* first pass: index into part.items */
     size_t bytes;
-    uint32_t ending;                      /* items that end the wait, however few bytes there are */
-    size_t known_bytes;                   /* at home: what the part had when it was last there */
+    uint32_t ending;                      /* items that end the wait, independent of bytes */
+    size_t known_bytes;                   /* at home: the part's bytes when it was last there */
     void (*go_on)(struct fetch_part *fp); /* after a job */
     struct log_read_job job;
     struct fetch_item *job_item;
@@ -60,7 +61,7 @@ struct fetch_part {
     struct fetch_item *dirty;
     struct due_work due;
     struct mail stop_mail;
-    bool stopped; /* asked to end while a job ran */
+    bool stopped; /* home asked it to end while a job ran */
 };
 _Static_assert(offsetof(struct fetch_part, part) == 0, "a part begins with its scatter_part");
 
@@ -82,11 +83,11 @@ struct fetch {
     struct timer deadline;
     struct parked parked;
     bool stopping;
-    void (*answer)(struct fetch *fetch); /* what follows when there is enough, or no more time */
+    void (*answer)(struct fetch *fetch); /* called when there is enough, or no more time */
 };
 
-/* Reads all items, waits if need be, then calls fetch->answer. Items with an error set already have
- * no owner and are left alone. */
+/* Reads all items, waits if necessary, then calls fetch->answer. Items that have an error already
+ * have no owner and are not read. */
 void fetch_start(struct fetch *fetch, const int *owners);
 
 /* Drops slices beyond max_bytes, except the first; several shards may have read too much. */
@@ -96,11 +97,11 @@ void fetch_trim(struct fetch *fetch);
 
 /* The work of the first pass. */
 void fetch_part_read(struct scatter_part *part);
-/* Reads one item (again). False: a job is under way, go_on() is called when it is back. */
+/* Reads one item (again). False: a job is under way, and go_on() is called when it is done. */
 MUST_USE bool fetch_read_item(struct fetch_part *fp, struct fetch_item *item);
-/* Whether what is there now ends the wait. */
+/* Whether the data that was read ends the wait. */
 bool fetch_has_enough(const struct fetch *fetch);
-/* Parks the fetch: `answer` follows later. */
+/* Parks the fetch: it calls `answer` later. */
 void fetch_park(struct fetch *fetch);
 
 static inline struct fetch_part *fetch_part_of(struct scatter_part *part)

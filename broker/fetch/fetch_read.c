@@ -41,8 +41,8 @@ static bool piece_has_zstd(const struct slice_piece *piece)
     return false;
 }
 
-/* Fetch below version 10 cannot carry zstd (KIP-110). What lies in files is judged by the topic's
- * setting alone, as Kafka does. */
+/* Fetch below version 10 cannot carry zstd (KIP-110). For data in files only the topic's setting
+ * counts, as in Kafka. */
 static bool cannot_read_zstd(const struct fetch_part *fp, const struct partition *p,
                              const struct log_slice *slice)
 {
@@ -82,7 +82,8 @@ static void take_slice(struct fetch_part *fp, struct fetch_item *item, const str
     }
     item->slice = slice;
     fp->bytes += slice ? slice->size : 0;
-    /* Cut by a limit, or where its file ends (the rest is in the next one, or in memory still). */
+    /* The slice was cut by a limit or by the end of its file (the rest is in the next file or in
+     * memory). */
     if (slice && slice->next_offset < item->visible_end)
         end_wait(fp, item);
 }
@@ -121,7 +122,7 @@ static void read_by_job(struct fetch_part *fp, struct fetch_item *item, struct p
     log_read_submit(fp->part.shard->reader, &fp->job);
 }
 
-/* A second reading starts from nothing. */
+/* A second reading starts without the first one's result. */
 static void forget_result(struct fetch_part *fp, struct fetch_item *item)
 {
     fp->bytes -= item->slice ? item->slice->size : 0;

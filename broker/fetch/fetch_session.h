@@ -1,13 +1,13 @@
 /* Fetch sessions (KIP-227): a client that fetches the same partitions again and again sends only
  * what changed, and gets only partitions with news.
  *
- * A session remembers the partitions asked for and what the client was last told of each. Its id
- * says which shard it lives on (id modulo the number of shards). The epoch counts the requests; a
- * wrong one means that request and answer went apart, and the client starts again.
+ * A session remembers its partitions and what the client was last told of each. The id modulo the
+ * number of shards is the shard that it lives on. The epoch counts the requests. If an epoch is
+ * wrong, request and answer no longer fit each other, and the client starts again.
  *
  * Bounds: `slots` sessions, SESSION_PARTITIONS_MAX partitions of all sessions together. When no
- * slot is free, only a session unused for two minutes makes place. Nobody gets an error for that:
- * the fetch is answered without a session. Owner: one shard. */
+ * slot is free, only a session that was unused for two minutes is replaced. Otherwise the fetch is
+ * answered without a session, which is no error. Owner: one shard. */
 #ifndef BROKER_FETCH_FETCH_SESSION_H
 #define BROKER_FETCH_FETCH_SESSION_H
 
@@ -30,8 +30,8 @@ struct fetch_target {
 };
 
 struct fetch_session_partition {
-    struct list_node node;      /* in the session's order: who was served last comes last */
-    struct fetch_target target; /* its name lies in `key` */
+    struct list_node node;      /* in the session's order: the partition served last is last */
+    struct fetch_target target; /* its name is in `key` */
     int64_t fetch_offset;
     int32_t max_bytes, leader_epoch;
     int64_t told_high_watermark, told_log_start; /* -1: tell at the next answer */
@@ -63,7 +63,7 @@ struct fetch_session *fetch_session_open(struct fetch_sessions *s, bool by_id, s
                                          int64_t now_ms);
 struct fetch_session *fetch_session_find(struct fetch_sessions *s, int32_t id);
 void fetch_session_close(struct fetch_sessions *s, struct fetch_session *session);
-/* The next request of the session came: moves the epoch (INT32_MAX is followed by 1). */
+/* To be called for the session's next request: moves the epoch (INT32_MAX is followed by 1). */
 void fetch_session_advance(struct fetch_sessions *s, struct fetch_session *session, int64_t now_ms);
 
 /* Finds or adds a partition; NULL when all sessions together are full. */
@@ -72,7 +72,7 @@ struct fetch_session_partition *fetch_session_put(struct fetch_sessions *s,
                                                   const struct fetch_target *target);
 void fetch_session_forget(struct fetch_sessions *s, struct fetch_session *session,
                           const struct fetch_target *target);
-/* It was served: others come before it next time. */
+/* Notes that the partition was served: others come before it next time. */
 void fetch_session_served(struct fetch_session *session, struct fetch_session_partition *p);
 
 #endif

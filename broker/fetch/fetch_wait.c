@@ -14,8 +14,8 @@ static void mark_dirty(struct fetch_part *fp, struct fetch_item *item)
     fp->dirty = item;
 }
 
-/* Whether a second reading may find something else. A partition that is gone (NULL) is something
- * else, too: the reading finds that out. */
+/* Whether a second reading may find something else. That is true also if the partition is gone
+ * (NULL): the reading then gives the error. */
 static bool has_moved(const struct fetch_item *item, const struct partition *p)
 {
     return p == NULL ||
@@ -43,8 +43,8 @@ static void end_wait(struct fetch_part *fp)
     scatter_part_done(part);
 }
 
-/* Where this part has all items it knows itself whether it is enough; otherwise any news goes home,
- * where the sum is made. */
+/* Whether the part must go home. A part with all items knows itself whether there is enough.
+ * Otherwise it takes any news home, where the sum is made. */
 static bool is_news(const struct fetch_part *fp, size_t bytes_before)
 {
     if (fp->ending > 0)
@@ -54,7 +54,7 @@ static bool is_news(const struct fetch_part *fp, size_t bytes_before)
     return fp->bytes != bytes_before;
 }
 
-/* Reads what moved again. */
+/* Reads the items again whose partitions moved. */
 static void look_again(struct fetch_part *fp)
 {
     size_t before = fp->bytes;
@@ -71,7 +71,8 @@ static void look_again(struct fetch_part *fp)
         end_wait(fp);
 }
 
-/* A job of look_again is back; whether it brought something is not remembered, so it is news. */
+/* A job of look_again is done. It counts as news, because nothing remembers the bytes from
+ * before. */
 static void look_on(struct fetch_part *fp)
 {
     fp->stopped |= fp->fetch->scatter.part_count > 1;
@@ -100,7 +101,7 @@ static void wait_on_partitions(struct scatter_part *part)
         item->wait.wake = partition_woke;
         if (p)
             wait_register(&item->wait, p);
-        /* What came between the reading and now wakes nobody any more. */
+        /* Records that came since the reading wake no waits: the item must be read again. */
         if (has_moved(item, p))
             mark_dirty(fp, item);
     }
@@ -113,7 +114,7 @@ static void stop_part(struct fetch_part *fp)
     if (fp->state == FETCH_PART_WAITING)
         end_wait(fp);
     else
-        fp->stopped = true; /* heeded when the job is back; without meaning when idle */
+        fp->stopped = true; /* obeyed when the job is done; has no meaning when idle */
 }
 
 /* --- at home --- */
@@ -135,7 +136,7 @@ static void deliver_stop(struct mail *mail, struct shard *shard)
     shard_post(home, mail);
 }
 
-/* Calls all parts home. Those of other shards by a mail of its own, which comes back as well. */
+/* Calls all parts home. Parts on other shards get a mail of their own, which also comes back. */
 static void stop_waiting(struct fetch *fetch)
 {
     struct scatter *s = &fetch->scatter;

@@ -1,12 +1,11 @@
-/* Who waits for a partition: parked fetches, and whoever else wants to hear of new records.
+/* Waits for partitions, such as those of parked fetches.
  *
- * A wait is embedded by its owner and registered on one partition. When what is visible of the
- * partition moves (partitions_visible_moved), each of its waits is told, and only these. The owner
- * judges whether its own view moved; if so it marks itself as due and does its reading once per
- * turn, however many of its partitions moved. A partition that goes away takes its waits out first
- * and tells them.
+ * The owner embeds a wait and registers it on one partition. When the visible part of the partition
+ * moves (partitions_visible_moved), the waits of this partition are woken. The owner checks whether
+ * its own view moved. If so, it adds its due work, and reads once in the turn for all of its
+ * partitions. A partition that goes away first removes its waits and wakes them.
  *
- * Everything here belongs to one shard. */
+ * All of this belongs to one shard. */
 #ifndef BROKER_FETCH_WAITS_H
 #define BROKER_FETCH_WAITS_H
 
@@ -14,32 +13,32 @@
 
 struct partition_wait {
     struct list_node node; /* in partition->waits while registered */
-    /* What is visible of the partition moved, or (NULL) the partition is going: then the wait is
-     * out of the list already. Must not read or reply here: several partitions may move one after
-     * the other. */
+    /* The visible part of the partition moved. With NULL the partition is going away, and the wait
+     * was removed already. Must not read or reply here, because several partitions may move one
+     * after the other. */
     void (*wake)(struct partition_wait *wait, struct shard *shard,
                  const struct partition *partition);
 };
 
 void wait_register(struct partition_wait *wait, struct partition *partition);
-void wait_cancel(struct partition_wait *wait); /* fine when it is not registered */
+void wait_cancel(struct partition_wait *wait); /* may be unregistered */
 
-/* Work that a wake made necessary: run() is called once, later in the same turn. */
+/* Work after a wake: run() is called once, later in the same turn. */
 struct due_work {
     struct list_node node;
     void (*run)(struct due_work *work, struct shard *shard);
 };
-void due_work_add(struct shard *shard, struct due_work *work); /* fine when it is there already */
+void due_work_add(struct shard *shard, struct due_work *work); /* may be added already */
 void due_work_cancel(struct due_work *work);
 
-/* Tells all waits of a partition; partition.c calls it. */
+/* Wakes all waits of a partition; partitions.c calls it. */
 void waits_moved(struct shard *shard, struct partition *partition);
 void waits_deleted(struct shard *shard, struct partition *partition);
 
-/* A request that waits for something to happen; a shard that stops ends them all. */
+/* A request that waits for an event; a shard that stops ends them all. */
 struct parked {
     struct list_node node;
-    void (*end)(struct parked *parked); /* answers with what there is; out of the list already */
+    void (*end)(struct parked *parked); /* answers with what there is; no longer in the list */
 };
 void parked_add(struct shard *shard, struct parked *parked);
 void parked_remove(struct parked *parked);
