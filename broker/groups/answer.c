@@ -27,7 +27,7 @@ struct group_answer *group_answer_of(struct group_waiter *waiter)
 static void visit_part(struct scatter_part *part)
 {
     struct group_visits *visits = CONTAINER_OF(part->scatter, struct group_visits, scatter);
-    part->arena.max = SIZE_MAX; /* what visits heed is GROUP_ANSWER_MAX */
+    part->arena.max = SIZE_MAX; /* visits obey GROUP_ANSWER_MAX */
     for (uint32_t i = 0; i < part->count; i++)
         visits->visit(visits, part->shard, part->items[i], &part->arena);
     coordinator_when_durable(part->shard->coordinator, durable_part_commit(part));

@@ -6,8 +6,8 @@
 
 #include <stdlib.h>
 
-/* A group's row: what GROUP_BYTES_MAX counts, lengths, and what other bounds hold (member ids in
- * names of the group and the like). */
+/* A group's row: the bytes that GROUP_BYTES_MAX counts, lengths, and parts with other bounds (such
+ * as the leader's member id). */
 enum { ROW_MAX = 2 * GROUP_BYTES_MAX };
 
 struct coordinator *coordinator_create(struct shard *shard)
@@ -138,7 +138,7 @@ void coordinator_execute(struct coordinator *c, struct coordinated *cg)
     coordinator_save(c);
 }
 
-/* The answer where no group can be asked. */
+/* Answers when there is no group to ask. */
 static void refuse(struct coordinator *c, const struct group_event *event, enum kafka_error error)
 {
     struct group_waiter *w = event->token;
@@ -146,7 +146,7 @@ static void refuse(struct coordinator *c, const struct group_event *event, enum 
     if (event->kind == GROUP_JOIN)
         reply.member_id = event->join.member_id;
     if (event->kind == GROUP_LEAVE && error == KAFKA_UNKNOWN_MEMBER_ID) {
-        reply.error = KAFKA_NONE; /* it stands with each of the leavers */
+        reply.error = KAFKA_NONE; /* each leaver has it */
         for (size_t i = 0; i < event->leaver_count; i++)
             event->leavers[i].error = error;
     }
@@ -194,7 +194,7 @@ const struct group *coordinator_next(const struct coordinator *c, size_t *at,
 
 /* --- start and end --- */
 
-/* The rows of all shards lie in one store, and another number of shards deals groups anew. */
+/* The rows of all shards are in one store, and a new number of shards moves groups. */
 static bool is_ours(const struct coordinator *c, struct bytes group_id)
 {
     return shard_for_group(c->shard, group_id) == c->shard;

@@ -1,7 +1,8 @@
-/* What time takes away from groups: old offsets, offsets of topics that are gone, empty groups.
+/* Expiry in groups: old offsets, offsets of deleted topics, empty groups.
  *
- * An offset's age counts from its commit; while the group has members, only offsets of topics that
- * nobody subscribes to age, and in a group that was left, not before it was left. */
+ * An offset's age counts from its commit. While the group has members, only offsets of topics
+ * without a subscriber age. In an empty group the age counts at the earliest from the time when the
+ * last member left. */
 #include "broker/broker.h"
 #include "broker/groups/coordinator_internal.h"
 #include "broker/groups/subscription.h"
@@ -10,7 +11,7 @@
 
 enum { CLEANUP_INTERVAL_MS = 600 * 1000 }; /* Kafka's offsets.retention.check.interval.ms */
 
-/* The lag of a processor is known as long as the processor. */
+/* The offsets that show a processor's lag do not age. */
 static bool never_ages(const struct group *g)
 {
     return bytes_starts_with(g->id, BYTES_LITERAL("__sp."));
@@ -44,7 +45,7 @@ static void expire_topic(struct coordinator *c, struct coordinated *cg, struct b
     }
 }
 
-/* Copies of the names, because topics go away with their last offset. */
+/* Copies the names, because topics are freed with their last offset. */
 static size_t topic_names(const struct coordinated *cg, struct bytes **out)
 {
     struct bytes *names = xcalloc(MAX(cg->offsets.topics.count, (size_t)1), sizeof *names);

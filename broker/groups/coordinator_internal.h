@@ -6,7 +6,7 @@
 #include "broker/request/durable_line.h"
 #include "broker/shard.h"
 
-/* A group with what surrounds it. */
+/* A group with its offsets, timer and row. */
 struct coordinated {
     struct coordinator *coordinator;
     struct group *group;
@@ -24,9 +24,9 @@ struct coordinator {
     struct timer cleanup;
     struct durable_line line;
     struct list dirty;        /* groups whose row must be written */
-    struct list waiting;      /* struct commit: answers that wait for that */
+    struct list waiting;      /* struct commit: answers that wait for these rows */
     struct commit saved;      /* waits for the entry with rows of groups */
-    bool is_saving;           /* one is under way */
+    bool is_saving;           /* such an entry is under way */
     struct buffer key, value; /* of the row being made */
     bool stopping;
 };
@@ -39,23 +39,23 @@ struct coordinated *coordinator_make(struct coordinator *c, struct bytes group_i
 struct coordinated *coordinator_add(struct coordinator *c, struct group *group);
 /* Drops it from memory. */
 void coordinator_forget(struct coordinated *cg);
-/* Drops a group that holds nothing and never was stored. */
+/* Drops an empty group that was never stored. */
 void coordinator_forget_if_void(struct coordinated *cg);
-/* Carries out what a step asked for. */
+/* Executes the actions of a step. */
 void coordinator_execute(struct coordinator *c, struct coordinated *cg);
 
-/* coordinator_store.c: the first row opens the line's entry; the caller closes it. */
+/* coordinator_store.c. The first row opens the line's entry; the caller closes it. */
 void coordinator_put_offset(struct coordinator *c, struct coordinated *cg, struct bytes topic,
                             int32_t partition, const struct committed_offset *value);
-/* The rows of a group and its offsets. */
+/* Deletes the rows of a group and of its offsets. */
 void coordinator_erase(struct coordinator *c, struct coordinated *cg);
-/* Also takes it from memory; false when there was none. */
+/* Also removes it from memory. False: there was none. */
 bool coordinator_remove_offset(struct coordinator *c, struct coordinated *cg, struct bytes topic,
                                int32_t partition);
 void coordinator_remove_topic(struct coordinator *c, struct coordinated *cg, struct bytes topic);
 /* Writes the rows of dirty groups, unless that is under way already. */
 void coordinator_save(struct coordinator *c);
-/* What coordinator_save has made is durable, or the journal failed. */
+/* The entry of coordinator_save is durable, or the journal failed. */
 void coordinator_saved(struct commit *commit, enum error result);
 
 /* coordinator_expiry.c */

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-/* Asks the group; the answer comes at once and nobody waits for it. */
+/* Asks the group; the answer comes at once. */
 static enum kafka_error ask(struct coordinator *c, struct coordinated *cg,
                             const struct group_event *who)
 {
@@ -44,8 +44,7 @@ enum kafka_error coordinator_commit(struct coordinator *c, struct bytes group_id
     return error;
 }
 
-/* A group with members that do not speak the consumer protocol: what it subscribes to is unknown.
- */
+/* Refuses a group whose members do not use the consumer protocol: its subscriptions are unknown. */
 static enum kafka_error check_delete(const struct coordinator *c, const struct coordinated *cg)
 {
     if (c->stopping)
@@ -64,7 +63,7 @@ enum kafka_error coordinator_delete_offsets(struct coordinator *c, struct bytes 
     enum kafka_error error = check_delete(c, cg);
     if (error)
         return error;
-    struct bytes known_topic = BYTES_NULL; /* requests name a topic once for its partitions */
+    struct bytes known_topic = BYTES_NULL; /* the last topic that was looked up */
     bool subscribed = false;
     for (size_t i = 0; i < count; i++) {
         if (bytes_is_null(known_topic) || !bytes_equal(known_topic, items[i].topic)) {
@@ -101,7 +100,7 @@ void coordinator_topic_deleted(struct coordinator *c, struct bytes topic)
 {
     size_t at = 0;
     if (c->stopping)
-        return; /* the next start finds offsets without a topic */
+        return; /* expiry finds offsets without a topic after the next start */
     for (struct coordinated *cg; (cg = map_next(&c->groups, &at));)
         coordinator_remove_topic(c, cg, topic);
     durable_line_close(&c->line);

@@ -3,17 +3,20 @@
  *   'G' group                                the group: state, generation, members
  *   'O' group 0 topic 0 partition (be32)     one committed offset
  *
- * Values begin with a format version (1). A topic name has no zero byte, so the last parts of an
- * offset's key tell where the group's name ends, whatever is in it. Numbers are big endian, texts
- * are compact strings as in protocol/writer.h (null stays null):
+ * Values begin with a format version (1). A topic name has no zero byte, so the end of an offset's
+ * key shows where the group's name ends, whatever bytes that name has. Numbers are big endian,
+ * texts are compact strings as in protocol/writer.h (null stays null):
  *
- *   group    version i8, state i8, generation i32, empty since i64 (wall ms), protocol type,
- * protocol name, leader's member id, members uvarint, then per member: id, instance id, client id,
- *            client host, session timeout i32, rebalance timeout i32, assignment, protocols
- * uvarint, per protocol: name, metadata offset   version i8, offset i64, leader epoch i32, commit
- * time i64 (wall ms), metadata (the rest)
+ *   group         version i8, state i8, generation i32, empty since i64 (wall ms),
+ *                 protocol type, protocol name, leader's member id, members uvarint
+ *   per member    id, instance id, client id, client host, session timeout i32,
+ *                 rebalance timeout i32, assignment, protocols uvarint
+ *   per protocol  name, metadata
  *
- * Members that never were in a generation are not stored: nobody told them that they are in. */
+ *   offset        version i8, offset i64, leader epoch i32, commit time i64 (wall ms),
+ *                 metadata (the rest)
+ *
+ * Members that were never in a generation are not stored: no answer has admitted them yet. */
 #ifndef BROKER_GROUPS_COORDINATOR_ROWS_H
 #define BROKER_GROUPS_COORDINATOR_ROWS_H
 
@@ -26,7 +29,8 @@ void group_row_key(struct bytes group_id, struct buffer *key);
 void group_row_value(const struct group *g, struct buffer *value);
 /* The group's name in a key; null when the key is not one of a group. */
 struct bytes group_row_group(struct bytes key);
-/* A fresh group, not resumed yet (group_resume). ERR_CORRUPT, ERR_UNSUPPORTED (newer format). */
+/* Makes a group that must still be resumed (group_resume). ERR_CORRUPT, ERR_UNSUPPORTED (newer
+ * format). */
 MUST_USE enum error group_from_row(struct bytes key, struct bytes value,
                                    const struct group_limits *limits, struct group **out);
 

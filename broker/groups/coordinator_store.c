@@ -1,10 +1,11 @@
-/* The coordinator's entries: rows in, answers out when they are durable. */
+/* The coordinator's entries: it puts rows into them, and sends answers when they are durable. */
 #include "broker/groups/coordinator_internal.h"
 #include "broker/groups/coordinator_rows.h"
 
 #include <stdlib.h>
 
-/* Rows are bounded by their parts: a group by GROUP_BYTES_MAX, an offset by its request. */
+/* Rows have bounded parts: those of a group by GROUP_BYTES_MAX, those of an offset by its
+ * request. */
 static void put_row(struct coordinator *c)
 {
     ASSERT(!c->key.overflowed && !c->value.overflowed);
@@ -102,7 +103,8 @@ static void put_dirty_groups(struct coordinator *c)
     }
 }
 
-/* Where the dirty groups were deleted meanwhile, the answers about them wait for that entry. */
+/* If the dirty groups were deleted meanwhile, the answers about them wait for the entry that
+ * deletes them. */
 void coordinator_save(struct coordinator *c)
 {
     if (c->is_saving)
@@ -114,7 +116,7 @@ void coordinator_save(struct coordinator *c)
         c->is_saving = true;
         durable_line_wait(&c->line, &c->saved);
     }
-    struct list waiting; /* an answer that leaves at once may bring the next request, which waits */
+    struct list waiting; /* an answer may at once bring a request that waits */
     list_init(&waiting);
     list_take_all(&waiting, &c->waiting);
     for (struct list_node *node; (node = list_pop(&waiting));)
@@ -128,6 +130,6 @@ void coordinator_when_durable(struct coordinator *c, struct commit *commit)
         return;
     }
     commit->node =
-        (struct list_node){0}; /* dirty groups go with the entry after the one under way */
+        (struct list_node){0}; /* dirty groups wait for the entry after the one under way */
     list_append(&c->waiting, &commit->node);
 }

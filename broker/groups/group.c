@@ -1,4 +1,4 @@
-/* Life of a group, the events that need no rebalance logic of their own, and time. */
+/* The life of a group, the events without rebalance logic of their own, and deadlines. */
 #include "broker/groups/group_internal.h"
 
 #include <stdlib.h>
@@ -128,8 +128,8 @@ static void heartbeat_step(struct group *g, const struct group_event *event,
     group_reply(actions, event->token, error);
 }
 
-/* A negative generation without a member is a tool or a client that assigns its partitions itself:
- * it may commit only while nobody else is there. */
+/* A negative generation without a member comes from a tool, or from a client that assigns its
+ * partitions itself. It may commit only while the group has no members. */
 static enum kafka_error check_commit(struct group *g, const struct group_event *event)
 {
     if (event->generation < 0 && g->state == GROUP_EMPTY)
@@ -143,7 +143,7 @@ static enum kafka_error check_commit(struct group *g, const struct group_event *
     if (event->generation != g->generation)
         return KAFKA_ILLEGAL_GENERATION;
     group_member_touch(g, m, event->now_ms);
-    /* The assignment is about to change hands; the member must fetch it first. */
+    /* The member must fetch its new assignment first. */
     return g->state == GROUP_COMPLETING_REBALANCE ? KAFKA_REBALANCE_IN_PROGRESS : KAFKA_NONE;
 }
 
@@ -152,7 +152,7 @@ static enum kafka_error leave(struct group *g, const struct group_leaver *leaver
 {
     struct group_member *m = NULL;
     if (leaver->member_id.size == 0 && !bytes_is_null(leaver->instance_id)) {
-        /* An administrator names the instance only. */
+        /* An admin client gives only the instance. */
         m = group_member_by_instance(g, leaver->instance_id);
         if (m == NULL)
             return KAFKA_UNKNOWN_MEMBER_ID;
@@ -210,7 +210,7 @@ static void find_next_deadline(struct group *g)
         group_wake_at(g, p->deadline_ms);
 }
 
-/* The first generation waits as long as members keep coming, within the rebalance timeout. */
+/* The first generation waits while more members come, within the rebalance timeout. */
 static bool waits_for_more(struct group *g, int64_t now_ms)
 {
     if (!g->initial || !g->grew || now_ms >= g->initial_end_ms)

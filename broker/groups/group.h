@@ -1,19 +1,19 @@
 /* A consumer group in Kafka's classic protocol, as a pure state machine.
  *
- * group_step() takes an event with its time and changes the group; what must be answered, stored
- * or waited for goes out in `actions`, and the coordinator does it. Nothing here reads a clock,
+ * group_step() takes an event with its time and changes the group. `actions` says what must be
+ * answered, stored or waited for, and the coordinator does it. This code never reads a clock,
  * sends, or stores.
  *
  *   EMPTY -> PREPARING_REBALANCE    members are asked to join again (heartbeats answer 27)
  *         -> COMPLETING_REBALANCE   all have the new generation, the leader makes the assignment
  *         -> STABLE                 everybody has its assignment
  *
- * A member's pending request is known by an opaque token; each token that came in with an event is
- * answered by exactly one reply, in that step or a later one. A member that waits for such an
- * answer cannot expire. Static members (with an instance id, KIP-345) stay through restarts of
- * their client: the same instance id takes over the place, and the old member id is fenced.
+ * An opaque token identifies a member's pending request. Each token of an event gets exactly one
+ * reply, in that step or a later one. A member that waits for such a reply cannot expire. Static
+ * members (with an instance id, KIP-345) stay when their client restarts: the same instance id
+ * takes over the place, and the old member id is fenced.
  *
- * The structures are open for reading (rows, descriptions); only group*.c change them. */
+ * Other files may read the structures (rows, descriptions); only group*.c change them. */
 #ifndef BROKER_GROUPS_GROUP_H
 #define BROKER_GROUPS_GROUP_H
 
@@ -31,7 +31,7 @@ enum group_state {
 };
 
 enum {
-    GROUP_BYTES_MAX = 16 << 20, /* what the members told, ids to assignments, together */
+    GROUP_BYTES_MAX = 16 << 20, /* sent by all members together, from ids to assignments */
     GROUP_PROTOCOLS_MAX = 100,  /* assignors that one member may offer */
     GROUP_PENDING_MAX = 10000,  /* member ids given out that did not join yet */
 };
@@ -43,7 +43,7 @@ struct group_limits {
     int64_t max_members;                    /* group.max.size */
 };
 
-/* An assignor that a member knows, with what it wants to tell the leader. */
+/* An assignor that a member knows, with the member's metadata for the leader. */
 struct group_protocol {
     struct bytes name, metadata;
 };
@@ -58,7 +58,7 @@ struct group_member {
     struct bytes assignment; /* empty until the leader gave one */
     void *join_token, *sync_token;
     bool is_new;    /* has not been in a generation yet */
-    bool must_sync; /* took the generation, has not fetched its assignment */
+    bool must_sync; /* joined the generation, has not fetched its assignment */
     int64_t session_deadline_ms;
 };
 
@@ -67,9 +67,9 @@ struct group {
     const struct group_limits *limits;
     enum group_state state;
     int32_t generation;
-    struct bytes protocol_type; /* null until the first member; "consumer" */
-    struct bytes protocol_name; /* what the members voted for; null while there is no generation */
-    struct list members;        /* in the order they joined */
+    struct bytes protocol_type;         /* null until the first member; "consumer" */
+    struct bytes protocol_name;         /* the members' vote; null while there is no generation */
+    struct list members;                /* in the order they joined */
     size_t member_count, joining_count; /* joining: with a join_token */
     struct map by_id, by_instance, pending;
     struct group_member *leader;
@@ -79,7 +79,7 @@ struct group {
     int64_t initial_end_ms; /* waits no longer than this */
     int64_t empty_since_ms; /* wall time; when the last member left */
     size_t bytes;           /* see GROUP_BYTES_MAX */
-    int64_t wake_ms;        /* no deadline is earlier: GROUP_TIME is due then at the latest */
+    int64_t wake_ms;        /* no deadline is earlier: GROUP_TIME must come then */
 };
 
 struct group_join {
@@ -88,7 +88,7 @@ struct group_join {
     size_t protocol_count;
     int32_t session_timeout_ms, rebalance_timeout_ms;
     struct bytes new_member_id; /* for a member that has none */
-    bool requires_known_id;     /* v4+: a newcomer is told its id first (KIP-394) */
+    bool requires_known_id;     /* v4+: a new member gets its id first (KIP-394) */
     bool can_skip_assignment;   /* v9+: a static leader may come back as leader (KIP-814) */
 };
 
@@ -121,7 +121,7 @@ struct group_event {
     enum group_event_kind kind;
     int64_t now_ms, wall_ms;
     void *token;
-    /* Who says so, for SYNC, HEARTBEAT and COMMIT. */
+    /* The sender, for SYNC, HEARTBEAT and COMMIT. */
     struct bytes member_id, instance_id;
     int32_t generation;
     union {
@@ -134,8 +134,8 @@ struct group_event {
     };
 };
 
-/* The answer to a token. Views are of the group or of the actions: good until the group's next
- * step or group_actions_clear(). */
+/* The answer to a token. It has views of the group or of the actions, which are valid until the
+ * group's next step or group_actions_clear(). */
 struct group_reply {
     void *token;
     enum kafka_error error;
@@ -153,34 +153,34 @@ struct group_reply {
 struct group_actions {
     struct group_reply *replies;
     size_t reply_count, reply_capacity;
-    bool save; /* what must survive has changed; replies are for after it is stored */
+    bool save; /* durable state has changed: the replies wait until it is stored */
     struct list removed;
     struct arena copies;
 };
 
 struct group *group_create(struct bytes id, const struct group_limits *limits);
-/* All tokens must have been answered, or their owners be gone. NULL is fine. */
+/* Frees it. All tokens must have been answered, or their owners be gone. NULL is fine. */
 void group_free(struct group *g);
 
 void group_step(struct group *g, const struct group_event *event, struct group_actions *actions);
 
-/* Answers every waiting token with `error`, before the broker stops; members stay what they are. */
+/* Answers every waiting token with `error`, before the broker stops. Members do not change. */
 void group_release(struct group *g, enum kafka_error error, struct group_actions *actions);
 
 void group_actions_init(struct group_actions *a);
 void group_actions_clear(struct group_actions *a); /* empties it; ends the views */
 void group_actions_free(struct group_actions *a);
 
-/* "PreparingRebalance": as Kafka's tools show it. */
+/* The name that Kafka's tools show: "PreparingRebalance". */
 const char *group_state_name(enum group_state state);
 struct group_member *group_member_of(const struct group *g, struct bytes member_id);
-/* What the member said for a protocol, or empty. */
+/* The member's metadata for a protocol, or empty. */
 struct bytes group_member_metadata(const struct group_member *m, struct bytes protocol_name);
-/* Nobody is in it or about to be. */
+/* Whether it has neither members nor pending member ids. */
 bool group_is_idle(const struct group *g);
 
-/* Building a group from what was stored: members in their order, then group_resume(), which starts
- * all deadlines anew. `member` is copied. */
+/* To build a group from its row: add members in their order, then call group_resume(), which starts
+ * all deadlines again. `member` is copied. */
 struct group_member *group_restore_member(struct group *g, const struct group_member *member);
 void group_resume(struct group *g, int64_t now_ms);
 

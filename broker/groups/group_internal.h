@@ -1,10 +1,10 @@
-/* What group.c, group_members.c, group_join.c and group_rebalance.c share. */
+/* Shared by group.c, group_members.c, group_join.c and group_rebalance.c. */
 #ifndef BROKER_GROUPS_GROUP_INTERNAL_H
 #define BROKER_GROUPS_GROUP_INTERNAL_H
 
 #include "broker/groups/group.h"
 
-/* An id that was given out (79) and waits to be used. */
+/* A member id that was given out (error 79) and has not joined yet. */
 struct pending_member {
     struct bytes id;
     int64_t deadline_ms;
@@ -12,7 +12,7 @@ struct pending_member {
 
 /* group.c */
 void group_enter(struct group *g, enum group_state next);
-/* A deadline was set: GROUP_TIME must come then. */
+/* Notes a deadline: GROUP_TIME must come then. */
 void group_wake_at(struct group *g, int64_t deadline_ms);
 struct group_reply *group_reply(struct group_actions *a, void *token, enum kafka_error error);
 
@@ -20,28 +20,28 @@ struct group_reply *group_reply(struct group_actions *a, void *token, enum kafka
 enum kafka_error group_check_member(const struct group *g, struct bytes member_id,
                                     struct bytes instance_id, struct group_member **out);
 struct group_member *group_member_by_instance(const struct group *g, struct bytes instance_id);
-/* Adds a member with what it said in its join, at the end of the order. */
+/* Adds a member with the data of its join, at the end of the order. */
 struct group_member *group_member_add(struct group *g, struct bytes id,
                                       const struct group_join *join);
-/* Takes over what a member says anew. */
+/* Takes over the data of a member's new join. */
 void group_member_update(struct group *g, struct group_member *m, const struct group_join *join);
 void group_member_assign(struct group *g, struct group_member *m, struct bytes assignment);
-/* The member's place and instance id go to another id; its pending requests are fenced. Returns
+/* Gives the member's place and instance id to another id, and fences its pending requests. Returns
  * the old id, a copy that the actions own. */
 struct bytes group_member_rename(struct group *g, struct group_member *m, struct bytes id,
                                  struct group_actions *actions);
-/* Takes a member out and answers what it waits for with `error`. */
+/* Removes a member and answers its waiting requests with `error`. */
 void group_member_remove(struct group *g, struct group_member *m, enum kafka_error error,
                          struct group_actions *actions);
-/* Answers what it waits for with `error`. */
+/* Answers its waiting requests with `error`. */
 void group_member_release(struct group *g, struct group_member *m, enum kafka_error error,
                           struct group_actions *actions);
 void group_member_free(struct group_member *m);
-/* It lives on: its session starts again. */
+/* Starts its session again. */
 void group_member_touch(struct group *g, struct group_member *m, int64_t now_ms);
 bool group_member_says_the_same(const struct group_member *m, const struct group_join *join);
 bool group_member_waits(const struct group_member *m);
-/* Sets or clears the pending join; one that was there is told to join again. */
+/* Sets or clears the pending join. A join that was pending is answered: join again. */
 void group_member_wait_join(struct group *g, struct group_member *m, void *token,
                             struct group_actions *actions);
 void group_member_wait_sync(struct group_member *m, void *token, struct group_actions *actions);
@@ -53,21 +53,22 @@ void group_join_step(struct group *g, const struct group_event *event,
                      struct group_actions *actions);
 
 /* group_rebalance.c */
-/* A member must get a new generation: asks all to join again. */
+/* Starts a rebalance: asks all members to join again. */
 void group_rebalance(struct group *g, const struct group_event *event,
                      struct group_actions *actions);
-/* Ends the waiting when everybody is there. */
+/* Completes the join when all members have joined. */
 void group_maybe_complete_join(struct group *g, const struct group_event *event,
                                struct group_actions *actions);
 void group_complete_join(struct group *g, const struct group_event *event,
                          struct group_actions *actions);
-/* Members were taken out. */
+/* To be called after members were removed. */
 void group_shrank(struct group *g, const struct group_event *event, struct group_actions *actions);
 void group_sync_step(struct group *g, const struct group_event *event,
                      struct group_actions *actions);
-/* The protocol that the members would vote for now. */
+/* The result of a vote of the members now. */
 struct bytes group_vote(const struct group *g);
-/* Whether a member with these protocols fits the others; `self` (may be NULL) is not asked. */
+/* Whether the other members know one of these protocols. `self` (may be NULL) is not one of
+ * them. */
 bool group_has_common_protocol(const struct group *g, const struct group_member *self,
                                const struct group_join *join);
 int64_t group_rebalance_timeout_ms(const struct group *g);

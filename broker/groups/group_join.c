@@ -1,4 +1,4 @@
-/* JoinGroup: who may come in, and whether that starts a rebalance. */
+/* JoinGroup: which members may join, and whether that starts a rebalance. */
 #include "broker/groups/group_internal.h"
 
 static void refuse(const struct group_event *event, enum kafka_error error,
@@ -7,7 +7,8 @@ static void refuse(const struct group_event *event, enum kafka_error error,
     group_reply(actions, event->token, error)->member_id = event->join.member_id;
 }
 
-/* While a group is preparing, only who has joined again counts: the others may not come back. */
+/* While a group prepares a rebalance, only members that have joined again count: the others may
+ * never come back. */
 static bool has_room(const struct group *g, const struct group_member *self,
                      const struct group_join *join)
 {
@@ -54,8 +55,8 @@ static void add_member(struct group *g, struct bytes id, const struct group_even
     wait_for_generation(g, m, event, actions);
 }
 
-/* A static member came back under a new member id. While the group is stable and the vote stays as
- * it was nobody else has to know. */
+/* A static member came back with a new member id. If the group is stable and the vote stays the
+ * same, there is no rebalance. */
 static void replace_static(struct group *g, struct group_member *m, const struct group_event *event,
                            struct group_actions *actions)
 {
@@ -73,7 +74,7 @@ static void replace_static(struct group *g, struct group_member *m, const struct
     if (m == g->leader && join->can_skip_assignment) {
         reply->skip_assignment = true;
     } else if (m == g->leader) {
-        /* It must not make an assignment that nobody asks for: show it another leader. */
+        /* It must not make an assignment now, so it is shown another leader. */
         reply->leader = old_id;
         reply->with_members = false;
     }
@@ -98,8 +99,8 @@ static void join_newcomer(struct group *g, const struct group_event *event,
     }
 }
 
-/* A member of this generation joins again. One that missed the answer gets it again; one that has
- * news, or the leader, which joins only to change something, starts a rebalance. */
+/* A member of this generation joins again. If it missed the answer, it gets it again. If it sends
+ * other metadata, or is the leader, which joins only to change something, it starts a rebalance. */
 static void join_again(struct group *g, struct group_member *m, const struct group_event *event,
                        struct group_actions *actions)
 {
@@ -131,7 +132,7 @@ static void join_known(struct group *g, const struct group_event *event,
         join_again(g, m, event, actions);
 }
 
-/* Who the join speaks for, before its ids are checked; NULL for a newcomer. */
+/* The member that the join is for, before its ids are checked; NULL for a new member. */
 static struct group_member *join_self(const struct group *g, const struct group_join *join)
 {
     if (join->member_id.size > 0)

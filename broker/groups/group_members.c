@@ -1,4 +1,4 @@
-/* The members of a group: who is in it, what they said, what they wait for. */
+/* The members of a group: their ids, their metadata, their waiting requests. */
 #include "broker/groups/group_internal.h"
 
 #include <stdlib.h>
@@ -33,7 +33,7 @@ bool group_member_waits(const struct group_member *m)
     return m->join_token || m->sync_token;
 }
 
-/* What a member counts for GROUP_BYTES_MAX: everything that its client chose the size of. */
+/* A member's bytes for GROUP_BYTES_MAX: all parts whose size its client chose. */
 static size_t member_size(const struct group_member *m)
 {
     size_t size = sizeof *m + m->id.size + m->instance_id.size + m->client_id.size +
@@ -79,7 +79,7 @@ void group_member_assign(struct group *g, struct group_member *m, struct bytes a
     replace_bytes(&m->assignment, assignment);
 }
 
-/* What a join tells about a member. */
+/* Copies the data of a join into the member. */
 static void say(struct group_member *m, const struct group_join *join)
 {
     replace_bytes(&m->client_id, join->client_id);
@@ -191,7 +191,7 @@ struct bytes group_member_rename(struct group *g, struct group_member *m, struct
 {
     struct bytes old_id = m->id;
     map_remove(&g->by_id, old_id);
-    m->id = arena_copy(&actions->copies, old_id); /* what the fenced requests are answered with */
+    m->id = arena_copy(&actions->copies, old_id); /* for the answers to the fenced requests */
     struct bytes shown = m->id;
     group_member_release(g, m, KAFKA_FENCED_INSTANCE_ID, actions);
     m->id = bytes_copy(id);

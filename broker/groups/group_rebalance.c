@@ -1,4 +1,4 @@
-/* From one generation to the next: asking all to join, the vote, handing out the assignment. */
+/* From one generation to the next: the join of all members, the vote, the assignment. */
 #include "broker/groups/group_internal.h"
 
 #include <stdlib.h>
@@ -48,7 +48,7 @@ bool group_has_common_protocol(const struct group *g, const struct group_member 
     return false;
 }
 
-/* A member votes for the first of its protocols that everybody knows. */
+/* A member votes for the first of its protocols that all members know. */
 static size_t votes_for(const struct group *g, struct bytes name, const bool *is_common,
                         const struct group_member *ballot)
 {
@@ -71,7 +71,8 @@ static size_t votes_for(const struct group *g, struct bytes name, const bool *is
 
 struct bytes group_vote(const struct group *g)
 {
-    /* What everybody knows, the leader knows: its list is the ballot, and its order breaks ties. */
+    /* The leader knows every protocol that all know: its list is the ballot, and its order decides
+     * ties. */
     const struct group_member *ballot = g->leader;
     bool *is_common = xcalloc(MAX(ballot->protocol_count, (size_t)1), sizeof *is_common);
     for (size_t i = 0; i < ballot->protocol_count; i++)
@@ -113,7 +114,7 @@ static void reply_assignment(const struct group *g, const struct group_member *m
     reply->assignment = m->assignment;
 }
 
-/* The assignment that was being made is void: who waits for it must join again. */
+/* Drops the assignment that was being made: members that wait for it must join again. */
 static void drop_assignments(struct group *g, const struct group_event *event,
                              struct group_actions *actions)
 {
@@ -156,8 +157,8 @@ void group_maybe_complete_join(struct group *g, const struct group_event *event,
         group_complete_join(g, event, actions);
 }
 
-/* Dynamic members that did not come back are out; static ones keep their place until their session
- * ends. */
+/* Removes dynamic members that did not join again. Static members keep their place until their
+ * session ends. */
 static void remove_absent(struct group *g, struct group_actions *actions)
 {
     LIST_FOR_EACH_SAFE (node, &g->members) {
@@ -167,7 +168,7 @@ static void remove_absent(struct group *g, struct group_actions *actions)
     }
 }
 
-/* The leader must be there to make the assignment. */
+/* The leader must be present to make the assignment. */
 static bool find_leader(struct group *g)
 {
     if (g->leader->join_token)
@@ -187,7 +188,7 @@ static void start_generation(struct group *g, const struct group_event *event,
 {
     group_enter(g, GROUP_COMPLETING_REBALANCE);
     struct bytes chosen = group_vote(g);
-    ASSERT(!bytes_is_null(chosen)); /* who joined shares a protocol with all the others */
+    ASSERT(!bytes_is_null(chosen)); /* each member that joined shares a protocol with all others */
     g->protocol_name = bytes_copy(chosen);
     LIST_FOR_EACH (node, &g->members) {
         struct group_member *m = CONTAINER_OF(node, struct group_member, node);
@@ -210,7 +211,8 @@ void group_complete_join(struct group *g, const struct group_event *event,
     ASSERT(g->state == GROUP_PREPARING_REBALANCE);
     remove_absent(g, actions);
     if (g->member_count > 0 && !find_leader(g)) {
-        /* Only static members, all of them away: keep their places and wait on. */
+        /* There are only static members, and all are absent: keep their places and continue to
+         * wait. */
         g->join_deadline_ms = event->now_ms + group_rebalance_timeout_ms(g);
         group_wake_at(g, g->join_deadline_ms);
         return;
@@ -262,7 +264,7 @@ static enum kafka_error check_sync(const struct group *g, const struct group_eve
     return g->bytes + size > GROUP_BYTES_MAX ? KAFKA_MESSAGE_TOO_LARGE : KAFKA_NONE;
 }
 
-/* Members that the leader left out get nothing. */
+/* Members that the leader left out get an empty assignment. */
 static void take_assignment(struct group *g, const struct group_sync *sync)
 {
     LIST_FOR_EACH (node, &g->members)

@@ -1,5 +1,5 @@
-/* The committed offsets of one group: topic and partition to position. In memory only; the rows are
- * in coordinator_rows.h. */
+/* The committed offsets of one group, by topic and partition, in memory. Their rows are in
+ * coordinator_rows.h. */
 #ifndef BROKER_GROUPS_OFFSETS_H
 #define BROKER_GROUPS_OFFSETS_H
 
@@ -7,23 +7,23 @@
 
 struct committed_offset {
     bool is_set;
-    int32_t leader_epoch; /* -1: not told */
+    int32_t leader_epoch; /* -1: unknown */
     int64_t offset;
     int64_t commit_ms;     /* wall time */
-    struct bytes metadata; /* the client's own words, given back as they came */
+    struct bytes metadata; /* the client's own text, returned unchanged */
 };
 
-/* All partitions of one topic; those up to the highest one committed have a place. */
+/* All partitions of one topic. There is a place for each, up to the highest committed partition. */
 struct topic_offsets {
     struct bytes topic;
     struct committed_offset *partitions;
     int32_t capacity;
-    size_t count; /* that are set */
+    size_t count; /* of committed partitions */
 };
 
 struct offsets {
     struct map topics;
-    size_t count; /* that are set, over all topics */
+    size_t count; /* of committed partitions of all topics */
 };
 
 /* Partition numbers in rows and requests are below this. */
@@ -36,7 +36,7 @@ void offsets_set(struct offsets *o, struct bytes topic, int32_t partition,
 /* NULL when nothing is committed. */
 const struct committed_offset *offsets_get(const struct offsets *o, struct bytes topic,
                                            int32_t partition);
-/* Whether there was one. A topic without offsets goes away: its name must not be used after. */
+/* Whether there was one. A topic without offsets is freed: its name must not be used afterwards. */
 bool offsets_remove(struct offsets *o, struct bytes topic, int32_t partition);
 const struct topic_offsets *offsets_of_topic(const struct offsets *o, struct bytes topic);
 /* Walk over the topics: start with *at = 0; NULL at the end. */
