@@ -1,10 +1,10 @@
-/* AlterConfigs: the overrides given replace all that a resource has. IncrementalAlterConfigs: sets,
- * deletes, appends or subtracts key by key. Only their keys differ. */
+/* AlterConfigs replaces all overrides of a resource. IncrementalAlterConfigs sets, deletes, appends
+ * or subtracts key by key. They differ only in their keys. */
 #include "broker/config/alter.h"
 #include "broker/handlers/handlers.h"
 #include "protocol/messages.h"
 
-/* The answers of both are one structure in memory; the API says how it is encoded. */
+/* Both answers have the same structure in memory. The API decides how it is encoded. */
 #define SAME_PLACE(type, member)                                                                 \
     _Static_assert(offsetof(struct type, member) == offsetof(struct incremental_##type, member), \
                    "one structure")

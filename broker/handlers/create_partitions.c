@@ -1,4 +1,4 @@
-/* CreatePartitions: topics grow, never shrink. */
+/* CreatePartitions: raises the number of partitions of topics. */
 #include "broker/broker.h"
 #include "broker/handlers/handlers.h"
 #include "broker/request/durable_reply.h"

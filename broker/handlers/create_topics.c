@@ -1,5 +1,5 @@
-/* CreateTopics: one change of the catalog for all topics of the request. The answer leaves when
- * their partitions are open everywhere. */
+/* CreateTopics: one change of the catalog for all topics of the request. The answer is sent when
+ * their partitions are open on all shards. */
 #include "broker/broker.h"
 #include "broker/config/configs.h"
 #include "broker/handlers/handlers.h"
@@ -19,7 +19,7 @@ struct create_topics {
 
 enum {
     CONFIGS_SINCE_VERSION = 5,
-    PARTITIONS_MAX = 10000, /* of one request, as Kafka has it */
+    PARTITIONS_MAX = 10000, /* of one request, as in Kafka */
 };
 
 static struct topic_spec spec_of(const struct create_topics_request_topics *in, struct arena *arena)
@@ -61,7 +61,7 @@ static void describe(struct create_topics *ct, const struct topic *topic,
     out->configs_count = (int32_t)count;
     for (size_t i = 0; i < count; i++) {
         out->configs[i].name = entries[i].name;
-        /* The topic's own memory does not last until the answer. */
+        /* The topic may be freed before the answer. */
         out->configs[i].value = arena_copy(arena, entries[i].value);
         out->configs[i].read_only = entries[i].read_only;
         out->configs[i].config_source = entries[i].source;

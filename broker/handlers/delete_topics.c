@@ -1,4 +1,5 @@
-/* DeleteTopics: by name, or from version 6 on by name or id. Gone when it is answered. */
+/* DeleteTopics: by name, or from version 6 on by name or id. The topics are gone before the
+ * answer. */
 #include "broker/broker.h"
 #include "broker/handlers/handlers.h"
 #include "broker/request/durable_reply.h"
@@ -31,7 +32,7 @@ static void remove_topic(struct delete_topics *dt, struct controller *c, struct 
                          struct delete_topics_response_responses *out)
 {
     struct shard *shard = controller_shard(c);
-    /* The topic's own memory may not last until the answer. */
+    /* The topic may be freed before the answer. */
     out->name = arena_copy(&dt->reply.request->arena, topic->name);
     out->topic_id = topic->id;
     trace_log(shard->env->trace, TRACE_INFO, "topic deleted", F_BYTES("topic", topic->name),

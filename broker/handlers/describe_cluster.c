@@ -11,7 +11,7 @@ enum endpoint_type { ENDPOINT_BROKERS = 1, ENDPOINT_CONTROLLERS = 2 };
 
 static void refuse_endpoint_type(int8_t type, struct describe_cluster_response *response)
 {
-    /* The controller is no separate endpoint here, as for Kafka's broker listeners. */
+    /* As on Kafka's broker listeners, the controller is not a separate endpoint. */
     bool known = type == ENDPOINT_CONTROLLERS;
     response->error_code = known ? KAFKA_MISMATCHED_ENDPOINT_TYPE : KAFKA_UNSUPPORTED_ENDPOINT_TYPE;
     response->error_message = bytes_string(

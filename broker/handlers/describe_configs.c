@@ -1,5 +1,4 @@
-/* DescribeConfigs: each setting of a topic or of the broker, its value and where that comes from.
- */
+/* DescribeConfigs: each setting of a topic or of the broker, with its value and its source. */
 #include "base/units.h"
 #include "broker/broker.h"
 #include "broker/config/configs.h"
@@ -24,7 +23,7 @@ static void fail(struct describe_configs_response_results *out, enum kafka_error
     out->error_message = reply_text(message);
 }
 
-/* No keys, or none named: all. */
+/* Without a list of keys, or with an empty one, all are wanted. */
 static bool is_wanted(const struct describe_configs_request_resources *resource, struct bytes name)
 {
     if (resource->configuration_keys_count <= 0)
@@ -144,7 +143,7 @@ static void describe(struct description *d,
     }
 }
 
-/* The same resource once more, which only makes the answer longer. */
+/* Finds resources that were named before, which would only make the answer longer. */
 static const bool *find_repeats(struct request *request, const struct describe_configs_request *in)
 {
     struct bytes *names = request_alloc(request, (size_t)in->resources_count, sizeof *names);

@@ -1,10 +1,10 @@
-/* DescribeGroups: members are shown with what they told and got while the group is stable. */
+/* DescribeGroups: while the group is stable, members have their metadata and assignment. */
 #include "broker/groups/answer.h"
 #include "broker/handlers/handlers.h"
 #include "broker/request/operations.h"
 
 enum {
-    FIRST_WITH_NOT_FOUND = 6, /* before, a group that does not exist is "Dead" */
+    FIRST_WITH_NOT_FOUND = 6, /* in older versions a missing group is "Dead" */
 };
 
 struct describe_visits {

@@ -1,4 +1,4 @@
-/* Fetch: the request and its session become items, the items become the response. */
+/* Fetch: makes items of the request and its session, and the response of the items. */
 #include "broker/fetch/fetch.h"
 
 #include "broker/broker.h"
@@ -7,8 +7,8 @@
 
 enum {
     IDS_SINCE_VERSION = 13,
-    /* A client that went away cannot be told from one that waits, so nobody waits for longer. An
-     * early empty answer is always right. */
+    /* The broker cannot see whether a waiting client went away, so no fetch waits longer. An early
+     * empty answer is always correct. */
     LONGEST_WAIT_MS = 60000,
 };
 
@@ -41,7 +41,7 @@ static struct topic *look_up(struct lookup *l, const struct fetch_target *target
     return l->topic;
 }
 
-/* Finds the owner, or says why there is none. */
+/* Finds the owner, or sets the item's error. */
 static int place_item(struct fetch *fetch, struct lookup *lookup, struct fetch_item *item)
 {
     struct topic *topic = look_up(lookup, &item->target);
@@ -105,7 +105,7 @@ static void items_of_session(struct fetch *fetch, struct fetch_session *session)
 
 /* --- sessions --- */
 
-/* Puts what the request lists into the session; false when there is no room. */
+/* Puts the request's partitions into the session. False: there is no room. */
 static bool update_session(struct fetch *fetch, struct fetch_sessions *sessions,
                            struct fetch_session *session, const struct fetch_request *in)
 {
@@ -170,7 +170,7 @@ static enum kafka_error take_session(struct fetch *fetch, const struct fetch_req
     return KAFKA_NONE;
 }
 
-/* The session, if it is still where this fetch left it. */
+/* The session, if it did not change since this fetch began. */
 static struct fetch_session *same_session(struct fetch *fetch)
 {
     if (fetch->session_id == FETCH_SESSION_NONE)
@@ -204,7 +204,7 @@ static struct fetch_session *open_session(struct fetch *fetch)
 
 /* --- the items become the response --- */
 
-/* Whether the client of an incremental fetch has to be told; takes note of what it is told. */
+/* Whether the client of an incremental fetch must get the item. Notes what the client is told. */
 static bool has_news(struct fetch_session *session, struct fetch_item *item)
 {
     struct fetch_session_partition *cached = item->cached;
@@ -271,7 +271,7 @@ static void answer(struct fetch *fetch)
     if (fetch->opens_session)
         session = open_session(fetch);
     fetch_trim(fetch);
-    /* A session that ended meanwhile: the next request of the client will find that out. */
+    /* If the session ended meanwhile, the client's next request gets the error. */
     response.session_id = session ? session->id : fetch->session_id;
     fill_response(fetch, session, only_news, &response);
     scatter_end(&fetch->scatter, &fetch->request->arena);
@@ -322,7 +322,7 @@ static void deliver(struct mail *mail, struct shard *shard)
     handle_at_session(shard, request);
 }
 
-/* A session's requests are handled where the session lives. */
+/* Requests of a session are handled on the session's shard. */
 void fetch_handle(struct shard *shard, struct request *request)
 {
     const struct fetch_request *in = request->body;

@@ -8,7 +8,7 @@ enum key_type { KEY_GROUP = 0, KEY_TRANSACTION = 1 };
 
 static enum kafka_error check_key_type(int8_t type)
 {
-    /* Share groups (2) are not served; nothing else exists. */
+    /* Share groups (2) are not supported, and other types do not exist. */
     return type == KEY_GROUP || type == KEY_TRANSACTION ? KAFKA_NONE : KAFKA_INVALID_REQUEST;
 }
 

@@ -1,5 +1,5 @@
-/* The handlers, one file per API (both ways to alter configs share one). Each runs on the shard
- * that dispatch chose, and ends its request exactly once, at once or later. */
+/* The handlers, one file per API (AlterConfigs and IncrementalAlterConfigs share one). Each runs on
+ * the shard that dispatch chose, and ends its request exactly once, now or later. */
 #ifndef BROKER_HANDLERS_H
 #define BROKER_HANDLERS_H
 

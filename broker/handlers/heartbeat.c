@@ -1,4 +1,4 @@
-/* Heartbeat: a member lives, and learns whether a rebalance is on. */
+/* Heartbeat: extends a member's session. The answer says whether the group rebalances. */
 #include "broker/groups/answer.h"
 #include "broker/handlers/handlers.h"
 

@@ -1,12 +1,13 @@
 /* InitProducerId for idempotent producers: a fresh id, epoch 0.
  *
- * Without a transactional id nothing connects a producer with an earlier one, so an id and epoch
- * given along (version 3 and later) lead to a fresh id as well, as in Kafka.
+ * Without a transactional id nothing connects a producer with an earlier one. So a request with an
+ * id and epoch (version 3 and later) also gets a fresh id, as in Kafka.
  *
- * Transactions are not built: a transactional id gets UNSUPPORTED_VERSION. Most clients take that
- * as final; librdkafka asks again until its init_transactions() times out, and names it then. What
- * librdkafka takes as final speaks of authorization, fencing or the timeout, and would mislead. Nor
- * does FindCoordinator refuse: librdkafka would report a coordinator that it cannot reach. */
+ * Transactions are not supported: a transactional id gets UNSUPPORTED_VERSION. Most clients treat
+ * it as fatal. librdkafka retries until its init_transactions() times out, and then reports it. The
+ * errors that librdkafka treats as fatal are about authorization, fencing or the timeout, and would
+ * mislead. FindCoordinator does not refuse transactional ids, because librdkafka would then report
+ * an unreachable coordinator. */
 #include "broker/broker.h"
 #include "broker/handlers/handlers.h"
 #include "broker/request/request.h"

@@ -1,4 +1,4 @@
-/* JoinGroup: the wire to the group's event and back. */
+/* JoinGroup: makes the group's event of the request, and the response of its reply. */
 #include "broker/broker.h"
 #include "broker/groups/answer.h"
 #include "broker/handlers/handlers.h"
@@ -49,7 +49,7 @@ static void take(struct group_waiter *waiter, const struct group_reply *reply,
         take_members(answer->reply.request, group, reply->protocol_name, out);
 }
 
-/* "client-uuid", or "instance-uuid" for a static member, as Kafka names them. */
+/* As in Kafka: "client-uuid", or "instance-uuid" for a static member. */
 static struct bytes new_member_id(struct shard *shard, struct request *request,
                                   struct bytes instance_id)
 {
@@ -71,7 +71,7 @@ static struct group_join join_of(struct shard *shard, struct request *request)
         request_alloc(request, (size_t)in->protocols_count, sizeof *protocols);
     for (int32_t i = 0; i < in->protocols_count; i++)
         protocols[i] = (struct group_protocol){in->protocols[i].name, in->protocols[i].metadata};
-    /* Version 0 knows one timeout for both. */
+    /* Version 0 has one timeout for both. */
     int32_t rebalance_timeout_ms =
         in->rebalance_timeout_ms < 0 ? in->session_timeout_ms : in->rebalance_timeout_ms;
     struct bytes client_id = request->header.client_id;

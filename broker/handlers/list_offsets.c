@@ -25,7 +25,7 @@ struct offset_item {
     struct bytes key; /* topic and partition, to find duplicates */
 };
 
-/* The items of one shard, looked at one after the other. */
+/* The items of one shard, processed one after the other. */
 struct offset_part {
     struct scatter_part part;
     struct log_time_job job;
@@ -109,7 +109,7 @@ static enum kafka_error check_epoch(int32_t epoch)
     return epoch < LEADER_EPOCH ? KAFKA_FENCED_LEADER_EPOCH : KAFKA_UNKNOWN_LEADER_EPOCH;
 }
 
-/* False: a job searches, and goes on when it is done. */
+/* False: a job searches and continues when it is done. */
 static bool look(struct offset_part *op, struct offset_item *item)
 {
     struct partition *p = partition_find(op->part.shard, item->topic_id, item->in->partition_index);
@@ -181,7 +181,7 @@ static int place_item(struct shard *home, struct list_offsets *l, const struct t
     return SCATTER_NOBODY;
 }
 
-/* A partition that is asked for twice gets the error at both places. */
+/* A partition that is listed twice gets the error at both places. */
 static void refuse_duplicates(struct list_offsets *l)
 {
     struct map seen = MAP_EMPTY;

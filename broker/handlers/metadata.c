@@ -1,5 +1,5 @@
-/* Metadata: the broker, the topics, their partitions. Topics that may be created on use are made
- * first, so that what the answer says can be written to. */
+/* Metadata: the broker, the topics, their partitions. Topics that may be created on use are created
+ * first, so that clients can write to every partition in the answer. */
 #include "base/map.h"
 #include "broker/broker.h"
 #include "broker/handlers/handlers.h"
@@ -16,7 +16,7 @@ enum {
     CREATE_ARENA_MAX = 16 << 20,
 };
 
-/* A topic that is to be made. */
+/* A topic that must be created. */
 struct missing_topic {
     struct bytes name;
     enum kafka_error error;
@@ -56,7 +56,7 @@ static void fill_partitions(struct metadata *m, const struct topic *topic,
 static void fill_topic(struct metadata *m, const struct topic *topic,
                        struct metadata_response_topics *out)
 {
-    /* The snapshot may be replaced, but not before the answer is encoded: that is now. */
+    /* A view of the snapshot is safe: the answer is encoded before the snapshot can be replaced. */
     out->name = topic->name;
     out->topic_id = topic->id;
     fill_partitions(m, topic, out);
@@ -87,7 +87,7 @@ static void fill_asked(struct metadata *m, const struct metadata_request_topics 
     out->error_code = (int16_t)(by_id ? KAFKA_UNKNOWN_TOPIC_ID : error_of_missing(m, asked->name));
 }
 
-/* Each topic once, however often it is named. */
+/* Fills in each topic once, even if it is named several times. */
 static void fill_list(struct metadata *m, const struct metadata_request *in,
                       struct metadata_response *response)
 {
@@ -116,7 +116,7 @@ static void fill_all(struct metadata *m, struct metadata_response *response)
         fill_topic(m, catalog_at(catalog, i), &response->topics[i]);
 }
 
-/* Of topics that were named, whether they exist or not, as in Kafka. */
+/* For topics that were named, also if they do not exist, as in Kafka. */
 static void fill_operations(const struct metadata_request *in, struct metadata_response *response)
 {
     if (in->include_cluster_authorized_operations)
@@ -200,7 +200,7 @@ static void deliver_to_controller(struct mail *mail, struct shard *shard)
     controller_submit(shard->controller, &m->change);
 }
 
-/* Never for "all", never where the client or the broker forbids it. */
+/* Finds the topics to create: none for "all", and none if the client or the broker forbids it. */
 static void find_missing(struct metadata *m)
 {
     const struct metadata_request *in = m->request->body;

@@ -1,4 +1,4 @@
-/* OffsetCommit: each partition is checked for itself, the group once for all of them. */
+/* OffsetCommit: each partition is checked by itself, the group once for all of them. */
 #include "broker/broker.h"
 #include "broker/groups/answer.h"
 #include "broker/handlers/handlers.h"
@@ -47,7 +47,7 @@ static size_t check_topic(struct shard *shard, struct request *request,
     return count;
 }
 
-/* What the group says stands with every partition that exists. */
+/* Every partition that exists gets the group's error. */
 static void refuse_all(struct offset_commit_response *out, enum kafka_error error)
 {
     for (int32_t t = 0; t < out->topics_count; t++) {

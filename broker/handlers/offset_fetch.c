@@ -1,4 +1,4 @@
-/* OffsetFetch: one group (up to version 7) or several. Inside, always several. */
+/* OffsetFetch: one group (up to version 7) or several. Internally there are always several. */
 #include "broker/groups/answer.h"
 #include "broker/handlers/handlers.h"
 
@@ -89,7 +89,7 @@ static void visit(struct group_visits *visits, struct shard *shard, uint32_t ite
         show_asked(offsets, &in->topics[i], &out->topics[i], arena);
 }
 
-/* The old form of a topic, which has the same parts. */
+/* Copies a topic into its old form, which has the same parts. */
 static void copy_topic(struct request *request,
                        const struct offset_fetch_response_groups_topics *from,
                        struct offset_fetch_response_topics *to)

@@ -1,4 +1,4 @@
-/* OffsetForLeaderEpoch: one leader, one epoch; it ends where the log ends. */
+/* OffsetForLeaderEpoch: there is one leader and one epoch, which ends at the end of the log. */
 #include "broker/broker.h"
 #include "broker/handlers/handlers.h"
 #include "broker/partition.h"
@@ -34,7 +34,7 @@ static void look(struct scatter_part *part, struct epoch_item *item)
     } else if (item->in->leader_epoch == LEADER_EPOCH) {
         item->out->leader_epoch = LEADER_EPOCH;
         item->out->end_offset = partition_visible_end(p, READ_UNCOMMITTED);
-    } /* an epoch that never was: -1, -1 and no error */
+    } /* an epoch that never existed: -1, -1 and no error */
 }
 
 static void look_at_items(struct scatter_part *part)

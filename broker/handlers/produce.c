@@ -1,5 +1,5 @@
-/* Produce: each partition's batch goes to the shard that owns the partition; the reply leaves when
- * all of them are durable. */
+/* Produce: each partition's batch goes to the shard that owns the partition. The reply is sent when
+ * all batches are durable. */
 #include "broker/broker.h"
 #include "broker/handlers/handlers.h"
 #include "broker/produce/append.h"
@@ -11,7 +11,7 @@ struct produce_item {
     const struct produce_request_topic_data_partition_data *in;
     struct produce_response_responses_partition_responses *out;
     struct uuid topic_id;
-    bool needs_disk; /* acknowledged only if its part's commit is */
+    bool needs_disk; /* acknowledged only if its part's commit succeeds */
 };
 
 struct produce {
@@ -48,7 +48,7 @@ static void note_bad_records(struct produce_item *item, const struct append_resu
     }
 }
 
-/* This broker is the only replica, unless clamping says that it stands for as many as asked for. */
+/* This broker is the only replica, unless clamping lets it count as the requested number. */
 static enum kafka_error check_replicas(const struct produce *produce, const struct partition *p,
                                        const struct shard *shard)
 {
@@ -98,7 +98,7 @@ static void append_items(struct scatter_part *part)
 
 /* --- at home --- */
 
-/* The journal failed: whether the batches are there is unknown. */
+/* The journal failed: it is unknown whether the batches are stored. */
 static void fail_items(struct scatter_part *part)
 {
     struct produce *produce = produce_of(part);
@@ -144,7 +144,7 @@ static void answer(struct scatter *scatter)
         request_no_reply(request);
 }
 
-/* Where the item's batch goes, or the error that it has already. */
+/* Finds the shard for the item's batch, or sets its error. */
 static int place_item(struct shard *home, const struct produce_request *in, struct bytes name,
                       const struct topic *topic, struct produce_item *item)
 {
@@ -171,7 +171,7 @@ static uint32_t count_items(const struct produce_request *in)
     return count;
 }
 
-/* Items and response side by side; returns the items' owners. */
+/* Makes the items and the response; returns the items' owners. */
 static int *prepare(struct shard *shard, struct produce *produce)
 {
     struct request *request = produce->request;

@@ -1,4 +1,4 @@
-/* SyncGroup: the leader brings the assignment, everybody fetches its part. */
+/* SyncGroup: the leader sends the assignment, and every member fetches its part. */
 #include "broker/groups/answer.h"
 #include "broker/handlers/handlers.h"
 
