@@ -20,12 +20,12 @@ struct acceptor {
     struct acceptor_options options;
     const struct listener *listener;
     int descriptor;
-    int spare; /* given up for a moment to refuse a client when descriptors run out */
+    int spare; /* closed for a moment to refuse a client when descriptors run out */
     struct event *accept_event, *retry_event;
     int next_loop;
 };
 
-/* Loopback is local: pacing (BBR) only slows it, so cubic unless told otherwise. */
+/* On loopback the default is cubic, because pacing (BBR) only slows it. */
 static void tune(const struct acceptor *a, int descriptor, const struct sockaddr *address)
 {
     int on = 1;
@@ -43,8 +43,8 @@ static void tune(const struct acceptor *a, int descriptor, const struct sockaddr
                    (socklen_t)strlen(congestion));
 }
 
-/* Out of descriptors: the loop would spin on a socket that stays readable. One client is accepted
- * with the spare and closed, and accepting pauses for a moment. */
+/* There are no descriptors left, and the listening socket stays readable, so the loop would spin.
+ * Accepts and closes one client with the spare descriptor, and pauses accepting for a moment. */
 static void pause_accepting(struct acceptor *a)
 {
     trace_log(a->options.trace, TRACE_WARN, "accepting connections pauses",

@@ -19,8 +19,8 @@ struct acceptor_options {
     struct trace *trace;
 };
 
-/* Binds and listens where the listener says, and sets its port if that is 0. Accepts nothing before
- * acceptor_start. The listener must outlive the connections. */
+/* Binds the listener's endpoint and listens on it. If the port is 0, it sets the listener's port.
+ * Accepts nothing before acceptor_start. The listener must outlive the connections. */
 MUST_USE enum error acceptor_open(const struct acceptor_options *options, struct listener *listener,
                                   struct acceptor **out, struct message *message);
 void acceptor_start(struct acceptor *a);

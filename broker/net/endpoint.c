@@ -14,7 +14,7 @@ static enum error refuse(struct bytes text, const char *why, struct message *mes
     return ERR_INVALID;
 }
 
-/* An IPv6 address has colons of its own: brackets say where it ends. */
+/* An IPv6 address contains colons, so it is in brackets. */
 static bool parse_host(struct bytes text, struct bytes *out)
 {
     *out = text;

@@ -1,4 +1,4 @@
-/* Where a broker can be reached: one item of `listeners` or `advertised.listeners`. */
+/* An address of the broker: one item of `listeners` or `advertised.listeners`. */
 #ifndef BROKER_NET_ENDPOINT_H
 #define BROKER_NET_ENDPOINT_H
 
@@ -12,8 +12,8 @@ struct endpoint {
     int32_t port;
 };
 
-/* Splits "NAME://host:port" ("[::1]" for IPv6). The strings are the caller's to free. On
- * ERR_INVALID the message says what is wrong with this item and what is expected. */
+/* Splits "NAME://host:port" ("[::1]" for IPv6). The caller frees the strings. On ERR_INVALID the
+ * message says what is wrong with this item and what is expected. */
 MUST_USE enum error endpoint_parse(struct bytes text, struct endpoint *out,
                                    struct message *message);
 struct endpoint endpoint_copy(const struct endpoint *e);
@@ -23,7 +23,7 @@ void endpoint_free(struct endpoint *e);
 MUST_USE enum error endpoints_parse(struct bytes list, struct endpoint out[LISTENERS_MAX],
                                     int *count, struct message *message);
 
-/* Whether a client can connect to such a host: "all addresses of this machine" is none. */
+/* Whether a client can connect to the host. "All addresses of this machine" is no such host. */
 bool endpoint_is_address(const struct endpoint *e);
 
 #endif

@@ -20,7 +20,7 @@ static const struct {
     {"SASL_SSL", NULL},
 };
 
-/* What the keys say, as it is put together. */
+/* The listeners while they are made from the keys. */
 struct draft {
     const struct listener_keys *keys;
     struct listener_faults *faults;
@@ -83,7 +83,7 @@ static struct bytes mapped_protocol(const struct draft *d, struct bytes wanted)
     return BYTES_NULL;
 }
 
-/* Names that no listener has are fine. */
+/* Checks the map. It may have names without a listener. */
 static void check_protocols(struct draft *d)
 {
     size_t at = 0;

@@ -63,7 +63,7 @@ static void plain_want(struct transport *t, bool read, bool write)
     p->writing = write;
 }
 
-/* What is not read yet is in the socket, and the loop reports it again. */
+/* Unread bytes are in the socket, and the loop reports them again. */
 static bool plain_pending(struct transport *t)
 {
     (void)t;

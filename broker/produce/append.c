@@ -15,7 +15,7 @@ static const enum kafka_error errors_of_faults[] = {
 
 enum {
     ZSTD_SINCE_VERSION = 7,
-    BAD_RECORDS_TOLD = 1000, /* of one batch */
+    BAD_RECORDS_TOLD = 1000, /* reported for one batch */
 };
 
 void append_begin(struct append_run *run, struct shard *shard)
@@ -26,7 +26,7 @@ void append_begin(struct append_run *run, struct shard *shard)
 bool append_end(struct append_run *run, struct commit *commit)
 {
     bool waits = commit && run->must_wait;
-    /* With nothing of its own in the journal (duplicates only) an empty entry waits its turn. */
+    /* If the run has no entry (duplicates only), an empty one waits for the entries before it. */
     if (waits && !run->entry_open)
         store_begin(run->shard->store);
     if (waits || run->entry_open)
@@ -76,7 +76,7 @@ static bool wants_other_codec(const struct partition *p, const struct batch_head
            (int)codec_of(type) != (h->attributes & BATCH_CODEC_MASK);
 }
 
-/* The same batch in the topic's codec, in a buffer of its own; NULL when it cannot be made. */
+/* Makes the same batch with the topic's codec, in a new buffer. NULL if that is impossible. */
 static struct shared_buffer *reencode(struct append_run *run, const struct partition *p,
                                       struct bytes batch, const struct batch_header *h)
 {
@@ -137,7 +137,7 @@ static enum batch_fault validate(struct append_run *run, const struct partition 
     return fault;
 }
 
-/* True when the batch is new and may be appended; otherwise the result says what it is. */
+/* True if the batch is new and may be appended. Otherwise it sets the result. */
 static bool check_sequence(struct append_run *run, struct partition *p,
                            const struct batch_header *h, struct append_result *out,
                            struct arena *messages)
@@ -166,7 +166,7 @@ static bool check_sequence(struct append_run *run, struct partition *p,
     return false;
 }
 
-/* Timestamps that the broker has to set. They stand below the checksum, which is renewed. */
+/* Sets the broker's timestamps. The checksum covers them, so it is computed again. */
 static void stamp(struct append_run *run, const struct partition *p, uint8_t *batch,
                   const struct batch_header *h, int64_t max_timestamp, struct append_result *out)
 {
@@ -242,7 +242,7 @@ void append_batch(struct append_run *run, struct partition *partition,
     }
     struct batch_header h;
     bool whole = batch_header_read(input->records, &h);
-    ASSERT(whole); /* it was validated */
+    ASSERT(whole); /* the batch was validated */
     if (h.attributes & BATCH_TRANSACTIONAL)
         refuse(out, KAFKA_INVALID_TXN_STATE, "transactions are not supported", messages);
     else if (check_sequence(run, partition, &h, out, messages))

@@ -1,4 +1,4 @@
-/* An error as Kafka answers it for one item of a request: a code, and a sentence for people. */
+/* Kafka's error for one item of a request: a code, and a message for people. */
 #ifndef BROKER_REQUEST_API_ERROR_H
 #define BROKER_REQUEST_API_ERROR_H
 
@@ -6,7 +6,7 @@
 
 struct api_error {
     enum kafka_error code;
-    const char *message; /* NULL when there is no error; owned by whatever the maker says */
+    const char *message; /* NULL if there is no error; its maker says who owns it */
 };
 
 #endif

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-/* One row per API that is built, in the order of the keys; what has no row is not advertised. */
+/* One row per supported API, in the order of the keys. Other APIs are not advertised. */
 static const struct handler handlers[] = {
     {API_PRODUCE, ON_ARRIVAL, NULL, produce_handle},
     {API_FETCH, ON_ARRIVAL, NULL, fetch_handle},
@@ -35,9 +35,9 @@ static const struct handler handlers[] = {
     {API_DESCRIBE_CLUSTER, ON_ARRIVAL, NULL, describe_cluster_handle},
 };
 
-/* Decoded structures of one request may take this much: elements are larger than on the wire (an
- * empty string is one byte there). Records and strings are views of the frame and do not count. It
- * is enough for a million names of topics. */
+/* The memory limit of one request's decoded structures, whose elements are larger than on the wire
+ * (an empty string is one byte there). Records and strings are views of the frame and do not count.
+ * The limit is enough for a million names of topics. */
 enum { DECODED_MAX = 32 << 20 };
 
 const struct handler *handler_find(int16_t api_key)
@@ -71,15 +71,15 @@ static void route(struct shard *shard, struct request *request)
     shard_post(owner, &request->mail);
 }
 
-/* A version of ApiVersions that we do not know is answered in version 0 with the error, so that the
- * client can choose again; its body is not read (KIP-511). */
+/* An unknown version of ApiVersions gets the error in version 0, so that the client can choose
+ * again. Its body is not read (KIP-511). */
 static bool is_unknown_api_versions(const struct request *request)
 {
     return request->header.api_key == API_API_VERSIONS &&
            !api_serves(request->api, request->header.api_version);
 }
 
-/* NULL when the request can run, else why the connection ends. */
+/* NULL if the request can run, or else the reason to close the connection. */
 static const char *parse(struct request *request)
 {
     struct reader r = reader_of(bytes_of(request->frame->data, request->frame->size));

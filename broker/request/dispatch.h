@@ -1,4 +1,5 @@
-/* From a frame to the handler of its API, on the shard that the handler's row names. */
+/* Decodes frames and runs the handlers of their APIs, on the shards that the handlers' rows
+ * name. */
 #ifndef BROKER_REQUEST_DISPATCH_H
 #define BROKER_REQUEST_DISPATCH_H
 
@@ -10,7 +11,7 @@ struct shard;
 struct shared_buffer;
 
 enum route {
-    ON_ARRIVAL,    /* on the connection's shard; spreads the work itself where needed */
+    ON_ARRIVAL,    /* on the connection's shard; the handler spreads the work if needed */
     BY_GROUP,      /* on the shard of the group that route_name gives */
     ON_CONTROLLER, /* on shard 0 */
 };
@@ -22,7 +23,7 @@ struct handler {
     void (*handle)(struct shard *shard, struct request *request);
 };
 
-/* Row for an API that is built, or NULL: only those are advertised. */
+/* The row of a supported API, or NULL. Only supported APIs are advertised. */
 const struct handler *handler_find(int16_t api_key);
 
 /* Decodes a frame (without its length prefix) and runs or routes it. Takes over the frame

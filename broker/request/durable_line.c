@@ -18,7 +18,8 @@ void durable_line_end(const struct durable_line *line)
     ASSERT(line->open == NULL && line->on_their_way == 0);
 }
 
-/* The entry is out of the line before anybody is told: a commit may make the next one. */
+/* Removes the entry from the line before it calls any commit, because a commit may make the next
+ * one. */
 static void entry_done(struct commit *commit, enum error result)
 {
     struct durable_entry *e = CONTAINER_OF(commit, struct durable_entry, commit);

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-/* A response without its records: the largest are metadata of many topics. */
+/* The limit of a response without its records. The largest are metadata of many topics. */
 enum { REPLY_MAX = 256 << 20 };
 
 struct request *request_create(struct shard *shard, struct request_source *source,
@@ -62,8 +62,7 @@ static void deliver_home(struct mail *mail, struct shard *home)
     request->source->finished(request->source, request);
 }
 
-/* Only when the request is at home again the connection may see that it is done: until then it is
- * on its way. */
+/* Tells the connection only at home: before that the request is on its way and not done. */
 static void finish(struct request *request)
 {
     ASSERT(!request->done);
@@ -122,7 +121,7 @@ struct bytes reply_text(const char *message)
 
 void *request_alloc(struct request *request, size_t count, size_t size)
 {
-    /* What we answer is in proportion to what was asked or to what the broker holds: no limit here,
+    /* A response is in proportion to the request or to the broker's data, so it has no limit,
      * unlike decoding. */
     request->arena.max = SIZE_MAX;
     request->arena.exhausted = false;

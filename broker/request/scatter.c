@@ -4,7 +4,7 @@
 
 enum { PART_ARENA_MAX = 1 << 20 };
 
-/* Counts the items of each shard, then deals them out: `slots` has a place per shard. */
+/* Counts the items of each shard, then distributes them. `slots` has a place per shard. */
 static void deal(struct scatter *s, uint32_t *items, struct scatter_part **slots, const int *owners,
                  size_t count)
 {
@@ -83,8 +83,8 @@ void scatter_send(struct scatter_part *part)
     shard_post(part->shard, &part->mail);
 }
 
-/* The part counts as away until part_back has returned, so that whatever it does, the last one out
- * is here. */
+/* The part counts as away until part_back has returned. So the scatter is gathered only here, even
+ * if part_back sends the part again. */
 static void arrive(struct scatter_part *part)
 {
     struct scatter *s = part->scatter;
@@ -126,7 +126,7 @@ void scatter_release(struct scatter *s)
 
 void scatter_run(struct scatter *s, void (*work)(struct scatter_part *part))
 {
-    struct scatter_part *own = NULL; /* comes last, while the others work already */
+    struct scatter_part *own = NULL; /* runs last, while the others work already */
     scatter_hold(s);
     for (int i = 0; i < s->part_count; i++) {
         s->parts[i]->work = work;
