@@ -18,7 +18,7 @@ void runner_make_ready_later(struct runner_task *task)
 
 /* --- working --- */
 
-/* As many records as its time allows. True while more can be done now. */
+/* Processes as many records as its time allows. True while more can be done now. */
 static bool run_slice(struct runner_task *task)
 {
     const struct shard *shard = task->runner->shard;
@@ -32,8 +32,8 @@ static bool run_slice(struct runner_task *task)
     return !task->reading && host_run(&task->host, &slice);
 }
 
-/* Not while the journal is behind, the disk is full, or other shards have not taken what was made
- * for them. Each of these ends with an event or is seen at the next tick. */
+/* Tasks pause while the journal has a backlog, the disk is full, or other shards have not taken
+ * their parcels. An event or the next tick makes them continue. */
 static bool may_work(const struct runner *runner)
 {
     const struct shard *shard = runner->shard;
@@ -100,8 +100,8 @@ static bool has_task_rows(struct shard *shard)
     return any || error != ERR_OK;
 }
 
-/* Topic by topic, so that each one's processors are parsed once. A partition without processors
- * may still have rows, of those that were deleted when the last run ended. */
+/* Loads topic by topic, so that each topology is parsed once. A partition without processors may
+ * still have rows, of tasks that were deleted just before the last run ended. */
 static enum error load_topic(struct runner *runner, struct topic *topic, bool has_rows)
 {
     struct topology *topology;

@@ -1,23 +1,25 @@
 /* Runs the processor tasks of a shard: one per chain and input partition of this shard.
  *
- * An append that became durable wakes the partition's tasks; they read below the durable mark in
- * slices, only while no request waits longer than a slice, and commit their steps as entries of the
- * shard's journal. Outputs owned by another shard travel as numbered parcels from an outbox that is
- * part of the step, and are applied there once.
+ * A durable append wakes the partition's tasks. They read visible records in slices, so that no
+ * request waits longer than a slice, and commit their steps as entries of the shard's journal.
+ * Outputs for another shard travel as numbered parcels from an outbox that is part of the step. The
+ * other shard applies each parcel once.
  *
- * A task that cannot go on stops alone and says why in the log; what may pass (a full disk, a read
- * that failed, a topic that cannot be created now) is tried again every second. */
+ * A task that cannot continue stops alone and logs the reason. Temporary failures (a full disk, a
+ * failed read, a topic that cannot be created now) are tried again every second. */
 #ifndef BROKER_RUNNER_RUNNER_H
 #define BROKER_RUNNER_RUNNER_H
 
 #include "broker/shard.h"
 
 struct runner *runner_create(struct shard *shard);
-/* Loads the rows of tasks and outboxes, behind the catalog and before the first entry. */
+/* Loads the rows of tasks and outboxes. Called after the catalog is loaded, and before the first
+ * entry. */
 MUST_USE enum error runner_load(struct runner *runner, struct message *message);
-/* Stores where new tasks begin, deletes rows that nobody has any more; when all else is loaded. */
+/* Stores the first offsets of new tasks, and deletes rows without an owner. Called when all else is
+ * loaded. */
 void runner_start(struct runner *runner);
-/* When no job, commit or mail of it is under way any more. NULL is fine. */
+/* Called when no job, commit or mail of the runner is under way. NULL is fine. */
 void runner_free(struct runner *runner);
 
 /* A partition of this shard came, changed its topic's configs, or is about to go. */

@@ -13,7 +13,7 @@ static bool has_processors(const struct topic *topic)
     return false;
 }
 
-/* It was checked when it was set; another release of the program may still refuse it. */
+/* The topology was checked when it was set, but another release of the program may refuse it. */
 static void parse_topology(struct runner *runner, struct topic *topic)
 {
     struct config_pair *pairs = xcalloc(topic->config_count + 1, sizeof *pairs);
@@ -121,7 +121,7 @@ void runner_partition_changed(struct shard *shard, struct partition *partition)
         (before ? same_processors(before, partition->topic) : !has_processors(partition->topic)))
         return;
     if (!runner_topology(runner, partition->topic, &topology))
-        return; /* those that run go on as they are */
+        return; /* running tasks continue unchanged */
     LIST_FOR_EACH_SAFE (node, &partition->tasks)
         change_task(CONTAINER_OF(node, struct runner_task, in_partition), topology);
     for (size_t i = 0; topology && i < topology_chain_count(topology); i++) {

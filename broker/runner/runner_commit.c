@@ -1,6 +1,6 @@
 /* A task's step becomes one entry of the shard's journal: output batches for this shard's logs,
- * parcels for other shards, state rows, the cursor. A step whose output topic does not exist yet
- * waits for it; the task waits with it. */
+ * parcels for other shards, state rows, the cursor. If an output topic does not exist yet, the step
+ * and its task wait for it. */
 #include "broker/runner/runner_internal.h"
 
 #include "base/units.h"
@@ -12,8 +12,8 @@
 struct pending_output {
     struct bytes topic; /* owned */
     int32_t partition;
-    /* How the topic is made if it does not exist; the definition may change while the step waits.
-     */
+    /* Used to create a missing topic. A copy, because the definition may change while the step
+     * waits. */
     int32_t partitions_if_new;
     bool is_dead_letter;
     struct shared_buffer *batch;
@@ -25,7 +25,7 @@ struct pending_step {
     struct runner_task *task;
     struct pending_output *outputs;
     size_t output_count;
-    struct step_change *changes; /* owned; only while it waits */
+    struct step_change *changes; /* owned; only while the step waits */
     size_t change_count;
     int64_t cursor;
     uint64_t sequence;
@@ -80,7 +80,7 @@ static struct pending_output copy_output(const struct runner_task *task,
                                          const struct step_output *from)
 {
     struct shared_buffer *batch = shared_buffer_create(from->batch.size);
-    ASSERT(batch != NULL); /* a batch of ours, bounded by the step's size */
+    ASSERT(batch != NULL); /* our own batch, bounded by the step's size */
     memcpy(batch->data, from->batch.data, from->batch.size);
     return (struct pending_output){
         .topic = bytes_copy(from->topic),
@@ -130,7 +130,7 @@ static void step_durable(struct commit *commit, enum error result)
     host_step_done(&task->host, result);
 }
 
-/* Where the output goes: NULL when its topic, or its partition of this shard, is not there. */
+/* The topic of the output. NULL if it, or its partition on this shard, does not exist. */
 static struct topic *destination(const struct shard *shard, const struct pending_output *output,
                                  int32_t *index, struct partition **local)
 {

@@ -1,7 +1,8 @@
-/* Idleness: the watermark of a partition that is at its end and got nothing for watermark.idle
- * follows the others of its topic. Every second each shard that has such partitions sends one round
- * through all shards, with a line per chain in question: the least watermark of the partitions that
- * are not idle and the largest of all. What comes home lifts its own. */
+/* Idleness: a partition is idle if it is at its end and got no records for watermark.idle. Its
+ * watermark follows the other partitions of its topic. Every second each shard with idle partitions
+ * sends one round through all shards. The round has a line per chain: the smallest watermark of the
+ * partitions that are not idle, and the largest of all. Back home, it lifts the watermarks of the
+ * shard's idle partitions. */
 #include "broker/runner/runner_internal.h"
 
 #include <stdlib.h>

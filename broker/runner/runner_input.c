@@ -7,7 +7,7 @@ static struct runner_task *of(const struct batch_source *source)
     return CONTAINER_OF(source, struct runner_task, batches);
 }
 
-/* Retention may have passed the offset. */
+/* The offset, or the log's start if retention has removed the offset. */
 static int64_t first_from(const struct runner_task *task, int64_t offset)
 {
     return MAX(offset, log_start_offset(task->partition->log));
@@ -52,7 +52,7 @@ static void end_job(struct runner_task *task)
     host_release(&task->host);
 }
 
-/* Damage stays; anything else may pass. */
+/* Damage is permanent; other errors may be temporary. */
 static void read_failed(struct runner_task *task, enum error error)
 {
     if (error == ERR_CORRUPT)
@@ -126,7 +126,7 @@ static void read_done(struct job *job)
         log_slice_unref(task->read.slice);
     if (task->read.result != ERR_OK && task->read.result != ERR_OUT_OF_RANGE)
         read_failed(task, task->read.result); /* out of range: the log's start moved meanwhile */
-    if (task->reading) {                      /* the copy holds them now */
+    if (task->reading) {                      /* the copy has the bytes now */
         partition_release(task->runner->shard, task->partition);
         host_release(&task->host);
     } else {
@@ -179,7 +179,7 @@ static void say_skipped(const struct runner_task *task, int64_t from, int64_t to
               F_INT("to_offset", to));
 }
 
-/* INPUT_RECORD: a slice is here. */
+/* INPUT_RECORD: there is a slice. */
 static enum input_status read_more(struct runner_task *task, int64_t from, struct message *message)
 {
     struct log *log = task->partition->log;
@@ -214,7 +214,7 @@ static struct bytes rest_of_slice(const struct runner_task *task)
     return bytes_of(piece->at + task->at, piece->size - task->at);
 }
 
-/* Moves over `size` bytes of the slice; lets the slice go at its end. */
+/* Moves past `size` bytes of the slice; releases the slice at its end. */
 static void move(struct runner_task *task, size_t size)
 {
     task->at += size;

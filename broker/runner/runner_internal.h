@@ -1,7 +1,6 @@
-/* Shared by the runner's files; nobody else includes it.
+/* Shared by the runner's files; no other file includes it.
  *
- * The life of a task is that of its host (processors/task/host.h). Here is what the host's owner
- * does:
+ * The host (processors/task/host.h) runs the life of a task. These files are the host's owner:
  *
  *   runner.c         the runner: queues, turns, the second's tick
  *   runner_task.c    one task: made, placed, woken, ended
@@ -22,17 +21,18 @@
 #include "processors/task/host.h"
 
 enum {
-    SLICE_BYTES = 1 << 20,       /* input taken from the log at once */
+    SLICE_BYTES = 1 << 20,       /* of input, taken from the log at once */
     SLICE_RECORDS_MAX = 64,      /* records between two looks at the clock */
     STEPS_IN_FLIGHT = 8,         /* steps of a task that the journal has not answered yet */
-    PARCEL_BYTES_MAX = 16 << 20, /* on their way to other shards; then the tasks wait */
-    TICK_MS = 1000,              /* idleness is looked at, and what failed is tried again */
+    PARCEL_BYTES_MAX = 16 << 20, /* on their way to other shards; more pauses the tasks */
+    TICK_MS = 1000,              /* the interval for idleness and for retries */
     TURN_BUDGET_NS = 500000,
     SLICE_BUDGET_NS = TURN_BUDGET_NS / 5,
     ROW_KEY_MAX = 1 << 16,
 };
 
-/* A task at work on one partition. Jobs, parcels and topics being created for it hold its host. */
+/* A task on one partition. Its jobs, its parcels and topics that are created for it hold its
+ * host. */
 struct runner_task {
     struct host host;
     struct list_node in_partition; /* partition->tasks */
@@ -40,10 +40,10 @@ struct runner_task {
     struct list_node in_queue;     /* runner->ready, or runner->later */
     struct runner *runner;
     struct partition *partition;
-    struct topic *topic; /* the version whose processors the host was told last */
-    struct bytes prefix; /* of its rows, owned */
-    struct bytes source; /* its name in parcels: prefix + incarnation, owned */
-    /* A task that begins anew under an old name is somebody else: its steps count from 1 again. */
+    struct topic *topic; /* the version whose processors the host has */
+    struct bytes prefix; /* of the task's rows, owned */
+    struct bytes source; /* the task's name in parcels: prefix + incarnation, owned */
+    /* Distinguishes tasks with the same name: a new one counts its steps from 1 again. */
     uint64_t incarnation;
     struct buffer unread; /* keys (be32 size, bytes) of rows that could not be restored */
 
@@ -51,13 +51,13 @@ struct runner_task {
     struct batch_input batch_input;
     struct input *input;
     struct log_slice *slice;    /* being read */
-    struct shared_buffer *copy; /* its bytes, when pieces lie in files */
+    struct shared_buffer *copy; /* the slice's bytes, if pieces are in files */
     size_t piece, at;           /* in the slice (or at: in the copy) */
     struct log_read_job read;
     struct log_time_job seek; /* start=@time */
     struct job copy_job;
     enum error copy_result;
-    bool reading; /* a job is under way: the host is not run */
+    bool reading; /* a job is under way: the host must not run */
 
     struct pending_step *waiting; /* a step whose output topic does not exist */
     bool ensuring;                /* that topic is being created */
@@ -67,16 +67,16 @@ struct runner {
     struct shard *shard;
     bool loaded;
     struct list tasks;
-    struct list ready;     /* have something to do, in turn */
-    struct list later;     /* try again at the next tick */
-    struct map applied;    /* by row key: the last parcel taken from each source */
-    struct list early;     /* parcels for partitions that this shard was not told of yet */
+    struct list ready;     /* tasks with work, in turn */
+    struct list later;     /* tasks that try again at the next tick */
+    struct map applied;    /* by row key: the last applied parcel of each source */
+    struct list early;     /* parcels for partitions that this shard does not know yet */
     size_t parcel_bytes;   /* of parcels on their way from here */
     struct buffer garbage; /* keys (be32 size, bytes) of rows to be deleted at the start */
     struct buffer key;     /* a row's key under construction */
     struct timer tick;
     bool asking; /* a round of idleness is under way */
-    /* The topology made last, and of which topic: partitions come one after the other. */
+    /* The last parsed topology and its topic: partitions of a topic follow one another. */
     struct topic *parsed_topic;
     struct topology *parsed;
     bool parsed_fails;
@@ -84,7 +84,7 @@ struct runner {
 
 /* --- runner.c --- */
 
-/* Puts it into the queue, or among those that the next tick puts there. */
+/* Puts the task into the queue, now or at the next tick. */
 void runner_make_ready(struct runner_task *task);
 void runner_make_ready_later(struct runner_task *task);
 
@@ -92,28 +92,28 @@ void runner_make_ready_later(struct runner_task *task);
 
 /* The task of a chain on a partition, or NULL. */
 struct runner_task *runner_task_find(struct partition *partition, struct bytes chain_name);
-/* A task that may be given rows. */
+/* Makes a task that may get rows. */
 struct runner_task *runner_task_create(struct runner *runner, struct partition *partition,
                                        struct topology *topology, const struct chain *chain);
-/* A new task, without rows, which begins where its definition says. */
+/* Makes a new task, without rows, which begins at the offset that its definition says. */
 void runner_task_open(struct runner *runner, struct partition *partition, struct topology *topology,
                       const struct chain *chain);
-/* The search for its first offset is over. */
+/* Begins the task at this offset, the result of the search. */
 void runner_task_found(struct runner_task *task, int64_t offset);
-/* The task is over, and nothing of it remains. It is freed once nothing refers to it. */
+/* Ends the task and deletes all of its data. It is freed when nothing refers to it. */
 void runner_task_end(struct runner_task *task);
-/* Frees it whatever refers to it. */
+/* Frees it, even if something refers to it. */
 void runner_task_free(struct runner_task *task);
 
 /* --- runner_change.c --- */
 
-/* The topology of a topic, NULL without processors. False: it does not task here, the log says why.
- * It belongs to the runner. */
+/* The topology of a topic, NULL without processors. False: this release cannot run it, and the log
+ * has the reason. The runner owns it. */
 bool runner_topology(struct runner *runner, struct topic *topic, struct topology **out);
 
 /* --- runner_rows.c --- */
 
-/* Rows: prefix + what a row is + the rest. A cursor row holds cursor, incarnation and
+/* Rows: prefix + enum runner_row + the rest. A cursor row has the cursor, the incarnation and
  * state.version, each be64. */
 enum runner_row { RUNNER_ROW_CURSOR = 0, RUNNER_ROW_STATE = 1 };
 /* Names the task for rows and parcels. */
@@ -121,13 +121,12 @@ void runner_rows_name(struct runner_task *task);
 /* Into the open entry. */
 void runner_rows_put_cursor(struct runner_task *task, int64_t cursor);
 void runner_rows_put_state(struct runner_task *task, const struct step_change *change);
-/* In an entry of its own. */
+/* Deletes the task's rows, in an entry of its own. */
 void runner_rows_delete(struct runner_task *task);
-/* Makes the partition's tasks, with the state that the rows have. `topology` may be NULL. */
+/* Makes the partition's tasks, with the state of their rows. `topology` may be NULL. */
 MUST_USE enum error runner_rows_load(struct runner *runner, struct partition *partition,
                                      struct topology *topology);
-/* Notes a key in a list of keys (be32 size, bytes); deletes the rows of a list in the open entry.
- */
+/* A list of keys (be32 size, bytes): adds a key; deletes the rows of all keys in the open entry. */
 void key_list_add(struct buffer *list, struct bytes key);
 void key_list_delete(const struct buffer *list, struct store *store);
 
@@ -146,7 +145,7 @@ void runner_commit_again(struct host *h);
 int32_t runner_commit_partitions(struct host *h, struct bytes topic);
 size_t runner_commit_max_batch_bytes(struct host *h, struct bytes topic);
 void runner_commit_free_waiting(struct runner_task *task);
-/* State rows that the waiting step would have written, for their deletion. */
+/* Walks the state rows that the waiting step would have written, to delete them. */
 void runner_commit_each_waiting_key(struct runner_task *task,
                                     void (*each)(void *context, struct bytes key), void *context);
 
@@ -154,20 +153,20 @@ void runner_commit_each_waiting_key(struct runner_task *task,
 
 enum outbox_row { OUTBOX_SENT = 's', OUTBOX_APPLIED = 'a' };
 
-/* One output on its way to another shard: stored with its step, sent when that is durable. */
+/* One output on its way to another shard: stored with its step, sent when the step is durable. */
 struct parcel {
     struct mail mail;
     struct commit commit;
     struct list_node early; /* in runner->early of the target */
     struct shard *home, *target;
-    struct runner_task *task; /* who waits for it at home; NULL after a restart */
+    struct runner_task *task; /* that waits for it at home; NULL after a restart */
     struct bytes source;      /* owned */
     uint64_t sequence;
     uint32_t index;
     struct uuid topic_id;
     int32_t partition;
-    uint64_t catalog_version; /* that the sender knew */
-    bool taken;               /* the target has it; otherwise the row stays */
+    uint64_t catalog_version; /* known by the sender */
+    bool taken;               /* the target has the output; otherwise the row stays */
     struct shared_buffer *batch;
 };
 
@@ -178,17 +177,17 @@ struct parcel *parcel_create(struct runner_task *task, uint64_t sequence, uint32
 /* Into the open entry. */
 void parcel_store(struct parcel *parcel);
 void parcel_send(struct parcel *parcel);
-/* It will not be sent: its step failed. */
+/* Drops a parcel that will not be sent, because its step failed. */
 void parcel_drop(struct parcel *parcel);
-/* On the target: appends it, once, and sends it home. */
+/* On the target: appends the output once, and sends the parcel home. */
 void parcel_apply(struct mail *mail, struct shard *shard);
-/* From the target back to the sender, who forgets it. */
+/* On the target: sends the parcel back to its sender, which frees it. */
 void parcel_send_home(struct parcel *parcel);
-/* Looks again at parcels that came before their partition. */
+/* Tries parcels again that came before their partition. */
 void parcels_try_early(struct runner *runner);
-/* No parcel will come to this partition any more. */
+/* To be called when no parcel will come to this partition any more. */
 void parcels_forget_partition(struct runner *runner, struct uuid topic_id, int32_t partition);
-/* No parcel will come from this source any more: tells all shards. */
+/* Tells all shards that no parcel will come from this source any more. */
 void parcels_forget_source(struct shard *home, struct bytes source);
 MUST_USE enum error outbox_load(struct runner *runner);
 MUST_USE enum error parcels_load(struct runner *runner);

@@ -1,13 +1,14 @@
-/* Outputs for another shard. A parcel is stored as a row with the step that made it; once that is
- * durable it is mailed to the shard of its partition, which appends it and notes its number in one
- * entry, and then sends it home, where the row is deleted. After a crash rows are sent again; what
- * was applied already is known by its number and only sent home.
+/* Outputs for another shard. A parcel is stored as a row with the step that made it. When the step
+ * is durable, the parcel is mailed to the shard of its partition. That shard appends it and notes
+ * its number in one entry, and then sends it home, where the row is deleted. After a crash the
+ * parcels of all rows are sent again. A shard knows by the number that it applied a parcel already,
+ * and only sends it home.
  *
  *   sent     'X' 's' | source | step be64 | index be32  ->  topic id, partition be32, batch
  *   applied  'X' 'a' | source | topic id | partition be32  ->  step be64 | index be32
  *
  * The source is the prefix of the task's rows with its incarnation. It has one applied row per
- * destination; they go when the task or the destination goes. */
+ * destination, which is deleted with the task or the destination. */
 #include "broker/runner/runner_internal.h"
 
 #include <stdlib.h>
@@ -40,7 +41,7 @@ struct parcel *parcel_create(struct runner_task *task, uint64_t sequence, uint32
     return p;
 }
 
-/* At home: nobody waits for it any more. */
+/* At home: nothing waits for it any more. */
 static void free_parcel(struct parcel *p)
 {
     struct runner_task *task = p->task;
@@ -126,7 +127,7 @@ static struct runner_task *task_of_source(struct runner *runner, struct bytes so
     return NULL;
 }
 
-/* Sends it again if the source's partition is this shard's now. */
+/* Sends it again if this shard owns the source's partition now. */
 static enum error load_sent(void *context, struct bytes key, struct bytes value)
 {
     struct runner *runner = context;

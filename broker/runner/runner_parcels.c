@@ -1,5 +1,5 @@
-/* Parcels from other shards: appended once, in order. What was applied last is known by source and
- * destination; see runner_outbox.c. */
+/* Parcels from other shards: each is appended once, in order. The last applied parcel is known per
+ * source and destination; see runner_outbox.c. */
 #include "broker/runner/runner_internal.h"
 
 #include <stdlib.h>
@@ -63,7 +63,7 @@ static void append_parcel(struct shard *shard, struct partition *partition, stru
     store_commit(shard->store, &p->commit);
 }
 
-/* False: it must wait, because the sender knows of topics that this shard was not told of yet. */
+/* False: the parcel must wait, because the sender has a newer catalog than this shard. */
 static bool try_parcel(struct shard *shard, struct parcel *p)
 {
     struct partition *partition = partition_find(shard, p->topic_id, p->partition);
@@ -78,7 +78,7 @@ static bool try_parcel(struct shard *shard, struct parcel *p)
         append_parcel(shard, partition, a, p);
         return true;
     }
-    p->taken = true; /* its topic was deleted, or it came before */
+    p->taken = true; /* its topic was deleted, or it was applied before */
     parcel_send_home(p);
     return true;
 }
@@ -178,7 +178,7 @@ void parcels_forget_source(struct shard *home, struct bytes source)
 struct loading {
     struct runner *runner;
     struct bytes source; /* of the last row, owned */
-    bool is_alive;       /* that source may still send, or its parcels may be sent again */
+    bool is_alive;       /* the source may still send, also parcels again */
 };
 
 static enum error note_any(void *context, struct bytes key, struct bytes value)

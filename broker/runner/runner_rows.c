@@ -103,12 +103,13 @@ void runner_rows_delete(struct runner_task *task)
 struct load {
     struct runner *runner;
     struct partition *partition;
-    struct runner_task *task; /* of the rows being read; NULL: nobody's */
-    struct buffer prefix;     /* that task's rows begin so */
-    bool discarded;           /* they are of another state.version */
+    struct runner_task *task; /* the owner of the rows being read, or NULL */
+    struct buffer prefix;     /* the prefix of that task's rows */
+    bool discarded;           /* the rows have another state.version */
 };
 
-/* The task of a row; its rows follow one another, the cursor first. False: not a row of a task. */
+/* Finds the task of a row. A task's rows follow one another, the cursor first. False: not a row of
+ * a task. */
 static bool find_owner(struct load *l, struct bytes key)
 {
     if (l->prefix.size > 0 && bytes_starts_with(key, buffer_view(&l->prefix)))

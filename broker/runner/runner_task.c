@@ -1,4 +1,4 @@
-/* The owner's part in the life of a task: its ops, and how it is made and ended. */
+/* The owner's part in the life of a task: the host's ops, and how a task is made and ended. */
 #include "broker/runner/runner_internal.h"
 
 #include <stdlib.h>
@@ -10,7 +10,7 @@ static struct runner_task *of(const struct host *h)
 
 /* --- beginning --- */
 
-/* Stored at once: start=latest must not mean a later offset after a crash. */
+/* Stores the offset at once: start=latest must not mean a later offset after a crash. */
 void runner_task_found(struct runner_task *task, int64_t offset)
 {
     struct store *store = task->runner->shard->store;
@@ -56,7 +56,7 @@ static void say_retry(struct host *h, const char *what, enum error reason)
               F_INT("again_in_ms", TICK_MS));
 }
 
-/* A failing task stops alone; the others go on. */
+/* A failing task stops alone; the others continue. */
 static void say_stopped(struct host *h, const char *reason)
 {
     const struct runner_task *task = of(h);
@@ -101,7 +101,7 @@ static void closed(struct host *h)
     runner_task_free(task);
 }
 
-/* Another task under the same name: what the old one has under way keeps the old one's number. */
+/* Begins a new task under the same name. The old task's parcels keep the old incarnation. */
 static void begin_anew(struct host *h, struct topology *topology, const struct chain *chain)
 {
     struct runner_task *task = of(h);
