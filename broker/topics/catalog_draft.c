@@ -4,13 +4,13 @@
 
 #include <stdlib.h>
 
-/* One topic that differs from the base; `previous` are older versions that somebody may still look
- * at. The entry stays in all three maps; a topic never changes its name. */
+/* One topic that differs from the base. `previous` are older versions that may still be in use. The
+ * entry stays in all three maps; a topic never changes its name. */
 struct draft_topic {
     struct topic *topic;
     bool removed;
     struct draft_topic *previous;
-    char plain_name[]; /* with '_' for '.' */
+    char plain_name[]; /* with '_' instead of '.' */
 };
 
 static struct bytes id_key(const struct uuid *id)
@@ -62,7 +62,7 @@ struct topic *catalog_draft_by_id(const struct catalog_draft *d, struct uuid id)
     return catalog_by_id(d->base, id);
 }
 
-/* A topic of the base counts unless the draft has its id removed. */
+/* A topic of the base counts unless the draft has removed its id. */
 static struct topic *unless_removed(const struct catalog_draft *d, struct topic *topic)
 {
     return topic ? catalog_draft_by_id(d, topic->id) : NULL;

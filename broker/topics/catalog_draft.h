@@ -1,5 +1,5 @@
-/* A catalog in the making: a snapshot with changes over it, looked up like a snapshot. Building the
- * next snapshot costs once, however many topics one change touches. */
+/* A catalog in the making: a snapshot with changes, looked up like a snapshot. The next snapshot is
+ * built once, also for a change of many topics. */
 #ifndef BROKER_TOPICS_CATALOG_DRAFT_H
 #define BROKER_TOPICS_CATALOG_DRAFT_H
 
@@ -18,7 +18,7 @@ bool catalog_draft_is_changed(const struct catalog_draft *d);
 
 struct topic *catalog_draft_by_name(const struct catalog_draft *d, struct bytes name);
 struct topic *catalog_draft_by_id(const struct catalog_draft *d, struct uuid id);
-/* An existing topic whose name differs only by '.' against '_', or NULL. */
+/* An existing topic with another name that differs only in '.' and '_', or NULL. */
 struct topic *catalog_draft_collision(const struct catalog_draft *d, struct bytes name);
 
 /* Adds the topic or replaces the one with its id; takes a reference. Views of a topic that was
@@ -26,7 +26,7 @@ struct topic *catalog_draft_collision(const struct catalog_draft *d, struct byte
 void catalog_draft_put(struct catalog_draft *d, struct topic *topic);
 void catalog_draft_remove(struct catalog_draft *d, struct topic *topic);
 
-/* The snapshot with all changes. */
+/* Builds the snapshot with all changes. */
 struct catalog *catalog_draft_finish(const struct catalog_draft *d);
 
 #endif

@@ -16,11 +16,11 @@ struct controller {
     bool busy, running; /* running: inside run_changes */
     struct durable_line line;
     struct catalog_draft draft;          /* of the change under way */
-    struct catalog *next;                /* what the draft became, on its way to the shards */
-    struct live_settings *next_settings; /* of the change under way, or NULL: as they were */
+    struct catalog *next;                /* made of the draft, on its way to the shards */
+    struct live_settings *next_settings; /* of the change under way, or NULL if unchanged */
     int64_t next_producer_id;            /* below reserved_producer_ids: free to give out */
     int64_t reserved_producer_ids;
-    int64_t reserving; /* what the change under way makes of it, or 0 */
+    int64_t reserving; /* its value after the change under way, or 0 */
 };
 
 struct controller *controller_create(struct shard *shard, const struct snapshot_takers *takers)
@@ -126,7 +126,7 @@ static void start_first(struct controller *c)
 {
     struct change *change = CONTAINER_OF(list_first(&c->queue), struct change, node);
     c->busy = true;
-    catalog_draft_init(&c->draft, c->shard->catalog); /* which nobody else replaces meanwhile */
+    catalog_draft_init(&c->draft, c->shard->catalog); /* only this change replaces it */
     change->controller = c;
     change->entry.done = entry_durable;
     change->apply(change, c);
@@ -134,7 +134,7 @@ static void start_first(struct controller *c)
     durable_line_wait(&c->line, &change->entry);
 }
 
-/* A loop rather than calls from finish to finish: many changes may be over at once. */
+/* A loop instead of recursion, because many changes may end at once. */
 static void run_changes(struct controller *c)
 {
     if (c->running)
@@ -227,8 +227,9 @@ void controller_reserve_producer_ids(struct controller *controller)
 {
     uint8_t value[sizeof(int64_t)];
     if (controller->next_producer_id < controller->reserved_producer_ids)
-        return; /* the change before this one did it */
-    /* The ids are given out only when the row is durable: no start may give them out again. */
+        return; /* an earlier change has reserved ids */
+    /* The ids are given out when the row is durable, so that no later start gives them out
+     * again. */
     controller->reserving = controller->reserved_producer_ids + PRODUCER_ID_BLOCK;
     store_be64(value, (uint64_t)controller->reserving);
     open_entry(controller);

@@ -1,10 +1,9 @@
-/* Changes of what all shards know: topics, partitions, configs, blocks of producer ids.
+/* Changes of data that all shards share: topics, partitions, configs, blocks of producer ids.
  *
- * The controller lives on shard 0 and makes one change after the other. A change looks at the
- * newest catalog, puts its rows into one entry of the journal and leaves the next catalog. When the
- * entry is durable every shard gets the new snapshots and opens or drops partitions; only then is
- * the change done. So an answer that waits for a change leaves when the partitions can be written.
- */
+ * The controller is on shard 0 and makes one change after the other. A change reads the newest
+ * catalog, puts its rows into one entry of the journal and makes the next catalog. When the entry
+ * is durable, every shard gets the new snapshots and opens or drops partitions. Then the change is
+ * done. So an answer that waits for a change is sent when clients can write to the partitions. */
 #ifndef BROKER_TOPICS_CONTROLLER_H
 #define BROKER_TOPICS_CONTROLLER_H
 
@@ -14,31 +13,32 @@
 
 struct controller;
 
-/* Embedded by who wants it; lives until it is done. */
+/* The caller embeds it. It must live until it is done. */
 struct change {
     struct list_node node;
     struct commit entry;
     struct controller *controller;
-    /* Its turn. May call the functions below; validation errors are the change's own business. */
+    /* Makes the change. May call the functions below. The change reports validation errors
+     * itself. */
     void (*apply)(struct change *change, struct controller *controller);
-    /* Its done() is called once, on shard 0: mostly that of a reply (durable_reply.h). ERR_OK:
-     * durable and known everywhere, or there was nothing to do. ERR_IO: the journal failed.
-     * ERR_CLOSED: the broker is stopping, nothing was done. */
+    /* Its done() is called once, on shard 0; mostly it is that of a reply (durable_reply.h).
+     * ERR_OK: the change is durable and every shard has it, or there was nothing to do. ERR_IO: the
+     * journal failed. ERR_CLOSED: the broker is stopping and did nothing. */
     struct commit *commit;
 };
 
-/* How a shard takes a new snapshot. Each call takes over the reference. */
+/* The functions that give a shard a new snapshot. Each call takes over the reference. */
 struct snapshot_takers {
     void (*catalog)(struct shard *shard, struct catalog *catalog);
     void (*settings)(struct shard *shard, struct live_settings *live);
 };
 
 struct controller *controller_create(struct shard *shard, const struct snapshot_takers *takers);
-/* Reads the rows of the broker; before the first entry. */
+/* Reads the rows of the broker. Called before the first entry. */
 MUST_USE enum error controller_load(struct controller *controller, struct message *message);
 void controller_free(struct controller *controller); /* NULL is fine */
 
-/* On shard 0. apply() and commit->done() may be called before it returns. */
+/* Called on shard 0. apply() and commit->done() may be called before it returns. */
 void controller_submit(struct controller *controller, struct change *change);
 
 /* The code for a change that ended with an error. */
@@ -47,12 +47,12 @@ enum kafka_error controller_error(enum error result);
 /* --- within apply() --- */
 
 struct shard *controller_shard(struct controller *controller);
-/* The newest catalog with what this change has done so far. */
+/* The newest catalog with this change so far. */
 const struct catalog_draft *controller_draft(const struct controller *controller);
 /* Adds or replaces a topic: row and snapshot. */
 void controller_put_topic(struct controller *controller, struct topic *topic);
 void controller_remove_topic(struct controller *controller, struct topic *topic);
-/* The newest settings with what this change has done so far; valid until the next put. */
+/* The newest settings with this change so far; valid until the next put. */
 const struct live_settings *controller_settings(const struct controller *controller);
 /* Replaces them: rows and snapshot. Takes over the reference. */
 void controller_put_settings(struct controller *controller, struct live_settings *next);
@@ -64,7 +64,8 @@ void controller_put_settings(struct controller *controller, struct live_settings
 int64_t controller_take_producer_id(struct controller *controller);
 void controller_reserve_producer_ids(struct controller *controller);
 
-/* Kafka's own topics, which do not exist here as topics: their names are not given to others. */
+/* Whether it is the name of one of Kafka's internal topics. They do not exist here, but their names
+ * are reserved. */
 bool topic_name_is_internal(struct bytes name);
 
 #endif

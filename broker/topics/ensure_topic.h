@@ -4,8 +4,8 @@
 
 #include "broker/shard.h"
 
-/* Creates `name` unless it exists; done() runs on `shard` when it can be written everywhere, or
- * with ERR_INVALID when the name is not allowed or collides, ERR_IO when the journal failed. Copies
+/* Creates `name` unless it exists. done() runs on `shard` when all shards have the topic open. It
+ * gets ERR_INVALID if the name is not allowed or collides, and ERR_IO if the journal failed. Copies
  * its arguments. */
 void ensure_topic(struct shard *shard, struct bytes name, int32_t partitions,
                   const struct topic_config *configs, size_t config_count,

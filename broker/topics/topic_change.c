@@ -177,7 +177,7 @@ static bool is_compacted(const struct shard *shard, const struct topic *topic)
 static void put(struct controller *c, struct topic *topic, const struct topic *before)
 {
     struct shard *shard = controller_shard(c);
-    /* `before` may end with the snapshot that it is in. */
+    /* The snapshot may free `before`. */
     bool was_compacted = is_compacted(shard, before);
     controller_put_topic(c, topic);
     if (is_compacted(shard, topic) && !was_compacted)

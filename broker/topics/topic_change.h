@@ -1,6 +1,5 @@
-/* Making, growing, configuring and removing topics, within a change of the controller. Each
- * function checks everything first; with an error nothing was done. Messages lie in the arena
- * given. */
+/* Creates, grows, configures and removes topics, within a change of the controller. Each function
+ * checks everything first: on an error it has changed nothing. Messages are in the given arena. */
 #ifndef BROKER_TOPICS_TOPIC_CHANGE_H
 #define BROKER_TOPICS_TOPIC_CHANGE_H
 
@@ -17,13 +16,13 @@ struct topic_spec {
     struct bytes name;
     int32_t partitions;                         /* -1: the broker's num.partitions */
     int32_t replication_factor;                 /* -1: the broker's default */
-    const struct topic_assignment *assignments; /* then both of the above are -1 */
+    const struct topic_assignment *assignments; /* then both fields above are -1 */
     int32_t assignment_count;
-    const struct topic_config *configs; /* a value may be null: refused */
+    const struct topic_config *configs; /* a null value is refused */
     size_t config_count;
 };
 
-/* *out gets a reference to the topic, also when it is only checked. */
+/* *out gets a reference to the topic, also if the topic is only checked. */
 struct api_error topic_change_create(struct controller *c, const struct topic_spec *spec,
                                      bool only_check, struct arena *arena, struct topic **out);
 
