@@ -44,7 +44,7 @@ static int refuse(const char *what, const char *which)
     return EXIT_BAD_CONFIG;
 }
 
-/* What getopt_long did not take. */
+/* Reports a flag that getopt_long refused. */
 static int refuse_flag(const char *given, int letter)
 {
     const char *names[COUNT_OF(options)] = {NULL}, *near;
@@ -80,7 +80,7 @@ static int say(const char *text)
     return EXIT_OK;
 }
 
-/* -1 to go on. */
+/* Returns -1 to continue. */
 static int take_flag(struct arguments *out, int letter, char *given)
 {
     switch (letter) {
@@ -115,7 +115,7 @@ static int take_flag(struct arguments *out, int letter, char *given)
 
 int arguments_parse(int count, char **values, struct arguments *out)
 {
-    opterr = 0; /* we say it */
+    opterr = 0; /* refuse_flag reports errors */
     for (int letter; (letter = getopt_long(count, values, "c:X:th", options, NULL)) != -1;) {
         int code = take_flag(out, letter, values[optind - 1]);
         if (code >= 0)

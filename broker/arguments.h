@@ -9,13 +9,13 @@ enum { FLAGS_MAX = 256 };
 
 struct arguments {
     const char *file;
-    const char *flags[FLAGS_MAX + 1]; /* of -X, with a NULL behind */
+    const char *flags[FLAGS_MAX + 1]; /* of -X, NULL-terminated */
     int flag_count;
     bool check, print, changed, dev;
 };
 
-/* Views of `values`. Returns -1 to go on, or the exit code when all is said: what was asked for is
- * printed, or what is wrong. */
+/* The results are views of `values`. Returns -1 to start the broker. Otherwise everything was
+ * printed, such as the help or an error, and the result is the exit code. */
 int arguments_parse(int count, char **values, struct arguments *out);
 
 #endif

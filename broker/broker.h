@@ -1,4 +1,4 @@
-/* The broker: its shards and what they share, which is immutable while they run. */
+/* The broker: its shards and the data that they share, which is immutable while they run. */
 #ifndef BROKER_BROKER_H
 #define BROKER_BROKER_H
 
@@ -16,8 +16,8 @@ struct broker {
     char cluster_id[24]; /* base64url of a random UUID, made at first start */
     struct listener listeners[LISTENERS_MAX];
     int listener_count;
-    size_t descriptors; /* that connections may have, whatever max.connections says */
-    /* Called on any shard when the journal failed or a stop was asked for. */
+    size_t descriptors; /* for connections; a limit besides max.connections */
+    /* Called on any shard when the journal failed or a stop was requested. */
     void (*stop)(struct broker *broker, int exit_code, const char *reason);
     void *context;
 };

@@ -24,13 +24,13 @@ static struct user_name name_of(uid_t user)
     return name;
 }
 
-/* Permission is asked for as it will be needed: with the effective user. */
+/* Asks for the effective user, who will open the files. */
 static bool may(const char *path, int mode)
 {
     return faccessat(AT_FDCWD, path, mode, AT_EACCESS) == 0;
 }
 
-/* What is there but may not be used. */
+/* Refuses a path that exists but may not be used. */
 static enum error refuse(const char *directory, const char *path, const struct stat *found,
                          const char *act, struct message *message)
 {
@@ -57,7 +57,7 @@ static enum error refuse_file(const char *directory, const char *path, struct me
     return ERR_INVALID;
 }
 
-/* What another user's broker left inside: its files are not ours to write. */
+/* Refuses entries that another user's broker left: this user may not write them. */
 static enum error check_entries(const char *directory, struct message *message)
 {
     enum error error = ERR_OK;
@@ -78,7 +78,7 @@ static enum error check_entries(const char *directory, struct message *message)
     return error;
 }
 
-/* In place; ends at "." or "/". */
+/* Cuts the last part of the path, in place; ends at "." or "/". */
 static void to_parent(char *path)
 {
     char *slash = strrchr(path, '/');
@@ -88,13 +88,13 @@ static void to_parent(char *path)
         slash[slash == path] = '\0';
 }
 
-/* Whether the path is not there for us, as far as we may look. */
+/* Whether the path is missing, as far as this user may see. */
 static bool is_missing(const char *path, struct stat *found)
 {
     return stat(path, found) != 0 && (errno == ENOENT || errno == EACCES || errno == ENOTDIR);
 }
 
-/* The nearest that is there must let us make the rest. */
+/* The nearest parent that exists must permit to make the rest. */
 static enum error check_parent(const char *directory, struct message *message)
 {
     struct stat found = {.st_mode = S_IFDIR};

@@ -1,12 +1,12 @@
-/* Whether the data directory can be used at all, before recovery begins: who may not read or write
- * it hears which path it is, what is missing and for whom, not that a disk refused. */
+/* Checks before recovery whether the data directory can be used. The message names the path, the
+ * missing permission and the user, so that the fault does not look like a failed disk. */
 #ifndef BROKER_DATA_DIRECTORY_H
 #define BROKER_DATA_DIRECTORY_H
 
 #include "base/error.h"
 
-/* `path` need not exist yet: then it must be possible to make it. Changes nothing. ERR_INVALID with
- * a message. */
+/* If `path` does not exist yet, it must be possible to make it. Changes nothing. ERR_INVALID with a
+ * message. */
 MUST_USE enum error data_directory_check(const char *path, struct message *message);
 
 #endif

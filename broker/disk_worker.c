@@ -11,7 +11,7 @@ struct disk_worker {
     pthread_t thread;
     pthread_mutex_t mutex;
     pthread_cond_t work;
-    struct list queued, finished; /* under the mutex, as all below */
+    struct list queued, finished; /* under the mutex, like all fields below */
     bool stopping, stopped, mailed;
     struct mail mail; /* on its way while `mailed` */
 };

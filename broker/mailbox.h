@@ -1,5 +1,6 @@
-/* The one structure that two threads share: mail for a shard. What travels in it is handed over, or
- * immutable. Mail from one sender arrives in the order it was sent. */
+/* A mailbox: the mail for a shard, and the only structure that two threads share. The sender hands
+ * over the content of a mail, unless it is immutable. Mail from one sender arrives in the order of
+ * sending. */
 #ifndef BROKER_MAILBOX_H
 #define BROKER_MAILBOX_H
 
@@ -11,15 +12,15 @@ struct shard;
 
 struct mail {
     struct list_node node;
-    /* Called on the receiving shard, in its turn; the mail belongs to it then. */
+    /* Called on the receiving shard, in its turn. The mail then belongs to that shard. */
     void (*deliver)(struct mail *mail, struct shard *shard);
 };
 
 struct mailbox {
     pthread_mutex_t mutex;
     struct list mail;
-    /* Called after the first mail came into an empty box, on the sender's thread; must be safe
-     * there (writes to an eventfd). NULL in simulations. */
+    /* Called on the sender's thread, after a mail came into an empty box. It must be safe there (it
+     * writes to an eventfd). NULL in simulations. */
     void (*wake)(void *context);
     void *context;
 };

@@ -1,4 +1,4 @@
-/* tidemilld: arguments, configuration, threads, signals. What the broker does is elsewhere. */
+/* tidemilld: arguments, configuration, threads, signals. */
 #include "base/trace_repeats.h"
 #include "base/units.h"
 #include "broker/arguments.h"
@@ -70,7 +70,7 @@ static bool prepare_dev(struct program *p, struct arguments *a)
         return false;
     }
     snprintf(directory, sizeof directory, "log.dirs=%s", p->dev_directory);
-    /* In front, so that explicit flags win. */
+    /* They come first, so that explicit flags override them. */
     memmove(a->flags + 3, a->flags, (size_t)a->flag_count * sizeof a->flags[0]);
     a->flags[0] = directory;
     a->flags[1] = "auto.create.topics.enable=true";
@@ -79,7 +79,7 @@ static bool prepare_dev(struct program *p, struct arguments *a)
     return true;
 }
 
-/* Every fault is listed; nothing starts half-configured. */
+/* Lists every fault. With a fault the broker does not start. */
 static int load_settings(struct program *p, struct arguments *a)
 {
     if (a->dev && (a->flag_count + 3 > FLAGS_MAX || !prepare_dev(p, a)))
@@ -155,7 +155,7 @@ struct status_mail {
     struct trace *trace;
 };
 
-/* The catalog is the shard's: only its thread may look. */
+/* Runs on the shard's thread, which alone may read the catalog. */
 static void write_status(struct mail *mail, struct shard *shard)
 {
     struct status_mail *m = CONTAINER_OF(mail, struct status_mail, mail);
@@ -180,7 +180,7 @@ static void on_signal(evutil_socket_t number, short what, void *context)
         return;
     }
     if (p->signals++ > 0)
-        _exit(EXIT_OK); /* asked twice: the data stays consistent */
+        _exit(EXIT_OK); /* a second signal: the data stays consistent */
     trace_log(&p->trace, TRACE_INFO, "stopping", F_STRING("signal", strsignal((int)number)));
     event_base_loopbreak(p->base);
 }
@@ -223,8 +223,8 @@ static bool open_shards(struct program *p, struct message *message)
     return true;
 }
 
-/* One shard per two cores up to four: on small machines a hand-off between CPUs costs more than a
- * second loop brings (docs/performance.md). */
+/* One shard per two cores, at most four. On small machines a hand-off between CPUs costs more than
+ * a second loop gains (docs/performance.md). */
 static int choose_shards(const struct settings *s)
 {
     if (s->shards > 0)
@@ -233,7 +233,7 @@ static int choose_shards(const struct settings *s)
     return (int)MAX(1, MIN(cores / 2, 4));
 }
 
-/* As many as there may be. A quarter is for files: clients may not take them all. */
+/* Raises the limit of descriptors to its maximum. A quarter is for files, the rest for clients. */
 static size_t take_descriptors(void)
 {
     struct rlimit files;
@@ -246,9 +246,8 @@ static size_t take_descriptors(void)
 
 static void keep_memory(void)
 {
-    /* Buffers of up to some megabytes come and go: keep their memory, within limits, instead of
-     * giving it back to the system and faulting it in again. Frames have their own
-     * (base/block_pool.h). */
+    /* Buffers of up to some megabytes are allocated and freed often. malloc keeps their memory,
+     * within limits, which saves page faults. Frames have their own memory (base/block_pool.h). */
     mallopt(M_MMAP_THRESHOLD, 64 << 20);
     mallopt(M_TRIM_THRESHOLD, 8 << 20);
     mallopt(M_ARENA_MAX, 2);
@@ -277,7 +276,7 @@ static int cannot_run(const char *message)
     return EXIT_CANNOT_RUN;
 }
 
-/* Before it is said that the broker is ready: who reads that may stop it at once. */
+/* Called before the broker reports that it is ready: a reader of that line may stop it at once. */
 static void watch_signals(struct program *p)
 {
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};

@@ -23,7 +23,7 @@ int64_t partition_append(struct shard *shard, struct partition *partition,
     return store_append(shard->store, partition->log, buffer, batch, size, shard->wall_ms);
 }
 
-/* There are no transactions, so nothing durable is unstable: both ends are the same. */
+/* There are no transactions, so all durable records are stable, and both ends are the same. */
 int64_t partition_visible_end(const struct partition *partition, enum isolation isolation)
 {
     (void)isolation;
@@ -74,7 +74,7 @@ void partition_free(struct partition *partition)
     free(partition);
 }
 
-/* A shard that stops makes no entries any more: recovery removes what no topic has. */
+/* A shard that stops makes no more entries. Recovery removes logs without a topic. */
 static void remove_log(struct shard *shard, struct partition *p)
 {
     log_set_owner(p->log, NULL);

@@ -38,7 +38,7 @@ static void apply_topic(struct shard *shard, struct topic *topic)
     topic_settings_free(&settings);
 }
 
-/* Out of everybody's sight at once. The log follows when no job reads it any more. */
+/* Nothing finds the partition any more. The log is removed when no job reads it. */
 static void drop_partition(struct shard *shard, struct partition *p)
 {
     if (shard->runner)
@@ -61,7 +61,7 @@ static void drop_topic(struct shard *shard, const struct topic *topic)
         coordinator_topic_deleted(shard->coordinator, topic->name);
 }
 
-/* Topics are shared between snapshots: a pointer that stayed the same is a topic that did. */
+/* Snapshots share topics: the same pointer means an unchanged topic. */
 void partitions_apply_catalog(struct shard *shard, struct catalog *catalog)
 {
     struct catalog *old = shard->catalog;
@@ -76,7 +76,7 @@ void partitions_apply_catalog(struct shard *shard, struct catalog *catalog)
         if (catalog_by_id(old, topic->id) != topic)
             apply_topic(shard, topic);
     }
-    shard->catalog_version++; /* only now: all its partitions are there */
+    shard->catalog_version++; /* only now all its partitions exist */
     catalog_unref(old);
 }
 

@@ -1,27 +1,27 @@
-/* The partitions of a shard: they come, change and go with catalog snapshots, and what waits for
- * them, reads them or tends them is told here. */
+/* The partitions of a shard. They come, change and go with catalog snapshots. This module informs
+ * the waits, tasks and upkeep of its partitions. */
 #ifndef BROKER_PARTITIONS_H
 #define BROKER_PARTITIONS_H
 
 #include "broker/partition.h"
 
-/* Tells the fetches that wait for the partition and the tasks that read it. To be called on its
- * shard whenever partition_visible_end gives more than before, for either isolation, or the log's
- * start moved. Today the store's callback calls it; a last stable offset that moves by itself
- * calls it too. */
+/* Wakes the fetches that wait for the partition and the tasks that read it. To be called on its
+ * shard when partition_visible_end grows, for either isolation, or the log's start moves. The
+ * store's callback calls it. */
 void partitions_visible_moved(struct shard *shard, struct partition *partition);
 
-/* Brings this shard's partitions in line with a new catalog snapshot: opens new ones, applies new
- * settings, drops deleted ones. Takes over the reference. */
+/* Applies a new catalog snapshot: opens new partitions, applies new settings, drops deleted
+ * partitions. Takes over the reference. */
 void partitions_apply_catalog(struct shard *shard, struct catalog *catalog);
-/* The same with a new snapshot of the broker's settings, which give the topics' defaults. */
+/* Applies a new snapshot of the broker's settings, which give the topics' defaults. Takes over the
+ * reference. */
 void partitions_apply_settings(struct shard *shard, struct live_settings *live);
 
-/* Makes the shard ready to hold partitions: its waits, its upkeep, the store's callback. Store,
- * timers and settings must be there. */
+/* Makes the shard ready for partitions: its waits, its upkeep, the store's callback. The store,
+ * timers and settings must exist. */
 void partitions_start(struct shard *shard);
-/* Drops everything of partitions_start and all partitions, their logs stay with the store. No job
- * may be running. */
+/* Frees all partitions and everything that partitions_start made. The logs stay with the store. No
+ * job may be running. */
 void partitions_stop(struct shard *shard);
 
 #endif

@@ -1,8 +1,8 @@
 /* A shard: one thread that owns its connections, partitions, groups and tasks.
  *
- * Nobody else touches them; shards exchange mail. Here are the structure and its mail; what a shard
- * does in a turn is in turn.h. The thread, its event loop and its sockets are in net/: a simulation
- * drives several shards in one thread. */
+ * No other thread uses them; shards exchange mail. This header has the structure and its mail.
+ * turn.h has the work of a turn. The thread, its event loop and its sockets are in net/, because a
+ * simulation drives several shards in one thread. */
 #ifndef BROKER_SHARD_H
 #define BROKER_SHARD_H
 
@@ -34,26 +34,26 @@ struct shard {
     struct store *store;
     struct live_settings *live; /* this shard's reference to the newest settings it was sent */
     struct catalog *catalog;    /* this shard's reference to the newest snapshot it was sent */
-    uint64_t catalog_version;   /* how many it was sent: every shard is sent the same ones */
+    uint64_t catalog_version;   /* the number of snapshots so far: every shard gets the same ones */
     struct map partitions;      /* of this shard: key topic id + partition (be32) */
     struct coordinator *coordinator;
     struct controller *controller;
     struct runner *runner;
     struct waits *waits;
-    struct fetch_sessions *fetch_sessions; /* those that live on this shard */
-    struct upkeep *upkeep;                 /* retention and the like, of its partitions */
-    struct executor *background;           /* where the store's jobs run */
-    struct executor *reader;               /* for read and time jobs: they wait for no flush */
+    struct fetch_sessions *fetch_sessions; /* of this shard */
+    struct upkeep *upkeep;                 /* of its partitions, such as retention */
+    struct executor *background;           /* runs the store's jobs */
+    struct executor *reader;               /* runs read and time jobs, apart from flushes */
     int64_t now_ms, wall_ms;               /* of this turn */
     struct list connections;
-    struct list ready_connections;  /* with replies to send or input to look at again */
-    struct list paused_connections; /* input waits for room that others hold */
+    struct list ready_connections;  /* with replies to send or input to continue with */
+    struct list paused_connections; /* their input waits for memory of other connections */
     size_t connection_count;
-    size_t unsent_bytes;       /* of answers that their clients have not taken yet */
-    size_t in_flight_bytes;    /* of requests, from their last byte to their answer */
-    size_t unfinished_bytes;   /* of input that is no request yet */
-    size_t bytes_at_resume;    /* of all three, when paused connections were last looked at */
-    uint8_t *read_buffer;      /* READ_BUFFER_SIZE bytes that small reads go through */
+    size_t unsent_bytes;       /* of answers that clients have not read yet */
+    size_t in_flight_bytes;    /* of requests, from the last byte to the answer */
+    size_t unfinished_bytes;   /* of input before it is a request */
+    size_t bytes_at_resume;    /* the sum of the three when paused connections were last resumed */
+    uint8_t *read_buffer;      /* READ_BUFFER_SIZE bytes, for small reads */
     struct block_pool *frames; /* memory of large frames */
     struct timer idle_timer;
     struct arena scratch; /* reset each turn */
@@ -63,13 +63,13 @@ struct shard {
 
 enum { READ_BUFFER_SIZE = 256 << 10 };
 
-/* Makes a shard; store, coordinator and the rest are set by its maker (start.h) afterwards. */
+/* Makes a shard. Its maker (start.h) sets the store, the coordinator and the rest afterwards. */
 struct shard *shard_create(struct broker *broker, int id, void (*wake)(void *context),
                            void *context);
-/* Its connections must be closed and its mail be delivered. */
+/* Frees it. Its connections must be closed and its mail must be delivered. */
 void shard_free(struct shard *shard);
 
-/* Delivers the mail that has come, in order. Whether there was any. */
+/* Delivers the mail that has arrived, in order. Returns whether there was any. */
 bool shard_deliver_mail(struct shard *shard);
 
 /* Reads the clocks into now_ms and wall_ms; the loop calls it when it wakes. */
@@ -78,11 +78,11 @@ void shard_read_clock(struct shard *shard);
 /* Sends mail to another shard (or to itself: delivered next turn). */
 void shard_post(struct shard *to, struct mail *mail);
 
-/* The shard that owns it. */
+/* The shard that owns the partition. */
 struct shard *shard_for_partition(struct shard *any, struct uuid topic_id, int32_t partition);
 struct shard *shard_for_group(struct shard *any, struct bytes group_id);
 
-/* Calls `run(context, shard)` on every shard, one after the other's mail, then `done(context,
+/* Calls `run(context, shard)` on every shard, one after the other, by mail; then `done(context,
  * home)` on the calling shard. For rare changes (topics, configs). */
 void shard_broadcast(struct shard *home, void (*run)(void *context, struct shard *shard),
                      void (*done)(void *context, struct shard *home), void *context);

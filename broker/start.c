@@ -28,7 +28,7 @@ static enum error add_topic(void *context, struct bytes key, struct bytes value)
     return ERR_OK;
 }
 
-/* Shard 0 reads what was changed while the broker ran; the others share it. */
+/* Shard 0 reads the settings that admin clients changed; the others share them. */
 static enum error load_settings(struct shard *shard, struct message *message)
 {
     struct broker *broker = shard->broker;
@@ -134,7 +134,7 @@ static enum error open_store(struct shard *shard, struct kv *kv,
     return store_open(shard->env, &options, &shard->store, message);
 }
 
-/* The slots of the broker, shared out among the shards. */
+/* Divides the broker's slots among the shards. */
 static void open_fetch_sessions(struct shard *shard)
 {
     int shards = shard->broker->shard_count;
@@ -177,7 +177,7 @@ enum error shard_open(struct shard *shard, struct kv *kv, const struct shard_wor
 /* --- closing --- */
 
 struct closing {
-    struct commit commit; /* an empty entry: when it is durable, all before it are answered */
+    struct commit commit; /* of an empty entry: when it is durable, all earlier ones are answered */
     struct mail mail;
     struct shard *shard;
     void (*done)(void *context, struct shard *shard);
@@ -192,7 +192,7 @@ static void store_closed(void *context, enum error result)
     free(c);
 }
 
-/* A turn later the replies are sent, as far as the clients take them. */
+/* Called a turn later, when replies were sent as far as the clients read them. */
 static void close_connections(struct mail *mail, struct shard *shard)
 {
     struct closing *c = CONTAINER_OF(mail, struct closing, mail);

@@ -1,5 +1,5 @@
-/* Puts a shard together over a recovered data directory, and takes it apart again. Shared by the
- * program (threads, libevent) and the simulation (one thread). */
+/* Builds a shard on a recovered data directory, and takes it apart again. The program (threads,
+ * libevent) and the simulation (one thread) share this. */
 #ifndef BROKER_START_H
 #define BROKER_START_H
 
@@ -11,18 +11,18 @@ struct shard_workers {
     struct executor *journal, *background, *reader;
 };
 
-/* Opens store, groups, catalog, partitions and tasks of one shard, in this order; shard 0 first. On
- * the shard's thread or before it runs. */
+/* Opens the store, groups, catalog, partitions and tasks of one shard, in this order. Shard 0 is
+ * first. Called on the shard's thread or before it runs. */
 MUST_USE enum error shard_open(struct shard *shard, struct kv *kv,
                                const struct shard_workers *workers, struct message *message);
 
-/* Stops reading requests, answers what waits for the journal, closes the connections, checkpoints;
- * then done(context) on the shard's thread. Called on the shard's thread. */
+/* Stops reading requests, sends the answers that wait for the journal, closes the connections,
+ * makes a checkpoint, and then calls done(context). All of this happens on the shard's thread. */
 void shard_close(struct shard *shard, void (*done)(void *context, struct shard *shard),
                  void *context);
 
-/* Delivers what mail is left between the shards; when all are closed, their threads have ended and
- * their workers are stopped. */
+/* Delivers the remaining mail between the shards. Called when all are closed, their threads have
+ * ended and their workers are stopped. */
 void shards_drain(struct broker *broker);
 
 /* Frees what shard_open made, after shards_drain. */

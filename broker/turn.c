@@ -6,7 +6,7 @@
 
 enum { LONGEST_IDLE_CHECK_MS = 5000, SHORTEST_IDLE_CHECK_MS = 50 };
 
-/* A connection is closed at most a quarter of its time too late, or five seconds. */
+/* An idle connection is closed too late by at most a quarter of its limit, or five seconds. */
 static int64_t idle_check_ms(const struct shard *shard)
 {
     int64_t idle_ms = shard->broker->settings->connections_max_idle_ms;
@@ -35,7 +35,7 @@ static size_t bytes_of_connections(const struct shard *shard)
     return shard->in_flight_bytes + shard->unfinished_bytes + shard->unsent_bytes;
 }
 
-/* Connections whose input waited for room may look at it again. */
+/* Lets connections continue whose input waited for room. */
 static void resume_connections(struct shard *shard)
 {
     shard->bytes_at_resume = bytes_of_connections(shard);
@@ -45,14 +45,15 @@ static void resume_connections(struct shard *shard)
     list_take_all(&shard->ready_connections, &shard->paused_connections);
 }
 
-/* Whether there is room that paused connections have not seen, which no event would tell them. */
+/* Whether there is new room for paused connections. No event reports it. */
 static bool room_was_made(const struct shard *shard)
 {
     return !list_is_empty(&shard->paused_connections) &&
            bytes_of_connections(shard) < shard->bytes_at_resume;
 }
 
-/* Only those that are on the list now: one that goes back waits for the next round. */
+/* Takes the connections that are on the list now. A connection that returns to it waits for the
+ * next round. */
 static void each_ready_connection(struct shard *shard, void (*act)(struct connection *c))
 {
     struct list ready;
@@ -71,7 +72,8 @@ int64_t shard_turn(struct shard *shard)
     each_ready_connection(shard, connection_turn);
     bool more = shard->runner && runner_turn(shard);
     store_turn(shard->store, shard->now_ms, shard->wall_ms);
-    /* No requests: the store would hand over their entries in its next turn, whenever that is. */
+    /* Only sends: entries of new requests would wait for the store's next turn, which may be
+     * late. */
     each_ready_connection(shard, connection_send);
     arena_reset(&shard->scratch);
     if (more || !list_is_empty(&shard->ready_connections) || room_was_made(shard))

@@ -9,7 +9,7 @@ enum {
     LONGEST_ROUND_MS = 60000, /* through the whole ring */
     SHORTEST_PAUSE_MS = 10,
     LOADS_AT_ONCE = 8,
-    CLOCK_LEAP_MS = 3600 * 1000L, /* the wall clock may gain so much on the monotonic one */
+    CLOCK_LEAP_MS = 3600 * 1000L, /* the wall clock may gain this much on the monotonic one */
 };
 
 struct upkeep {
@@ -22,14 +22,14 @@ struct upkeep {
     int loading; /* jobs under way */
 };
 
-/* A job that acquaints a log with its segments. */
+/* A job that loads a log's list of segments. */
 struct load {
     struct log_load_job job;
     struct upkeep *upkeep;
     struct partition *partition; /* held */
 };
 
-/* The segments below go when the new start is durable; the store does that. */
+/* Moves the log's start. The store removes the segments below it when the new start is durable. */
 static void move_start(struct shard *shard, struct partition *p, int64_t start)
 {
     trace_log(shard->env->trace, TRACE_INFO, "retention moved the log start offset",
@@ -40,7 +40,7 @@ static void move_start(struct shard *shard, struct partition *p, int64_t start)
     store_commit(shard->store, NULL);
 }
 
-/* The wall clock, held back to what the monotonic clock allows. */
+/* The wall clock, limited by the monotonic clock. */
 static int64_t trusted_wall_ms(struct upkeep *u)
 {
     struct shard *shard = u->shard;
@@ -73,8 +73,8 @@ static void loaded(struct job *job)
     free(load);
 }
 
-/* A log that was not used since the start does not know its older segments. A few at a time are
- * made to look; the others are in turn next time. */
+/* A log that was not used since the broker's start does not know its older segments. Only a few
+ * logs load them at a time; the others follow in the next round. */
 static void load_log(struct upkeep *u, struct partition *p)
 {
     if (u->loading == LOADS_AT_ONCE)
