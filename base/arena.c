@@ -46,7 +46,7 @@ void arena_reset(struct arena *a)
     *a = (struct arena){.max = a->max, .blocks = keep};
 }
 
-/* Behind the newest block, which goes on serving allocations. */
+/* Inserts the blocks after the newest block, which continues to serve allocations. */
 void arena_take(struct arena *a, struct arena *from)
 {
     struct arena_block **end = a->blocks ? &a->blocks->next : &a->blocks;

@@ -22,12 +22,12 @@ static const uint32_t cuts[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 12
 enum { BLOCKS_MAX = 128, WORD_BITS = 64 };
 
 struct slab {
-    struct list_node node; /* in pool.partial or pool.empty; nowhere when full */
+    struct list_node node; /* in pool.partial or pool.empty; in no list when full */
     struct block_pool *pool;
     uint8_t *memory;
     size_t class, block_size;
-    size_t used;                           /* blocks that are out */
-    uint64_t free[BLOCKS_MAX / WORD_BITS]; /* a bit for each block that is not */
+    size_t used;                           /* blocks in use */
+    uint64_t free[BLOCKS_MAX / WORD_BITS]; /* a bit for each free block */
 };
 
 struct block_pool {
@@ -78,7 +78,7 @@ static void drop_empty(struct block_pool *pool, size_t count)
     }
 }
 
-/* Unlocks, and frees a pool that nobody needs any more. */
+/* Unlocks, and frees the pool if it is not needed any more. */
 static void leave(struct block_pool *pool)
 {
     bool over = pool->released && pool->slab_count == 0;
@@ -129,7 +129,7 @@ static void cut_slab(struct slab *slab, size_t class)
     }
 }
 
-/* NULL when memory is out. */
+/* NULL if there is no memory left. */
 static struct slab *usable_slab(struct block_pool *pool, size_t class)
 {
     struct list_node *node = list_first(&pool->partial[class]);
@@ -146,7 +146,7 @@ static struct slab *usable_slab(struct block_pool *pool, size_t class)
     return slab;
 }
 
-/* The first free block, which there is. */
+/* The first free block; there is one. */
 static size_t take_index(struct slab *slab)
 {
     size_t word = 0;

@@ -1,7 +1,7 @@
 /* A growing buffer with a maximum.
  *
- * It cannot grow past `max`: an append that would sets `overflowed`, appends nothing from then on,
- * and the caller asks once at the end. So no buffer exists without a limit. */
+ * It never grows past `max`. An append that is too large sets `overflowed`, and nothing is appended
+ * from then on. The caller checks this once, at the end. So every buffer has a limit. */
 #ifndef BASE_BUFFER_H
 #define BASE_BUFFER_H
 
@@ -18,10 +18,10 @@ void buffer_init(struct buffer *b, size_t max);
 void buffer_free(struct buffer *b);  /* releases the memory; the buffer is empty and usable again */
 void buffer_clear(struct buffer *b); /* empties it, keeps the memory */
 
-/* Makes room for `size` more bytes and returns where they go (the caller fills them and the size
- * already counts them), or NULL when that would exceed max. */
+/* Adds `size` bytes and returns their address for the caller to fill, or NULL if that would exceed
+ * max. */
 uint8_t *buffer_extend(struct buffer *b, size_t size);
-/* Room for `size` more bytes without counting them: NULL when that would exceed max. */
+/* Reserves room for `size` more bytes without adding them. NULL if that would exceed max. */
 uint8_t *buffer_reserve(struct buffer *b, size_t size);
 
 void buffer_append(struct buffer *b, const void *data, size_t size);
@@ -34,7 +34,7 @@ void buffer_append_be64(struct buffer *b, uint64_t v);
 void buffer_printf(struct buffer *b, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Drops the first `size` bytes. */
 void buffer_consume(struct buffer *b, size_t size);
-/* The content with a zero behind it (not counted), owned by the buffer. "" when overflowed. */
+/* The content with a zero after it (not counted), owned by the buffer. "" when overflowed. */
 const char *buffer_c_string(struct buffer *b);
 
 static inline struct bytes buffer_view(const struct buffer *b)

@@ -41,7 +41,7 @@ static uint64_t load_tail(const uint8_t *p, size_t size)
     return v;
 }
 
-/* Folded 64x64 multiplication over 16 bytes a step. */
+/* Folded 64x64 multiplication, 16 bytes per step. */
 uint64_t bytes_hash(struct bytes b, uint64_t seed)
 {
     static const uint64_t k0 = 0x9e3779b97f4a7c15u, k1 = 0xd6e8feb86659fd93u;

@@ -1,7 +1,7 @@
-/* A view of bytes that somebody else owns.
+/* A view of bytes. It never owns them.
  *
- * A view never owns and is passed by value. `data == NULL` means null, which the protocol tells
- * apart from empty. */
+ * A view is passed by value. `data == NULL` means null, which the protocol distinguishes from
+ * empty. */
 #ifndef BASE_BYTES_H
 #define BASE_BYTES_H
 
@@ -38,7 +38,7 @@ static inline bool bytes_is_null(struct bytes b)
     return b.data == NULL;
 }
 
-/* Null and empty are equal here; compare bytes_is_null() where it matters. */
+/* Null and empty are equal here; compare bytes_is_null() if the difference matters. */
 static inline bool bytes_equal(struct bytes a, struct bytes b)
 {
     return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
@@ -73,7 +73,7 @@ struct bytes bytes_copy(struct bytes b);
 /* Well mixed 64 bits over the view (not cryptographic; seeded per process by the caller's map). */
 uint64_t bytes_hash(struct bytes b, uint64_t seed);
 
-/* Big-endian loads and stores, as the Kafka formats have them. */
+/* Big-endian loads and stores, for Kafka's formats. */
 static inline uint16_t load_be16(const uint8_t *p)
 {
     return (uint16_t)(p[0] << 8 | p[1]);

@@ -1,5 +1,5 @@
-/* Time comes in through here, so that a test can be the clock. Read once a turn and handed down as
- * now_ms; only the shard's turn, the log and measurements call these. */
+/* The source of time, so that a test can be the clock. A turn reads it once and passes the time on
+ * as now_ms. Only the shard's turn, the log and measurements call these functions. */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 

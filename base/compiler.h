@@ -21,8 +21,8 @@
 __attribute__((noreturn)) void assert_failed(const char *condition, const char *file, int line,
                                              const char *function);
 
-/* Allocation of our own small things: aborts when memory is out. Sizes that come from the wire or
- * a disk are checked against a named limit before they get here. */
+/* Allocation of our own small structures: aborts if there is no memory left. The caller checks
+ * sizes from the wire or a disk against a named limit first. */
 void *xmalloc(size_t size);
 void *xcalloc(size_t count, size_t size);
 void *xrealloc(void *pointer, size_t size);

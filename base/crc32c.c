@@ -19,7 +19,7 @@ __attribute__((constructor)) static void fill_table(void)
             table[t][i] = table[t - 1][i] >> 8 ^ table[0][table[t - 1][i] & 255];
 }
 
-/* Eight bytes a step through eight tables ("slicing by 8"). */
+/* Eight bytes per step with eight tables ("slicing by 8"). */
 static uint32_t portable(uint32_t crc, const uint8_t *p, size_t size)
 {
     for (; size >= 8; size -= 8, p += 8) {
@@ -38,9 +38,9 @@ static uint32_t portable(uint32_t crc, const uint8_t *p, size_t size)
 #ifdef __x86_64__
 #include <nmmintrin.h>
 
-/* The instruction has a latency of three cycles and a throughput of one, so three streams run side
- * by side over blocks of LANE bytes; the first two results are moved over the bytes that follow
- * them by multiplication with x^(8*LANE) and x^(16*LANE), here through byte tables. */
+/* The instruction has a latency of three cycles and a throughput of one. So three streams run side
+ * by side over blocks of LANE bytes. Multiplication with x^(8*LANE) and x^(16*LANE), by byte
+ * tables, moves the first two results over the bytes that follow them. */
 enum { LANE = 1024 };
 
 static uint32_t shift_one[4][256], shift_two[4][256];

@@ -1,6 +1,6 @@
-/* Digests and message authentication, for identities that are long and for masking.
+/* Digests and message authentication codes, for long identities and for masking.
  *
- * The only door to the cryptographic library from the pure folders. Nothing here keeps state. */
+ * Pure folders use the cryptographic library only through this module. It has no state. */
 #ifndef BASE_CRYPTO_H
 #define BASE_CRYPTO_H
 

@@ -1,7 +1,7 @@
-/* Everything of the outside world that the broker uses: time, randomness, files, the key-value
- * store, blocking work, the log. All of it comes in through this one structure, so a simulation can
- * be the world. Code in protocol, storage, processors and broker may not go around it; a test runs
- * nm over the libraries to prove it. */
+/* Everything that the broker uses of the outside world: time, randomness, files, the key-value
+ * store, blocking work, the log. A simulation can replace all of it through this structure. Code in
+ * protocol, storage, processors and broker uses nothing else; a test runs nm over the libraries to
+ * prove this. */
 #ifndef BASE_ENV_H
 #define BASE_ENV_H
 

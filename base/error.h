@@ -1,5 +1,5 @@
-/* Errors are values. The few kinds that our own code tells apart; the protocol's codes are in
- * protocol/kafka_error.h and translation happens once, at the edge. */
+/* Errors are values. These are the few kinds that our own code distinguishes. The protocol's codes
+ * are in protocol/kafka_error.h, and translation happens once, at the edge. */
 #ifndef BASE_ERROR_H
 #define BASE_ERROR_H
 
@@ -31,8 +31,8 @@ enum error {
 /* The sentence for a code, never NULL. */
 const char *error_text(enum error e);
 
-/* A message for people that travels up beside an error: what, where, which value, what is allowed,
- * what to do next. Truncation at the end of the array is visible as "...". */
+/* A message for people that is passed up with an error: what, where, which value, what is allowed,
+ * what to do next. A truncated message ends with "...". */
 struct message {
     char text[1024];
 };

@@ -37,7 +37,7 @@ static inline void list_prepend(struct list *l, struct list_node *node)
 {
     list_insert_before(l->head.next, node);
 }
-/* Takes the node out; a node that is in no list must be zeroed, and removing it does nothing. */
+/* Removes the node. A node that is in no list must be zeroed, and removing it does nothing. */
 static inline void list_remove(struct list_node *node)
 {
     if (node->next == NULL)
@@ -50,7 +50,7 @@ static inline bool list_contains(const struct list_node *node)
 {
     return node->next != NULL;
 }
-/* The first node, taken out, or NULL. */
+/* Removes and returns the first node, or NULL. */
 static inline struct list_node *list_pop(struct list *l)
 {
     if (list_is_empty(l))

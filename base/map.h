@@ -1,7 +1,7 @@
 /* Hash map from bytes to a pointer, open addressing with linear probing.
  *
- * The map does not own keys: a key is a view that lives as long as its entry, usually a field of
- * the value itself. Iteration order is unspecified. */
+ * The map does not own keys. A key is a view that lives as long as its entry, usually of a field of
+ * the value. Iteration order is unspecified. */
 #ifndef BASE_MAP_H
 #define BASE_MAP_H
 

@@ -1,5 +1,5 @@
-/* Kafka's partitioning hash: 32-bit murmur2 with Kafka's seed, as the Java clients' default
- * partitioner uses it (org.apache.kafka.common.utils.Utils.murmur2). */
+/* Kafka's partitioning hash: 32-bit murmur2 with Kafka's seed, as in the Java clients' default
+ * partitioner (org.apache.kafka.common.utils.Utils.murmur2). */
 #ifndef BASE_MURMUR2_H
 #define BASE_MURMUR2_H
 

@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 
-/* A mapping is only aligned to a small page: one that is too large is cut at both ends. */
+/* A mapping is aligned only to a small page, so a larger one is made and cut at both ends. */
 void *pages_take(size_t size)
 {
     ASSERT(size > 0 && size % LARGE_PAGE == 0);
@@ -15,7 +15,7 @@ void *pages_take(size_t size)
     if (before > 0)
         munmap(start, before);
     munmap(start + before + size, mapped - before - size);
-    madvise(start + before, size, MADV_HUGEPAGE); /* refused: small pages, then */
+    madvise(start + before, size, MADV_HUGEPAGE); /* if it is refused, the pages are small */
     return start + before;
 }
 

@@ -1,8 +1,8 @@
 /* Memory in large pages, for large buffers that live long.
  *
- * Going through much memory in small pages costs more in address translation than in copying,
- * twice so on a virtual machine. What is asked for here is a mapping of its own, of large pages
- * where the system gives them, and goes back to the system when it is freed. */
+ * With small pages, the use of much memory costs more time for address translation than for
+ * copying, and twice that on a virtual machine. Each allocation is a mapping of its own, with large
+ * pages if the system gives them. Freeing it returns it to the system. */
 #ifndef BASE_PAGES_H
 #define BASE_PAGES_H
 
@@ -12,8 +12,8 @@
 
 enum { LARGE_PAGE = 2 << 20 };
 
-/* Zeros, at a multiple of LARGE_PAGE; NULL when memory is out. The size is a multiple of it, too.
- */
+/* Zeroed memory at a multiple of LARGE_PAGE, or NULL if there is no memory left. The size must also
+ * be a multiple of LARGE_PAGE. */
 void *pages_take(size_t size);
 void pages_give(void *memory, size_t size);
 

@@ -33,7 +33,7 @@ static bool next_line(struct properties_reader *r, struct bytes *line)
     return true;
 }
 
-/* An odd number of backslashes at the end goes on in the next line. */
+/* A line with an odd number of backslashes at its end continues in the next line. */
 static bool continues(struct bytes line)
 {
     size_t slashes = 0;

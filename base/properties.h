@@ -1,7 +1,7 @@
 /* Java properties: `key = value`, `#` and `!` comments, `\` continuation and escapes, UTF-8; with
- * `[section]` headers where the reader of the file allows them. The value is raw text to the end of
- * the line, so expressions need no quoting; only `\` followed by a newline, a `\` or u and four hex
- * digits is special, other escapes are kept as they stand (a pattern such as \d survives). */
+ * `[section]` headers if the reader allows them. The value is raw text to the end of the line, so
+ * expressions need no quoting. Only `\` followed by a newline, a `\` or u and four hex digits is
+ * special. Other escapes are kept unchanged (such as \d in a pattern). */
 #ifndef BASE_PROPERTIES_H
 #define BASE_PROPERTIES_H
 
@@ -24,8 +24,8 @@ struct properties_reader {
 
 struct properties_reader properties_reader_of(struct bytes text, bool sections);
 
-/* The next pair, its text in the arena. False at the end, or on a fault: then message is set (line
- * and what is wrong), otherwise its text is empty. */
+/* The next pair, with its text in the arena. False at the end, or on a fault. On a fault the
+ * message names the line and the reason; at the end its text is empty. */
 bool properties_next(struct properties_reader *r, struct arena *arena, struct property *out,
                      struct message *message);
 

@@ -1,4 +1,4 @@
-/* Randomness comes in through here: from the system in a broker, from a seed in a simulation. */
+/* The source of randomness: the system in a broker, a seed in a simulation. */
 #ifndef BASE_RANDOM_H
 #define BASE_RANDOM_H
 
@@ -12,7 +12,7 @@ struct random {
 /* The system's generator; may be used from any thread. */
 struct random *random_system(void);
 
-/* A small seeded generator (xoshiro256**), one thread at a time; not for secrets. */
+/* A small seeded generator (xoshiro256**), for one thread at a time. Not for secrets. */
 struct random_seeded {
     struct random random;
     uint64_t state[4];

@@ -1,8 +1,8 @@
 /* Settings are a table, and the table is the documentation.
  *
- * A setting is one row: key, type, where its value lies in a structure, default, range, one
+ * A setting is one row: key, type, the place of its value in a structure, default, range, one
  * sentence. Parsing, range checks, reports and the reference page all walk the rows. Values are
- * given as text; numbers may carry units where the type says so (plain numbers always work). */
+ * given as text. Numbers may have units if the type permits it (plain numbers always work). */
 #ifndef BASE_SETTINGS_H
 #define BASE_SETTINGS_H
 
@@ -17,7 +17,7 @@ enum setting_type {
     SETTING_DOUBLE,   /* double field */
     SETTING_SIZE,     /* int64_t bytes: 1GiB, 64KiB */
     SETTING_DURATION, /* int64_t in the unit of the key's last part: ms, s, minutes, hours */
-    SETTING_IGNORED,  /* Kafka's key that cannot mean anything here: accepted, named in the log */
+    SETTING_IGNORED,  /* a key of Kafka without meaning here: accepted, named in the log */
 };
 
 struct setting {
@@ -31,7 +31,7 @@ struct setting {
     bool secret;
     const char *sentence;
     const char *broker_key;    /* topic settings: the broker key that gives the default */
-    const char *kafka_default; /* when ours differs */
+    const char *kafka_default; /* if ours differs */
 };
 
 /* The row for a key, or NULL. The table ends with a row whose key is NULL. */
@@ -40,18 +40,19 @@ const struct setting *setting_find(const struct setting *table, struct bytes key
 const char *setting_suggest(const struct setting *table, struct bytes key);
 
 /* Parses and checks `text`; writes it to `values` unless that is NULL (then it is only checked). On
- * ERR_INVALID the message says key, value and what is allowed. */
+ * ERR_INVALID the message has the key, the value and what is allowed. */
 MUST_USE enum error setting_set(const struct setting *row, void *values, struct bytes text,
                                 struct message *message);
-/* The same; the message is what is allowed alone, for who says the rest in a form of its own. */
+/* The same, but the message has only what is allowed, for callers with a form of their own. */
 MUST_USE enum error setting_parse(const struct setting *row, void *values, struct bytes text,
                                   struct message *message);
 /* Sets every field to its default. String fields must be NULL or owned. */
 void settings_defaults(const struct setting *table, void *values);
 void settings_free(const struct setting *table, void *values);
-/* For a copy of a structure with such fields, which shares their text: gives it text of its own. */
+/* Gives a copied structure its own texts. After a plain copy it shares the texts of the original.
+ */
 void settings_copy_text(const struct setting *table, void *values);
-/* Walks a comma-separated list: start with *at = 0; null at the end. Blanks around are dropped. */
+/* Walks a comma-separated list: start with *at = 0; null at the end. Drops blanks around items. */
 struct bytes setting_list_next(struct bytes list, size_t *at);
 /* The value in canonical form (base units, no suffix), appended. Secrets are "***". */
 void setting_format(const struct setting *row, const void *values, struct buffer *out);

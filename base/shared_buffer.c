@@ -30,7 +30,7 @@ struct shared_buffer *shared_buffer_create_in(struct block_pool *pool, size_t si
     struct slab *slab;
     struct shared_buffer *b = block_take(pool, whole, &slab);
     if (b == NULL)
-        return shared_buffer_create(size); /* which needs less than a slab */
+        return shared_buffer_create(size); /* needs less memory than a slab */
     init(b, size, slab);
     if (phase != BUFFER_ANYWHERE)
         b->data += ((size_t)phase - (uintptr_t)b->data) % BUFFER_PHASES;

@@ -12,7 +12,7 @@ size_t edit_distance(struct bytes a, struct bytes b, size_t limit)
     /* Rows of the usual table: for the prefix of `a` two back, one back, and now. */
     size_t rows[3][LONGEST_NAME + 1];
     size_t *before = rows[0], *last = rows[1], *row = rows[2];
-    size_t least = 0, least_before; /* of a row: when two are over the limit, so is the end */
+    size_t least = 0, least_before; /* of a row: if two rows are over the limit, so is the result */
     for (size_t j = 0; j <= b.size; j++)
         last[j] = j;
     for (size_t i = 1; i <= a.size; i++) {

@@ -1,5 +1,5 @@
-/* Timers of one shard: a binary heap on the due time. Time comes in as now_ms; nothing here reads a
- * clock. A timer is embedded by its owner and must be cancelled before the owner goes away. */
+/* Timers of one shard: a binary heap on the due time. The caller passes the time as now_ms. The
+ * owner embeds a timer, and must cancel it before the owner is freed. */
 #ifndef BASE_TIMERS_H
 #define BASE_TIMERS_H
 
@@ -23,15 +23,15 @@ struct timers {
 void timers_free(struct timers *t); /* the heap only */
 /* Sets or moves a timer. timer->fire must be set. */
 void timers_set(struct timers *t, struct timer *timer, int64_t due_ms);
-void timers_cancel(struct timers *t, struct timer *timer); /* fine when it is not set */
+void timers_cancel(struct timers *t, struct timer *timer); /* may be unset */
 static inline bool timer_is_set(const struct timer *timer)
 {
     return timer->at != 0;
 }
 /* When the next one is due, or INT64_MAX. */
 int64_t timers_next_ms(const struct timers *t);
-/* Fires everything due at now_ms, each taken out before it is called; timers set meanwhile for a
- * time that is due fire in the same call. Returns how many fired. */
+/* Fires all timers due at now_ms. Each is removed before its call. Timers that are set meanwhile
+ * for a due time fire in the same call. Returns how many fired. */
 size_t timers_run(struct timers *t, int64_t now_ms);
 
 #endif

@@ -49,8 +49,9 @@ static bool is_plain(struct bytes b)
     return b.size > 0;
 }
 
-/* A quoted string in which everything but printable ASCII is escaped; valid in text and JSON (bytes
- * above 127 are shown as their Latin-1 code points, names from outside need no more). */
+/* A quoted string in which everything but printable ASCII is escaped. It is valid in text and JSON.
+ * Bytes above 127 are shown as their Latin-1 code points, which is enough for names from
+ * outside. */
 static void append_quoted(struct buffer *out, struct bytes b)
 {
     buffer_append_u8(out, '"');
@@ -119,7 +120,7 @@ static void format(struct buffer *out, enum trace_format how, int64_t now_ms,
 
 enum { FIELDS_MAX = 32 };
 
-/* The fields with the count behind them. */
+/* Copies the fields and adds the count after them. */
 static void add_count(struct trace_field out[FIELDS_MAX], const struct trace_field *fields,
                       int64_t repeated)
 {
@@ -139,7 +140,7 @@ void trace_write(struct trace *trace, enum trace_level level, const char *event,
     bool prints = true;
     buffer_init(&line, 64 << 10);
     if (trace->repeats && level <= TRACE_WARN) {
-        format(&line, TRACE_SYSTEMD, 0, level, event, fields); /* which has no time */
+        format(&line, TRACE_SYSTEMD, 0, level, event, fields); /* the line has no time */
         prints = trace_repeats_print(trace->repeats, buffer_view(&line), now_ms, &repeated);
         buffer_clear(&line);
     }

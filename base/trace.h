@@ -2,11 +2,11 @@
  *
  *   2026-11-20T13:37:45.120Z INFO  segment rolled topic=orders partition=3 size_bytes=1073741824
  *
- * Fields are given as name, type, value; the formatter quotes and escapes, so callers never build
- * lines by hand. May be called from any thread. Never logs record content.
+ * Fields are given as name, type, value. The formatter quotes and escapes, so callers never build
+ * lines by hand. May be called on any thread. Never logs record content.
  *
- * With `repeats`, an error or warning that comes again within ten seconds, fields and all, is
- * counted instead; the next one printed says how many there were (repeated=N). */
+ * With `repeats`, an error or warning that comes again within ten seconds with the same fields is
+ * only counted. The next one that is printed has this count (repeated=N). */
 #ifndef BASE_TRACE_H
 #define BASE_TRACE_H
 

@@ -7,8 +7,8 @@
 
 enum { LINES = 64, QUIET_MS = 10000 };
 
-/* A line is known by its hash: that two of the last ones share one is less likely than any reason
- * to log. The longest printed makes room for a new one, and its count is lost. */
+/* A line is known by its hash: a collision of two recent lines is very unlikely. A new line
+ * replaces the one that was printed the longest time ago, whose count is lost. */
 struct trace_repeats {
     pthread_mutex_t mutex;
     struct seen {
@@ -61,7 +61,7 @@ bool trace_repeats_print(struct trace_repeats *repeats, struct bytes line, int64
     uint64_t hash = hash_of(line);
     pthread_mutex_lock(&repeats->mutex);
     struct seen *s = place_of(repeats, hash);
-    /* A clock that was set back starts anew. */
+    /* If the clock was set back, the ten seconds begin again. */
     bool quiet =
         s->printed_ms != INT64_MIN && now_ms >= s->printed_ms && now_ms - s->printed_ms < QUIET_MS;
     *repeated = s->count;

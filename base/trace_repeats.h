@@ -9,8 +9,8 @@ struct trace_repeats;
 struct trace_repeats *trace_repeats_create(void);
 void trace_repeats_free(struct trace_repeats *repeats); /* NULL is fine */
 
-/* Whether this line (without its time) is to be printed now; *repeated: how many times it was
- * counted since it was printed last. */
+/* Whether to print this line (without its time) now. *repeated: how many times it was counted since
+ * it was last printed. */
 bool trace_repeats_print(struct trace_repeats *repeats, struct bytes line, int64_t now_ms,
                          int64_t *repeated);
 

@@ -10,8 +10,8 @@ struct unit {
     int64_t factor; /* in the base unit */
 };
 
-/* Nanoseconds, so that the small units stay whole numbers. Largest first: format picks the first
- * that divides. */
+/* In nanoseconds, so that small units are whole numbers. The largest is first: format picks the
+ * first unit that divides. */
 static const struct unit duration_units[] = {
     {"w", 604800000000000}, {"d", 86400000000000}, {"h", 3600000000000}, {"m", 60000000000},
     {"s", 1000000000},      {"ms", 1000000},       {"us", 1000},         {"ns", 1},
@@ -50,7 +50,7 @@ bool parse_i64(struct bytes text, int64_t *out)
     return true;
 }
 
-/* A decimal number with up to nine digits behind the point, as whole part and billionths. */
+/* A decimal number with up to nine digits after the point, as whole part and billionths. */
 struct decimal {
     bool negative;
     int64_t whole, billionths;
@@ -150,7 +150,7 @@ static int64_t days_from_civil(int64_t year, int month, int day)
     return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
 }
 
-/* `count` digits at *at, moving it; -1 when they are not there. */
+/* Reads `count` digits at *at and moves it; -1 if they are missing. */
 static int digits(struct bytes text, size_t *at, int count)
 {
     int value = 0;

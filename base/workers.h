@@ -1,9 +1,9 @@
 /* Work that may block, done away from a shard.
  *
- * A job is embedded by its owner. run() is called on a worker and may use only what the owner lent
- * it; done() is called later on the thread that submitted it. In a simulation both run on one
- * thread, in an order that the seed chooses; jobs of one executor run one after the other, in the
- * order of submission. */
+ * The owner embeds a job. run() is called on a worker and may use only data that the owner lent to
+ * the job. done() is called later, on the thread that submitted the job. In a simulation both run
+ * on one thread, in an order that the seed chooses. Jobs of one executor run one after the other,
+ * in the order of submission. */
 #ifndef BASE_WORKERS_H
 #define BASE_WORKERS_H
 
