@@ -29,8 +29,8 @@ int api_request_header_version(const struct api_messages *api, int version)
     return schema_is_flexible(api->request, version) ? 2 : 1;
 }
 
-/* KIP-511: a client that asks ApiVersions in a version we do not know must be able to read the
- * answer, so its header never changes. */
+/* KIP-511: the response header of ApiVersions never changes, because a client that asks in an
+ * unknown version must be able to read the answer. */
 int api_response_header_version(const struct api_messages *api, int version)
 {
     return api->key != API_API_VERSIONS && schema_is_flexible(api->response, version) ? 1 : 0;

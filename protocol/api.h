@@ -8,13 +8,13 @@ struct api_messages {
     int16_t key;
     const char *name;                 /* Kafka's: "Produce" */
     int16_t min_version, max_version; /* the versions that the .msg describes */
-    /* What ApiVersions lists. The minimum can lie below min_version: Produce lists 0 for old
-     * librdkafka and refuses 0-2. The maximum can lie below max_version. */
+    /* The versions that ApiVersions lists. The minimum can be below min_version: Produce lists 0
+     * for old librdkafka and refuses 0-2. The maximum can be below max_version. */
     int16_t advertise_min, advertise_max;
     const struct schema *request, *response;
 };
 
-/* Whether a request of this version is served: described and listed. */
+/* Whether the broker serves this version: it is described and listed. */
 static inline bool api_serves(const struct api_messages *api, int version)
 {
     return version >= api->min_version && version >= api->advertise_min &&
@@ -27,9 +27,9 @@ const struct api_messages *api_messages(int16_t key);
 const struct api_messages *api_messages_at(size_t index);
 size_t api_messages_count(void);
 
-/* 1 or 2: request header with or without tag buffer. */
+/* 1 without a tag buffer, 2 with one. */
 int api_request_header_version(const struct api_messages *api, int version);
-/* 0 or 1; ApiVersions always 0 (KIP-511). */
+/* 0 or 1; always 0 for ApiVersions (KIP-511). */
 int api_response_header_version(const struct api_messages *api, int version);
 
 struct request_header {
@@ -41,7 +41,7 @@ struct request_header {
 /* Reads a request's header, tag buffer included. */
 struct request_header read_request_header(struct reader *r);
 void write_request_header(struct writer *w, const struct request_header *header);
-/* The response header; the frame's length in front is the sender's. */
+/* Writes the response header. The sender writes the frame's length before it. */
 void write_response_header(struct writer *w, int16_t api_key, int16_t version,
                            int32_t correlation_id);
 

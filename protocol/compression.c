@@ -1,6 +1,6 @@
-/* Each decoder appends to a heap buffer that grows as output appears and may hold one byte more
- * than allowed: that byte is how a bomb is told from a batch of exactly the maximum. The finished
- * output then moves to the caller's arena in one piece. */
+/* Each decoder appends to a heap buffer that grows with the output. The buffer may hold one byte
+ * more than the maximum: this byte distinguishes a bomb from a batch of exactly the maximum. The
+ * finished output is then copied to the caller's arena in one piece. */
 #include "protocol/compression.h"
 
 #include <lz4frame.h>
@@ -11,10 +11,10 @@
 
 enum {
     FIRST_ROOM = 16 << 10,
-    /* zstd's own highest window for its strongest levels. The window's memory is only touched as
-     * far as output fills it. */
+    /* zstd's highest window for its strongest levels. Output uses only as much of the window's
+     * memory as it fills. */
     ZSTD_WINDOW_LOG_MAX = 27,
-    /* A snappy copy makes at most 64 bytes of 3. */
+    /* A snappy copy element makes at most 64 bytes of 3. */
     SNAPPY_BEST_RATIO = 22,
     XERIAL_HEADER_SIZE = 16,
     XERIAL_BLOCK_SIZE = 32 << 10,
@@ -42,7 +42,7 @@ int codec_parse(struct bytes name)
     return -1;
 }
 
-/* Free space behind the buffer's content for the next piece of output; NULL at the maximum. */
+/* Free space after the buffer's content for the next piece of output; NULL at the maximum. */
 static uint8_t *next_room(struct buffer *out, size_t *room)
 {
     size_t left = out->max - out->size;
@@ -316,7 +316,7 @@ enum error codec_compress(enum codec codec, int level, struct bytes in, struct b
     size_t worst = in.size + in.size / 4 + WORST_CASE_EXTRA;
     if (out->max - out->size >= worst)
         return encoders[codec](level, in, out);
-    /* The encoders want room for the worst case; what comes out may still fit. */
+    /* The encoders need room for the worst case, but the output may still fit. */
     struct buffer made;
     buffer_init(&made, worst);
     enum error e = encoders[codec](level, in, &made);

@@ -3,7 +3,7 @@
 #include "protocol/reader.h"
 #include "protocol/writer.h"
 
-/* The number of elements in front of an array, each of at least `smallest` bytes. */
+/* Reads the number of elements of an array, each of at least `smallest` bytes. */
 static int32_t read_count(struct reader *r, size_t smallest)
 {
     int32_t count = read_i32(r);

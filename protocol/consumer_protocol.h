@@ -1,8 +1,8 @@
-/* What the members of a consumer group tell each other through JoinGroup and SyncGroup (protocol
- * type "consumer"). The broker carries these bytes without looking, except to learn which topics a
- * group subscribes to; the tool is a member itself.
+/* The data that members of a consumer group exchange through JoinGroup and SyncGroup (protocol type
+ * "consumer"). The broker reads it only to learn the topics that a group subscribes to. The tool
+ * reads and writes it as a member.
  *
- * Versions 0 to 3; of a newer one, what version 3 describes is read, as Kafka's clients do. */
+ * Versions 0 to 3. A newer version is read as version 3, as Kafka's clients do. */
 #ifndef PROTOCOL_CONSUMER_PROTOCOL_H
 #define PROTOCOL_CONSUMER_PROTOCOL_H
 
@@ -33,14 +33,14 @@ struct consumer_assignment {
     struct bytes user_data; /* null allowed */
 };
 
-/* Arrays go to the arena, texts are views of `in`. ERR_INVALID: malformed, also when counts are
- * larger than the bytes could hold; ERR_NO_MEMORY: the arena's maximum. */
+/* Arrays go to the arena; texts are views of `in`. ERR_INVALID: malformed, or a count is larger
+ * than the bytes could hold. ERR_NO_MEMORY: the arena is full. */
 MUST_USE enum error consumer_subscription_decode(struct bytes in, struct arena *arena,
                                                  struct consumer_subscription *out);
 MUST_USE enum error consumer_assignment_decode(struct bytes in, struct arena *arena,
                                                struct consumer_assignment *out);
 
-/* Append version 0 or 1, as the structure says. */
+/* Appends version 0 or 1, according to the structure. */
 void consumer_subscription_encode(const struct consumer_subscription *in, struct buffer *out);
 void consumer_assignment_encode(const struct consumer_assignment *in, struct buffer *out);
 

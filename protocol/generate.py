@@ -25,9 +25,9 @@ A field is a name, a type, then in this order and only where needed: the version
     []int32      an array of a type
     []           an array of structures, their fields indented below
 
-? behind a type makes it nullable, ?7+ from that version on. Without a default, numbers are 0, a
+? after a type makes it nullable, ?7+ from that version on. Without a default, numbers are 0, a
 string that is nullable in every version is null, and other strings and all arrays are empty. Fields
-are named as in Kafka's newest definition, in snake_case. schema.h tells what the C looks like.
+are named as in Kafka's newest definition, in snake_case. schema.h describes the generated C.
 """
 import argparse
 import pathlib

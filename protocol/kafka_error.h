@@ -1,12 +1,12 @@
-/* Kafka's error codes, as they stand in responses. Handlers choose one; clients decide by it
- * whether to try again, so the code matters more than the text. */
+/* Kafka's error codes, as they are in responses. Clients decide by the code whether to retry, so
+ * the code matters more than the text. */
 #ifndef PROTOCOL_KAFKA_ERROR_H
 #define PROTOCOL_KAFKA_ERROR_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Name, code, whether the stock clients try again by themselves, and our sentence for people. */
+/* Name, code, whether Kafka's clients retry by themselves, and our sentence for people. */
 #define KAFKA_ERRORS(X)                                                                           \
     X(UNKNOWN_SERVER_ERROR, -1, FINAL, "the broker failed in a way it did not expect")            \
     X(NONE, 0, FINAL, "no error")                                                                 \
@@ -163,7 +163,7 @@ enum kafka_error {
 const char *kafka_error_name(int code);
 /* The sentence, never NULL. */
 const char *kafka_error_text(int code);
-/* Whether trying again unchanged may succeed. */
+/* Whether an unchanged request may succeed later. */
 bool kafka_error_is_retriable(int code);
 
 #endif

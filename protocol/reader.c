@@ -51,8 +51,8 @@ struct uuid read_uuid(struct reader *r)
     return v;
 }
 
-/* Seven bits a byte, low ones first, at most `bits` in total: an encoding that carries more is
- * refused, not cut off. */
+/* Seven bits per byte, low ones first, at most `bits` in total. A longer encoding is refused, not
+ * cut. */
 static uint64_t read_leb128(struct reader *r, unsigned bits)
 {
     uint64_t value = 0;
@@ -88,7 +88,7 @@ int64_t read_varlong(struct reader *r)
     return (int64_t)(v >> 1 ^ (0 - (v & 1)));
 }
 
-/* A length of -1 is null, a lower one is an error. */
+/* A length of -1 means null; a lower one is an error. */
 static struct bytes read_sized(struct reader *r, int64_t size)
 {
     if (r->failed || size == -1)

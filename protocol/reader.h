@@ -1,6 +1,6 @@
-/* Reads the wire straight down. The first read past the end, or of a value that its type forbids,
- * sets `failed`; every later read gives zero. Check once, at the end. Views point into the input.
- */
+/* Reads the wire from start to end. The first read past the end, or of a value that its type
+ * forbids, sets `failed`. Every later read gives zero. The caller checks `failed` once, at the end.
+ * Views point into the input. */
 #ifndef PROTOCOL_READER_H
 #define PROTOCOL_READER_H
 

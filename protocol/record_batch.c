@@ -8,7 +8,7 @@ enum {
     AT_LEADER_EPOCH = 12,
     AT_MAGIC = 16,
     AT_CRC = 17,
-    AT_ATTRIBUTES = 21, /* the checksum covers everything from here on */
+    AT_ATTRIBUTES = 21, /* the checksum covers everything from here to the end */
     AT_LAST_OFFSET_DELTA = 23,
     AT_BASE_TIMESTAMP = 27,
     AT_MAX_TIMESTAMP = 35,

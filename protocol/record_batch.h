@@ -1,8 +1,8 @@
 /* Kafka's record batch, format v2 (KIP-98): reading, checking and building it.
  *
- * A batch is a view of bytes as they lie in a frame or a segment. Offsets and the leader epoch
- * stand before the range of the checksum, so a log may stamp them in place; anything else needs a
- * new checksum. Layout: docs/on-disk-format.md. */
+ * A batch is a view of bytes in a frame or a segment. The checksum does not cover offsets and the
+ * leader epoch, so a log may set them in place. Any other change needs a new checksum. Layout:
+ * docs/on-disk-format.md. */
 #ifndef PROTOCOL_RECORD_BATCH_H
 #define PROTOCOL_RECORD_BATCH_H
 
@@ -12,8 +12,8 @@
 
 enum {
     BATCH_HEADER_SIZE = 61,
-    BATCH_OVERHEAD = 12, /* base offset and length: what batch_length does not count */
-    BATCH_CRC_FROM = 21, /* what the checksum covers, to the end */
+    BATCH_OVERHEAD = 12, /* base offset and length, which batch_length does not count */
+    BATCH_CRC_FROM = 21, /* the checksum covers the bytes from here to the end */
     BATCH_MAGIC = 2,
 };
 
@@ -41,7 +41,7 @@ struct batch_header {
     int32_t record_count;
 };
 
-/* One record, as views of the batch (or of the arena, when the batch is compressed). */
+/* One record, as views of the batch (or of the arena, if the batch is compressed). */
 struct record {
     int64_t offset, timestamp; /* absolute */
     struct bytes key, value;   /* null allowed */
@@ -53,11 +53,11 @@ struct record_header {
     struct bytes key, value; /* the value may be null */
 };
 
-/* Decodes the header of a whole batch at the start of `b`. False when fewer than
- * BATCH_HEADER_SIZE bytes are there. Checks nothing else. */
+/* Decodes the header of the batch at the start of `b`. False if `b` has fewer than
+ * BATCH_HEADER_SIZE bytes. Checks nothing else. */
 bool batch_header_read(struct bytes b, struct batch_header *out);
-/* Total size of the batch that starts here, from its length field; 0 if the length field is not
- * there or no batch can be that short. */
+/* Total size of the batch that starts here, from its length field. 0 if the length field is missing
+ * or too small for a batch. */
 size_t batch_size(struct bytes b);
 static inline int64_t batch_last_offset(const struct batch_header *h)
 {
@@ -65,14 +65,14 @@ static inline int64_t batch_last_offset(const struct batch_header *h)
 }
 bool batch_crc_is_right(struct bytes batch);
 
-/* Stamps what lies outside the checksum. */
+/* Sets the fields that the checksum does not cover. */
 void batch_stamp(uint8_t *batch, int64_t base_offset, int32_t leader_epoch);
-/* LogAppendTime: sets the attribute bit and max_timestamp, renews the checksum. */
+/* LogAppendTime: sets the attribute bit and max_timestamp, and computes the checksum again. */
 void batch_stamp_append_time(uint8_t *batch, int64_t now_ms);
-/* Sets max_timestamp (when a client's was not the true one), renews the checksum. */
+/* Sets max_timestamp (if a client's was wrong), and computes the checksum again. */
 void batch_stamp_max_timestamp(uint8_t *batch, int64_t max_timestamp);
 
-/* Walks the records of one batch. Decompresses into `arena` first when needed: at most
+/* Walks the records of one batch. If needed, it first decompresses into `arena`, at most
  * `max_uncompressed` bytes (a bomb gives ERR_TOO_LARGE). */
 struct record_iterator {
     struct batch_header header;
@@ -89,8 +89,8 @@ bool record_header_next(const struct record *r, size_t *at, struct record_header
 /* The last header with this name, or false. */
 bool record_header_find(const struct record *r, struct bytes name, struct record_header *out);
 
-/* What a broker checks of a batch that a client sends (Kafka's LogValidator, or stricter). The
- * result is named after Kafka's errors; `message` says which record and why. */
+/* The broker's checks of a client's batch (Kafka's LogValidator, or stricter). The results are
+ * named after Kafka's errors. `message` names the record and the reason. */
 enum batch_fault {
     BATCH_OK,
     BATCH_CORRUPT,           /* CORRUPT_MESSAGE: length or checksum */
@@ -108,7 +108,7 @@ struct batch_rules {
     bool keys_required;   /* a compacted topic */
     bool zstd_allowed;    /* Produce v7 and later */
     bool log_append_time; /* the topic's message.timestamp.type */
-    int32_t *bad_record;  /* may be NULL: gets the index of the record at fault, if one is */
+    int32_t *bad_record;  /* may be NULL; gets the index of the invalid record, if any */
 };
 /* Checks one whole batch. `true_max_timestamp` gets the largest record timestamp. Uncompressed
  * batches are walked without any allocation; compressed ones are decompressed into `scratch`
@@ -117,14 +117,14 @@ enum batch_fault batch_validate(struct bytes batch, const struct batch_rules *ru
                                 struct arena *scratch, int64_t *true_max_timestamp,
                                 struct message *message);
 
-/* A record at fault, and what is wrong with it. */
+/* An invalid record, and the reason. */
 struct bad_record {
     int32_t index;
     struct bytes text;
 };
-/* All records at fault, in order, of a batch that batch_validate() refused for one of them
- * (rules->bad_record was set); up to where the records cannot be read on. At most `max`; the list
- * and its texts live in `out`, and when that is full there are fewer. Returns their number. */
+/* Lists the invalid records, in order, of a batch that batch_validate() refused for one of them
+ * (rules->bad_record was set). It stops where it cannot read further, and after `max` records. The
+ * list and its texts are in `out`; if that is full, the list is shorter. Returns their number. */
 int32_t batch_bad_records(struct bytes batch, const struct batch_rules *rules,
                           struct arena *scratch, struct arena *out, int32_t max,
                           struct bad_record **list);
@@ -144,14 +144,14 @@ struct batch_builder {
     int16_t attributes; /* besides the codec */
 };
 void batch_builder_init(struct batch_builder *b, struct buffer *out, enum codec codec);
-/* Appends a record; its offset is the count so far. `headers` are encoded headers (see
- * record_headers_append) and header_count their number. */
+/* Appends a record. Its offset is the count so far. `headers` are encoded (see
+ * record_headers_append), and header_count is their number. */
 void batch_builder_add(struct batch_builder *b, int64_t timestamp, struct bytes key,
                        struct bytes value, struct bytes headers, int32_t header_count);
-/* Bytes that the batch would have now, uncompressed. */
+/* The size that the batch would have now, uncompressed. */
 size_t batch_builder_size(const struct batch_builder *b);
-/* Writes the batch (base offset 0) to `out`; returns a view of it. Frees the builder. The view is
- * empty when out's maximum is reached. */
+/* Writes the batch (base offset 0) to `out` and frees the builder. Returns a view of the batch,
+ * which is empty if `out` is full. */
 struct bytes batch_builder_finish(struct batch_builder *b);
 /* Frees the builder without writing. */
 void batch_builder_free(struct batch_builder *b);

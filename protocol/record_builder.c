@@ -47,7 +47,7 @@ void batch_builder_init(struct batch_builder *b, struct buffer *out, enum codec 
         .producer_epoch = -1,
         .base_sequence = -1,
     };
-    /* Compressed records may shrink to fit, so their buffer is bounded by the format instead. */
+    /* Compression may make the records fit, so only the format bounds their buffer. */
     buffer_init(&b->records, codec == CODEC_NONE ? out->max : (size_t)INT32_MAX);
 }
 
@@ -84,7 +84,7 @@ static void write_header(const struct batch_builder *b, uint8_t *batch, size_t s
 {
     memset(batch, 0, BATCH_HEADER_SIZE);
     store_be32(batch + 8, (uint32_t)(size - BATCH_OVERHEAD));
-    store_be32(batch + 12, UINT32_MAX); /* no leader epoch yet */
+    store_be32(batch + 12, UINT32_MAX); /* no leader epoch */
     batch[16] = BATCH_MAGIC;
     store_be16(batch + 21, (uint16_t)(b->attributes | (int)b->codec));
     store_be32(batch + 23, (uint32_t)(b->count - 1));

@@ -1,6 +1,6 @@
-/* The checks of what a client produced, from the cheapest to the walk over all records. A fault of
- * the envelope (length, magic, checksum) is damage on the way; behind a right checksum everything
- * wrong was written so by the client, and sending it again would not help. */
+/* The checks of a client's batch, from the cheapest to the walk over all records. A fault of the
+ * envelope (length, magic, checksum) is damage on the way. If the checksum is correct, the client
+ * itself wrote any other fault, and to send the batch again would not help. */
 #include "protocol/record_batch.h"
 #include "protocol/record_wire.h"
 
@@ -15,7 +15,8 @@ enum {
 static enum batch_fault check_envelope(struct bytes batch, const struct batch_rules *rules,
                                        struct batch_header *h, struct message *message)
 {
-    /* All formats have the magic at the same place, and the old ones can be shorter. */
+    /* All formats have the magic at the same place, and batches of the old formats can be
+     * shorter. */
     if (batch.size > AT_MAGIC && batch.data[AT_MAGIC] < BATCH_MAGIC) {
         message_set(message, "message format v%d is not supported, only v2", batch.data[AT_MAGIC]);
         return BATCH_OLD_FORMAT;
@@ -89,8 +90,8 @@ static enum batch_fault check_header(const struct batch_header *h, const struct 
     return check_producer(h, message);
 }
 
-/* Timestamps that are allowed: [from, to], found once per batch so that a record costs two
- * comparisons. -1, "no timestamp", always is. */
+/* The allowed timestamps: [from, to], computed once per batch so that a record costs two
+ * comparisons. -1, "no timestamp", is always allowed. */
 struct time_range {
     int64_t from, to;
 };
@@ -126,7 +127,7 @@ static void note_bad_record(const struct batch_rules *rules, int32_t index)
         *rules->bad_record = index;
 }
 
-/* Says what is wrong with a record, apart from the loop that found it. */
+/* Finds the reason why a record is invalid, outside of the fast loop. */
 static enum batch_fault explain_record(int32_t index, const struct wire_record *r,
                                        int64_t timestamp, const struct time_range *times,
                                        const struct batch_rules *rules, struct message *message)
@@ -268,7 +269,7 @@ int32_t batch_bad_records(struct bytes batch, const struct batch_rules *rules,
 {
     struct batch_header h;
     struct batch_rules quiet = *rules;
-    quiet.bad_record = NULL; /* the first one is known */
+    quiet.bad_record = NULL; /* the first invalid record is known */
     if (!batch_header_read(batch, &h) || h.record_count <= 0)
         return 0;
     max = MIN(max, h.record_count);

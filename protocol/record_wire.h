@@ -1,6 +1,6 @@
-/* One record as it lies in a batch, for the iterator and the validator: the loop that every
- * produced record goes through. So the common varints (one or two bytes) are read inline and the
- * position travels by value, which keeps it in a register. */
+/* One record in a batch, for the iterator and the validator. Every produced record goes through
+ * this loop. So the common varints (one or two bytes) are read inline, and the position is passed
+ * by value, which keeps it in a register. */
 #ifndef PROTOCOL_RECORD_WIRE_H
 #define PROTOCOL_RECORD_WIRE_H
 
@@ -8,7 +8,7 @@
 
 struct wire_number {
     uint64_t raw;      /* before zig-zag */
-    const uint8_t *at; /* behind the number; NULL: malformed */
+    const uint8_t *at; /* after the number; NULL: malformed */
 };
 
 struct wire_number wire_number_long(const uint8_t *at, const uint8_t *end, unsigned bits);
@@ -34,10 +34,10 @@ struct wire_record {
     int64_t offset_delta;
     struct bytes key, value; /* null allowed */
     int64_t header_count;
-    struct bytes headers; /* everything behind the header count; not looked at yet */
+    struct bytes headers; /* everything after the header count; not checked yet */
 };
 
-/* A nullable field with its length in front. Returns what is behind it, NULL when malformed. */
+/* Reads a nullable field after its length. Returns the position after it, or NULL if malformed. */
 static inline const uint8_t *wire_field(const uint8_t *at, const uint8_t *end, struct bytes *out)
 {
     struct wire_number n = wire_number(at, end, 32);
@@ -54,7 +54,7 @@ static inline const uint8_t *wire_field(const uint8_t *at, const uint8_t *end, s
     return n.at + size;
 }
 
-/* Reads the record at `at`. Returns what is behind it, or NULL when its lengths do not add up. */
+/* Reads the record at `at`. Returns the position after it, or NULL if its lengths do not add up. */
 static inline const uint8_t *wire_record_read(const uint8_t *at, const uint8_t *end,
                                               struct wire_record *out)
 {
@@ -66,7 +66,7 @@ static inline const uint8_t *wire_record_read(const uint8_t *at, const uint8_t *
         return NULL;
     at = n.at;
     end = at + size;
-    n = wire_number(at + 1, end, 64); /* behind the attributes, which have no meaning yet */
+    n = wire_number(at + 1, end, 64); /* after the attributes, which have no meaning yet */
     if (n.at == NULL)
         return NULL;
     out->timestamp_delta = wire_signed(n);
@@ -88,7 +88,8 @@ static inline const uint8_t *wire_record_read(const uint8_t *at, const uint8_t *
     return end;
 }
 
-/* Reads one header at `at`. Returns what is behind it; NULL when malformed or without a name. */
+/* Reads one header at `at`. Returns the position after it, or NULL if it is malformed or has no
+ * name. */
 static inline const uint8_t *wire_header_read(const uint8_t *at, const uint8_t *end,
                                               struct bytes *key, struct bytes *value)
 {

@@ -95,7 +95,7 @@ static bool scalar_is_default(const struct schema_field *f, const uint8_t *at)
         return *(const int32_t *)(const void *)at == f->default_value;
     case FIELD_INT64:
         return *(const int64_t *)(const void *)at == f->default_value;
-    case FIELD_FLOAT64: /* by its bits: minus zero and NaN are sent */
+    case FIELD_FLOAT64: /* compared by bits: minus zero and NaN are sent */
         return *(const int64_t *)(const void *)at == 0;
     case FIELD_UUID:
         return memcmp(at, &(struct uuid){{0}}, sizeof(struct uuid)) == 0;

@@ -1,5 +1,5 @@
 /* The decoder. It never stops in the middle: after a failure every read gives zero and every loop
- * ends, and schema_decode asks once. */
+ * ends. schema_decode checks for failure once. */
 #include "protocol/schema.h"
 #include "protocol/schema_table.h"
 
@@ -24,7 +24,7 @@ static bool null_allowed(const struct decoder *d, const struct schema_field *f)
     return d->version >= f->null_first && d->version <= f->null_last;
 }
 
-/* Memory from the arena, or NULL and the decoding fails. */
+/* Memory from the arena. If it is full, the result is NULL and the decoding fails. */
 static void *allocate(struct decoder *d, size_t count, size_t size)
 {
     void *memory = arena_array(d->arena, count, size);
@@ -49,7 +49,7 @@ static struct bytes decode_bytes(struct decoder *d)
     return d->flexible ? read_compact(d->r) : read_bytes32(d->r);
 }
 
-/* One value that is not null by a flag in front of it. Inside arrays, null is never legal. */
+/* Decodes one value. Inside arrays, null is never legal. */
 static void decode_value(struct decoder *d, const struct schema_field *f, bool nullable,
                          uint8_t *at)
 {
@@ -97,7 +97,7 @@ static void decode_value(struct decoder *d, const struct schema_field *f, bool n
     }
 }
 
-/* The fewest bytes that an element can take on the wire. */
+/* The smallest size of an element on the wire. */
 static size_t min_element_size(const struct decoder *d, const struct schema_field *f)
 {
     switch ((enum field_type)f->type) {
@@ -132,8 +132,8 @@ static void decode_array(struct decoder *d, const struct schema_field *f, uint8_
         require(d, count == -1 && null_allowed(d, f));
         count = -1;
     } else if (count > 0) {
-        /* Every element takes at least a byte, so the arena's use is bounded by the frame's size
-         * whatever the count says. */
+        /* Every element takes at least a byte, so the frame's size bounds the arena's use, whatever
+         * the count is. */
         require(d, (uint64_t)count <= reader_left(d->r) / min_element_size(d, f));
         size_t size = schema_type_size(f);
         if (!d->r->failed)
@@ -145,7 +145,7 @@ static void decode_array(struct decoder *d, const struct schema_field *f, uint8_
     *(int32_t *)(void *)(structure + f->count_offset) = d->r->failed ? 0 : (int32_t)count;
 }
 
-/* A nullable structure has a byte in front: -1 for null, 1 otherwise. */
+/* A nullable structure begins with a byte: -1 for null, 1 otherwise. */
 static void decode_pointer(struct decoder *d, const struct schema_field *f, uint8_t *structure)
 {
     uint8_t *element = NULL;
@@ -179,7 +179,7 @@ static const struct schema_field *find_tag(const struct decoder *d, const struct
     return NULL;
 }
 
-/* Tags ascend; one that we do not know is skipped, one that we do must fill its size exactly. */
+/* Tags ascend. An unknown tag is skipped. The value of a known tag must fill its size exactly. */
 static void decode_tags(struct decoder *d, const struct schema *schema, uint8_t *out)
 {
     struct reader *outer = d->r;

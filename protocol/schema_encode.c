@@ -1,4 +1,4 @@
-/* The encoder. An error is kept and asked for once, as is the buffer's overflow. */
+/* The encoder. It keeps an error until the end, like the buffer's overflow. */
 #include "protocol/schema.h"
 #include "protocol/schema_table.h"
 
@@ -136,8 +136,8 @@ static void encode_field(struct encoder *e, const struct schema_field *f, const 
     }
 }
 
-/* The size of a tagged field stands in front of it and is known only behind it. One byte is left
- * for it; the rare longer size moves the content. */
+/* The size of a tagged field is written before the field, but known only after it. One byte is
+ * reserved; a longer size is rare and moves the content. */
 static void encode_tagged(struct encoder *e, const struct schema_field *f, const uint8_t *structure)
 {
     struct buffer *out = e->w->out;
@@ -146,7 +146,7 @@ static void encode_tagged(struct encoder *e, const struct schema_field *f, const
     write_i8(e->w, 0);
     size_t start = out->size;
     encode_field(e, f, structure);
-    ASSERT(e->w->splice_count == splices); /* they would lie at the wrong place after the move */
+    ASSERT(e->w->splice_count == splices); /* they would have the wrong position after the move */
     if (out->overflowed)
         return;
     uint32_t size = (uint32_t)(out->size - start);

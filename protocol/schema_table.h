@@ -1,5 +1,5 @@
-/* What generate.py writes: the tables that schema*.c walk. Only they, the generated file and tests
- * look inside. */
+/* The tables that generate.py writes and schema*.c walk. Only these files and tests use the
+ * structures. */
 #ifndef PROTOCOL_SCHEMA_TABLE_H
 #define PROTOCOL_SCHEMA_TABLE_H
 
@@ -43,11 +43,11 @@ struct schema {
     int8_t flexible_from;   /* INT8_MAX: never */
 };
 
-/* For one field of a structure: sets its default, or asks whether it has it (a tagged field that
- * has is not sent). */
+/* For one field of a structure: sets its default, or checks whether it has its default (then a
+ * tagged field is not sent). */
 void schema_field_default(const struct schema_field *f, uint8_t *structure);
 bool schema_field_is_default(const struct schema_field *f, const uint8_t *structure);
-/* Bytes of one value in memory; of an element for an array. */
+/* The size of one value in memory, for an array that of an element. */
 size_t schema_type_size(const struct schema_field *f);
 
 #endif

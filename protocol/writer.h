@@ -1,14 +1,14 @@
-/* Writes the wire into a buffer. Out-of-line parts (ranges of a log that are sent without being
- * copied) are noted as splices: the socket gets the buffer with the splices put in at their
- * positions. The size of the message counts them. */
+/* Writes the wire into a buffer. Parts that are not copied (ranges of a log) are noted as splices:
+ * the socket gets the buffer with the splices at their positions. The size of the message counts
+ * them. */
 #ifndef PROTOCOL_WRITER_H
 #define PROTOCOL_WRITER_H
 
 #include "base/buffer.h"
 #include "protocol/reader.h"
 
-/* What stands behind a records field of a response: `slice` is opaque here (the broker puts a
- * struct log_slice there) and `slice_size` its length on the wire. When slice is NULL, `bytes` is
+/* The content of a records field of a response. `slice` is opaque here (in the broker it is a
+ * struct log_slice), and `slice_size` is its length on the wire. If slice is NULL, `bytes` is
  * written; null bytes without a slice are null on the wire. */
 struct records {
     struct bytes bytes;
@@ -29,10 +29,10 @@ struct writer {
 };
 
 void writer_init(struct writer *w, struct buffer *out);
-void writer_free(struct writer *w); /* the array of splices; not the buffer */
-/* Hands the array of splices to the caller, who frees it; NULL when there are none. */
+void writer_free(struct writer *w); /* frees the array of splices, not the buffer */
+/* Hands the array of splices to the caller, who frees it. NULL if there are none. */
 struct splice *writer_take_splices(struct writer *w, size_t *count);
-/* What goes over the wire: the buffer's bytes and the splices'. */
+/* The size on the wire: the buffer's bytes and those of the splices. */
 static inline size_t writer_size(const struct writer *w)
 {
     return w->out->size + w->spliced_bytes;
@@ -51,7 +51,7 @@ void write_varlong(struct writer *w, int64_t v);
 void write_string16(struct writer *w, struct bytes b);
 void write_bytes32(struct writer *w, struct bytes b);
 void write_compact(struct writer *w, struct bytes b);
-/* The length in front of it is written by the caller. The slice's owner stays the same. */
+/* The caller writes the length before it. The slice's owner stays the same. */
 void write_splice(struct writer *w, void *slice, size_t size);
 
 #endif
