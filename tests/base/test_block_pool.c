@@ -33,11 +33,11 @@ TEST(every_size_gets_a_block_that_is_large_enough)
         memset(block, 1, size);
         block_give(slab, block);
     }
-    EXPECT_INT(block_pool_bytes(pool), LARGE_PAGE); /* the same slab, cut anew each time */
+    EXPECT_INT(block_pool_bytes(pool), LARGE_PAGE); /* the same slab, cut again each time */
     block_pool_release(pool);
 }
 
-TEST(freed_blocks_are_used_again_and_slabs_that_stay_empty_go)
+TEST(freed_blocks_are_used_again_and_slabs_that_stay_empty_are_freed)
 {
     enum { COUNT = 20 };
     struct block_pool *pool = block_pool_create();
@@ -80,7 +80,7 @@ TEST(a_pool_outlives_its_owner_until_the_last_block)
     shared_buffer_unref(small);
 }
 
-TEST(a_large_buffer_begins_where_it_was_asked_to)
+TEST(a_large_buffer_begins_at_the_requested_phase)
 {
     struct block_pool *pool = block_pool_create();
     for (int phase = 0; phase < BUFFER_PHASES; phase += 819) {
@@ -101,7 +101,7 @@ TEST(large_pages_are_aligned_and_zero)
     pages_give(memory, 2 * LARGE_PAGE);
 }
 
-TEST(memory_that_is_out_is_said)
+TEST(memory_that_runs_out_gives_null)
 {
     EXPECT(pages_take((size_t)1 << 60) == NULL);
 }

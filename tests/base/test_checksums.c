@@ -18,7 +18,7 @@ TEST(crc32c_gives_the_values_of_rfc_3720)
     EXPECT_INT(crc32c(0, "123456789", 9), 0xe3069283u);
 }
 
-/* One bit at a time: as slow and as plain as it gets. */
+/* One bit at a time: slow and simple. */
 static uint32_t reference(const uint8_t *p, size_t size)
 {
     uint32_t c = 0xffffffffu;
@@ -48,7 +48,7 @@ TEST(crc32c_of_any_length_and_in_any_pieces_equals_the_plain_computation)
     free(data);
 }
 
-/* Values that the Java client's own test of its partitioner has. */
+/* Values of the Java client's own test of its partitioner. */
 TEST(murmur2_agrees_with_kafkas_clients)
 {
     EXPECT_INT((int32_t)murmur2(BYTES_LITERAL("21")), -973932308);

@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-TEST(a_buffer_refuses_to_grow_past_its_maximum_and_says_so_once_at_the_end)
+TEST(a_buffer_never_grows_past_its_maximum_and_reports_it_at_the_end)
 {
     struct buffer b;
     buffer_init(&b, 10);
@@ -34,7 +34,7 @@ TEST(a_buffer_drops_what_was_consumed_from_its_front)
     buffer_free(&b);
 }
 
-TEST(an_arena_stays_exhausted_once_its_maximum_was_asked_for)
+TEST(an_arena_stays_exhausted_after_its_maximum_was_exceeded)
 {
     struct arena a;
     arena_init(&a, 4096);
@@ -102,7 +102,7 @@ static bool is_odd(void *context, void *value)
     return ((struct entry *)value)->key % 2 == 1;
 }
 
-TEST(a_map_keeps_what_remove_if_did_not_choose)
+TEST(a_map_keeps_the_entries_that_remove_if_did_not_choose)
 {
     static struct entry entries[100];
     struct map m = MAP_EMPTY;

@@ -18,7 +18,7 @@ TEST(each_kind_of_edit_counts_one)
     EXPECT_INT(distance("kitten", "sitting"), 3);
 }
 
-TEST(beyond_the_limit_is_the_limit_and_one)
+TEST(a_distance_above_the_limit_is_the_limit_plus_one)
 {
     EXPECT_INT(edit_distance(BYTES_LITERAL("abcdef"), BYTES_LITERAL("ghijkl"), 2), 3);
     EXPECT_INT(edit_distance(BYTES_LITERAL("a"), BYTES_LITERAL("abcdefgh"), 2), 3);
@@ -32,7 +32,7 @@ TEST(the_nearest_name_is_suggested)
     EXPECT(suggest(BYTES_LITERAL("frobnicate"), names) == NULL);
 }
 
-TEST(a_short_name_is_not_suggested_for_anything_short)
+TEST(a_short_name_is_not_suggested_for_every_short_word)
 {
     static const char *const names[] = {"ls", "rm", NULL};
     EXPECT(suggest(BYTES_LITERAL("xy"), names) == NULL);

@@ -4,7 +4,7 @@
 #include "base/trace.h"
 #include "base/trace_repeats.h"
 
-/* A log whose clock stands where the test sets it, and its lines without their times. */
+/* A log whose clock the test sets, and its lines without their times. */
 struct log {
     struct trace trace;
     struct clock clock;
@@ -63,7 +63,7 @@ TEST(an_error_that_repeats_is_printed_once_and_counted)
     end(&log);
 }
 
-TEST(what_is_not_wrong_is_printed_each_time)
+TEST(info_lines_are_printed_each_time)
 {
     struct log log;
     begin(&log);

@@ -42,7 +42,7 @@ TEST(a_duration_above_zero_is_never_zero)
     EXPECT_INT(duration("0s"), 0);
 }
 
-TEST(what_is_no_duration_is_refused)
+TEST(a_text_that_is_not_a_duration_is_refused)
 {
     static const char *const bad[] = {"",
                                       "s",
@@ -73,7 +73,7 @@ TEST(sizes_take_units_and_plain_bytes)
     EXPECT_INT(size("512B"), 512);
 }
 
-TEST(what_is_no_size_is_refused)
+TEST(a_text_that_is_not_a_size_is_refused)
 {
     static const char *const bad[] = {"", "KiB", "1kib", "1 MiB", "1MB!", "8388608TiB", "1.2.3k"};
     for (size_t i = 0; i < COUNT_OF(bad); i++)

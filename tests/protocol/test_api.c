@@ -14,7 +14,7 @@ TEST(apis_are_found_by_key_and_listed_in_order)
     EXPECT_STRING(api_messages(API_DESCRIBE_CLUSTER)->name, "DescribeCluster");
 }
 
-TEST(apis_that_are_not_described_are_not_found)
+TEST(apis_without_a_description_are_not_found)
 {
     static const int16_t absent[] = {-1, 4, 7, 17, 24, 28, 61, 68, INT16_MIN, INT16_MAX};
     for (size_t i = 0; i < COUNT_OF(absent); i++)
@@ -33,7 +33,8 @@ TEST(listed_ranges_are_not_empty_and_reach_a_served_version)
     }
 }
 
-/* KIP-896 and older librdkafka: the range must contain 0, though nothing below 3 is served. */
+/* KIP-896 and older librdkafka: the range must contain 0, although the broker serves no version
+ * below 3. */
 TEST(produce_lists_versions_that_it_refuses)
 {
     const struct api_messages *produce = api_messages(API_PRODUCE);
@@ -131,7 +132,7 @@ TEST(every_error_code_from_minus_one_has_a_name_and_a_text)
     }
 }
 
-TEST(retriable_errors_are_those_that_clients_try_again)
+TEST(retriable_errors_are_those_that_clients_retry)
 {
     EXPECT(kafka_error_is_retriable(KAFKA_NOT_LEADER_OR_FOLLOWER));
     EXPECT(kafka_error_is_retriable(KAFKA_COORDINATOR_NOT_AVAILABLE));

@@ -6,7 +6,7 @@
 
 enum { MAX = 4 << 20 };
 
-/* Half words, half noise: compressible, and longer than any codec's block. */
+/* Half words, half noise. The text is compressible and longer than any codec's block. */
 static struct bytes make_text(size_t size)
 {
     uint8_t *text = xmalloc(size + 1);
@@ -25,7 +25,7 @@ static enum error unpack(enum codec codec, struct bytes in, size_t max, struct a
     return codec_decompress(codec, in, max, arena, out);
 }
 
-TEST(every_codec_returns_what_went_in)
+TEST(every_codec_returns_its_input)
 {
     static const size_t sizes[] = {1, 61, 512, 32 << 10, (32 << 10) + 1, 1 << 20};
     for (int codec = 0; codec < CODEC_COUNT; codec++) {
@@ -49,7 +49,7 @@ TEST(every_codec_returns_what_went_in)
     }
 }
 
-TEST(what_is_cut_off_is_corrupt)
+TEST(truncated_input_is_corrupt)
 {
     struct bytes text = make_text(2000), again;
     for (int codec = CODEC_GZIP; codec < CODEC_COUNT; codec++) {
@@ -58,7 +58,7 @@ TEST(what_is_cut_off_is_corrupt)
         EXPECT_INT(codec_compress((enum codec)codec, -1, text, &packed), ERR_OK);
         for (size_t size = 0; size < packed.size; size++) {
             if (codec == CODEC_SNAPPY && size == 16)
-                continue; /* the framing's header alone is an empty stream */
+                continue; /* only the framing's header is an empty stream */
             struct arena arena;
             EXPECT_INT(unpack((enum codec)codec, bytes_of(packed.data, size), MAX, &arena, &again),
                        ERR_CORRUPT);
@@ -109,7 +109,7 @@ TEST(a_declared_length_that_snappy_cannot_reach_is_corrupt)
 {
     struct arena arena;
     struct bytes again;
-    /* 4 GiB - 1 declared in front of three bytes. */
+    /* A declared length of 4 GiB - 1 before three bytes. */
     EXPECT_INT(unpack(CODEC_SNAPPY,
                       BYTES_LITERAL("\xff\xff\xff\xff\x0f\x08"
                                     "abc"),
@@ -134,7 +134,7 @@ TEST(a_zstd_window_beyond_the_limit_is_corrupt)
     arena_free(&arena);
 }
 
-TEST(the_arenas_maximum_is_memory_and_not_damage)
+TEST(a_full_arena_is_reported_as_memory_and_not_as_damage)
 {
     struct arena arena;
     struct bytes again;
@@ -156,7 +156,7 @@ TEST(output_that_does_not_fit_is_too_large)
     free((void *)(uintptr_t)text.data);
 }
 
-TEST(levels_change_the_size_and_not_the_text)
+TEST(levels_change_the_size_but_not_the_text)
 {
     struct bytes text = make_text(1 << 18), again;
     static const enum codec codecs[] = {CODEC_GZIP, CODEC_LZ4, CODEC_ZSTD};

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-/* What the Java client writes for one subscription: each version is the one before and more. */
+/* The Java client's bytes for one subscription: each version extends the previous one. */
 #define TOPICS "\0\0\0\2\0\6clicks\0\6orders\0\0\0\3\1\2\3"
 #define OWNED "\0\0\0\2\0\6clicks\0\0\0\1\0\0\0\3\0\6orders\0\0\0\2\0\0\0\0\0\0\0\7"
 static const struct bytes subscriptions[] = {
@@ -51,7 +51,7 @@ TEST(a_newer_version_is_read_as_far_as_it_is_known)
     arena_free(&arena);
 }
 
-TEST(what_is_encoded_is_what_the_java_client_writes)
+TEST(the_encoder_writes_the_same_bytes_as_the_java_client)
 {
     struct arena arena;
     arena_init(&arena, 4096);
@@ -75,7 +75,7 @@ TEST(what_is_encoded_is_what_the_java_client_writes)
     arena_free(&arena);
 }
 
-TEST(a_message_cut_off_anywhere_is_invalid)
+TEST(a_message_truncated_anywhere_is_invalid)
 {
     for (size_t i = 0; i < COUNT_OF(subscriptions); i++) {
         for (size_t size = 0; size < subscriptions[i].size; size++) {
@@ -91,7 +91,7 @@ TEST(a_message_cut_off_anywhere_is_invalid)
     }
 }
 
-TEST(a_count_beyond_the_bytes_allocates_nothing)
+TEST(a_count_that_exceeds_the_bytes_allocates_nothing)
 {
     struct arena arena;
     arena_init(&arena, 1 << 30);

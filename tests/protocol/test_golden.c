@@ -1,6 +1,6 @@
-/* Golden bytes: the files in golden/ hold what the Java client writes for every version of every
- * API, with the values of the fields (capture.py makes them). Each message is decoded, its fields
- * are compared by a walk of our tables, and it is encoded again and compared byte by byte. */
+/* Golden bytes: the files in golden/ have the Java client's bytes for every version of every API,
+ * with the values of the fields (capture.py makes them). Each test decodes a message, compares its
+ * fields by a walk of our tables, encodes it again and compares the bytes. */
 #include "protocol/messages.h"
 #include "protocol/schema_table.h"
 #include "tests/harness/harness.h"
@@ -67,7 +67,7 @@ static void parse_head(const char *line, struct golden *g, struct arena *arena)
     g->fields.count = 0;
 }
 
-/* The walk: every field that the version has becomes a line. */
+/* The walk: it prints a line for every field of the version. */
 
 struct printer {
     int version;

@@ -48,7 +48,7 @@ TEST(a_double_keeps_its_bits)
     buffer_free(&out);
 }
 
-TEST(varints_come_back_as_they_were_written)
+TEST(varints_are_read_as_they_were_written)
 {
     static const int64_t values[] = {0,         1,         -1,        63,          64,
                                      -64,       -65,       300,       INT32_MAX,   INT32_MIN,
@@ -98,7 +98,7 @@ TEST(a_varint_that_is_too_long_or_too_large_is_refused)
     EXPECT(cut.failed);
 }
 
-TEST(strings_and_bytes_tell_null_from_empty)
+TEST(strings_and_bytes_distinguish_null_from_empty)
 {
     struct buffer out;
     buffer_init(&out, MAX_OUT);

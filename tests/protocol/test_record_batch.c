@@ -41,7 +41,7 @@ static uint8_t *at(struct sample *s, size_t position)
     return s->bytes.data + position;
 }
 
-/* Lengths and checksum as they should be, so that only what a test changed is wrong. */
+/* Sets valid lengths and the checksum, so that only the test's change is wrong. */
 static void seal(struct sample *s)
 {
     store_be32(at(s, 8), (uint32_t)(s->bytes.size - BATCH_OVERHEAD));
@@ -86,7 +86,7 @@ static enum batch_fault with_be32(size_t position, int32_t value)
 
 enum { ATTRIBUTES = 21, LAST_OFFSET_DELTA = 23, COUNT = 57 };
 
-TEST(what_the_builder_writes_is_valid_with_every_codec)
+TEST(a_built_batch_is_valid_with_every_codec)
 {
     for (int codec = 0; codec < CODEC_COUNT; codec++) {
         struct sample s;
@@ -116,7 +116,7 @@ TEST(a_batch_that_does_not_fit_gives_nothing)
     buffer_free(&out);
 }
 
-TEST(old_formats_are_told_apart_from_damage)
+TEST(old_formats_are_distinguished_from_damage)
 {
     struct sample s;
     sample_init(&s, CODEC_NONE);
@@ -138,7 +138,7 @@ TEST(two_batches_in_one_request_are_refused)
     EXPECT_INT(check_and_free(&s), BATCH_INVALID);
 }
 
-TEST(counts_that_lie_are_refused)
+TEST(wrong_counts_are_refused)
 {
     EXPECT_INT(with_be32(COUNT, 0), BATCH_INVALID);
     EXPECT_INT(with_be32(COUNT, 2), BATCH_INVALID);
@@ -222,11 +222,11 @@ TEST(records_out_of_the_time_bounds_are_refused)
     s.rules.timestamp_after_max_ms = 9;
     EXPECT_INT(check(&s), BATCH_INVALID_TIMESTAMP);
     EXPECT(strstr(s.message.text, "record 1") != NULL);
-    s.rules.log_append_time = true; /* the broker's clock counts, not the records' */
+    s.rules.log_append_time = true; /* the broker's clock counts, not the records' timestamps */
     EXPECT_INT(check_and_free(&s), BATCH_OK);
 }
 
-TEST(no_timestamp_passes_and_a_negative_one_does_not)
+TEST(the_timestamp_minus_one_is_valid_and_other_negative_ones_are_not)
 {
     for (int64_t timestamp = -1; timestamp >= -2; timestamp--) {
         struct sample s;
@@ -261,7 +261,7 @@ TEST(a_compacted_topic_requires_keys)
     buffer_free(&s.bytes);
 }
 
-TEST(sizes_are_held_before_and_after_decompression)
+TEST(size_limits_hold_before_and_after_decompression)
 {
     struct sample s;
     sample_init(&s, CODEC_NONE);
@@ -313,21 +313,21 @@ static enum batch_fault with_record(const char *record, size_t size)
 }
 #define WITH_RECORD(text) with_record(text, sizeof(text) - 1)
 
-TEST(a_record_whose_lengths_lie_is_refused)
+TEST(a_record_with_wrong_lengths_is_refused)
 {
     /*                       length, attributes, timestamp, offset, key, value, headers */
     EXPECT_INT(WITH_RECORD("\x0c\0\0\0\1\1\0"), BATCH_OK);
     EXPECT_INT(WITH_RECORD("\x0e\0\0\0\1\1\0"), BATCH_INVALID);     /* longer than the batch */
     EXPECT_INT(WITH_RECORD("\x0a\0\0\0\1\1\0"), BATCH_INVALID);     /* shorter than its fields */
-    EXPECT_INT(WITH_RECORD("\x0c\0\0\0\1\1\0\0"), BATCH_INVALID);   /* a byte behind the record */
-    EXPECT_INT(WITH_RECORD("\x0e\0\0\0\1\1\0\0"), BATCH_INVALID);   /* a byte behind its headers */
+    EXPECT_INT(WITH_RECORD("\x0c\0\0\0\1\1\0\0"), BATCH_INVALID);   /* a byte after the record */
+    EXPECT_INT(WITH_RECORD("\x0e\0\0\0\1\1\0\0"), BATCH_INVALID);   /* a byte after its headers */
     EXPECT_INT(WITH_RECORD("\x0c\0\0\2\1\1\0"), BATCH_INVALID);     /* offset delta 1 */
     EXPECT_INT(WITH_RECORD("\x0c\0\0\1\1\1\0"), BATCH_INVALID);     /* offset delta -1 */
     EXPECT_INT(WITH_RECORD("\x0c\0\0\0\3\1\0"), BATCH_INVALID);     /* key of -2 bytes */
     EXPECT_INT(WITH_RECORD("\x0c\0\0\0\x06\1\0"), BATCH_INVALID);   /* key beyond the record */
     EXPECT_INT(WITH_RECORD("\x0c\0\0\0\1\x06\0"), BATCH_INVALID);   /* value beyond the record */
     EXPECT_INT(WITH_RECORD("\x0c\0\0\0\1\1\1"), BATCH_INVALID);     /* -1 headers */
-    EXPECT_INT(WITH_RECORD("\x0c\0\0\0\1\1\2"), BATCH_INVALID);     /* a header that is not there */
+    EXPECT_INT(WITH_RECORD("\x0c\0\0\0\1\1\2"), BATCH_INVALID);     /* a missing header */
     EXPECT_INT(WITH_RECORD("\x10\0\0\0\1\1\2\1\1"), BATCH_INVALID); /* a header without a name */
     EXPECT_INT(WITH_RECORD("\x10\0\0\0\1\1\2\0\1"), BATCH_OK); /* an empty name, a null value */
     EXPECT_INT(WITH_RECORD("\1\0\0\0\1\1\0"), BATCH_INVALID);  /* a record of -1 bytes */
@@ -337,7 +337,7 @@ TEST(a_record_whose_lengths_lie_is_refused)
                BATCH_INVALID); /* a number of more than 64 bits */
 }
 
-TEST(stamping_offsets_leaves_the_checksum_right)
+TEST(stamping_offsets_keeps_the_checksum_valid)
 {
     struct sample s;
     sample_init(&s, CODEC_NONE);
@@ -352,7 +352,7 @@ TEST(stamping_offsets_leaves_the_checksum_right)
     EXPECT_INT(batch_last_offset(&records.header), 123456789014);
     EXPECT(records_next(&records, &record));
     EXPECT_INT(record.offset, 123456789012);
-    EXPECT_INT(arena.used, 0); /* nothing is copied of a plain batch */
+    EXPECT_INT(arena.used, 0); /* a plain batch is not copied */
     arena_free(&arena);
     buffer_free(&s.bytes);
 }
@@ -376,7 +376,7 @@ TEST(append_time_replaces_every_records_timestamp)
     buffer_free(&s.bytes);
 }
 
-TEST(a_true_maximum_can_be_stamped)
+TEST(max_timestamp_can_be_corrected)
 {
     struct sample s;
     sample_init(&s, CODEC_NONE);

@@ -1,5 +1,5 @@
-/* Batches that clients of other makers wrote (golden/batches.txt): read to the last field, refused
- * with any byte changed or cut off. */
+/* Batches of other clients (golden/batches.txt) are read completely, and refused if any byte is
+ * changed or missing. */
 #include "base/crc32c.h"
 #include "protocol/compression.h"
 #include "protocol/record_batch.h"
@@ -119,7 +119,7 @@ static void expect_records(const char *name, struct bytes batch)
     arena_free(&arena);
 }
 
-TEST(every_clients_records_are_read_to_the_last_field)
+TEST(every_clients_records_are_read_completely)
 {
     each_batch(expect_records);
 }
@@ -129,7 +129,7 @@ static void expect_no_flip_passes(const char *name, struct bytes batch)
     uint8_t *data = (uint8_t *)(uintptr_t)batch.data;
     for (size_t i = 0; i < batch.size; i++) {
         if (i < 8 || (i >= 12 && i < 16))
-            continue; /* base offset and leader epoch: the broker writes its own */
+            continue; /* base offset and leader epoch, which the broker sets */
         for (int bit = 0; bit < 8; bit++) {
             data[i] = (uint8_t)(data[i] ^ 1 << bit);
             if (validate(batch) == BATCH_OK)
@@ -145,8 +145,8 @@ TEST(a_flipped_bit_anywhere_is_refused)
     each_batch(expect_no_flip_passes);
 }
 
-/* Behind a right checksum only the records themselves can tell. Whatever becomes of a change there,
- * nothing may read beyond the batch (the sanitizer watches). */
+/* With a valid checksum only the records themselves can show damage. Whatever the result of a
+ * change is, no read may go beyond the batch (the sanitizer checks this). */
 static void expect_no_harm(const char *name, struct bytes batch)
 {
     (void)name;
@@ -172,7 +172,7 @@ static void expect_no_harm(const char *name, struct bytes batch)
     }
 }
 
-TEST(damage_behind_a_right_checksum_does_no_harm)
+TEST(damage_with_a_valid_checksum_does_no_harm)
 {
     each_batch(expect_no_harm);
 }
@@ -184,7 +184,7 @@ static void expect_no_prefix_passes(const char *name, struct bytes batch)
         memcpy(cut + 1, batch.data, size);
         if (validate(bytes_of(cut + 1, size)) == BATCH_OK)
             test_fail(__FILE__, __LINE__, "%s passes cut to %zu bytes", name, size);
-        /* The same with a length field that fits. */
+        /* The same with a matching length field. */
         if (size >= BATCH_HEADER_SIZE) {
             store_be32(cut + 1 + 8, (uint32_t)(size - BATCH_OVERHEAD));
             store_be32(cut + 1 + 17, crc32c(0, cut + 1 + 21, size - 21));
@@ -195,7 +195,7 @@ static void expect_no_prefix_passes(const char *name, struct bytes batch)
     }
 }
 
-TEST(a_batch_cut_off_anywhere_is_refused)
+TEST(a_batch_truncated_anywhere_is_refused)
 {
     each_batch(expect_no_prefix_passes);
 }

@@ -82,7 +82,7 @@ TEST(a_heartbeat_is_written_and_read)
     expect_encoded(&heartbeat_request_schema, 4, &h, BYTES_LITERAL("\2g\0\0\0\3\2m\0\0"));
 }
 
-TEST(bytes_behind_the_body_are_left)
+TEST(bytes_after_the_body_are_ignored)
 {
     struct decoding d;
     decode(&d, &heartbeat_response_schema, 0, BYTES_LITERAL("\0\7rest"));
@@ -104,7 +104,7 @@ TEST(fields_that_a_version_lacks_get_their_defaults)
     arena_free(&d.arena);
 }
 
-TEST(defaults_are_what_the_description_says)
+TEST(defaults_are_those_of_the_description)
 {
     struct fetch_response_responses_partitions p;
     memset(&p, 0x5a, sizeof p);
@@ -134,7 +134,7 @@ TEST(an_array_of_defaults_is_made_in_the_arena)
 
 TEST(null_is_refused_where_the_version_forbids_it)
 {
-    /* Topics may be null from version 1 on, a group id never. */
+    /* Topics may be null from version 1 on. A group id may never be null. */
     EXPECT_INT(decode_error(&metadata_request_schema, 0, BYTES_LITERAL("\xff\xff\xff\xff")),
                ERR_INVALID);
     EXPECT_INT(decode_error(&metadata_request_schema, 1, BYTES_LITERAL("\xff\xff\xff\xff")),
@@ -204,7 +204,7 @@ TEST(a_count_that_the_bytes_cannot_hold_allocates_nothing)
     arena_free(&d.arena);
 }
 
-TEST(the_arenas_maximum_ends_a_decode)
+TEST(a_full_arena_ends_a_decode)
 {
     static uint8_t wire[4 + 2 * 1000] = {0, 0, 1000 >> 8, 1000 & 0xff};
     struct decoding d;
@@ -253,7 +253,7 @@ TEST(known_tags_are_read_and_unknown_ones_skipped)
     EXPECT_INT(d.left, 0);
 }
 
-TEST(tags_that_do_not_ascend_or_lie_about_their_size_are_refused)
+TEST(tags_that_do_not_ascend_or_have_a_wrong_size_are_refused)
 {
     struct decoding d;
     EXPECT_INT(VERSIONS_TAGS(&d, "\0"), ERR_OK);
@@ -279,7 +279,7 @@ TEST(tagged_fields_are_sent_only_when_they_differ_from_their_defaults)
     expect_encoded(&api_versions_response_schema, 2, &a, BYTES_LITERAL("\0\0\0\0\0\0\0\0\0\0"));
 }
 
-TEST(a_tagged_field_of_any_size_comes_back)
+TEST(a_tagged_field_of_any_size_is_read_as_written)
 {
     static uint8_t name[INT16_MAX];
     memset(name, 'n', sizeof name);
@@ -330,14 +330,14 @@ TEST(records_with_a_slice_become_a_splice)
             EXPECT_INT(out.size, before.size);
         } else {
             EXPECT_BYTES(bytes_from(before, before.size - 2), BYTES_LITERAL("\xad\2"));
-            EXPECT_INT(out.size, before.size + 1); /* the tags behind the records */
+            EXPECT_INT(out.size, before.size + 1); /* the tags after the records */
         }
         free(splices);
         buffer_free(&out);
     }
 }
 
-TEST(the_buffers_maximum_ends_an_encode)
+TEST(a_full_buffer_ends_an_encode)
 {
     static uint8_t name[200];
     struct heartbeat_request h = {.group_id = bytes_of(name, sizeof name),
@@ -353,7 +353,7 @@ TEST(the_buffers_maximum_ends_an_encode)
     }
 }
 
-TEST(the_buffers_maximum_ends_an_encode_inside_tags)
+TEST(a_full_buffer_ends_an_encode_inside_tags)
 {
     struct api_versions_response_supported_features features[40];
     for (size_t i = 0; i < COUNT_OF(features); i++)
@@ -376,7 +376,7 @@ TEST(the_buffers_maximum_ends_an_encode_inside_tags)
     buffer_free(&whole);
 }
 
-/* A table of our own: none of the described APIs has a nullable structure or a double yet. */
+/* A table of the test: no described API has a nullable structure or a double yet. */
 struct cursor {
     struct bytes topic;
 };

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the golden files: what the Java client puts on the wire for every version of every API.
+"""Writes the golden files: the Java client's bytes for every version of every API.
 
     capture.py JAR_PATH...
 
@@ -21,7 +21,7 @@ import generate  # noqa: E402
 
 
 def blocks(class_path, api):
-    """The blocks that one release gives, by the words in front of the bytes."""
+    """The blocks of one release, by the words before the bytes."""
     command = ["java", "-Dfile.encoding=UTF-8", "-cp", class_path, HERE / "Capture.java",
                api.name, str(api.versions[0]), str(api.versions[1])]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, encoding="utf-8").stdout
