@@ -95,7 +95,7 @@ static bool run_job(struct queue_executor *q)
     return true;
 }
 
-/* The lock would outlive a restart within the process. */
+/* No lock, because it would survive a restart within the process. */
 static enum error no_lock(struct io *io, const char *path)
 {
     (void)io;
@@ -319,7 +319,7 @@ static bool feed(struct test_client *c)
     return c->input.size != before;
 }
 
-/* Whether something has its turn in this round. */
+/* Whether a job or a shard has its turn in this round. */
 static bool is_drawn(struct test_broker *b)
 {
     return b->order == NULL || random_below(b->order, 4) != 0;
@@ -350,7 +350,7 @@ static bool turn_shard(struct test_broker *b, int i)
     return moved || has_jobs(b, i);
 }
 
-/* One round: input, a job of each worker, a turn of each shard. True when something moved. */
+/* One round: input, a job of each worker, a turn of each shard. True if there was progress. */
 static bool round_of_turns(struct test_broker *b)
 {
     bool moved = false;

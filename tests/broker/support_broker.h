@@ -1,12 +1,12 @@
-/* A whole broker in one thread: shards over a fresh directory, clients over memory, a clock that
- * stands still until the test moves it.
+/* A whole broker in one thread: shards over a fresh directory, clients over memory, and a clock
+ * that only the test moves.
  *
  *   struct test_broker *b = test_broker_start(2, "auto.create.topics.enable=false", NULL);
  *   struct test_client *c = test_client_open(b, 1);
  *   struct metadata_response *r = test_call(c, API_METADATA, 12, &request);
  *
- * Requests are encoded, responses decoded as on a socket. Everything that a call gives lives until
- * the broker is freed. */
+ * Requests are encoded and responses decoded as on a socket. All results live until the broker is
+ * freed. */
 #ifndef TESTS_BROKER_SUPPORT_BROKER_H
 #define TESTS_BROKER_SUPPORT_BROKER_H
 
@@ -20,46 +20,46 @@
 struct test_client;
 struct test_broker;
 
-/* `flags` are "key=value" as on the command line, ended by NULL. */
+/* `flags` are "key=value" as on the command line, NULL-terminated. */
 struct test_broker *test_broker_start(int shards, ...);
 
-/* Another machine than the one the test runs on. */
+/* A simulated machine. */
 struct test_machine {
     struct io *io;
     struct kv_driver *kv;
     const char *directory;
-    uint64_t seed; /* of its own randomness: no two runs over one directory may have the same */
-    struct random *order; /* which jobs run and which shards turn; NULL: all, in order */
+    uint64_t seed;        /* of its randomness: each run over one directory needs another seed */
+    struct random *order; /* draws jobs and shards; NULL: all run, in order */
 };
 struct test_broker *test_broker_start_on(const struct test_machine *machine, int shards, ...);
-/* Stops in order and starts again on the same directory; clients are gone. */
+/* Stops regularly and starts again on the same directory. The clients are gone. */
 void test_broker_restart(struct test_broker *b);
 /* The same with another number of shards. */
 void test_broker_restart_with(struct test_broker *b, int shards);
 void test_broker_free(struct test_broker *b);
 struct shard *test_shard(struct test_broker *b, int shard);
 int test_shard_count(const struct test_broker *b);
-/* For whatever a test needs to last as long as the broker. */
+/* For memory that must live as long as the broker. */
 struct arena *test_arena(struct test_broker *b);
 /* Lines of the log so far. */
 const char *test_log(struct test_broker *b);
 
-/* Runs turns until nothing moves any more. */
+/* Runs turns until there is no more progress. */
 void test_settle(struct test_broker *b);
 /* One round of turns and jobs. */
 void test_round(struct test_broker *b);
 /* While held, nothing becomes durable. */
 void test_hold_journal(struct test_broker *b, bool hold);
-/* While held, no flush and no checkpoint gets on. */
+/* While held, flushes and checkpoints wait. */
 void test_hold_background(struct test_broker *b, bool hold);
-/* While held, a shard has no turn: its mail waits. -1: none is held. */
+/* While held, a shard has no turn, and its mail waits. -1: none is held. */
 void test_hold_shard(struct test_broker *b, int shard);
 /* Moves both clocks, then settles. */
 void test_advance(struct test_broker *b, int64_t ms);
-/* The wall clock alone jumps. */
+/* Moves only the wall clock. */
 void test_leap(struct test_broker *b, int64_t ms);
 
-/* By the first listener, or by a certain one. */
+/* Connects to the first listener, or to a given one. */
 struct test_client *test_client_open(struct test_broker *b, int shard);
 struct test_client *test_client_open_at(struct test_broker *b, int shard, int listener);
 void test_client_close(struct test_client *c);
@@ -68,14 +68,14 @@ bool test_client_is_closed(const struct test_client *c);
 
 /* Sends a request; does not wait. */
 void test_send(struct test_client *c, int16_t api, int16_t version, const void *request);
-/* The next response, which must be there, for a request of this API and version. */
+/* The next response, which must have arrived, to a request of this API and version. */
 void *test_receive(struct test_client *c, int16_t api, int16_t version);
-/* Whether a whole response is there. */
+/* Whether a whole response has arrived. */
 bool test_has_response(struct test_client *c);
-/* Sends, settles, receives. Fails the test when there is no answer. */
+/* Sends, settles, receives. Without an answer the test fails. */
 void *test_call(struct test_client *c, int16_t api, int16_t version, const void *request);
 
-/* --- what most tests do --- */
+/* --- for most tests --- */
 
 /* Creates a topic and expects success; "name=value" configs end with NULL. */
 void test_create_topic(struct test_client *c, const char *name, int32_t partitions, ...);
@@ -108,7 +108,7 @@ struct fetch_request *test_fetch_request(struct test_client *c, const char *topi
                                          int32_t partition, int64_t offset);
 struct fetch_response_responses_partitions *test_fetch(struct test_client *c, const char *topic,
                                                        int32_t partition, int64_t offset);
-/* Records in what a fetch gave, from `offset` on. */
+/* The number of fetched records from `offset` on. */
 int test_count_records(struct bytes records, int64_t offset);
 
 /* Runs the body with 1, 2 and 4 shards; --shards N chooses one. */

@@ -68,7 +68,7 @@ static void note_reply(struct group_world *w, const struct group_reply *reply)
     w->answered++;
 }
 
-/* Runs an event and writes down what came of it. */
+/* Runs an event and writes its result to the trace. */
 static void step(struct group_world *w, struct group_event *event, const char *what)
 {
     enum group_state state = w->group->state;
@@ -102,7 +102,7 @@ static size_t words(const char *text, struct bytes out[WORDS_MAX])
     return count;
 }
 
-/* "left:right"; without the separator everything is left and right is null. */
+/* "left:right". Without the separator, left is everything and right is null. */
 static void split(struct bytes word, char separator, struct bytes *left, struct bytes *right)
 {
     const uint8_t *at = memchr(word.data, separator, word.size);

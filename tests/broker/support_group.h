@@ -1,10 +1,9 @@
-/* A group in a world of its own: time passes when the test says so, members join under the names
- * that the test gives them, and everything that happens is written to a trace.
+/* A group by itself: the test moves the time and names the members, and every event and answer is
+ * written to a trace.
  *
  *   [    0] a joins: PreparingRebalance, generation 0
  *   [ 3000] time: CompletingRebalance, generation 1, saved
- *           a joins -> generation 1, leader a, range, members a
- */
+ *           a joins -> generation 1, leader a, range, members a */
 #ifndef TESTS_BROKER_SUPPORT_GROUP_H
 #define TESTS_BROKER_SUPPORT_GROUP_H
 
@@ -22,9 +21,9 @@ struct group_world {
     size_t token_count, answered;
 };
 
-/* What differs from a plain dynamic member of today. */
+/* The differences from a dynamic member of the newest version. */
 struct join_as {
-    const char *id;                   /* the member id it knows; none: it is new */
+    const char *id;                   /* its member id; none: it is new */
     const char *instance;             /* static member */
     const char *protocols;            /* "range:metadata sticky:metadata"; default "range:<name>" */
     const char *type;                 /* default "consumer" */
@@ -35,14 +34,14 @@ struct join_as {
 
 /* Limits: sessions of 6 to 1800 s, no initial delay, any size; change them in place. */
 void group_world_init(struct group_world *w);
-/* Ends it; every token must have got one answer. */
+/* Ends it. Every token must have one answer. */
 void group_world_end(struct group_world *w);
 
 #define joins(w, name, ...) group_world_join((w), (name), &(struct join_as){__VA_ARGS__})
 void group_world_join(struct group_world *w, const char *name, const struct join_as *as);
-/* Joins again under the id it has. */
+/* Joins again with its member id. */
 void joins_again(struct group_world *w, const char *name);
-/* assignments: "a=first b=second", or "" of a follower. */
+/* assignments: "a=first b=second", or "" for a follower. */
 void syncs(struct group_world *w, const char *name, int32_t generation, const char *assignments);
 void syncs_as(struct group_world *w, const struct group_event *event);
 void heartbeats(struct group_world *w, const char *name, int32_t generation);
@@ -52,7 +51,7 @@ void commits(struct group_world *w, const char *name, const char *instance, int3
 /* One or several: "a", "a b", "a/instance", "/instance". */
 void leaves(struct group_world *w, const char *names);
 void passes(struct group_world *w, int64_t ms);
-/* Answers who waits, as before a restart; then the group as its row tells it. */
+/* Answers waiting members, as before a restart, and makes the group again from its row. */
 void restarts(struct group_world *w);
 
 /* Compares the trace since the last call. */

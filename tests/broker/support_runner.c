@@ -138,7 +138,7 @@ static void append_record(struct reading *reading, const struct record *record)
     buffer_append_string(out, "\n");
 }
 
-/* Gives the offset behind the last record. */
+/* Returns the offset after the last record. */
 static int64_t read_batches(struct reading *reading, struct bytes batches, int64_t offset)
 {
     struct arena arena;

@@ -13,7 +13,7 @@ size_t untaken(const struct socket *s)
     return s->in.size - s->taken;
 }
 
-/* What the client sent goes into the transport's own buffer at once, and the socket is empty. */
+/* Moves all that the client sent into the transport's own buffer. The socket is then empty. */
 static ssize_t read_held(struct socket *s, void *data, size_t size)
 {
     buffer_append(&s->held, s->in.data + s->taken, untaken(s));

@@ -118,9 +118,9 @@ TEST(a_topics_configs_carry_source_type_and_synonyms)
     test_broker_free(b);
 }
 
-/* Kafka has no default for these broker keys: who sets none of them gets no synonym, not even that
- * of the coarser unit. */
-TEST(a_config_that_nobody_set_and_kafka_has_no_default_for_has_no_synonyms)
+/* Kafka has no default for these broker keys. If none is set, there is no synonym, also not for the
+ * coarser unit. */
+TEST(a_config_that_is_not_set_and_has_no_kafka_default_has_no_synonyms)
 {
     static const char *const names[] = {"flush.ms",
                                         "retention.ms",
@@ -155,7 +155,7 @@ TEST(a_config_that_nobody_set_and_kafka_has_no_default_for_has_no_synonyms)
     test_broker_free(b);
 }
 
-TEST(keys_choose_and_every_version_is_answered)
+TEST(requested_keys_are_described_in_every_version)
 {
     struct test_broker *b = test_broker_start(1, NULL);
     struct test_client *c = test_client_open(b, 0);
@@ -222,7 +222,7 @@ TEST(single_keys_are_set_deleted_appended_and_subtracted)
     }
 }
 
-TEST(what_cannot_be_altered_gets_kafkas_error)
+TEST(invalid_alterations_get_kafkas_error)
 {
     struct test_broker *b = test_broker_start(2, NULL);
     struct test_client *c = test_client_open(b, 0);
@@ -287,7 +287,7 @@ TEST(validation_alone_changes_nothing)
     test_broker_free(b);
 }
 
-TEST(the_old_alter_replaces_the_whole_set)
+TEST(alter_configs_replaces_the_whole_set)
 {
     struct test_broker *b = test_broker_start(2, NULL);
     struct test_client *c = test_client_open(b, 1);
@@ -296,7 +296,7 @@ TEST(the_old_alter_replaces_the_whole_set)
                                                              BYTES_LITERAL("1h")};
     struct alter_configs_request_resources resources[2] = {
         {RESOURCE_TOPIC, BYTES_LITERAL("orders"), &config, 1},
-        {RESOURCE_BROKER, BYTES_LITERAL(""), &config, 1}}; /* which has no such key */
+        {RESOURCE_BROKER, BYTES_LITERAL(""), &config, 1}}; /* the broker has no such key */
     struct alter_configs_request request;
     schema_defaults(&alter_configs_request_schema, &request);
     request.resources = resources;
@@ -526,7 +526,7 @@ TEST(broker_configs_that_cannot_change_are_refused_with_the_reason)
     test_broker_free(b);
 }
 
-TEST(the_old_alter_replaces_a_whole_layer_of_the_broker)
+TEST(alter_configs_replaces_a_whole_layer_of_the_broker)
 {
     struct test_broker *b = test_broker_start(1, NULL);
     struct test_client *c = test_client_open(b, 0);
@@ -580,7 +580,7 @@ static const struct edit FILTER[] = {{"processor.big.type", SET, "filter"},
                                      {"processor.big.where", SET, "value.amount > 10"},
                                      {"processor.big.output", SET, "orders.big"}};
 
-TEST(processors_are_judged_as_a_whole_and_shown)
+TEST(processors_are_checked_as_a_whole_and_shown)
 {
     struct test_broker *b = test_broker_start(2, NULL);
     struct test_client *c = test_client_open(b, 0);
@@ -601,7 +601,7 @@ TEST(processors_are_judged_as_a_whole_and_shown)
     test_broker_free(b);
 }
 
-TEST(outputs_may_not_lead_back_to_their_input)
+TEST(processor_outputs_may_not_form_a_cycle)
 {
     struct test_broker *b = test_broker_start(2, NULL);
     struct test_client *c = test_client_open(b, 0);

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-TEST(answers_leave_in_the_order_of_their_requests)
+TEST(answers_are_sent_in_the_order_of_their_requests)
 {
     FOR_SHARD_COUNTS(shards)
     {
@@ -13,7 +13,7 @@ TEST(answers_leave_in_the_order_of_their_requests)
         ask_versions(s);
         ask_fetch(s, "t", 0, 500);
         ask_versions(s);
-        ask_produce(s, "t", -1); /* to another shard and back, and through the journal */
+        ask_produce(s, "t", -1); /* takes the way to another shard and through the journal */
         ask_versions(s);
         pump(s);
         EXPECT_STRING(answers(s), "1");
@@ -24,7 +24,7 @@ TEST(answers_leave_in_the_order_of_their_requests)
     }
 }
 
-TEST(frames_may_come_in_any_pieces)
+TEST(frames_may_arrive_in_any_pieces)
 {
     struct test_broker *b = test_broker_start(1, NULL);
     struct socket *s = socket_open(b);
@@ -51,7 +51,7 @@ TEST(frames_may_come_in_any_pieces)
     test_broker_free(b);
 }
 
-TEST(a_large_frame_may_come_in_any_pieces)
+TEST(a_large_frame_may_arrive_in_any_pieces)
 {
     static const size_t pieces[] = {1000, 4096, 65535, 65536, 262144, 300001, ALL};
     struct test_broker *b = test_broker_start(1, "message.max.bytes=10000000", NULL);
@@ -96,7 +96,7 @@ TEST(a_frame_of_an_impossible_size_ends_the_connection)
     test_broker_free(b);
 }
 
-TEST(a_frame_gets_its_memory_as_its_bytes_come)
+TEST(a_frame_gets_its_memory_as_its_bytes_arrive)
 {
     struct test_broker *b = test_broker_start(1, NULL);
     struct socket *s = socket_open(b);
@@ -144,7 +144,7 @@ TEST(bytes_that_a_transport_holds_are_read_without_an_event)
         struct socket *s = open_holding(b, pieces[i]);
         for (int j = 0; j < 100; j++)
             ask_versions(s);
-        ask_produce_of(s, "t", -1, pieces[i] * 100); /* a frame of a size to be read into */
+        ask_produce_of(s, "t", -1, pieces[i] * 100); /* large enough for a frame of its own */
         ask_versions(s);
         pump(s);
         EXPECT_STRING(answers(s), answers_up_to(b, 102));
@@ -180,7 +180,7 @@ TEST(held_bytes_wait_while_reading_pauses)
     test_broker_free(b);
 }
 
-TEST(a_transport_that_holds_much_leaves_the_others_their_turn)
+TEST(a_transport_that_holds_many_bytes_does_not_starve_the_others)
 {
     struct test_broker *b = test_broker_start(1, NULL);
     struct socket *much = open_holding(b, 1), *other = socket_open(b);
@@ -192,14 +192,14 @@ TEST(a_transport_that_holds_much_leaves_the_others_their_turn)
     shard_turn(other->shard);
     EXPECT_STRING(answers(other), "1");
     EXPECT(much->held.size > 1000);
-    EXPECT_INT(shard_turn(other->shard), 0); /* it is not done: another turn is due at once */
+    EXPECT_INT(shard_turn(other->shard), 0); /* work is left: another turn is due at once */
     socket_free(much);
     socket_free(other);
     test_broker_free(b);
 }
 
-/* Its entry would be handed to the journal by a turn that nothing brings about. */
-TEST(no_request_is_taken_behind_the_turn_of_the_store)
+/* Only another turn would hand its entry to the journal, and nothing causes that turn. */
+TEST(no_request_is_taken_after_the_turn_of_the_store)
 {
     struct test_broker *b = test_broker_start(1, NULL);
     create_topic(b, "t");
@@ -262,8 +262,8 @@ TEST(answers_from_files_may_be_sent_in_any_pieces)
     test_broker_free(b);
 }
 
-/* Stops behind every byte, until the client has room again. */
-TEST(a_client_may_stop_reading_behind_any_byte)
+/* The broker stops after every byte, until the client has room again. */
+TEST(a_client_may_stop_reading_after_any_byte)
 {
     struct test_broker *b = test_broker_start(1, NULL);
     struct test_client *c = test_client_open(b, 0);
@@ -340,8 +340,8 @@ TEST(a_produce_without_acks_has_no_answer)
     }
 }
 
-/* What cannot be parsed ends the connection, behind the answers that are due before it. */
-TEST(a_connection_ends_behind_the_answers_that_are_due)
+/* A request that cannot be parsed closes the connection, after the answers to earlier requests. */
+TEST(a_connection_is_closed_after_the_answers_that_are_due)
 {
     struct test_broker *b = test_broker_start(1, NULL);
     create_topic(b, "t");
@@ -356,7 +356,7 @@ TEST(a_connection_ends_behind_the_answers_that_are_due)
     ask_versions(s);
     EXPECT_STRING(answers(s), "1");
     EXPECT(s->connection != NULL);
-    EXPECT(!s->wants_read); /* or the loop would spin on what it does not take */
+    EXPECT(!s->wants_read); /* otherwise the loop would spin on unread input */
     s->room = 20;
     test_advance(b, 500);
     EXPECT(s->connection != NULL);
@@ -368,7 +368,7 @@ TEST(a_connection_ends_behind_the_answers_that_are_due)
     test_broker_free(b);
 }
 
-TEST(connections_without_requests_are_closed_in_the_end)
+TEST(idle_connections_are_closed)
 {
     struct test_broker *b = test_broker_start(1, "connections.max.idle.ms=60000", NULL);
     create_topic(b, "t");
@@ -389,7 +389,7 @@ TEST(connections_without_requests_are_closed_in_the_end)
     test_broker_free(b);
 }
 
-TEST(a_client_that_never_reads_its_answers_is_closed_in_the_end)
+TEST(a_client_that_never_reads_its_answers_is_disconnected)
 {
     struct test_broker *b = test_broker_start(1, "connections.max.idle.ms=60000", NULL);
     struct socket *s = socket_open(b);
@@ -405,7 +405,7 @@ TEST(a_client_that_never_reads_its_answers_is_closed_in_the_end)
     test_broker_free(b);
 }
 
-TEST(without_an_idle_limit_a_client_may_take_its_time)
+TEST(without_an_idle_limit_a_slow_client_stays_connected)
 {
     struct test_broker *b = test_broker_start(1, "connections.max.idle.ms=-1", NULL);
     struct socket *s = socket_open(b);

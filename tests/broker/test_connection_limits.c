@@ -1,8 +1,8 @@
-/* What one client may take, so that the others get theirs. */
+/* The limits of one client, which protect the others. */
 #include "broker/turn.h"
 #include "tests/broker/support_socket.h"
 
-TEST(a_client_that_does_not_read_is_not_read)
+TEST(the_broker_does_not_read_from_a_client_that_does_not_read)
 {
     struct test_broker *b = test_broker_start(1, NULL);
     struct socket *s = socket_open(b);
@@ -45,9 +45,9 @@ TEST(requests_in_flight_are_limited)
     test_broker_free(b);
 }
 
-/* Frames that are not whole hold what memory there is for them: no other large one begins, small
- * ones pass, and stale ones are ended until there is room. */
-TEST(unfinished_frames_share_what_memory_there_is)
+/* Unfinished frames hold all of their memory: no other large frame begins, small ones pass, and
+ * connections with stale ones are closed until there is room. */
+TEST(unfinished_frames_share_a_limited_memory)
 {
     struct test_broker *b = test_broker_start(1, "tidemill.max.in.flight.bytes=1000000", NULL);
     struct socket *slow[4], *large = socket_open(b), *small = socket_open(b);
@@ -82,7 +82,7 @@ TEST(unfinished_frames_share_what_memory_there_is)
     test_broker_free(b);
 }
 
-/* A frame larger than all that unfinished ones may hold comes whole when nobody else needs room. */
+/* A frame larger than the limit for unfinished frames is accepted while no other one needs room. */
 TEST(a_single_frame_may_be_as_large_as_a_request)
 {
     struct test_broker *b = test_broker_start(1, "tidemill.max.in.flight.bytes=100000", NULL);
@@ -114,9 +114,9 @@ static void begin_large_frame(struct socket *s, size_t bytes)
     pump(s);
 }
 
-/* Nobody is closed for being slow while nobody waits, nor whoever sends as much again as it holds.
- */
-TEST(a_frame_that_gets_on_may_take_its_time)
+/* A slow client is not closed while no other one waits, nor if it sends as much again as it
+ * holds. */
+TEST(a_frame_that_makes_progress_may_be_slow)
 {
     struct test_broker *b = test_broker_start(1, "tidemill.max.in.flight.bytes=150000", NULL);
     struct socket *slow = socket_open(b), *steady = socket_open(b), *waiting = socket_open(b);
@@ -138,8 +138,8 @@ TEST(a_frame_that_gets_on_may_take_its_time)
     test_broker_free(b);
 }
 
-/* However many wait with large requests, they hold nothing, and all are served in the end. */
-TEST(what_has_no_room_is_not_read)
+/* Clients that wait with large requests hold no memory, and all are served in the end. */
+TEST(input_without_room_is_not_read)
 {
     struct test_broker *b = test_broker_start(1, "tidemill.max.in.flight.bytes=100000", NULL);
     struct socket *sockets[20];
@@ -164,7 +164,7 @@ TEST(what_has_no_room_is_not_read)
     test_broker_free(b);
 }
 
-/* Thousands of requests from one client do not come before the one of another. */
+/* Thousands of requests of one client do not delay the request of another. */
 TEST(requests_take_turns)
 {
     struct test_broker *b = test_broker_start(1, NULL);
@@ -206,7 +206,7 @@ TEST(requests_with_large_answers_take_turns)
     test_broker_free(b);
 }
 
-TEST(who_does_not_read_costs_nothing_until_it_does)
+TEST(clients_that_do_not_read_cost_nothing)
 {
     struct test_broker *b = test_broker_start(1, NULL);
     struct socket *deaf = socket_open(b), *s = socket_open(b);
@@ -228,9 +228,9 @@ TEST(who_does_not_read_costs_nothing_until_it_does)
     test_broker_free(b);
 }
 
-/* The room is made by a connection that ends behind the turn of the one that waits: no event will
- * come, so there must be another turn at once. */
-TEST(room_that_is_made_late_in_a_turn_is_noticed)
+/* A connection ends and makes room after the turn of the one that waits. No event will come, so
+ * another turn must follow at once. */
+TEST(room_that_appears_late_in_a_turn_is_noticed)
 {
     struct test_broker *b = test_broker_start(1, "tidemill.max.in.flight.bytes=100000", NULL);
     struct socket *broken = socket_open(b), *waiting = socket_open(b);
@@ -256,7 +256,7 @@ TEST(room_that_is_made_late_in_a_turn_is_noticed)
     test_broker_free(b);
 }
 
-TEST(answers_that_nobody_reads_hold_a_limited_amount_of_memory)
+TEST(unread_answers_hold_a_limited_amount_of_memory)
 {
     struct test_broker *b = test_broker_start(1, "tidemill.max.in.flight.bytes=1000000", NULL);
     struct test_client *c = test_client_open(b, 0);

@@ -74,7 +74,7 @@ TEST(producer_and_transactional_ids_are_checked)
     test_broker_free(b);
 }
 
-TEST(changes_that_come_together_are_made_one_after_the_other)
+TEST(concurrent_changes_are_made_one_after_the_other)
 {
     FOR_SHARD_COUNTS(shards)
     {

@@ -1,4 +1,5 @@
-/* What groups keep: over restarts, deletions and time. Through requests, with the store below. */
+/* The data of groups over restarts, deletions and time. The tests send requests to a broker with
+ * its store. */
 #include "tests/broker/support_broker.h"
 
 #include "broker/groups/coordinator.h"
@@ -50,7 +51,7 @@ static void send_fetch(struct test_client *c, const char *group)
     test_send(c, API_OFFSET_FETCH, 7, &request);
 }
 
-/* What is committed on partition 0 of a topic, or -1. */
+/* The committed offset of partition 0 of a topic, or -1. */
 static int64_t committed(struct test_client *c, const char *group, const char *topic)
 {
     send_fetch(c, group);
@@ -216,7 +217,7 @@ TEST(commits_survive_restarts_with_any_number_of_shards)
     test_broker_free(b);
 }
 
-TEST(what_was_deleted_stays_deleted_after_a_restart)
+TEST(deleted_offsets_and_groups_stay_deleted_after_a_restart)
 {
     FOR_SHARD_COUNTS(shards)
     {
@@ -235,7 +236,7 @@ TEST(what_was_deleted_stays_deleted_after_a_restart)
             EXPECT_INT(delete_offset(c, "offset", "orders"), KAFKA_NONE);
             EXPECT_INT(delete_group(c, "group"), KAFKA_NONE);
             EXPECT_INT(delete_group(c, "both"), KAFKA_NONE);
-            commit(c, "both", "bills", 0, 5); /* the group anew, without its old offsets */
+            commit(c, "both", "bills", 0, 5); /* makes the group again, without its old offsets */
             for (int restarted = 0; restarted < 2; restarted++) {
                 EXPECT_INT(committed(c, "offset", "orders"), -1);
                 EXPECT_INT(committed(c, "offset", "bills"), 2);
@@ -251,7 +252,7 @@ TEST(what_was_deleted_stays_deleted_after_a_restart)
     }
 }
 
-TEST(offsets_of_a_deleted_topic_are_not_those_of_its_successor)
+TEST(a_recreated_topic_does_not_have_the_offsets_of_the_deleted_one)
 {
     FOR_SHARD_COUNTS(shards)
     {
@@ -279,7 +280,7 @@ TEST(members_and_generation_survive_a_restart)
         struct test_broker *b = start(shards);
         struct test_client *c = test_client_open(b, 0);
         test_create_topic(c, "orders", 1, NULL);
-        commit(c, "g", "orders", 0, 1); /* without offsets an empty group would go */
+        commit(c, "g", "orders", 0, 1); /* without offsets an empty group would be removed */
         struct member m = join(c, "g", "orders", 10000);
         m.id = arena_copy(test_arena(b), m.id);
         test_broker_restart(b);
@@ -289,7 +290,7 @@ TEST(members_and_generation_survive_a_restart)
         EXPECT_INT(d->members_count, 1);
         EXPECT_BYTES(d->members[0].member_id, m.id);
         EXPECT_BYTES(d->members[0].member_assignment, BYTES_LITERAL("all of it"));
-        test_advance(b, 9000); /* the session begins anew with the start */
+        test_advance(b, 9000); /* the session begins again with the start */
         EXPECT_INT(heartbeat(c, &m), KAFKA_NONE);
         m.generation++;
         EXPECT_INT(heartbeat(c, &m), KAFKA_ILLEGAL_GENERATION);
@@ -308,7 +309,7 @@ TEST(members_and_generation_survive_a_restart)
     }
 }
 
-TEST(who_left_is_gone_after_a_restart)
+TEST(members_that_left_are_gone_after_a_restart)
 {
     struct test_broker *b = start(2);
     struct test_client *c = test_client_open(b, 0);
@@ -340,7 +341,7 @@ TEST(a_commit_is_answered_and_read_only_when_it_is_durable)
         EXPECT(!test_has_response(c));
         send_fetch(reader, "g");
         test_settle(b);
-        EXPECT(!test_has_response(reader)); /* nobody is told what a crash could take back */
+        EXPECT(!test_has_response(reader)); /* no answer reports what a crash could take back */
         test_hold_journal(b, false);
         test_settle(b);
         EXPECT(test_has_response(c));
@@ -369,11 +370,11 @@ TEST(offsets_of_a_group_without_members_age_from_their_commit)
         commit(c, "g", "orders", 0, 1);
         hours_pass(b, 5);
         commit(c, "g", "bills", 0, 2);
-        test_broker_restart(b); /* age goes on over restarts */
+        test_broker_restart(b); /* offsets also age over restarts */
         c = test_client_open(b, 0);
         hours_pass(b, 4);
         EXPECT_INT(committed(c, "g", "orders"), 1);
-        hours_pass(b, 3); /* looked for every ten minutes */
+        hours_pass(b, 3); /* expiry runs every ten minutes */
         EXPECT_INT(committed(c, "g", "orders"), -1);
         EXPECT_INT(committed(c, "g", "bills"), 2);
         hours_pass(b, 5);
@@ -387,7 +388,7 @@ TEST(offsets_of_a_group_without_members_age_from_their_commit)
     }
 }
 
-TEST(while_a_group_has_members_only_what_they_do_not_subscribe_to_ages)
+TEST(while_a_group_has_members_only_offsets_of_other_topics_age)
 {
     struct test_broker *b = start(2);
     struct test_client *c = test_client_open(b, 0);
@@ -400,7 +401,8 @@ TEST(while_a_group_has_members_only_what_they_do_not_subscribe_to_ages)
     hours_pass(b, 13);
     EXPECT_INT(committed(c, "g", "orders"), 1);
     EXPECT_INT(committed(c, "g", "bills"), -1);
-    /* It is left: from now on what it has ages, however old the commit is. Also over a restart. */
+    /* The last member has left: from now on its offsets age, independent of the commit. A restart
+     * does not change this. */
     leave(c, &m);
     hours_pass(b, 5);
     test_broker_restart(b);
@@ -413,7 +415,7 @@ TEST(while_a_group_has_members_only_what_they_do_not_subscribe_to_ages)
     test_broker_free(b);
 }
 
-TEST(an_empty_group_without_offsets_goes_and_does_not_come_back)
+TEST(an_empty_group_without_offsets_is_removed_for_good)
 {
     FOR_SHARD_COUNTS(shards)
     {

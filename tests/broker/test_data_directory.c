@@ -9,7 +9,7 @@
 
 enum { NOBODY = 65534 };
 
-/* A directory of the test's own, everybody may look into it; `inside` is a path in it. */
+/* A directory of the test that everybody may read; `inside` is a path in it. */
 struct place {
     char root[64], inside[96];
 };
@@ -23,7 +23,7 @@ static struct place make_place(const char *name)
     return p;
 }
 
-/* As somebody whom permissions hold back: root's tests do so as nobody. */
+/* Runs the check as a user for whom permissions hold: root's tests run it as nobody. */
 static enum error check_unprivileged(const char *path, struct message *message)
 {
     bool root = geteuid() == 0;
@@ -52,7 +52,7 @@ static void write_file(const char *path, mode_t mode)
     EXPECT_INT(chmod(path, mode), 0);
 }
 
-TEST(a_directory_of_ones_own_or_one_that_can_be_made_is_fine)
+TEST(a_directory_is_accepted_if_the_user_owns_it_or_can_make_it)
 {
     struct place p = make_place("a/b/c");
     struct message message = {""};
@@ -63,7 +63,7 @@ TEST(a_directory_of_ones_own_or_one_that_can_be_made_is_fine)
     rmdir(p.root);
 }
 
-TEST(who_may_not_write_hears_the_path_the_user_and_the_owner)
+TEST(a_missing_permission_is_reported_with_path_user_and_owner)
 {
     struct place p = make_place("read-only");
     char below[128];
@@ -78,7 +78,7 @@ TEST(who_may_not_write_hears_the_path_the_user_and_the_owner)
     rmdir(p.root);
 }
 
-TEST(what_somebody_else_left_inside_is_named)
+TEST(files_of_another_user_inside_are_named)
 {
     struct place p = make_place("lock");
     write_file(p.inside, 0);
@@ -88,7 +88,7 @@ TEST(what_somebody_else_left_inside_is_named)
     rmdir(p.root);
 }
 
-TEST(a_file_is_no_directory)
+TEST(a_file_is_not_a_directory)
 {
     struct place p = make_place("file");
     char below[128];

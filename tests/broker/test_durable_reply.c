@@ -1,4 +1,5 @@
-/* Answers that wait for the journal: they leave when it is written, and say so when it fails. */
+/* Answers that wait for the journal: they are sent when it is written, and report an error if it
+ * fails. */
 #include "tests/broker/support_broker.h"
 
 #include "storage/store_internal.h"
@@ -10,7 +11,7 @@ static void note_stop(struct broker *broker, int code, const char *reason)
     EXPECT_INT(code, 4);
 }
 
-/* What is under way is neither written nor known. */
+/* Fails the entries under way: they are not written. */
 static void fail_journals(struct test_broker *b)
 {
     for (int i = 0; i < test_shard_count(b); i++) {
@@ -147,7 +148,7 @@ TEST(when_the_journal_fails_changes_of_topics_and_configs_get_a_storage_error)
         test_hold_journal(b, true);
         send_create_topic(creator, "more");
         test_settle(b);
-        send_alter(alterer); /* waits for its turn behind the topic */
+        send_alter(alterer); /* waits for its turn after the topic */
         test_settle(b);
         EXPECT(!test_has_response(creator) && !test_has_response(alterer));
         fail_journals(b);
@@ -159,7 +160,7 @@ TEST(when_the_journal_fails_changes_of_topics_and_configs_get_a_storage_error)
     }
 }
 
-TEST(answers_that_wait_for_one_entry_leave_together_and_in_order)
+TEST(answers_that_wait_for_one_entry_are_sent_together_and_in_order)
 {
     FOR_SHARD_COUNTS(shards)
     {

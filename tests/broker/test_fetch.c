@@ -95,7 +95,7 @@ TEST(bounds_epochs_and_unknown_partitions_are_answered_at_once)
     }
 }
 
-TEST(an_unknown_topic_id_is_named_so)
+TEST(an_unknown_topic_id_gets_its_own_error)
 {
     struct test_broker *b = test_broker_start(2, NULL);
     struct test_client *c = test_client_open(b, 0);
@@ -180,7 +180,7 @@ TEST(min_bytes_counts_over_all_partitions_and_shards)
     }
 }
 
-TEST(a_wait_that_gets_too_little_ends_in_time_with_what_came)
+TEST(a_wait_that_gets_too_little_ends_in_time_with_the_records_so_far)
 {
     FOR_SHARD_COUNTS(shards)
     {
@@ -237,7 +237,7 @@ TEST(deleting_the_topic_ends_the_wait)
     }
 }
 
-TEST(the_first_batch_comes_whole_and_limits_hold_for_the_rest)
+TEST(the_first_batch_is_complete_and_limits_hold_for_the_rest)
 {
     FOR_SHARD_COUNTS(shards)
     {
@@ -353,14 +353,14 @@ TEST(a_read_from_files_does_not_wait_for_a_flush)
     test_advance(b, 5000);
     test_hold_background(b, true);
     test_produce(c, "orders", 0, &(struct test_batch){.count = 1});
-    test_advance(b, 5000); /* it is to be flushed, and is not */
+    test_advance(b, 5000); /* a flush is due and does not happen */
     struct fetch_response_responses_partitions *p = test_fetch(c, "orders", 0, 0);
     EXPECT_INT(test_count_records(p->records.bytes, 0), 10);
     test_hold_background(b, false);
     test_broker_free(b);
 }
 
-TEST(what_is_no_longer_in_memory_is_read_from_files)
+TEST(records_that_left_memory_are_read_from_files)
 {
     FOR_SHARD_COUNTS(shards)
     {
@@ -386,16 +386,16 @@ TEST(what_is_no_longer_in_memory_is_read_from_files)
     }
 }
 
-/* What lies in a segment's file and what is still in memory behind it come in two answers, as two
- * segments do. The first is not held back for bytes that only the second can bring. */
-TEST(a_read_ends_where_its_file_ends_and_does_not_wait_for_what_is_behind)
+/* Records in a segment's file and later ones in memory come in two answers, like two segments. The
+ * first answer does not wait for bytes that only the second can bring. */
+TEST(a_read_ends_at_the_end_of_its_file_without_waiting_for_more)
 {
     FOR_SHARD_COUNTS(shards)
     {
         struct test_broker *b = test_broker_start(shards, NULL);
         struct test_client *c = test_client_open(b, 0);
         test_create_topic(c, "orders", 1, "segment.bytes=1MiB", NULL);
-        for (int i = 0; i < 3; i++) /* two fill a segment */
+        for (int i = 0; i < 3; i++) /* two batches fill a segment */
             test_produce(c, "orders", 0, &(struct test_batch){.count = 1, .value_size = 500000});
         test_broker_restart(b);
         c = test_client_open(b, 0);
@@ -420,7 +420,7 @@ TEST(a_read_ends_where_its_file_ends_and_does_not_wait_for_what_is_behind)
     }
 }
 
-TEST(a_read_that_its_limit_cut_does_not_wait_for_more)
+TEST(a_read_that_reached_its_limit_does_not_wait_for_more)
 {
     struct test_broker *b = test_broker_start(2, NULL);
     struct test_client *c = test_client_open(b, 0);
@@ -434,7 +434,7 @@ TEST(a_read_that_its_limit_cut_does_not_wait_for_more)
     test_broker_free(b);
 }
 
-TEST(a_client_that_goes_while_it_waits_leaves_nothing_behind)
+TEST(nothing_remains_of_a_client_that_disconnects_while_it_waits)
 {
     FOR_SHARD_COUNTS(shards)
     {

@@ -9,7 +9,7 @@ static struct fetch_target target(const char *name, int32_t partition)
     return (struct fetch_target){.name = bytes_string(name), .partition = partition};
 }
 
-TEST(ids_say_which_shard_they_belong_to)
+TEST(a_session_id_shows_its_shard)
 {
     struct random_seeded random;
     random_seeded_init(&random, test_seed());
@@ -99,7 +99,7 @@ static struct fetch_request *incremental(struct test_client *c, int32_t id, int3
     return request;
 }
 
-TEST(an_incremental_fetch_tells_only_news)
+TEST(an_incremental_fetch_returns_only_changed_partitions)
 {
     FOR_SHARD_COUNTS(shards)
     {
@@ -164,7 +164,7 @@ TEST(a_waiting_incremental_fetch_is_woken_and_forgotten_partitions_are_not)
     }
 }
 
-TEST(wrong_ids_and_epochs_are_refused_at_the_top)
+TEST(wrong_ids_and_epochs_get_a_top_level_error)
 {
     FOR_SHARD_COUNTS(shards)
     {
@@ -204,7 +204,7 @@ TEST(without_slots_there_are_no_sessions)
     test_broker_free(b);
 }
 
-TEST(a_partition_with_an_error_is_told_each_time)
+TEST(a_partition_with_an_error_is_returned_each_time)
 {
     struct test_broker *b = test_broker_start(2, NULL);
     struct test_client *c = test_client_open(b, 0);

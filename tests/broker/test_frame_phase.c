@@ -6,7 +6,7 @@
 
 enum { LARGE = 200 << 10 };
 
-/* How many batches of the tail lie in memory as they will lie in the file. */
+/* The number of batches of the tail that have the same phase in memory and in the file. */
 static size_t count_in_phase(struct test_broker *b, const char *topic, size_t *count)
 {
     struct partition *p = partition_find(test_shard(b, 0), test_topic_id(b, topic), 0);
@@ -19,7 +19,7 @@ static size_t count_in_phase(struct test_broker *b, const char *topic, size_t *c
     return found;
 }
 
-TEST(large_batches_lie_in_memory_as_in_the_file)
+TEST(large_batches_have_the_same_phase_in_memory_as_in_the_file)
 {
     struct test_broker *b = test_broker_start(1, NULL);
     struct test_client *c = test_client_open(b, 0);
@@ -30,7 +30,7 @@ TEST(large_batches_lie_in_memory_as_in_the_file)
         test_produce_bytes(c, version, "large", 0, test_make_batch(b, &batch));
         test_produce_bytes(c, version, "large", 0, test_make_batch(b, &batch));
     }
-    /* All but the first: until then the client is not known to send large ones. */
+    /* All but the first: the broker does not expect a large frame before it. */
     EXPECT(count_in_phase(b, "large", &count) >= count - 1);
     EXPECT_INT(count, 2 * 9);
     test_broker_free(b);
@@ -55,7 +55,7 @@ static struct bytes make_head(struct buffer *out, const char *topic, int32_t par
     return buffer_view(out);
 }
 
-TEST(a_head_that_does_not_say_where_its_records_go_lies_anywhere)
+TEST(a_head_without_the_position_of_its_records_may_be_anywhere)
 {
     struct test_broker *b = test_broker_start(1, NULL);
     struct test_client *c = test_client_open(b, 0);
@@ -90,8 +90,8 @@ static struct bytes encode_produce(struct buffer *out, int16_t version,
     return buffer_view(out);
 }
 
-/* frame_phase() reads the head by hand, because it has no whole frame to decode. So what it finds
- * is held against the tables, in every version that they describe. */
+/* frame_phase() reads the head by hand, because it has no whole frame to decode. So its result is
+ * compared with the tables, in every version that they describe. */
 TEST(the_records_are_found_where_the_schema_tables_put_them)
 {
     static const char marker[] = "where the records begin";

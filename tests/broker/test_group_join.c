@@ -1,4 +1,4 @@
-/* Joining and rebalancing: who gets which generation, who leads, what everybody is assigned. */
+/* Joining and rebalancing: generations, leaders and assignments. */
 #include "tests/broker/support_group.h"
 
 #include <stdlib.h>
@@ -57,7 +57,7 @@ TEST(the_initial_delay_ends_with_the_rebalance_timeout)
     group_world_end(&w);
 }
 
-TEST(a_newcomer_asks_the_others_to_join_again)
+TEST(a_new_member_makes_the_others_join_again)
 {
     struct group_world w;
     group_world_of_two(&w);
@@ -88,7 +88,7 @@ TEST(a_newcomer_asks_the_others_to_join_again)
     group_world_end(&w);
 }
 
-TEST(members_that_do_not_join_again_are_out_after_the_rebalance_timeout)
+TEST(members_that_do_not_join_again_are_removed_after_the_rebalance_timeout)
 {
     struct group_world w;
     group_world_of_two(&w);
@@ -110,7 +110,7 @@ TEST(members_that_do_not_join_again_are_out_after_the_rebalance_timeout)
     group_world_end(&w);
 }
 
-TEST(a_newcomer_of_today_is_told_its_id_first)
+TEST(from_version_4_on_a_new_member_gets_its_id_first)
 {
     struct group_world w;
     group_world_init(&w);
@@ -162,7 +162,7 @@ TEST(a_rebalance_waits_for_members_that_were_given_an_id)
     group_world_end(&w);
 }
 
-TEST(a_follower_without_news_gets_its_generation_again)
+TEST(a_follower_that_changed_nothing_gets_its_generation_again)
 {
     struct group_world w;
     group_world_of_two(&w);
@@ -195,7 +195,7 @@ TEST(a_member_that_missed_its_answer_gets_it_again_while_completing)
     group_world_end(&w);
 }
 
-TEST(news_while_completing_sends_those_who_wait_back_to_joining)
+TEST(new_metadata_while_completing_sends_waiting_members_back_to_joining)
 {
     struct group_world w;
     group_world_of_two(&w);
@@ -241,7 +241,7 @@ TEST(a_tied_vote_goes_to_the_leaders_preference)
     group_world_end(&w);
 }
 
-TEST(protocols_that_nobody_shares_are_refused)
+TEST(protocols_that_no_member_shares_are_refused)
 {
     struct group_world w;
     group_world_of_two(&w);
@@ -276,7 +276,7 @@ TEST(session_timeouts_have_bounds)
     group_world_end(&w);
 }
 
-TEST(a_full_group_takes_nobody_in_but_its_members)
+TEST(a_full_group_admits_only_its_own_members)
 {
     struct group_world w;
     group_world_of_two(&w);
@@ -319,7 +319,7 @@ TEST(a_group_has_a_bound_in_bytes)
     group_world_end(&w);
 }
 
-TEST(a_cooperative_member_gives_up_and_joins_again)
+TEST(a_cooperative_member_revokes_and_joins_again)
 {
     struct group_world w;
     group_world_of_two(&w);
@@ -330,7 +330,7 @@ TEST(a_cooperative_member_gives_up_and_joins_again)
     syncs(&w, "b", 3, "");
     syncs(&w, "a", 3, "a=1 b=3 c=");
     buffer_clear(&w.trace);
-    /* It gave 2 back and tells so; the leader hands it out in the next generation. */
+    /* It revoked 2 and reports that. The leader assigns it in the next generation. */
     joins(&w, "a", .id = "a", .protocols = "range:owns-1");
     joins(&w, "b", .id = "b", .protocols = "range:owns-3");
     joins(&w, "c", .id = "c", .protocols = "range:owns-nothing");

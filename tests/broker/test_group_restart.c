@@ -1,8 +1,8 @@
-/* Groups as their rows tell them: members go on after a restart. */
+/* Groups made again from their rows: members continue after a restart. */
 #include "broker/groups/coordinator_rows.h"
 #include "tests/broker/support_group.h"
 
-TEST(members_go_on_after_a_restart_without_a_rebalance)
+TEST(members_continue_after_a_restart_without_a_rebalance)
 {
     struct group_world w;
     group_world_of_two(&w);
@@ -112,7 +112,7 @@ TEST(static_members_are_static_after_a_restart)
     group_world_end(&w);
 }
 
-/* Every cut and every flipped byte of a row is refused or read, never more. */
+/* A row with any cut or any flipped byte is read or refused, without harm. */
 TEST(damaged_group_rows_do_no_harm)
 {
     struct group_world w;

@@ -1,4 +1,5 @@
-/* Static members (KIP-345, KIP-814): places that survive the client, and fencing. */
+/* Static members (KIP-345, KIP-814): their places survive a restart of the client, and old clients
+ * are fenced. */
 #include "tests/broker/support_group.h"
 
 /* Two static members in a stable group of generation 2, led by a. */
@@ -40,7 +41,7 @@ TEST(a_static_member_comes_back_without_a_rebalance)
     group_world_end(&w);
 }
 
-TEST(the_member_before_is_fenced_everywhere)
+TEST(the_replaced_member_is_fenced_in_every_request)
 {
     struct group_world w;
     static_two(&w);
@@ -70,7 +71,7 @@ TEST(the_member_before_is_fenced_everywhere)
     group_world_end(&w);
 }
 
-TEST(an_instance_that_nobody_knows_is_unknown)
+TEST(an_unknown_instance_gets_unknown_member_id)
 {
     struct group_world w;
     static_two(&w);
@@ -83,7 +84,7 @@ TEST(an_instance_that_nobody_knows_is_unknown)
     group_world_end(&w);
 }
 
-TEST(what_the_member_before_waits_for_is_fenced)
+TEST(waiting_requests_of_the_replaced_member_are_fenced)
 {
     struct group_world w;
     static_two(&w);
@@ -95,7 +96,7 @@ TEST(what_the_member_before_waits_for_is_fenced)
     group_world_end(&w);
 }
 
-TEST(a_static_leader_of_old_comes_back_and_does_not_assign)
+TEST(before_version_9_a_static_leader_comes_back_and_does_not_assign)
 {
     struct group_world w;
     static_two(&w);
@@ -109,7 +110,7 @@ TEST(a_static_leader_of_old_comes_back_and_does_not_assign)
     group_world_end(&w);
 }
 
-TEST(a_static_leader_of_today_comes_back_as_leader_and_skips_the_assignment)
+TEST(from_version_9_on_a_static_leader_comes_back_as_leader_and_skips_the_assignment)
 {
     struct group_world w;
     static_two(&w);
@@ -152,7 +153,7 @@ TEST(a_static_member_that_comes_back_while_completing_starts_over)
     group_world_end(&w);
 }
 
-TEST(a_static_member_that_is_away_keeps_its_place_through_a_rebalance)
+TEST(an_absent_static_member_keeps_its_place_through_a_rebalance)
 {
     struct group_world w;
     group_world_init(&w);
@@ -166,7 +167,7 @@ TEST(a_static_member_that_is_away_keeps_its_place_through_a_rebalance)
     group_world_end(&w);
 }
 
-TEST(a_rebalance_of_static_members_that_are_all_away_waits_on)
+TEST(a_rebalance_waits_while_all_static_members_are_absent)
 {
     struct group_world w;
     static_two(&w);

@@ -1,4 +1,4 @@
-/* Sync, heartbeats, leaving, commits: the checks, and what time does. */
+/* Sync, heartbeats, leaving, commits: their checks and their timeouts. */
 #include "tests/broker/support_group.h"
 
 TEST(a_sync_must_name_the_generation_and_the_protocol)
@@ -33,7 +33,7 @@ TEST(a_sync_must_name_the_generation_and_the_protocol)
     group_world_end(&w);
 }
 
-TEST(assignments_for_strangers_are_ignored)
+TEST(assignments_for_unknown_members_are_ignored)
 {
     struct group_world w;
     group_world_init(&w);
@@ -43,7 +43,7 @@ TEST(assignments_for_strangers_are_ignored)
     group_world_end(&w);
 }
 
-TEST(members_that_never_sync_are_dropped_and_the_rest_go_on)
+TEST(members_that_never_sync_are_removed_and_the_others_continue)
 {
     struct group_world w;
     group_world_init(&w);
@@ -185,7 +185,7 @@ TEST(leaving_with_an_empty_member_id_is_unknown)
     group_world_end(&w);
 }
 
-TEST(a_member_that_leaves_while_it_waits_is_told_so)
+TEST(a_member_that_leaves_while_it_waits_gets_an_answer)
 {
     struct group_world w;
     group_world_of_two(&w);

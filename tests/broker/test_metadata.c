@@ -44,7 +44,7 @@ TEST(a_new_topic_can_be_written_as_soon_as_metadata_names_it)
     }
 }
 
-TEST(every_version_tells_broker_and_topics)
+TEST(every_version_lists_the_broker_and_the_topics)
 {
     struct test_broker *b = test_broker_start(2, NULL);
     struct test_client *c = test_client_open(b, 1);
@@ -89,7 +89,7 @@ TEST(null_asks_for_all_and_empty_for_none_but_in_version_0)
     test_broker_free(b);
 }
 
-TEST(topics_are_created_only_where_broker_and_client_allow_it)
+TEST(topics_are_created_only_if_the_broker_and_the_client_allow_it)
 {
     struct test_broker *b = test_broker_start(1, NULL);
     struct test_client *c = test_client_open(b, 0);
@@ -100,7 +100,7 @@ TEST(topics_are_created_only_where_broker_and_client_allow_it)
                KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
     EXPECT_INT(ask_one(c, 8, true, "a.b")->topics[0].error_code, KAFKA_NONE);
     EXPECT_INT(ask_one(c, 8, true, "a_b")->topics[0].error_code, KAFKA_INVALID_TOPIC_EXCEPTION);
-    /* Before version 4 the client cannot forbid it. */
+    /* Before version 4 the client cannot forbid creation. */
     EXPECT_INT(ask_one(c, 3, false, "old")->topics[0].error_code, KAFKA_NONE);
     test_broker_free(b);
     b = test_broker_start(1, "auto.create.topics.enable=false", NULL);
@@ -133,7 +133,7 @@ TEST(ids_find_topics_and_outlive_a_restart)
     test_broker_free(b);
 }
 
-TEST(a_topic_named_twice_is_told_once)
+TEST(a_topic_named_twice_is_listed_once)
 {
     struct test_broker *b = test_broker_start(1, NULL);
     struct test_client *c = test_client_open(b, 0);
@@ -167,11 +167,10 @@ TEST(describe_cluster_names_the_broker)
     test_broker_free(b);
 }
 
-/* Sets of operation codes, as Kafka without an authorizer gives them (and librdkafka counts them).
- */
+/* Sets of operation codes of a Kafka without an authorizer (librdkafka counts them). */
 enum { ALL_OF_A_TOPIC = 0xdf8, ALL_OF_THE_CLUSTER = 0x1fa0 };
 
-TEST(metadata_tells_what_may_be_done_when_asked)
+TEST(metadata_lists_authorized_operations_on_request)
 {
     struct test_broker *b = test_broker_start(1, NULL);
     struct test_client *c = test_client_open(b, 0);
@@ -192,7 +191,7 @@ TEST(metadata_tells_what_may_be_done_when_asked)
     test_broker_free(b);
 }
 
-TEST(describe_cluster_tells_what_may_be_done_when_asked)
+TEST(describe_cluster_lists_authorized_operations_on_request)
 {
     struct test_broker *b = test_broker_start(1, NULL);
     struct test_client *c = test_client_open(b, 0);
@@ -242,7 +241,7 @@ static void expect_address(struct test_client *c, const char *topic, struct byte
     expect_coordinator(c, host, port);
 }
 
-TEST(a_client_is_told_the_address_of_the_listener_that_it_came_in_by)
+TEST(a_client_gets_the_address_of_its_own_listener)
 {
     FOR_SHARD_COUNTS(shards)
     {
@@ -256,7 +255,7 @@ TEST(a_client_is_told_the_address_of_the_listener_that_it_came_in_by)
                            19093);
             expect_address(test_client_open_at(b, shard, 0), topic, BYTES_LITERAL("broker.test"),
                            9092);
-            /* It advertises nothing else, so the address that it binds. */
+            /* It has no advertised address, so it advertises the address that it binds. */
             expect_address(test_client_open_at(b, shard, 2), topic, BYTES_LITERAL("::1"), 9094);
         }
         test_broker_free(b);

@@ -10,7 +10,7 @@ static int64_t start_of(struct test_broker *b, const char *topic, int32_t index)
     return log_start_offset(partition_find(owner, test_topic_id(b, topic), index)->log);
 }
 
-/* Lets upkeep go round a few times. */
+/* Lets upkeep make a few rounds. */
 static void go_round(struct test_broker *b)
 {
     for (int i = 0; i < 5; i++)
@@ -60,7 +60,7 @@ TEST(retention_by_time_empties_an_old_log)
     test_broker_free(b);
 }
 
-TEST(retention_reaches_logs_that_nobody_touched_since_the_start)
+TEST(retention_reaches_logs_that_were_not_used_since_the_start)
 {
     FOR_SHARD_COUNTS(shards)
     {
@@ -93,7 +93,7 @@ TEST(a_clock_that_leaps_deletes_nothing)
     test_broker_free(b);
 }
 
-TEST(silent_producers_are_forgotten_in_time)
+TEST(idle_producers_are_removed_in_time)
 {
     struct test_broker *b = test_broker_start(1, "producer.id.expiration.ms=7200000",
                                               "connections.max.idle.ms=-1", NULL);
@@ -169,11 +169,11 @@ static void begin_create(struct test_client *c)
     test_settle(test_broker_of(c));
 }
 
-TEST(a_partition_that_is_not_ready_has_no_leader_yet)
+TEST(a_partition_that_is_not_open_yet_has_no_leader)
 {
     struct test_broker *b = test_broker_start(4, NULL);
     struct test_client *maker = test_client_open(b, 0), *c = test_client_open(b, 0);
-    test_hold_shard(b, 1); /* the news goes from shard to shard: 2 and 3 have not heard it */
+    test_hold_shard(b, 1); /* the catalog goes from shard to shard: 2 and 3 do not have it yet */
     begin_create(maker);
     EXPECT(!test_has_response(maker));
     int32_t p = partition_on(b, "orders", MANY, 3);

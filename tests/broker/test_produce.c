@@ -2,7 +2,7 @@
 
 #include "protocol/record_batch.h"
 
-/* A request for one partition, to be sent as the test likes. */
+/* A request for one partition, which the test sends later. */
 static struct produce_request *request_of(struct test_broker *b, const char *topic,
                                           int32_t partition, struct bytes records, int16_t acks)
 {
@@ -27,7 +27,7 @@ part_of(const struct produce_response *response)
     return &response->responses[0].partition_responses[0];
 }
 
-TEST(what_was_produced_is_read_back)
+TEST(produced_records_are_read_back)
 {
     FOR_SHARD_COUNTS(shards)
     {
@@ -55,7 +55,7 @@ TEST(what_was_produced_is_read_back)
     }
 }
 
-TEST(every_version_and_codec_is_taken)
+TEST(every_version_and_codec_is_accepted)
 {
     struct test_broker *b = test_broker_start(2, NULL);
     struct test_client *c = test_client_open(b, 0);
@@ -89,7 +89,7 @@ TEST(batches_of_one_request_go_to_all_shards_and_one_bad_batch_fails_alone)
         struct produce_request_topic_data *data = &request->topic_data[0];
         data->partition_data =
             schema_array(&produce_request_topic_data_partition_data_schema, 9, test_arena(b));
-        data->partition_data_count = 9; /* one more than there are */
+        data->partition_data_count = 9; /* one more than exist */
         for (int32_t p = 0; p < 9; p++) {
             data->partition_data[p].index = p;
             data->partition_data[p].records.bytes = test_make_batch(b, &batch);
@@ -109,7 +109,7 @@ TEST(batches_of_one_request_go_to_all_shards_and_one_bad_batch_fails_alone)
     }
 }
 
-TEST(what_a_client_may_not_send_gets_kafkas_error)
+TEST(invalid_batches_get_kafkas_error)
 {
     struct test_broker *b = test_broker_start(2, NULL);
     struct test_client *c = test_client_open(b, 0);
@@ -155,8 +155,9 @@ TEST(what_a_client_may_not_send_gets_kafkas_error)
     test_broker_free(b);
 }
 
-/* Clients tell their caller which records were at fault and which only travelled with them. */
-TEST(every_record_at_fault_is_named)
+/* Clients report to their caller which records were invalid, and which only were in the same
+ * batch. */
+TEST(every_invalid_record_is_named)
 {
     struct test_broker *b = test_broker_start(1, NULL);
     struct test_client *c = test_client_open(b, 0);
@@ -182,7 +183,7 @@ TEST(every_record_at_fault_is_named)
     test_broker_free(b);
 }
 
-TEST(of_a_batch_with_many_faults_a_thousand_are_named)
+TEST(at_most_a_thousand_invalid_records_of_a_batch_are_named)
 {
     struct test_broker *b = test_broker_start(1, NULL);
     struct test_client *c = test_client_open(b, 0);
@@ -218,7 +219,7 @@ TEST(acks_other_than_0_1_and_all_are_refused)
     test_broker_free(b);
 }
 
-TEST(acks_0_gets_not_a_byte_and_an_error_cuts_the_connection)
+TEST(acks_0_gets_no_answer_and_an_error_closes_the_connection)
 {
     FOR_SHARD_COUNTS(shards)
     {
@@ -239,7 +240,7 @@ TEST(acks_0_gets_not_a_byte_and_an_error_cuts_the_connection)
     }
 }
 
-TEST(versions_below_3_cut_the_connection)
+TEST(versions_below_3_close_the_connection)
 {
     struct test_broker *b = test_broker_start(1, NULL);
     struct test_client *c = test_client_open(b, 0);
@@ -250,7 +251,7 @@ TEST(versions_below_3_cut_the_connection)
     test_broker_free(b);
 }
 
-TEST(nothing_is_acknowledged_or_seen_before_it_is_durable)
+TEST(no_record_is_acknowledged_or_visible_before_it_is_durable)
 {
     FOR_SHARD_COUNTS(shards)
     {
@@ -342,7 +343,7 @@ TEST(a_topic_with_its_own_codec_stores_everything_in_it)
     test_broker_free(b);
 }
 
-TEST(idempotent_batches_are_taken_once_and_in_order)
+TEST(idempotent_batches_are_appended_once_and_in_order)
 {
     FOR_SHARD_COUNTS(shards)
     {
@@ -441,7 +442,7 @@ TEST(a_transactional_batch_is_refused)
     test_broker_free(b);
 }
 
-TEST(a_full_disk_refuses_records_and_nothing_else)
+TEST(on_a_full_disk_only_records_are_refused)
 {
     struct test_broker *b =
         test_broker_start(2, "tidemill.min.free.bytes=4611686018427387904", NULL);

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-/* validate -> dedup -> aggregate, the whole of it. */
+/* validate -> dedup -> aggregate. */
 static void set_pipeline(struct test_client *c, const char *topic)
 {
     pipeline_set(c, topic, "processor.check.type=validate", "processor.check.json=true",
@@ -56,7 +56,7 @@ TEST(a_slice_takes_as_many_records_as_its_time_allows)
     EXPECT_INT(host_slice_after(&slice, 1, 0), 2); /* and back again */
 }
 
-TEST(records_that_came_before_the_processor_are_taken_by_default)
+TEST(by_default_a_processor_reads_records_from_before_its_creation)
 {
     struct test_broker *b = test_broker_start(1, NULL);
     struct test_client *c = test_client_open(b, 0);
@@ -124,7 +124,7 @@ TEST(keyless_records_keep_the_number_of_their_partition)
     }
 }
 
-TEST(a_chain_of_topics_goes_from_one_to_the_next)
+TEST(records_pass_through_a_chain_of_topics)
 {
     FOR_SHARD_COUNTS(shards)
     {
@@ -184,7 +184,7 @@ TEST(an_output_with_log_append_time_is_stamped_on_every_shard)
     }
 }
 
-TEST(compressed_batches_are_taken_like_others)
+TEST(compressed_batches_are_processed_like_others)
 {
     for (int codec = CODEC_NONE; codec < CODEC_COUNT; codec++) {
         struct test_broker *b = test_broker_start(1, NULL);
@@ -205,7 +205,7 @@ TEST(compressed_batches_are_taken_like_others)
     }
 }
 
-/* Larger than what is taken at once, than a step, and than what stays in memory. */
+/* The input is larger than a slice, than a step, and than the data that stays in memory. */
 TEST(a_large_input_is_read_back_from_its_segments)
 {
     FOR_SHARD_COUNTS(shards)
@@ -224,7 +224,7 @@ TEST(a_large_input_is_read_back_from_its_segments)
                 pipeline_batch_add(&batch, EPOCH + i, "a", value);
             pipeline_batch_send(&batch, c, "events", i % 2);
         }
-        test_broker_restart(b); /* nothing of it is in memory any more */
+        test_broker_restart(b); /* none of it is in memory any more */
         c = test_client_open(b, 0);
         pipeline_set(c, "events", "processor.f.type=filter", "processor.f.where=true",
                      "processor.f.output=copy", NULL);
@@ -234,7 +234,7 @@ TEST(a_large_input_is_read_back_from_its_segments)
     }
 }
 
-TEST(a_step_makes_no_batch_larger_than_the_topic_takes)
+TEST(a_step_makes_no_batch_larger_than_the_topic_permits)
 {
     FOR_SHARD_COUNTS(shards)
     {
@@ -267,7 +267,7 @@ TEST(a_step_makes_no_batch_larger_than_the_topic_takes)
     }
 }
 
-TEST(windows_left_to_emit_behind_the_last_record_are_emitted)
+TEST(windows_that_the_last_record_completes_are_all_emitted)
 {
     struct test_broker *b = test_broker_start(1, NULL);
     struct test_client *c = test_client_open(b, 0);
@@ -288,7 +288,7 @@ TEST(windows_left_to_emit_behind_the_last_record_are_emitted)
     test_broker_free(b);
 }
 
-TEST(what_a_step_wrote_is_seen_only_when_it_is_durable)
+TEST(the_output_of_a_step_is_visible_only_when_it_is_durable)
 {
     struct test_broker *b = test_broker_start(1, NULL);
     struct test_client *c = test_client_open(b, 0);
@@ -299,7 +299,7 @@ TEST(what_a_step_wrote_is_seen_only_when_it_is_durable)
     pipeline_put(c, "events", 0, EPOCH, "a", "1");
     EXPECT_INT(topic_count(c, "copy"), 1);
     test_hold_journal(b, true);
-    for (int i = 0; i < 50; i++) { /* more than may be in flight */
+    for (int i = 0; i < 50; i++) { /* more than the limit in flight */
         struct pipeline_batch batch;
         pipeline_batch_init(&batch, CODEC_NONE);
         pipeline_batch_add(&batch, EPOCH, "a", "2");

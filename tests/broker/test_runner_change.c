@@ -33,7 +33,7 @@ static void grow(struct test_client *c, const char *topic, int32_t count)
 
 /* --- output topics --- */
 
-TEST(an_output_topic_that_is_deleted_is_made_again)
+TEST(a_deleted_output_topic_is_created_again)
 {
     FOR_SHARD_COUNTS(shards)
     {
@@ -53,7 +53,7 @@ TEST(an_output_topic_that_is_deleted_is_made_again)
     }
 }
 
-TEST(a_step_waits_for_its_output_topic_while_the_journal_stands_still)
+TEST(a_step_waits_for_its_output_topic_while_the_journal_is_blocked)
 {
     FOR_SHARD_COUNTS(shards)
     {
@@ -70,8 +70,8 @@ TEST(a_step_waits_for_its_output_topic_while_the_journal_stands_still)
     }
 }
 
-/* "out_1" stands in the way of "out.1" only after the processor was accepted. */
-TEST(an_output_topic_that_cannot_be_made_is_tried_again)
+/* "out_1" collides with "out.1" only after the processor was accepted. */
+TEST(creating_an_output_topic_is_tried_again_after_a_failure)
 {
     struct test_broker *b = test_broker_start(2, NULL);
     struct test_client *c = test_client_open(b, 0);
@@ -117,7 +117,7 @@ TEST(an_input_topic_is_deleted_under_its_processor)
                 pipeline_put(c, "in", p, EPOCH, "a", "1");
             EXPECT_INT(pipeline_delete_topic(c, "in"), KAFKA_NONE);
         }
-        /* No window of the earlier ones is left over. */
+        /* No earlier window remains. */
         test_create_topic(c, "in", 1, NULL);
         set_sums(c, "in");
         pipeline_put(c, "in", 0, EPOCH, "a", "1");
@@ -153,7 +153,7 @@ TEST(new_partitions_of_the_input_get_their_tasks)
 
 /* --- changes --- */
 
-TEST(a_change_that_keeps_the_state_goes_on_with_it)
+TEST(a_compatible_change_keeps_the_state)
 {
     FOR_SHARD_COUNTS(shards)
     {
@@ -175,7 +175,7 @@ TEST(a_change_that_keeps_the_state_goes_on_with_it)
     }
 }
 
-TEST(a_change_waits_for_what_is_under_way)
+TEST(a_change_waits_for_steps_under_way)
 {
     FOR_SHARD_COUNTS(shards)
     {
@@ -190,7 +190,7 @@ TEST(a_change_waits_for_what_is_under_way)
             pipeline_put(c, "in", i % 2, EPOCH, "a", padded);
         test_broker_restart(b);
         c = test_client_open(b, 0);
-        set_sums(c, "in"); /* settles: it has read all; the next ones are sent without waiting */
+        set_sums(c, "in"); /* settles; the next records are sent without waiting */
         for (int i = 0; i < 5; i++)
             pipeline_set(c, "in",
                          i % 2 ? "processor.s.output=sums" : "processor.s.output=elsewhere", NULL);
@@ -216,7 +216,7 @@ TEST(a_change_of_meaning_is_refused_and_changes_nothing)
     test_broker_free(b);
 }
 
-TEST(a_raised_version_begins_anew)
+TEST(a_raised_version_begins_with_empty_state)
 {
     FOR_SHARD_COUNTS(shards)
     {
@@ -245,7 +245,7 @@ TEST(a_raised_version_begins_anew)
     }
 }
 
-TEST(a_processor_removed_and_made_again_has_no_past)
+TEST(a_recreated_processor_has_no_old_state)
 {
     FOR_SHARD_COUNTS(shards)
     {
@@ -259,7 +259,7 @@ TEST(a_processor_removed_and_made_again_has_no_past)
                          "processor.s.select", "processor.s.output", "processor.s.output.key",
                          NULL);
         }
-        /* Each began at the start: one result in the second round, two in the third. */
+        /* Each began at the log's start: one result in the second round, two in the third. */
         EXPECT_INT(topic_count(c, "sums"), 3);
         pipeline_put(c, "in", 0, EPOCH + 10 * MINUTE, "a", "1");
         EXPECT_INT(topic_count(c, "sums"), 3);
@@ -292,7 +292,7 @@ TEST(another_chain_comes_and_goes_beside_a_running_one)
     }
 }
 
-TEST(a_disabled_processor_stands_still_and_goes_on_where_it_stood)
+TEST(a_disabled_processor_pauses_and_continues_at_its_old_place)
 {
     FOR_SHARD_COUNTS(shards)
     {
@@ -357,7 +357,7 @@ TEST(start_at_a_time_means_the_first_record_of_that_time_or_later)
 
 /* --- faults --- */
 
-TEST(the_start_of_the_log_passes_a_task_that_stands_still)
+TEST(a_paused_task_continues_at_the_log_start_that_has_passed_it)
 {
     struct test_broker *b = test_broker_start(1, "tidemill.unflushed.bytes=65536", NULL);
     struct test_client *c = test_client_open(b, 0);

@@ -22,7 +22,7 @@ TEST(an_idle_partition_follows_the_others)
         EXPECT_INT(topic_count(c, "sums"), 1);
         test_advance(b, 5000); /* the others are idle now, partition 0 is not */
         EXPECT_INT(topic_count(c, "sums"), 6);
-        /* And on they follow. */
+        /* They continue to follow. */
         pipeline_put(c, "in", 0, EPOCH + 2 * MINUTE, "b", "1");
         pipeline_put(c, "in", 5, EPOCH, "late", "1");
         EXPECT_INT(topic_count(c, "sums"), 7);
@@ -49,7 +49,7 @@ TEST(partitions_that_are_all_idle_follow_the_most_advanced)
     }
 }
 
-TEST(a_lift_is_part_of_the_state)
+TEST(a_lifted_watermark_is_part_of_the_state)
 {
     FOR_SHARD_COUNTS(shards)
     {
@@ -104,8 +104,8 @@ TEST(a_partition_with_a_backlog_is_not_idle)
     }
 }
 
-/* More than one slice of a lift may emit. */
-TEST(a_lift_that_completes_very_many_windows_emits_them_all)
+/* There are more windows than one slice of a lift may emit. */
+TEST(lifting_a_watermark_emits_all_of_very_many_windows)
 {
     struct test_broker *b = test_broker_start(1, NULL);
     struct test_client *c = test_client_open(b, 0);

@@ -41,9 +41,9 @@ static size_t applied_rows(struct test_broker *b)
     return count;
 }
 
-/* The new topic is made known from shard to shard. A task of shard 0 knows it and writes to shard 3
- * while shard 2 holds the news back. */
-TEST(parcels_for_a_topic_that_a_shard_was_not_told_of_yet_wait_there)
+/* The new catalog goes from shard to shard. A task of shard 0 knows the topic and writes to shard
+ * 3, while shard 2 delays the catalog. */
+TEST(parcels_for_a_topic_that_a_shard_does_not_know_yet_wait_there)
 {
     struct test_broker *b = test_broker_start(SHARDS, NULL);
     struct test_client *c = test_client_open(b, 0);
@@ -79,7 +79,7 @@ TEST(parcels_for_a_topic_that_was_deleted_come_home)
     test_broker_free(b);
 }
 
-TEST(nothing_is_kept_of_sources_that_are_gone)
+TEST(nothing_is_kept_of_deleted_sources)
 {
     struct test_broker *b = test_broker_start(SHARDS, NULL);
     struct test_client *c = test_client_open(b, 0);
@@ -101,7 +101,7 @@ TEST(nothing_is_kept_of_sources_that_are_gone)
     test_broker_free(b);
 }
 
-TEST(a_shard_that_does_not_take_its_parcels_stops_the_tasks_not_the_memory)
+TEST(a_shard_that_does_not_take_its_parcels_pauses_the_tasks_and_bounds_the_memory)
 {
     struct test_broker *b = test_broker_start(2, NULL);
     struct test_client *c = test_client_open(b, 0);
@@ -123,7 +123,7 @@ TEST(a_shard_that_does_not_take_its_parcels_stops_the_tasks_not_the_memory)
     test_broker_free(b);
 }
 
-/* They are in a mailbox when the shards close; the next run sends them from their rows. */
+/* The parcels are in a mailbox when the shards close. The next run sends them from their rows. */
 TEST(parcels_under_way_when_the_broker_stops_are_sent_by_the_next_run)
 {
     struct test_broker *b = test_broker_start(SHARDS, NULL);

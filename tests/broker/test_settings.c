@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-/* The faults of a configuration with these flags; "" when it is fine. */
+/* The faults of a configuration with these flags, or "". */
 static const char *faults_of_all(const char *const *flags)
 {
     static char text[4096];
@@ -29,7 +29,7 @@ static const char *faults_of(const char *flag)
     return faults_of_all(flags);
 }
 
-/* Two listeners, their protocols, and what is told of them. */
+/* The faults of listeners with their protocols and advertised addresses. */
 static const char *faults_of_listeners(const char *listeners, const char *protocols,
                                        const char *advertised)
 {
@@ -43,7 +43,7 @@ static const char *faults_of_listeners(const char *listeners, const char *protoc
 
 #define EXPECTED "expected PLAINTEXT://host:port with a port from 0 to 65535\n"
 
-TEST(a_listener_that_cannot_be_is_a_fault_that_says_which_and_what_is_allowed)
+TEST(the_fault_of_an_invalid_listener_names_it_and_the_allowed_form)
 {
     static const struct {
         const char *value, *why;
@@ -72,7 +72,7 @@ TEST(a_listener_that_cannot_be_is_a_fault_that_says_which_and_what_is_allowed)
                   "");
 }
 
-TEST(more_listeners_than_possible_are_a_fault)
+TEST(too_many_listeners_are_a_fault)
 {
     char flag[1024] = "listeners=";
     for (int i = 0; i < 16; i++)
@@ -82,7 +82,7 @@ TEST(more_listeners_than_possible_are_a_fault)
     EXPECT(strstr(faults_of(flag), "'PLAINTEXT://h:1': is one more than the 16") != NULL);
 }
 
-TEST(clients_are_not_told_what_is_no_address)
+TEST(only_a_usable_address_may_be_advertised)
 {
     static const char *const untold[] = {
         "listeners=PLAINTEXT://0.0.0.0:9092", "listeners=PLAINTEXT://[::]:9092",
@@ -97,7 +97,7 @@ TEST(clients_are_not_told_what_is_no_address)
 
 #define TWO "PLAINTEXT://0.0.0.0:9092,INTERNAL://127.0.0.1:9093"
 
-TEST(a_listener_may_have_a_name_when_the_map_has_its_protocol)
+TEST(a_listener_may_have_a_name_if_the_map_has_its_protocol)
 {
     EXPECT_STRING(faults_of_listeners(TWO, "INTERNAL:PLAINTEXT", "PLAINTEXT://kafka-1:9092"), "");
     EXPECT_STRING(faults_of_listeners(TWO, "INTERNAL:PLAINTEXT,OTHER:SASL_SSL",
@@ -111,7 +111,7 @@ TEST(a_listener_may_have_a_name_when_the_map_has_its_protocol)
     EXPECT_STRING(faults_of("listeners=A B://h:1"), "-X: listeners: 'A B://h:1': " EXPECTED);
 }
 
-TEST(a_map_of_protocols_that_cannot_be_is_a_fault_that_says_which_pair)
+TEST(the_fault_of_an_invalid_protocol_map_names_the_pair)
 {
 #define PAIRS "expected NAME:PROTOCOL with one of PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL\n"
 #define MAP "listener.security.protocol.map"
@@ -122,7 +122,7 @@ TEST(a_map_of_protocols_that_cannot_be_is_a_fault_that_says_which_pair)
                   "-X: " MAP ": 'A:PLAINTEXT': the name is there twice\n");
 }
 
-TEST(each_advertised_name_is_a_listeners_and_each_listener_has_an_address)
+TEST(advertised_names_need_a_listener_and_listeners_need_an_address)
 {
     EXPECT_STRING(faults_of_listeners(TWO, "INTERNAL:PLAINTEXT", "INTERNAL://kafka-1:9092"),
                   "-X: listeners: 'PLAINTEXT://0.0.0.0:9092': clients cannot connect to that, and "
@@ -136,7 +136,7 @@ TEST(each_advertised_name_is_a_listeners_and_each_listener_has_an_address)
                   "-X: advertised.listeners: 'PLAINTEXT://h:2': the name is there twice\n");
 }
 
-TEST(what_is_not_built_may_not_be_configured)
+TEST(unsupported_features_may_not_be_configured)
 {
     EXPECT_STRING(
         faults_of("tidemill.admin.listeners=http://127.0.0.1:9644"),
@@ -145,7 +145,7 @@ TEST(what_is_not_built_may_not_be_configured)
     EXPECT(strstr(faults_of("log.dirs=/a,/b"), "only one directory") != NULL);
 }
 
-TEST(a_fault_says_where_it_is_which_key_and_why)
+TEST(a_fault_names_its_place_its_key_and_its_reason)
 {
     EXPECT_STRING(faults_of("num.partitions=abc"), "-X: num.partitions: 'abc': Not a number\n");
     EXPECT_STRING(faults_of("log.retention.hourz=3"),

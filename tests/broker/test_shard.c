@@ -7,7 +7,7 @@ static void knock(struct test_client *c)
     test_call(c, API_API_VERSIONS, 0, &request);
 }
 
-/* How long a client that falls silent keeps its connection. */
+/* The time until an idle client's connection is closed. */
 static int64_t silence_allowed_ms(const char *flag)
 {
     struct test_broker *b = test_broker_start(1, flag, NULL);
@@ -20,7 +20,7 @@ static int64_t silence_allowed_ms(const char *flag)
     return ms;
 }
 
-TEST(silent_connections_are_closed_within_a_quarter_of_their_time_or_five_seconds)
+TEST(idle_connections_are_closed_at_most_a_quarter_of_their_limit_or_five_seconds_late)
 {
     int64_t ms = silence_allowed_ms("connections.max.idle.ms=1000");
     EXPECT(ms > 1000 && ms <= 1260);
@@ -30,7 +30,7 @@ TEST(silent_connections_are_closed_within_a_quarter_of_their_time_or_five_second
     EXPECT(ms > 0 && ms <= 60);
 }
 
-TEST(a_client_that_speaks_now_and_then_is_not_silent)
+TEST(a_client_with_occasional_requests_is_not_idle)
 {
     struct test_broker *b = test_broker_start(1, "connections.max.idle.ms=1000", NULL);
     struct test_client *c = test_client_open(b, 0);
@@ -42,7 +42,7 @@ TEST(a_client_that_speaks_now_and_then_is_not_silent)
     test_broker_free(b);
 }
 
-TEST(memory_of_frames_goes_back_when_it_is_not_needed_for_a_while)
+TEST(memory_of_frames_is_freed_when_it_is_not_needed_for_a_while)
 {
     struct test_broker *b = test_broker_start(1, "tidemill.tail.cache.bytes=0", NULL);
     struct test_client *c = test_client_open(b, 0);

@@ -14,7 +14,8 @@ static void load_broker(struct settings *out, const char *const *flags)
     buffer_free(&ignored);
 }
 
-/* The effective settings of a topic with one override ("name=value", or NULL) on such a broker. */
+/* The effective settings of a topic with one override ("name=value", or NULL) on a broker with this
+ * flag. */
 static struct topic_settings effective(const char *flag, const char *override)
 {
     const char *flags[] = {flag, NULL};
@@ -77,7 +78,7 @@ TEST(the_brokers_finest_unit_that_is_set_gives_the_default)
     EXPECT_SETTING("log.cleanup.policy=compact", NULL, compacted, true);
 }
 
-TEST(an_override_goes_before_the_broker)
+TEST(an_override_is_stronger_than_the_brokers_setting)
 {
     EXPECT_SETTING("log.retention.ms=4", "retention.ms=9", retention_ms, 9);
     EXPECT_SETTING("compression.type=lz4", "compression.type=gzip", compression_type,
@@ -86,7 +87,7 @@ TEST(an_override_goes_before_the_broker)
     EXPECT_SETTING(NULL, "cleanup.policy=compact,delete", compacted, true);
 }
 
-TEST(only_an_explicit_flush_setting_other_than_1_gives_up_the_sync)
+TEST(only_an_explicit_flush_setting_other_than_1_acknowledges_before_the_sync)
 {
     EXPECT_SETTING(NULL, NULL, asynchronous, false);
     EXPECT_SETTING(NULL, "flush.messages=1", asynchronous, false);
@@ -100,7 +101,7 @@ TEST(only_an_explicit_flush_setting_other_than_1_gives_up_the_sync)
     EXPECT_SETTING("log.flush.interval.ms=500", "flush.messages=1", asynchronous, false);
 }
 
-TEST(the_log_is_told_what_concerns_it)
+TEST(the_log_gets_its_part_of_the_settings)
 {
     struct topic_settings s = effective(NULL, "cleanup.policy=compact");
     struct log_config config = topic_log_config(&s);

@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-/* A CreateTopics request for one topic, to be changed before it is sent. */
+/* A CreateTopics request for one topic, which the test may change before it sends it. */
 static struct create_topics_request *creation(struct test_broker *b, const char *name,
                                               int32_t partitions, int16_t factor)
 {
@@ -68,7 +68,7 @@ TEST(a_created_topic_can_be_written_at_once_on_every_shard)
     }
 }
 
-TEST(the_answer_tells_id_counts_and_configs)
+TEST(the_answer_has_the_id_the_counts_and_the_configs)
 {
     struct test_broker *b = test_broker_start(2, "num.partitions=6", NULL);
     struct test_client *c = test_client_open(b, 1);
@@ -96,7 +96,7 @@ TEST(the_answer_tells_id_counts_and_configs)
     test_broker_free(b);
 }
 
-TEST(what_cannot_be_created_gets_kafkas_error_and_message)
+TEST(invalid_topics_get_kafkas_error_and_message)
 {
     struct test_broker *b = test_broker_start(2, NULL);
     struct test_client *c = test_client_open(b, 0);
@@ -151,7 +151,8 @@ TEST(what_cannot_be_created_gets_kafkas_error_and_message)
     test_broker_free(b);
 }
 
-/* Kafka's documents say version 4, but its brokers never looked, and kafkajs counts on that. */
+/* Kafka's documents require version 4, but its brokers never check this, and kafkajs depends on
+ * it. */
 TEST(defaults_hold_in_every_version)
 {
     struct test_broker *b = test_broker_start(1, NULL);
@@ -164,7 +165,7 @@ TEST(defaults_hold_in_every_version)
     test_broker_free(b);
 }
 
-TEST(a_replication_factor_above_1_is_taken_when_clamping_is_on)
+TEST(a_replication_factor_above_1_is_accepted_when_clamping_is_on)
 {
     struct test_broker *b = test_broker_start(1, "tidemill.clamp.replication.factor=true", NULL);
     struct test_client *c = test_client_open(b, 0);
@@ -188,7 +189,7 @@ TEST(validation_alone_creates_nothing)
     test_broker_free(b);
 }
 
-TEST(topics_of_one_request_succeed_and_fail_each_by_itself)
+TEST(topics_of_one_request_succeed_and_fail_separately)
 {
     struct test_broker *b = test_broker_start(2, NULL);
     struct test_client *c = test_client_open(b, 0);
@@ -264,7 +265,7 @@ TEST(topics_and_records_outlive_restarts_with_any_number_of_shards)
     test_broker_free(b);
 }
 
-TEST(a_deleted_topic_is_gone_and_made_again_is_another_one)
+TEST(a_recreated_topic_is_another_topic_than_the_deleted_one)
 {
     FOR_SHARD_COUNTS(shards)
     {
@@ -349,7 +350,7 @@ grow(struct test_client *c, const char *name, int32_t count, int32_t assignments
     return &r->results[0];
 }
 
-TEST(partitions_are_added_never_removed)
+TEST(partitions_can_be_added_but_not_removed)
 {
     FOR_SHARD_COUNTS(shards)
     {
@@ -379,7 +380,7 @@ TEST(partitions_are_added_never_removed)
     }
 }
 
-TEST(a_compacted_topic_is_created_and_said_to_keep_everything)
+TEST(a_compacted_topic_is_created_with_a_warning_that_it_keeps_all_records)
 {
     struct test_broker *b = test_broker_start(2, NULL);
     struct test_client *c = test_client_open(b, 0);
