@@ -1,5 +1,5 @@
-/* The cost of a mail between two shards: two threads send one to and fro through their mailboxes,
- * and sleep while they have none. Printed are the time and the CPU time of a mail, both sides
+/* The cost of a mail between two shards. Two threads send one mail forth and back through their
+ * mailboxes, and sleep while they have none. Prints the time and the CPU time of a mail, both sides
  * together.
  *
  *   bench_handoff */
@@ -16,7 +16,7 @@ enum { ROUNDS = 200000 };
 struct side {
     struct mailbox mailbox;
     struct side *other;
-    int event; /* an eventfd, as a shard's */
+    int event; /* an eventfd, like a shard's */
 };
 
 static void wake(void *context)

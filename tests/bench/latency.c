@@ -1,4 +1,5 @@
-/* End to end, open loop: from the time a record was scheduled to be sent until a consumer has it.
+/* End-to-end latency, open loop: from the scheduled time of sending a record until a consumer has
+ * it.
  *
  *   bench_latency BROKERS TOPIC RATE SECONDS BYTES [key=value ...]
  *

@@ -1,4 +1,4 @@
-/* As fast as it goes, over librdkafka.
+/* Produces or consumes as fast as possible, with librdkafka.
  *
  *   bench_load produce BROKERS TOPIC PARTITIONS BYTES SECONDS [key=value ...]
  *   bench_load consume BROKERS TOPIC PARTITIONS RECORDS SECONDS [key=value ...]

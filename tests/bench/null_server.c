@@ -1,9 +1,9 @@
-/* A server that answers producers and keeps nothing: the ceiling of what the client can do.
+/* A server that answers producers and stores nothing: the upper limit of what the client can do.
  *
  *   bench_null_server PORT TOPIC PARTITIONS
  *
- * One thread, blocking poll over few connections. It reads a Produce request whole, answers every
- * partition of it with success, and forgets it. */
+ * It has one thread, with a blocking poll over few connections. It reads a whole Produce request,
+ * answers success for every partition, and drops the request. */
 #include "protocol/api.h"
 #include "protocol/messages.h"
 

@@ -1,11 +1,10 @@
-/* What processors cost: tasks by themselves, fed from memory on one core, their steps thrown away.
+/* The cost of processors: tasks that read from memory on one core, and whose steps are dropped.
  *
  *   bench_processors [--records N] [--keys N] [NAME...]
  *
- * Per scenario a process of its own, so that memory is counted apart. Records are of about 250
- * bytes. Printed are millions of records per second of CPU, nanoseconds per record, the longest
- * time that a step took to be committed and, where there is state, bytes of memory for each key of
- * it. */
+ * Each scenario runs in a process of its own, so that its memory is counted separately. Records
+ * have about 250 bytes. Prints millions of records per second of CPU, nanoseconds per record, the
+ * longest time to commit a step, and, for state, the bytes of memory per key. */
 #include "base/compiler.h"
 #include "processors/task/batch_input.h"
 #include "processors/task/task.h"
@@ -19,7 +18,7 @@
 
 enum {
     BATCH_RECORDS = 1000,
-    STEP_RECORDS = 20000, /* what arrives within the commit interval at 1 M/s */
+    STEP_RECORDS = 20000, /* records within the commit interval at 1 M/s */
     MAX_PAIRS = 32,
     RECORDS_PER_MS = 200, /* of event time */
 };
@@ -62,7 +61,7 @@ struct bench {
     struct batch_source source;
     struct batch_input input;
     struct buffer batch;
-    uint64_t records, keys; /* how many, and of how many users */
+    uint64_t records, keys; /* number of records, and of users */
     uint64_t outputs, changes;
     size_t since_flush;
     int64_t spent_ns, longest_flush_ns;
@@ -128,7 +127,7 @@ static void declare(struct bench *b, const char *configs)
     b->task = task_create(topology_chain(b->topology, 0), b->topology, 0, 1);
 }
 
-/* The n-th event: who is at random (but always the same), each id is new. */
+/* The n-th event. Its user is random (but the same in each run); each id is new. */
 static void make_record(const struct bench *b, uint64_t n, struct batch_builder *batch)
 {
     char key[32], value[512];

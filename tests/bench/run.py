@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""The benchmark: Tidemill, Apache Kafka and a server that forgets, side by side on one machine.
+"""The benchmark: Tidemill, Apache Kafka and a server that stores nothing, side by side on one machine.
 
   tests/bench/run.py [--pairs N] [--seconds S] [--only NAME,...] [--without-kafka] [--json FILE]
                      [--against DIR]   another build of Tidemill, for example of the commit before
 
-Each scenario drives every system with the same client programs (librdkafka), interleaved, --pairs times,
-and prints medians, ratios and the broker's own CPU seconds. Numbers of one run can be compared with each
-other; numbers of different runs cannot. Kafka runs with its stock settings (nothing is synced before it is
-acknowledged) and a heap of 1 GiB; Tidemill with its own (everything is synced before).
+Each scenario drives every system with the same client programs (librdkafka), interleaved, --pairs times, and prints
+medians, ratios and the broker's own CPU seconds. Numbers of one run can be compared with each other; numbers of
+different runs cannot. Kafka runs with its default settings (it acknowledges before it syncs) and a heap of 1 GiB.
+Tidemill runs with its defaults (it syncs before it acknowledges).
 """
 import argparse, json, os, re, shutil, signal, socket, statistics, subprocess, sys, tempfile, time
 
@@ -37,7 +37,7 @@ def select_nothing(seconds):
 
 
 class System:
-    """One server process: how to start it, what it used."""
+    """One server process: its start, and the resources that it used."""
     name = ''
 
     def __init__(self, directory):
@@ -63,7 +63,7 @@ class System:
         return int(re.search(key + r':\s+(\d+)', status).group(1)) / 1024
 
     def answers(self):
-        """A Kafka ApiVersions v0 request gets an answer."""
+        """Waits until an ApiVersions v0 request gets an answer."""
         try:
             with socket.create_connection(('127.0.0.1', self.port), timeout=1) as s:
                 s.sendall(bytes.fromhex('0000000a001200000000000100') + b'\x00')
@@ -94,7 +94,7 @@ class Tidemill(System):
 
 
 class Other(Tidemill):
-    """Tidemill as another build has it: --against."""
+    """Another build of Tidemill: --against."""
     name = 'other'
 
 
@@ -234,7 +234,7 @@ class Bench:
             shutil.rmtree(system.directory, ignore_errors=True)
 
     def run_tail(self):
-        """A consumer reads what a producer writes meanwhile, both as fast as they go."""
+        """A consumer reads records while a producer writes them, both as fast as possible."""
         running = [self.fresh(kind) for kind in self.systems()]
         for system in running:
             system.start()

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""The documents name things that exist: links lead to files, bad-input.md has each of its tests and no other, the
-README keeps its two commands, and CONTRIBUTING fits a screen."""
+"""The documents name things that exist: links lead to files, bad-input.md has exactly its tests, the README keeps its
+two commands, and CONTRIBUTING fits a screen."""
 import pathlib
 import re
 import sys
@@ -21,7 +21,7 @@ def broken_links():
 
 
 def catalogue():
-    """docs/bad-input.md promises what tests/integration/test_bad_*.py prove, and all of it."""
+    """docs/bad-input.md names exactly the tests of tests/integration/test_bad_*.py."""
     named = set(TEST.findall((ROOT / "docs" / "bad-input.md").read_text(encoding="utf-8")))
     tested = set()
     for path in ROOT.glob("tests/integration/test_bad_*.py"):

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""docs/errors.md has a heading for each event that is logged at ERROR or WARN, and none that no
-source has; and it has the words of each message that can end a start."""
+"""docs/errors.md has a heading for each event that a source logs at ERROR or WARN, and no other heading. It has the
+words of each message that can end a start."""
 import pathlib
 import re
 import sys
@@ -17,7 +17,7 @@ MESSAGE = re.compile(r"message_set\(([^;]*)\);")
 LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"')
 PLACEHOLDER = re.compile(r'%[-+ 0#]*(?:\.?\*|\d*)(?:\.\d+|\.\*)?[a-z]*[sdifuxc]|%\d*|"\s*PRI\w+\s*"')
 SHORTEST_PIECE = 10
-# An event of both levels: this half of it is INFO.
+# An event with two levels: here it is INFO.
 GOOD_NEWS = {"the disk has enough free space again"}
 
 

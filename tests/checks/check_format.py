@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""C files are as clang-format leaves them; text files keep to .editorconfig and hold no reminders."""
+"""C files have the format of clang-format. Text files follow .editorconfig and contain no reminders."""
 import pathlib
 import re
 import subprocess
@@ -12,7 +12,7 @@ REMINDER = re.compile(r"\b(TO" r"DO|FIX" r"ME|X" r"XX)\b")
 
 
 def tracked():
-    """The files of the checkout: what git knows or would add; without git, all but the ignored."""
+    """The files of the checkout that git knows or would add; without git, all files that are not ignored."""
     listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=False,
                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8")
     if listed.returncode == 0:

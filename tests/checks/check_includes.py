@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Which folder may include which, and where each foreign header has its home."""
+"""The folders that each folder may include, and the only place of each foreign header."""
 import pathlib
 import re
 import sys

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Functions that only one function of the broker may call, so that a question has one answer and news one origin."""
+"""Functions that only one function of the broker may call, so that a question has one answer and an event one
+source."""
 import pathlib
 import re
 import sys
@@ -18,7 +19,7 @@ def blank(match):
 
 
 def functions_of(text):
-    """The function that each line of a formatted source lies in: its name stands in the last line at the margin."""
+    """The function of each line of a formatted source: its name is in the last line at the margin."""
     name = None
     for number, line in enumerate(COMMENT.sub(blank, text).splitlines(), 1):
         if heading := re.match(r"[a-z].*?(\w+)\(", line):

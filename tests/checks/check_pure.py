@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""What decides knows no clock, no chance, no files, no sockets and no threads: those come in
-through struct env. Reads the symbols of the built libraries with nm."""
+"""Code that decides uses no clock, randomness, files, sockets or threads of its own: it gets them through struct env.
+Reads the symbols of the built libraries with nm."""
 import os
 import pathlib
 import re
@@ -26,7 +26,7 @@ getsockopt shutdown getaddrinfo poll ppoll select epoll_wait epoll_ctl eventfd t
 pthread_create pthread_join pthread_mutex_lock pthread_cond_wait pthread_cond_timedwait sem_wait
 usleep sleep nanosleep sched_yield signal sigaction fork execve system getenv secure_getenv
 """.split()
-# Object files that stand at the rim, where waiting and the world are.
+# Object files at the edge, which may wait and do I/O.
 RIM = {
     "storage": r"io_posix|kv_leveldb",
     "broker": r"main|arguments|data_directory|disk_worker|mailbox|settings|acceptor|loop|transport_\w+",

@@ -1,13 +1,13 @@
-"""A broker under attack, and the client beside it that must not notice.
+"""A broker under attack, and a client beside the attack that must not notice it.
 
     with Attacked() as attacked:
         with attacked.survives("what is done to it", megabytes=64):
             ... whatever ...
 
-All through such a block a client on a connection of its own writes records and reads them back, none of
-them for longer than `seconds`. At its end the broker's peak of memory since its begin is compared with the
-limit. The peak is measured by the kernel (VmHWM), so nothing that was allocated and used for a moment escapes; and one allocation
-larger than the largest legitimate one ends the broker.
+During such a block a client on a connection of its own writes records and reads them back. Each round trip may take
+at most `seconds`. At the end of the block, the broker's peak of memory since the beginning is compared with the
+limit. The kernel measures the peak (VmHWM), so short allocations count too. An allocation larger than the largest
+legitimate one ends the broker.
 """
 import contextlib
 import os
@@ -20,7 +20,7 @@ import raw_wire as wire
 from broker import Broker
 
 MEGABYTE = 1 << 20
-# The largest honest ones are a batch's uncompressed records and a request of socket.request.max.bytes.
+# The largest legitimate ones are a batch's uncompressed records and a request of socket.request.max.bytes.
 LARGEST_ALLOCATION_MB = 300
 ANSWER_SECONDS = 2.0
 PAUSE_SECONDS = 0.01
@@ -29,7 +29,7 @@ SANITIZER = (f"max_allocation_size_mb={LARGEST_ALLOCATION_MB}:quarantine_size_mb
 
 
 class Bystander:
-    """A client that does what clients do, on one connection for all its life."""
+    """A normal client, on one connection for its whole life."""
 
     def __init__(self, port):
         self.link = wire.Link(port)
@@ -40,13 +40,13 @@ class Bystander:
         self.lock = threading.Lock()
 
     def check(self):
-        """Writes and reads a record; how long that took."""
+        """Writes and reads a record; returns the time that this took."""
         with self.lock:
             return self.round_trip()
 
     @contextlib.contextmanager
     def goes_on(self):
-        """Round trips in the background for as long as the block lasts; if one fails, the block does."""
+        """Makes round trips in the background during the block. If one fails, the block fails."""
         over, failures = threading.Event(), []
 
         def run():

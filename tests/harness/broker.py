@@ -4,10 +4,10 @@
         ... broker.address ...
         broker.restart()
 
-A broker has its own data directory, removed at the end, and listens on a free port of loopback that
-it keeps over restarts. The program is TIDEMILL_BUILD/tidemilld (default build/asan). Every wait has a
-deadline and ends as soon as its condition holds. When the `with` block ends in an exception, the last
-lines of the broker's log are printed.
+A broker has its own data directory, which is removed at the end. It listens on a free loopback port and keeps it
+over restarts. The program is TIDEMILL_BUILD/tidemilld (default build/asan). Every wait has a deadline and ends as
+soon as its condition holds. If the `with` block ends with an exception, the last lines of the broker's log are
+printed.
 """
 import collections
 import os
@@ -34,12 +34,12 @@ def build_directory():
 
 
 def quick():
-    """Whether ./test --quick asked for fewer repetitions."""
+    """Whether ./test --quick requested fewer repetitions."""
     return os.environ.get("TIDEMILL_QUICK") == "1"
 
 
 def wait_until(condition, seconds, what):
-    """The first true value that condition() gives; fails when `seconds` pass without one."""
+    """Returns the first true value of condition(); fails after `seconds` without one."""
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
@@ -108,7 +108,7 @@ class Broker:
         return [str(build_directory() / "tidemilld"), *flags]
 
     def start(self):
-        """Runs the program and returns when it says that it is ready."""
+        """Runs the program and returns when it is ready."""
         assert self.process is None, "the broker runs already"
         environment = dict(os.environ, UBSAN_OPTIONS="print_stacktrace=1")
         self.process = subprocess.Popen(self.arguments(), stdin=subprocess.DEVNULL, env=environment,
@@ -147,7 +147,7 @@ class Broker:
         return process.returncode
 
     def stop(self):
-        """SIGTERM; it must end with exit code 0."""
+        """Sends SIGTERM; the broker must end with exit code 0."""
         reader = self._reader
         self.process.send_signal(signal.SIGTERM)
         try:
@@ -161,7 +161,7 @@ class Broker:
         assert code == 0, f"the broker stopped with exit code {code}"
 
     def kill(self):
-        """SIGKILL, as a crash."""
+        """Sends SIGKILL, like a crash."""
         reader = self._reader
         self.process.kill()
         self.process.wait()
@@ -170,7 +170,7 @@ class Broker:
         self._ended()
 
     def restart(self, kill=False):
-        """Down and up again on the same port and data."""
+        """Stops it and starts it again on the same port and data."""
         if kill:
             self.kill()
         else:

@@ -1,10 +1,9 @@
-"""The examples of the documents: blocks of code with a word behind their language.
+"""The examples of the documents: blocks of code with a word after their language.
 
     ```python test
     ```
 
-An example is run as it stands, except for the address and the folder it runs in. It must end with
-exit code 0.
+An example runs unchanged, except for the address and its folder. It must end with exit code 0.
 """
 import re
 import subprocess
@@ -21,7 +20,7 @@ class Example:
         self.section, self.language, self.text = section, language, text
 
     def run(self, command, broker, folder, environment):
-        """Runs `command` with a file of the example behind it; gives what it printed."""
+        """Runs `command` with a file of the example as its last argument; returns its output."""
         path = folder / f"example.{ {'js': 'mjs', 'python': 'py'}.get(self.language, self.language)}"
         path.write_text(self.text.replace(ADDRESS, broker.address), encoding="utf-8")
         done = subprocess.run([*command, path], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
@@ -31,7 +30,7 @@ class Example:
 
 
 def examples(document, word):
-    """The examples of a document that are marked with `word`, each with the heading above it."""
+    """The examples of a document with the mark `word`, each with the heading above it."""
     text = (ROOT / document).read_text(encoding="utf-8")
     found = []
     for block in BLOCK.finditer(text):

@@ -1,7 +1,7 @@
 /* The unit test harness: TEST(name_is_a_sentence) { ... } and checks that say what they saw.
  *
- * A test program lists its tests by being compiled: each TEST registers itself. Run with names (or
- * parts of names) to run some; --seed N sets test_seed(). The last line is "N passed, M failed". */
+ * Each TEST registers itself. Arguments are names, or parts of names, of the tests to run; without
+ * any, all run. --seed N sets test_seed(). The last line is "N passed, M failed". */
 #ifndef TESTS_HARNESS_H
 #define TESTS_HARNESS_H
 
@@ -24,15 +24,15 @@ __attribute__((noreturn)) void test_fail(const char *file, int line, const char 
     PRINTF_LIKE(3, 4);
 /* The seed given with --seed, or a fixed one. */
 uint64_t test_seed(void);
-/* --shards N and the like: the number given for a name on the command line, or the default. */
+/* Options such as --shards N: the number for a name on the command line, or the default. */
 int64_t test_option(const char *name, int64_t otherwise);
-/* How many states a simulation has to see: --states N, else `full`, or `quick` for ./test --quick,
- * which sets TIDEMILL_QUICK=1. */
+/* The number of states that a simulation visits: --states N, or else `full`, or `quick` for ./test
+ * --quick, which sets TIDEMILL_QUICK=1. */
 uint64_t test_states(uint64_t full, uint64_t quick);
 /* The path of a file of the source tree, for example "docs/processors.md". Valid until the next
  * call. */
 const char *test_source_path(const char *name);
-/* A fresh directory below TMPDIR, removed when the program ends. */
+/* A new directory below TMPDIR, removed when the program ends. */
 const char *test_directory(void);
 
 #define TEST(test_name)                                                  \

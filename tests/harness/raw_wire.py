@@ -1,10 +1,10 @@
-"""Kafka's wire format by hand, so that it can be got wrong on purpose.
+"""Kafka's wire format by hand, so that tests can write it wrong on purpose.
 
     with Link(broker.port) as link:
         reply = link.ask(frame(METADATA, 1, array([string("topic")])))
         # a Reader behind the correlation id, or None: the broker closed the connection
 
-Only the old, not flexible encodings are written, besides a few pieces. Nothing is checked here.
+It writes only the old encodings, which are not flexible, and a few pieces of others. It checks nothing.
 """
 import socket
 import struct
@@ -95,7 +95,7 @@ def crc32c(data):
 
 
 def record(index=0, key=b"k", value=b"v", timestamp_delta=0, headers=b"\0", size=None, key_size=None):
-    """One record; `size` and `key_size` are what it claims."""
+    """One record, which claims `size` and `key_size`."""
     body = b"\0" + varint(timestamp_delta) + varint(index)
     for content, claimed in ((key, key_size), (value, None)):
         honest = -1 if content is None else len(content)
@@ -106,7 +106,7 @@ def record(index=0, key=b"k", value=b"v", timestamp_delta=0, headers=b"\0", size
 
 def batch(records=None, count=1, last=None, attributes=0, magic=2, crc=None, size_error=0,
           time_ms=None, producer=(-1, -1, -1)):
-    """One batch; `records` is its body as it stands, `size_error` is added to the length field."""
+    """One batch. `records` is its body, unchanged; `size_error` is added to the length field."""
     body = record() if records is None else records
     now = int(time.time() * 1000) if time_ms is None else time_ms
     checked = (i16(attributes) + i32(count - 1 if last is None else last) + i64(now) + i64(now)
@@ -130,7 +130,7 @@ def fetch(topic, offset=0, max_bytes=1 << 20, correlation=1, wait_ms=0):
 
 
 class Reader:
-    """What a reply holds, read straight down. Too short a reply is an error of the broker."""
+    """Reads a reply from start to end. A reply that is too short is an error of the broker."""
 
     def __init__(self, raw):
         self.raw, self.at = raw, 0
@@ -172,7 +172,7 @@ class Link:
         if receive_bytes:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         self.socket.settimeout(seconds)
-        # A reset at the end: thousands of connections leave no TIME_WAIT behind.
+        # The connection ends with a reset, so that thousands of them leave no TIME_WAIT.
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.connect(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -184,7 +184,7 @@ class Link:
         self.socket.close()
 
     def send(self, raw):
-        """False when the broker has closed the connection meanwhile, as it may."""
+        """False if the broker has closed the connection meanwhile, which it may do."""
         try:
             self.socket.sendall(raw)
         except (BrokenPipeError, ConnectionResetError):
@@ -192,14 +192,14 @@ class Link:
         return True
 
     def end(self):
-        """No more will come."""
+        """Ends the client's direction of the connection."""
         try:
             self.socket.shutdown(socket.SHUT_WR)
         except OSError:
             pass  # closed already
 
     def receive(self, size):
-        """So many bytes, or None when the connection is closed before the first."""
+        """Reads this many bytes. None if the connection is closed before the first."""
         parts, got = [], 0
         while got < size:
             try:
@@ -216,7 +216,7 @@ class Link:
         return b"".join(parts)
 
     def read(self, correlation=1):
-        """The next reply behind its correlation id, or None when the connection ends here."""
+        """The next reply after its correlation id, or None if the connection ends here."""
         size = self.receive(4)
         if size is None:
             return None

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Runs the functions test_* of one Python file: runner.py FILE [NAME...]
 
-A NAME is a part of a function's name. A test passes when it returns. The last line is
-"N passed, M failed", as that of the C test programs.
+A NAME is a part of a function's name. A test passes when it returns. The last line is "N passed, M failed", as in
+the C test programs.
 """
 import importlib.util
 import pathlib

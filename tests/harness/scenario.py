@@ -1,10 +1,10 @@
-"""What every client of the matrix goes through, written once.
+"""The scenario that every client of the matrix runs.
 
-Create a topic; a group of three members; 20,000 records with each codec the client has, while one
-member leaves in the middle; commit; restart the broker; a new member joins, more records come, and
-the group must go on exactly where it was. Contents and order are compared record for record.
+Create a topic; a group of three members; 20,000 records with each codec of the client, while one member leaves in
+the middle; commit; restart the broker; a new member joins, more records come, and the group must continue exactly at
+its position. Contents and order are compared record by record.
 
-A client is a program that speaks lines (integration/clients, integration/node, interop):
+A client is a program that reads and writes lines (integration/clients, integration/node, interop):
 
     PROGRAM codecs                                          {"codecs": ["none", ...]}
     PROGRAM create ADDRESS TOPIC PARTITIONS                 {"created": true}
@@ -15,8 +15,8 @@ A client is a program that speaks lines (integration/clients, integration/node, 
       and it prints {"assigned": [PARTITION...]} after each rebalance and for each record
       {"p": PARTITION, "o": OFFSET, "k": KEY, "v": VALUE, "h": {NAME: VALUE}}.
 
-Record n goes to partition n % PARTITIONS with key, value and one header as below, so that it must
-stand at offset n // PARTITIONS there.
+Record n goes to partition n % PARTITIONS with key, value and one header as below, so its offset there must be n //
+PARTITIONS.
 """
 import json
 import pathlib
@@ -43,7 +43,7 @@ def value_of(n):
 
 
 def lines_of(command, seconds=SECONDS):
-    """Runs a client to its end and gives what it printed, decoded."""
+    """Runs a client to its end and returns its output, decoded."""
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, encoding="utf-8", timeout=seconds)
     assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stderr[-4000:]}"
@@ -51,7 +51,7 @@ def lines_of(command, seconds=SECONDS):
 
 
 class Member:
-    """One running group member: what it was assigned and what it has read."""
+    """One running group member: its assignment and its records."""
 
     def __init__(self, command):
         self.command = command
@@ -83,7 +83,7 @@ class Member:
             self.errors = self.errors[-30:] + [line.rstrip()]
 
     def tell(self, word):
-        """Gives an order and waits for its answer."""
+        """Sends a command and waits for its answer."""
         self.process.stdin.write(word + "\n")
         self.process.stdin.flush()
         try:
@@ -107,7 +107,7 @@ class Member:
 
 
 class Group:
-    """The members of one group and what they have read together."""
+    """The members of one group and all of their records."""
 
     def __init__(self, command):
         self.command = command
@@ -158,7 +158,7 @@ def expected(first, end):
 
 
 def check_records(members, wanted, codecs):
-    """Each record that should be there was read with its content, and no other."""
+    """Each expected record was read with its content, and no other."""
     seen = set()
     for member in members:
         for r in member.records:
@@ -174,7 +174,7 @@ def check_records(members, wanted, codecs):
 
 
 def check_order(member):
-    """A member reads each partition in order; going back is a rebalance's right only."""
+    """A member reads each partition in order. It may go back only after a rebalance."""
     last, back = {}, 0
     for r in member.records:
         if r["o"] != last.get(r["p"], r["o"] - 1) + 1:
@@ -195,10 +195,10 @@ def produce_all(program, address, topic, codecs, first, on_half=None):
 
 
 def run_scenario(program, shards):
-    """Takes the client `program` (a command) through everything."""
+    """Runs the whole scenario with the client `program` (a command)."""
     topic, group_id = "matrix", "matrix-group"
     codecs = lines_of([*program, "codecs"])[0]["codecs"]
-    # kcat cannot say how many partitions it wants.
+    # kcat cannot request a number of partitions.
     with Broker(shards, settings={"num.partitions": PARTITIONS}) as broker:
         assert lines_of([*program, "create", broker.address, topic, str(PARTITIONS)])[-1] == {"created": True}
         with Group([*program, "consume", broker.address, topic, group_id]) as group:
@@ -219,7 +219,7 @@ def run_scenario(program, shards):
 
 
 def go_on(program, broker, topic, group, codecs, first):
-    """After the restart: nothing is read twice, nothing is left out."""
+    """After the restart: no record is read twice, and none is missing."""
     survivor, newcomer = group.alive()[0], group.join()
     group.settled(2)
     before = len(survivor.records)

@@ -1,13 +1,13 @@
-"""A file system that is really full when it is full: a tmpfs of some megabytes, seen by this test alone.
+"""A file system that can be really full: a tmpfs of some megabytes that only this test sees.
 
     with SmallDisk(64) as disk:
         with Broker(directory=disk.path) as broker:
             disk.fill()         # somebody else takes what is left
             disk.make_room()
 
-The process gets mounts of its own the first time, so nothing is left behind however it ends. Root needs
-the right to mount for that (CAP_SYS_ADMIN), everybody else user namespaces, which Debian allows. A container
-has neither unless it was given them, but it has a small file system of its own: /dev/shm.
+The process gets mounts of its own at the first use, so nothing remains after its end. For that, root needs the right
+to mount (CAP_SYS_ADMIN); other users need user namespaces, which Debian permits. A container normally has neither,
+but it has a small file system of its own: /dev/shm.
 """
 import ctypes
 import os
@@ -19,7 +19,7 @@ CLONE_NEWNS, CLONE_NEWUSER = 0x00020000, 0x10000000
 MS_REC, MS_PRIVATE = 0x4000, 0x40000
 MEGABYTE = 1 << 20
 SHARED_MEMORY = pathlib.Path("/dev/shm")
-SHARED_MEMORY_MAX = 1 << 30  # where it is larger it belongs to the whole machine
+SHARED_MEMORY_MAX = 1 << 30  # a larger one belongs to the whole machine
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -31,7 +31,7 @@ def call(function, *arguments):
 
 
 def be_root_of_a_user_namespace():
-    """Only a process of one thread may."""
+    """Only a process with one thread may do this."""
     user, group = os.getuid(), os.getgid()
     call("unshare", CLONE_NEWUSER | CLONE_NEWNS)
     for name, text in (("setgroups", "deny"), ("uid_map", f"0 {user} 1"), ("gid_map", f"0 {group} 1")):
@@ -39,7 +39,7 @@ def be_root_of_a_user_namespace():
 
 
 def have_own_mounts():
-    """None, or why not."""
+    """None, or the reason why it is impossible."""
     try:
         if os.getuid() == 0:
             try:
@@ -71,7 +71,7 @@ class Mounted:
 
 
 class Borrowed:
-    """A folder on the container's small tmpfs, with something beside it that takes what is too much."""
+    """A folder on the container's small tmpfs. A file beside it takes the superfluous room."""
     def __init__(self, megabytes, why):
         disk = os.statvfs(SHARED_MEMORY)
         if disk.f_blocks * disk.f_frsize > SHARED_MEMORY_MAX:
@@ -109,13 +109,13 @@ class SmallDisk:
         return free_bytes(self.path)
 
     def fill(self, leave_bytes=0):
-        """Takes all but so much."""
+        """Takes all room but this much."""
         with self.ballast.open("ab", buffering=0) as file:
             try:
                 while self.free_bytes() > leave_bytes:
                     file.write(bytes(min(MEGABYTE, self.free_bytes() - leave_bytes)))
             except OSError:
-                pass  # somebody was faster: it is full
+                pass  # another process was faster: the disk is full
 
     def make_room(self):
         self.ballast.unlink()

@@ -1,13 +1,12 @@
-"""Speaks the Kafka protocol over one bare connection, one request at a time or many at once.
+"""A client of the Kafka protocol on one connection, one request at a time or many at once.
 
     with Wire(broker.port) as wire:
         answer = wire.ask("JoinGroup", 5, group_id="g", session_timeout_ms=10_000, ...)
         assert answer.error_code == 79
 
-Fields are those of protocol/messages/*.msg; what is left out has its default. The encoding is checked
-against other clients' bytes elsewhere: here the question is what the broker means, not how it says it.
-Classes of kafka.protocol (kafka-python) are sent with ask_object(), raw bytes with send_bytes().
-make_batch() and records_of() make and read record batches.
+Fields are those of protocol/messages/*.msg; omitted fields have their default. Other tests compare the encoding with
+other clients' bytes. This module is for tests of the broker's behaviour. Classes of kafka.protocol (kafka-python)
+are sent with ask_object(), raw bytes with send_bytes(). make_batch() and records_of() make and read record batches.
 """
 import io
 import pathlib
@@ -189,7 +188,7 @@ class Wire:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.client_id = client_id
         self.correlation = 0
-        self.asked = []  # what is not answered yet: (correlation id, API or class, version)
+        self.asked = []  # open requests: (correlation id, API or class, version)
 
     def __enter__(self):
         return self
@@ -210,14 +209,14 @@ class Wire:
                 (b"\0" if flexible else b""))
 
     def send(self, name, version, **fields):
-        """Sends and does not wait; answers come with receive(), in the order of sending."""
+        """Sends and does not wait. receive() gives the answers, in the order of sending."""
         api = APIS[name]
         codec = Codec(api, version)
         self.send_frame(self._header(api.key, version, codec.flexible) + codec.pack(api.request, fields))
         self.asked.append((self.correlation, api, version))
 
     def read_frame(self):
-        """The next frame without its length; Cut when the broker closes the connection instead."""
+        """The next frame without its length. Raises Cut if the broker closes the connection instead."""
         data = b""
         size = 4
         while len(data) < size:
@@ -258,7 +257,7 @@ class Wire:
         return self.receive()
 
     def silent(self, seconds=0.2):
-        """Whether the connection stays open and not one byte comes for so long."""
+        """Whether the connection stays open without a byte for this long."""
         self.socket.settimeout(seconds)
         try:
             self.socket.recv(1)
@@ -268,7 +267,7 @@ class Wire:
         finally:
             self.socket.settimeout(SECONDS)
 
-    # What many tests need, in one line each.
+    # Short forms for many tests.
 
     def create(self, topic, partitions=1, version=5, **configs):
         answer = self.ask("CreateTopics", version, topics=[{
@@ -296,7 +295,7 @@ class Wire:
                 "partition_max_bytes": partition_max_bytes}]}]}, **more))
 
     def fetch(self, topic, offset=0, **more):
-        """The answer for the one partition asked."""
+        """The answer for the one requested partition."""
         self.send_fetch(topic, offset, **more)
         return self.receive().responses[0].partitions[0]
 
@@ -316,7 +315,7 @@ def make_batch(values, timestamps=None, codec=0, producer=-1, epoch=-1, sequence
         builder.append(number, timestamps[number] if timestamps else 1_700_000_000_000 + number,
                        keys[number] if keys else None, value, [])
     data = bytearray(builder.build())
-    # The builder writes producer, epoch and sequence only with its own notion of a transaction: say them here.
+    # The builder writes producer, epoch and sequence only for its own kind of transaction, so they are set here.
     struct.pack_into(">qhi", data, 43, producer, epoch, sequence)
     struct.pack_into(">I", data, 17, calc_crc32c(bytes(data[21:])))
     return bytes(data)
