@@ -1,7 +1,7 @@
-"""Clients that hold what they have and give nothing: half-open, slow, silent, deaf, stopped, in thousands.
+"""Misbehaving clients: half-open, slow, silent, not reading, stopped, in thousands.
 
-What each of them may cost is bounded, and the client beside them (harness/attack.py) must still be served.
-What they send is right, most of the time; what is sent wrong is in test_bad_input.py.
+The cost of each client is bounded, and the broker must still serve a client beside them (harness/attack.py). Their
+bytes are mostly valid; test_bad_input.py sends invalid bytes.
 """
 import os
 import resource
@@ -16,11 +16,11 @@ from broker import quick, wait_until
 from raw_wire import (DESCRIBE_CONFIGS, METADATA, Link, array, batch, fetch, frame, header, i8, i32, produce, record,
                       sized, string)
 
-# Each needs a descriptor here and one in the broker; both may have as many as the system allows.
+# Each needs a descriptor here and one in the broker. Both processes may have as many as the system permits.
 DESCRIPTORS = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 HALF_OPEN = min(10_000, DESCRIPTORS * 3 // 4 - 300)
 HUGE = 0x7fffffff
-STALL_SECONDS = 0.5  # a socket that takes nothing for so long is one that the broker does not read
+STALL_SECONDS = 0.5  # the broker does not read from a socket that takes nothing for this long
 
 the_broker = None
 
@@ -48,7 +48,7 @@ def ask(request):
 
 
 def fill(topic, megabytes):
-    """Puts batches of half a megabyte there."""
+    """Produces batches of half a megabyte."""
     one = produce(topic, batch(record(value=bytes(MEGABYTE // 2))))
     with Link(attacked().port) as link:
         for _ in range(2 * megabytes):
@@ -56,7 +56,7 @@ def fill(topic, megabytes):
 
 
 class Crowd:
-    """Many connections at once. At its end all of them must be gone, in the broker too, unless it leaves traces."""
+    """Many connections at once. At its end all of them must be gone, also in the broker, unless it leaves traces."""
 
     def __init__(self, count, receive_bytes=None, leaves_traces=False):
         self.links = []
@@ -73,12 +73,13 @@ class Crowd:
             link.socket.close()
         if self.leaves_traces:
             return
-        # Of one that it does not read at the moment, the broker learns only when it gives up on it.
+        # If the broker does not read a connection at the moment, it notices the end only when it closes the connection
+        # itself.
         wait_until(lambda: attacked().descriptors() < self.descriptors + 20, 30, "their ends to be noticed")
 
 
 def send_while_taken(jobs, seconds=20):
-    """Sends to many connections at once until all is sent, or nothing more is taken; returns what was not.
+    """Sends to many connections at once until all is sent, or no more is taken. Returns the rest.
 
     `jobs` is {Link: bytes}. A connection that the broker closes is done.
     """
@@ -113,7 +114,7 @@ def send_while_taken(jobs, seconds=20):
 LARGE_FRAME = i32(100 * MEGABYTE) + header(0, 7)
 
 
-def test_frames_of_100_mib_that_never_come():
+def test_frames_of_100_mib_that_never_arrive():
     with attacked().survives("200 frames declared", 48), Crowd(200) as crowd:
         for link in crowd.links:
             link.send(LARGE_FRAME)
@@ -134,7 +135,7 @@ def test_ten_thousand_half_open_connections():
     with attacked().survives(f"{HALF_OPEN} half-open connections", 150), Crowd(HALF_OPEN) as crowd:
         for n, link in enumerate(crowd.links):
             link.send(beginnings[n % len(beginnings)])
-        # The last one is served, so all before it were accepted.
+        # The last one is served, so all earlier ones were accepted.
         with Link(attacked().port) as link:
             assert link.ask(frame(METADATA, 1, i32(0))) is not None
         assert attacked().descriptors() > HALF_OPEN
@@ -144,7 +145,7 @@ def test_ten_thousand_half_open_connections():
 
 
 def test_slow_writers():
-    """Two hundred clients, a byte each in turn: all are answered, nobody waits for them."""
+    """Two hundred clients send a byte each in turn. All get answers, and no other client waits for them."""
     raw = frame(METADATA, 1, array([string("bystander")]))
     with attacked().survives("slow writers", 32), Crowd(200) as crowd:
         for n in range(len(raw)):
@@ -156,7 +157,7 @@ def test_slow_writers():
 
 
 def test_a_client_that_never_reads_its_fetches():
-    """It asks for gigabytes; when it reads at last, what was asked for comes, in order."""
+    """It requests gigabytes. When it reads at last, it gets all answers, in order."""
     count = 200_000
     one = fetch("large", 3, MEGABYTE // 2)
     requests = b"".join(one[:8] + i32(n) + one[12:] for n in range(count))
@@ -172,7 +173,7 @@ def test_a_client_that_never_reads_its_fetches():
 
 
 def test_clients_that_never_read_large_answers():
-    """Answers that are memory: the configs of a broker, thousands of times, on many connections."""
+    """Answers in memory: the configs of a broker, thousands of times, on many connections."""
     request = frame(DESCRIBE_CONFIGS, 1, array([i8(4) + string("1") + i32(-1)]) + i8(1))
     with attacked().survives("100 clients that read nothing", 450, seconds=5), Crowd(100, 4096) as crowd:
         send_while_taken({link: request * 2000 for link in crowd.links})
@@ -230,7 +231,7 @@ with Link(int(sys.argv[2])) as link:
 """
 
 
-def test_a_stopped_client_goes_on_later():
+def test_a_stopped_client_continues_later():
     harness = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "harness")
     with attacked().survives("a stopped client", 64):
         client = subprocess.Popen([sys.executable, "-c", READ_FOREVER, harness, str(attacked().port)],
@@ -249,7 +250,8 @@ def test_a_stopped_client_goes_on_later():
 
 
 def test_clients_cannot_take_all_descriptors():
-    """What is left is for files. The next client is cut off, nothing spins, and later ones are welcome."""
+    """The remaining descriptors are for files. The next client is disconnected, no thread spins, and later clients are
+    accepted."""
     with Attacked(descriptors=200, shards=1) as broker:
         links = []
         try:
@@ -272,9 +274,10 @@ def test_clients_cannot_take_all_descriptors():
 
 
 def test_large_frames_that_never_end():
-    """Each lacks its last byte. Clients that wait for room are not read; the others go on.
+    """Each frame lacks its last byte. The broker does not read clients that wait for room; the others continue.
 
-    The last test: when such clients leave, the broker learns it only as it gives up on them, in 15 seconds."""
+    This is the last test: when such clients leave, the broker notices it only when it closes them, within 15
+    seconds."""
     raw = LARGE_FRAME + bytes(90 * MEGABYTE)
     with attacked().survives("1.8 GiB of unfinished frames", 700, seconds=5), Crowd(20, leaves_traces=quick()) as crowd:
         left = send_while_taken({link: raw for link in crowd.links})

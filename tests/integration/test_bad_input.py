@@ -1,7 +1,7 @@
-"""What bad input gets: the answer that docs/bad-input.md says or a closed connection, and nothing else happens.
+"""Bad input gets the answer of docs/bad-input.md or a closed connection, and has no other effect.
 
-Tables of requests that no honest client sends, over raw sockets. Behind each group of them the memory that
-they took is compared with a limit and a client beside them must still be served (harness/attack.py).
+The tests send tables of invalid requests over raw sockets. After each table they compare the memory that it took
+with a limit, and the broker must still serve a client beside it (harness/attack.py).
 """
 import gzip
 import json
@@ -27,7 +27,7 @@ the_broker = None
 
 
 def attacked():
-    """One broker for all tests, so that what one does to it the next ones see."""
+    """One broker for all tests, so that later tests see the effects of earlier ones."""
     global the_broker
     if the_broker is None:
         the_broker = Attacked(shards=2, settings={"group.min.session.timeout.ms": 100})
@@ -41,7 +41,7 @@ def finish():
         the_broker.__exit__(None, None, None)
 
 
-# --- requests and what is expected of their replies ---
+# --- requests and their expected replies ---
 
 def ask(request):
     with Link(attacked().port) as link:
@@ -53,7 +53,7 @@ def closed(reply):
 
 
 def ended(reply):
-    """Closed when the client says that no more will come: a frame was not whole."""
+    """The broker closes when the client has sent its end: a frame was incomplete."""
     closed(reply)
 
 
@@ -74,7 +74,7 @@ def produced_again(reply, version):
 
 
 def at(skip, error):
-    """The error code stands behind `skip` bytes of the reply."""
+    """The error code follows `skip` bytes of the reply."""
     def check(reply):
         answered(reply)
         reply.take(skip)
@@ -126,7 +126,7 @@ def configure_request(topic, configs, operation=0):
 ALL_TOPICS = i32(-1)
 
 
-def test_frames_that_are_none():
+def test_invalid_frames():
     sizes = [-1, -2**31, -100, *range(8), 100 * MEGABYTE + 1, HUGE]
     table = [(f"size {size}", i32(size) + bytes(max(0, min(size, 64))), closed) for size in sizes]
     table += [
@@ -160,7 +160,7 @@ def test_an_unknown_version_of_api_versions_leaves_the_connection_usable():
         assert link.ask(frame(API_VERSIONS, 0, correlation=8), 8).i16() == 0
 
 
-def test_a_software_name_that_is_none_leaves_the_connection_usable():
+def test_an_invalid_software_name_leaves_the_connection_usable():
     bad = [b"", b"two words", b"-x", b"x-", b"caf\xc3\xa9", b"a\0b", b"x" * 32766 + b"!"]
     with attacked().survives("software names", 8), Link(attacked().port) as link:
         for name in bad:
@@ -172,7 +172,7 @@ def test_a_software_name_that_is_none_leaves_the_connection_usable():
 
 
 def flexible_metadata(topics=b"\0", tail=b"\0\0\0\0"):
-    """Metadata 9: `topics` as it stands, then three booleans and the tags."""
+    """Metadata 9: `topics` unchanged, then three booleans and the tags."""
     return frame(METADATA, 9, topics + tail, flexible=True)
 
 
@@ -250,7 +250,7 @@ def test_a_request_cut_at_every_byte():
 
 
 SMALL_ELEMENTS = {
-    # what there is much of: api, version, before the count, one element, behind them
+    # repeated elements: api, version, bytes before the count, one element, bytes after them
     "topics to produce to": (PRODUCE, 7, i16(-1) + i16(1) + i32(1000), i16(0) + i32(0), b""),
     "partitions to produce to": (PRODUCE, 7, i16(-1) + i16(1) + i32(1000) + i32(1) + string("bad"), i32(9) + i32(-1),
                                  b""),
@@ -265,7 +265,7 @@ SMALL_ELEMENTS = {
 
 
 def test_requests_of_many_small_elements():
-    """The smallest elements that there are: what they take decoded, and their answer, is bounded."""
+    """The smallest possible elements: their decoded memory and their answer are bounded."""
     for what, (api, version, before, element, after) in SMALL_ELEMENTS.items():
         for megabytes in (1, 2, 4, 8):
             count = megabytes * MEGABYTE // len(element)
@@ -384,7 +384,7 @@ def zstd_run_bomb():
 
 
 def bombs():
-    """Each below max.message.bytes, each of more than a GiB or claiming to be."""
+    """Each is below max.message.bytes, and has more than a GiB or claims to."""
     deflated = gzip.compress(bytes(16 * MEGABYTE), 9)
     packed = lz4.frame.compress(bytes(4 * MEGABYTE), block_size=lz4.frame.BLOCKSIZE_MAX4MB)
     claims = lz4.frame.compress(b"x" * 100, store_size=True)
@@ -577,7 +577,7 @@ def test_configs():
 
 
 def long_value_request(key, operation, value):
-    """IncrementalAlterConfigs 1, whose strings may be longer than 32767 bytes nowhere but in claims."""
+    """IncrementalAlterConfigs 1. Its strings may claim to be longer than 32767 bytes, but never are."""
     entry = compact(key.encode()) + i8(operation) + compact(value) + b"\0"
     body = b"\x02" + i8(2) + compact(b"bad") + b"\x02" + entry + b"\0" + b"\0" + b"\0"
     return frame(INCREMENTAL_ALTER_CONFIGS, 1, body, flexible=True)
@@ -598,7 +598,7 @@ def appended(items):
     return long_value_request("leader.replication.throttled.replicas", 2, b",".join([b"%x" % n for n in items]))
 
 
-def test_a_list_does_not_grow_without_end():
+def test_a_list_does_not_grow_without_a_limit():
     with attacked().survives("a list that grows", 32):
         at(6, 0)(ask(long_value_request("leader.replication.throttled.replicas", 0, b"")))
         at(6, 0)(ask(appended(range(10_000, 15_000))))
@@ -606,8 +606,8 @@ def test_a_list_does_not_grow_without_end():
         answered(ask(frame(DESCRIBE_CONFIGS, 1, array([i8(2) + string("bad") + i32(-1)]) + i8(0))))
 
 
-def test_answers_that_would_be_much_larger_than_their_question():
-    """One thing, asked for as often as fits: each answer alone is honest."""
+def test_answers_that_would_be_much_larger_than_their_request():
+    """One item, requested as often as fits: each answer by itself is correct."""
     with Link(attacked().port) as link:
         joined = link.ask(join_request(group="asked", protocols=[(b"range", bytes(4_000_000))], session_ms=60_000))
         assert (joined.i32(), joined.i16()) == (0, 0)
@@ -662,7 +662,7 @@ def processor(name, **parameters):
     return [(f"processor.{name}.{key.replace('_', '-')}", value) for key, value in parameters.items()]
 
 
-def test_processors_that_cannot_be():
+def test_invalid_processors():
     def where(text):
         return processor("f", type="filter", where=text, output="out")
 
@@ -703,7 +703,7 @@ def read_all(topic, count, seconds=20):
 
 
 def batches(raw):
-    """How many records there are in whole batches."""
+    """The number of records in complete batches."""
     count, at_byte = 0, 0
     while at_byte + 61 <= len(raw):
         size = 12 + struct.unpack(">i", raw[at_byte + 8:at_byte + 12])[0]

@@ -1,5 +1,5 @@
-"""Damage to the key-value store while the broker is stopped: the start is refused, nothing is touched, and with the
-damage mended everything is there again."""
+"""Damage to the key-value store while the broker is stopped: the start is refused, nothing is changed, and after a
+repair all data is back."""
 import hashlib
 import subprocess
 
@@ -49,7 +49,7 @@ def expect_refused(broker, file, *words):
 
 
 def lose(harm, kill):
-    """harm(kv) damages the store and gives the file, words of the refusal, and what mends it."""
+    """harm(kv) damages the store. It returns the file, words of the refusal, and a function for the repair."""
     with Broker(shards=2, settings=SETTINGS) as broker:
         fill(broker)
         if kill:
@@ -67,7 +67,7 @@ def lose(harm, kill):
 
 
 def flip_row(kv):
-    """In the first write of the log; others follow it."""
+    """Damages the first write of the log; others follow it."""
     file = max(kv.glob("*.log"))
     data = file.read_bytes()
     at = 30
@@ -92,9 +92,9 @@ def test_a_flipped_bit_in_the_rows_after_a_stop():
     lose(flip_row, kill=False)
 
 
-def test_the_file_current_is_gone():
+def test_the_file_current_is_missing():
     lose(remove("CURRENT"), kill=False)
 
 
-def test_the_log_of_the_rows_is_gone():
+def test_the_log_of_the_rows_is_missing():
     lose(remove("*.log"), kill=True)

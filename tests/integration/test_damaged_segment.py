@@ -1,4 +1,5 @@
-"""A segment that was cut or removed while the broker was stopped: its records answer an error, all else works."""
+"""A segment that was cut or removed while the broker was stopped: reading its records gives an error, all else
+works."""
 from broker import Broker
 from wire import LATEST, Wire, make_batch, records_of
 
@@ -19,13 +20,13 @@ def fill(broker):
 
 
 def folder_of(broker, topic):
-    """Where the first partition's segments lie: the topic's folder has its id for a name."""
+    """The folder of the first partition's segments: the topic's folder has the topic's id as its name."""
     with Wire(broker.port) as wire:
         return broker.directory / "data" / "topics" / str(wire.metadata(topic).topics[0].topic_id) / "0"
 
 
 def check(broker, lost, appended):
-    """`lost`: offsets that may not be read, the last of them surely not."""
+    """`lost` are the offsets that may be unreadable; the last one must be."""
     with Wire(broker.port) as wire:
         for number in range(COUNT):
             assert records_of(wire.fetch("other", number).records)[0].value == value(number)

@@ -1,4 +1,4 @@
-"""The examples of README.md and docs/quick-start.md, run as they stand, each against a new broker."""
+"""The examples of README.md and docs/quick-start.md, unchanged, each with a new broker."""
 import json
 import os
 import pathlib
@@ -15,7 +15,7 @@ COMMANDS = {"sh": ["bash", "-eu", "-o", "pipefail"], "python": ["/usr/bin/python
 
 
 def run(example):
-    """What an example prints, in a folder and with a broker of its own."""
+    """Runs an example in a folder and with a broker of its own; returns its output."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="tidemill-document-"))
     (folder / "node_modules").symlink_to(NODE / "node_modules")
     try:
@@ -41,7 +41,7 @@ def test_kcat_in_the_readme_reads_what_it_wrote():
     assert run(example).splitlines()[-1:] == ['{"user":"ada","amount":12}']
 
 
-def test_the_five_lines_of_the_readme_drop_what_came_twice():
+def test_the_five_lines_of_the_readme_drop_duplicates():
     example = examples("README.md", "test")[1]
     assert len(example.text.splitlines()) == 5
     assert run(example).splitlines()[-3:] == ['{"id":1}', '{"id":2}', '{"id":3}']

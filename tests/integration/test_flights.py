@@ -1,9 +1,9 @@
-"""Real data through a real pipeline: 20,000 and 230,000 flights, shuffled, with planted duplicates, malformed
-and late rows, must give exactly what an independent recount gives, row for row; and the same, byte for byte,
-when the broker is killed three times while the flights arrive.
+"""Real data through a real pipeline: 20,000 and 230,000 flights, shuffled, with added duplicates, malformed and late
+rows. The result must equal an independent recount, row by row. It must be the same, byte by byte, if the broker is
+killed three times while the flights arrive.
 
-The recount below knows the semantics (docs/processors.md) but shares no code with the broker: it decides
-per record what is malformed, late or duplicate, and lets SQLite add up the rest.
+The recount below follows docs/processors.md but shares no code with the broker. It decides for each record whether
+it is malformed, late or a duplicate, and SQLite aggregates the others.
 """
 import calendar
 import json
@@ -35,7 +35,7 @@ PROCESSORS = {
     "daily": {"type": "aggregate", "after": "uniq", "group-by": "value.origin", "window": "tumbling(1d)",
               "select": SELECT, "output": "flights.daily"},
 }
-# In headers of dead letters, and nowhere else, stands the time at which something failed.
+# Only headers of dead letters have the time of a failure.
 WALL_CLOCK_HEADERS = {"__dlq.errors.first.failure", "__dlq.errors.last.failure"}
 
 
@@ -48,8 +48,8 @@ def twenty_thousand():
 
 
 def two_hundred_thousand():
-    """These say at what hour and how far they flew, not when and from where: a day and a class of distance stand
-    for that. A quick run takes every tenth."""
+    """These flights have an hour and a distance, but no date and no origin. A day and a class of distance replace
+    those. A quick run takes every tenth flight."""
     flights = json.loads((DATA / "flights-200k.json").read_text(encoding="utf-8"))
     first = date_ms("2001/01/01 00:00")
     for n, flight in enumerate(flights[::10 if quick() else 1]):
@@ -68,9 +68,9 @@ def make_input(seed, flights):
         text = json.dumps(row).encode()
         out.append(text)
         if n % 40 == 7:
-            out.append(text)  # again, at once
+            out.append(text)  # a duplicate at once
         if n % 50 == 11:
-            out.append(json.dumps(rows[max(0, n - 30)]).encode())  # again, a little later
+            out.append(json.dumps(rows[max(0, n - 30)]).encode())  # a duplicate a little later
         if n % 97 == 5:
             out.append(text[:len(text) // 2])  # malformed
         if n % 131 == 9:
@@ -79,13 +79,13 @@ def make_input(seed, flights):
             out.append(json.dumps(dict(row, id=f"bad-{n}", date="yesterday")).encode())
         if n % 113 == 60:
             out.append(json.dumps(dict(rows[n // 2], id=f"late-{n}")).encode())
-    # Nothing of real interest: moves the watermark over the end of everything before.
+    # Moves the watermark past the end of all windows before it.
     out.append(json.dumps({"id": "end", "date": "2002/01/01 00:00", "delay": 0, "origin": "END"}).encode())
     return out
 
 
 def recount(records):
-    """What must come out: hourly and daily rows, and the counts of what did not get that far."""
+    """The expected results: hourly and daily rows, and the counts of the other records."""
     watermark, seen = None, set()
     counts = {"MALFORMED_JSON": 0, "SCHEMA_VIOLATION": 0, "TIMESTAMP_INVALID": 0, "LATE": 0, "duplicates": 0}
     kept = sqlite3.connect(":memory:")
@@ -135,7 +135,7 @@ def configure(broker):
 
 
 def produce(broker, records, kills):
-    """An idempotent producer; the broker is killed after each of the counts in `kills`."""
+    """An idempotent producer. The broker is killed after each of the counts in `kills`."""
     failed = []
     producer = confluent_kafka.Producer({"bootstrap.servers": broker.address, "enable.idempotence": True,
                                          "linger.ms": 2, "batch.num.messages": 200,
@@ -144,7 +144,7 @@ def produce(broker, records, kills):
     for n, record in enumerate(records):
         if n in kills:
             broker.restart(kill=True)
-        # A fixed timestamp: dead letters carry it, and two runs are compared byte for byte.
+        # A fixed timestamp, because dead letters have it, and two runs are compared byte by byte.
         producer.produce("flights", record, timestamp=1_700_000_000_000 + n,
                          on_delivery=lambda error, _: error and failed.append(error))
         if n % 100 == 0:
@@ -210,7 +210,7 @@ def check(records, windows, counts, outputs):
         dead[code_of(record)] = dead.get(code_of(record), 0) + 1
     expected = {code: n for code, n in counts.items() if code != "duplicates"}
     assert dead == expected, (dead, expected)
-    assert all(n > 50 for n in counts.values()), counts  # each kind was really there
+    assert all(n > 50 for n in counts.values()), counts  # each kind occurred
     assert len(outputs["flights.duplicates"]) == counts["duplicates"]
     accepted = sum(row[0] for row in windows["daily"].values()) + 1  # and the last record's open window
     assert len(records) == accepted + counts["duplicates"] + sum(expected.values())
@@ -232,7 +232,7 @@ def test_ten_times_as_many_flights_equal_the_recount():
 
 
 def test_flights_are_right_with_four_shards_and_a_crash():
-    # Output topics belong to other shards than the input: results travel between them.
+    # Output topics are on other shards than the input, so results travel between shards.
     records = make_input(3, twenty_thousand())
     check(records, *run(records, kills={len(records) // 3}, shards=4))
 

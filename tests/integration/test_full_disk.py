@@ -1,4 +1,5 @@
-"""A disk of 64 MiB that is really full: producers are refused, everything else goes on, and it heals by itself."""
+"""A disk of 64 MiB that is really full: producers are refused, all else continues, and the broker recovers by
+itself."""
 import random
 
 from broker import Broker, wait_until
@@ -20,7 +21,7 @@ SECONDS = 30
 
 
 class Filled:
-    """A broker on a small disk with a topic that matters and one that takes the room."""
+    """A broker on a small disk with a topic to check and one that fills the disk."""
 
     def __init__(self, broker):
         self.broker = broker
@@ -33,7 +34,7 @@ class Filled:
                 assert wire.produce("kept", make_batch([value])).error_code == NONE
 
     def is_refused(self, wire, topic, batch, partition=0):
-        """Whether one more batch is; counts it when it is not."""
+        """Whether one more batch is refused; counts it if it is not."""
         answer = wire.produce(topic, batch, partition=partition)
         if answer.error_code != NONE:
             assert answer.error_code == STORAGE_ERROR and answer.error_message == "the disk is full", answer
@@ -44,7 +45,7 @@ class Filled:
         return answer.error_code != NONE
 
     def fill(self):
-        """Until all producers are refused: each shard finds out for itself."""
+        """Produces until all producers are refused. Each shard notices the full disk by itself."""
         with Wire(self.broker.port) as wire:
             def full():
                 return (all([self.is_refused(wire, "filler", LARGE, p) for p in range(PARTITIONS)])
@@ -52,7 +53,7 @@ class Filled:
             wait_until(full, SECONDS, "all producers to be refused")
 
     def check(self):
-        """What was acknowledged is there, and no more."""
+        """All acknowledged records exist, and no others."""
         with Wire(self.broker.port) as wire:
             values = []
             while len(values) < len(KEPT) + self.extra:
@@ -83,7 +84,7 @@ class Filled:
             assert answer.responses[0].error_code == NONE, answer
 
     def heals(self):
-        """A producer is taken again, without anybody's doing, behind what was there."""
+        """A producer is accepted again by itself, after the records from before."""
         with Wire(self.broker.port) as wire:
             def again():
                 answer = wire.produce("kept", make_batch([b"more"]))
@@ -93,7 +94,7 @@ class Filled:
             self.extra += 1
 
 
-def test_deleting_a_topic_heals_a_full_disk():
+def test_deleting_a_topic_makes_room_on_a_full_disk():
     with SmallDisk(64) as disk, Broker(shards=2, directory=disk.path, settings=SETTINGS) as broker:
         filled = Filled(broker)
         filled.fill()
@@ -117,7 +118,7 @@ def test_deleting_a_topic_heals_a_full_disk():
             assert wire.list_offset("kept", LATEST).offset == len(KEPT) + filled.extra
 
 
-def test_a_disk_that_somebody_else_fills_to_the_last_byte():
+def test_a_disk_that_another_process_fills_to_the_last_byte():
     with SmallDisk(64) as disk, Broker(shards=2, directory=disk.path, settings=SETTINGS) as broker:
         filled = Filled(broker)
         disk.fill()
@@ -132,7 +133,7 @@ def test_a_disk_that_somebody_else_fills_to_the_last_byte():
         assert "the disk has enough free space again" in broker.log_text()
 
 
-def test_a_start_without_any_room_says_so_and_the_next_one_works():
+def test_a_start_without_any_room_fails_with_the_reason_and_the_next_one_works():
     with SmallDisk(64) as disk, Broker(shards=2, directory=disk.path, settings=SETTINGS) as broker:
         filled = Filled(broker)
         disk.fill()

@@ -1,7 +1,7 @@
 """Kills the broker again and again under an idempotent producer and a committing group consumer.
 
-Afterwards every acknowledged record stands at its acknowledged offset, nothing is there twice, no offset
-is missing, and no committed offset ever went back.
+Afterwards every acknowledged record is at its acknowledged offset, no record exists twice, no offset is missing, and
+no committed offset ever went back.
 """
 import threading
 
@@ -16,7 +16,7 @@ TOPIC = "ledger"
 
 
 class Producer:
-    """Sends numbered records until told to stop; notes where each was acknowledged."""
+    """Sends numbered records until it is stopped; notes the acknowledged offset of each."""
 
     def __init__(self, address):
         self.acknowledged = {}  # number: (partition, offset)
@@ -51,7 +51,7 @@ class Producer:
 
 
 class Consumer:
-    """One member of a group: reads, commits synchronously, looks at what the broker has committed."""
+    """One member of a group: reads, commits synchronously, checks the broker's committed offsets."""
 
     def __init__(self, address):
         self.committed = [0] * PARTITIONS
@@ -82,7 +82,7 @@ class Consumer:
                 if partition.error is None and partition.offset >= 0:
                     self.note(partition.partition, partition.offset)
         except confluent_kafka.KafkaException:
-            pass  # the broker is down: nothing is known about this commit
+            pass  # the broker is down: the result of this commit is unknown
 
     def note(self, partition, offset):
         if offset < self.committed[partition]:
@@ -121,7 +121,7 @@ def read_all(address):
     return found
 
 
-def test_nothing_acknowledged_is_lost_however_often_the_broker_is_killed():
+def test_repeated_kills_of_the_broker_lose_no_acknowledged_record():
     with Broker(shards=2, settings={"tidemill.checkpoint.bytes": 1 << 20}) as broker:
         admin = AdminClient({"bootstrap.servers": broker.address})
         admin.create_topics([NewTopic(TOPIC, PARTITIONS, 1)])[TOPIC].result(30)
@@ -131,7 +131,7 @@ def test_nothing_acknowledged_is_lost_however_often_the_broker_is_killed():
                 before = len(producer.acknowledged)
                 wait_until(lambda: len(producer.acknowledged) > before + 200, 60, "200 acknowledgements")
                 broker.restart(kill=True)
-                known = list(consumer.committed)  # before the broker is asked: it may only know more
+                known = list(consumer.committed)  # read before the request: the broker may only know more
                 kept = committed_offsets(broker.address)
                 assert all(k >= c for k, c in zip(kept, known)), f"committed {known}, kept {kept}"
         finally:

@@ -1,5 +1,5 @@
-"""Random pipelines over random records: `tidemill processor test` against the model in tests/processors,
-which shares no code with it. TIDEMILL_SEED replays one seed."""
+"""Random pipelines over random records compare `tidemill processor test` with the model in tests/processors, which
+shares no code with it. TIDEMILL_SEED replays one seed."""
 import datetime
 import json
 import os

@@ -1,4 +1,4 @@
-"""Configs as tools see them: sources, synonyms, types, what an answer promises, refusals that change nothing."""
+"""Configs as tools see them: sources, synonyms, types, durability of answers, refusals that change nothing."""
 import pathlib
 import signal
 import subprocess
@@ -42,7 +42,7 @@ def overrides(wire, name="t"):
     return {n: c.value for n, c in describe(wire, name).items() if c.config_source == OF_TOPIC}
 
 
-def test_topic_configs_say_their_source_with_synonyms_down_to_the_default():
+def test_topic_configs_have_a_source_and_synonyms_down_to_the_default():
     with Broker(settings={"log.retention.bytes": 5_000_000}) as broker, Wire(broker.port) as wire:
         wire.create("t", retention_ms=60_000, retention_bytes=100)
         found = describe(wire)
@@ -50,7 +50,7 @@ def test_topic_configs_say_their_source_with_synonyms_down_to_the_default():
         assert (mine.value, mine.config_source) == ("60000", OF_TOPIC)
         assert (mine.synonyms[0].name, mine.synonyms[0].value, mine.synonyms[0].source) == (
             "retention.ms", "60000", OF_TOPIC)
-        assert len(mine.synonyms) == 1  # of log.retention.ms Kafka has no default
+        assert len(mine.synonyms) == 1  # Kafka has no default of log.retention.ms
         size = found["retention.bytes"]
         assert [(s.value, s.source) for s in size.synonyms] == [
             ("100", OF_TOPIC), ("5000000", OF_FILE), ("-1", OF_DEFAULT)]
@@ -61,7 +61,7 @@ def test_topic_configs_say_their_source_with_synonyms_down_to_the_default():
         assert describe(wire, "compacted")["cleanup.policy"].value == "compact"
 
 
-def test_overrides_are_shown_as_such_only_when_set():
+def test_overrides_are_shown_only_when_set():
     with Broker() as broker, Wire(broker.port) as wire:
         wire.create("t", min_insync_replicas=1)
         wire.create("u")
@@ -86,7 +86,7 @@ def test_every_config_has_type_source_and_documentation():
         assert describe(wire, "1", NODE)["log.dirs"].config_source == OF_FILE
 
 
-def test_only_the_keys_asked_for_are_told():
+def test_only_requested_keys_are_described():
     with Broker() as broker, Wire(broker.port) as wire:
         wire.create("t")
         for version in range(5):
@@ -94,7 +94,7 @@ def test_only_the_keys_asked_for_are_told():
         assert set(describe(wire, keys=[])) == set(describe(wire))  # no keys means all
 
 
-def test_what_cannot_be_described_is_refused():
+def test_invalid_describe_requests_are_refused():
     with Broker() as broker, Wire(broker.port) as wire:
         for kind, name, error in ((TOPIC, "none", UNKNOWN_TOPIC), (NODE, "2", INVALID_REQUEST),
                                   (NODE, "x", INVALID_REQUEST), (99, "t", INVALID_REQUEST),
@@ -104,7 +104,7 @@ def test_what_cannot_be_described_is_refused():
             assert got.error_code == error and got.error_message, (kind, name, got)
 
 
-def test_a_change_that_is_answered_is_what_the_next_question_shows():
+def test_a_change_is_visible_as_soon_as_it_is_answered():
     for shards in (1, 4):
         with Broker(shards=shards) as broker, Wire(broker.port) as wire, Wire(broker.port) as other:
             wire.create("t", 4)
@@ -126,7 +126,7 @@ def test_lists_are_appended_to_and_subtracted_from():
         assert got.error_code == INVALID_CONFIG and "not LIST" in got.error_message
 
 
-def test_a_refused_change_says_why_and_changes_nothing():
+def test_a_refused_change_has_a_reason_and_changes_nothing():
     with Broker(shards=2) as broker, Wire(broker.port) as wire:
         wire.create("t", retention_ms=77)
         good = ("segment.ms", SET, "5000")
@@ -157,7 +157,7 @@ def test_alter_configs_replaces_all_and_survives_a_crash():
             assert replace(wire).error_code == NONE and overrides(wire) == {}
 
 
-def test_broker_configs_change_what_runs_and_survive_a_crash():
+def test_broker_configs_change_a_running_broker_and_survive_a_crash():
     with Broker(shards=4, settings={"message.max.bytes": 500_000}) as broker:
         with Wire(broker.port) as wire:
             wire.create("t", 4)
@@ -184,7 +184,7 @@ def test_broker_configs_change_what_runs_and_survive_a_crash():
             assert said == [error], said
 
 
-def test_a_lowered_limit_of_connections_holds_for_those_that_come():
+def test_a_lowered_connection_limit_holds_for_new_connections():
     with Broker() as broker, Wire(broker.port) as wire, Wire(broker.port) as other:
         other.ask("ApiVersions", 0)
         assert change(wire, ("max.connections", SET, "2"), name="", kind=NODE).error_code == NONE
@@ -194,7 +194,7 @@ def test_a_lowered_limit_of_connections_holds_for_those_that_come():
                 raise AssertionError("a third connection was taken")
             except (Cut, ConnectionError):
                 pass
-        other.ask("ApiVersions", 0)  # who is there stays
+        other.ask("ApiVersions", 0)  # existing connections stay
         assert change(wire, ("max.connections", DELETE, None), name="", kind=NODE).error_code == NONE
         with Wire(broker.port) as third:
             third.ask("ApiVersions", 0)
@@ -210,7 +210,7 @@ def test_clients_of_both_libraries_change_broker_configs():
         old = KafkaAdminClient(bootstrap_servers=broker.address)
         old.alter_configs([OldResource(ConfigResourceType.BROKER, "1", {"log.roll.ms": "7200000"})])
         shown = {n: c for n, c in describe(wire, "1", NODE).items() if c.config_source == OF_NODE}
-        assert {n: c.value for n, c in shown.items()} == {"log.roll.ms": "7200000"}  # the old way replaces all
+        assert {n: c.value for n, c in shown.items()} == {"log.roll.ms": "7200000"}  # AlterConfigs replaces all
         old.close()
 
 
@@ -270,7 +270,7 @@ def test_a_configuration_that_cannot_be_used_ends_with_2_whether_checked_or_star
         assert (fine.returncode, fine.stdout, fine.stderr) == (0, "", ""), fine
 
 
-def test_a_flag_that_is_not_known_is_named_with_the_nearest():
+def test_an_unknown_flag_is_reported_with_the_nearest_one():
     for flags, said in ((["--chnged"], "unknown flag --chnged\nhint: did you mean --changed?\n"),
                         (["--nonsense"], "unknown flag --nonsense\nhint: tidemilld --help\n"),
                         (["-tZ"], "unknown flag -Z\nhint: tidemilld --help\n"),
@@ -282,7 +282,7 @@ def test_a_flag_that_is_not_known_is_named_with_the_nearest():
         assert (ended.returncode, ended.stderr) == (2, f"tidemilld: {said}"), ended
 
 
-def test_a_data_directory_that_is_no_directory_is_refused_as_that():
+def test_a_data_directory_that_is_not_a_directory_is_refused_with_that_reason():
     with tempfile.NamedTemporaryFile() as file:
         ended = subprocess.run([str(build_directory() / "tidemilld"), "-X", f"log.dirs={file.name}", "-X",
                                 "listeners=PLAINTEXT://127.0.0.1:0"], capture_output=True, text=True, timeout=20,
@@ -290,7 +290,7 @@ def test_a_data_directory_that_is_no_directory_is_refused_as_that():
         assert ended.returncode == 1 and f"{file.name} is not a directory: set log.dirs" in ended.stderr, ended
 
 
-def test_a_temporary_directory_goes_with_the_program_that_only_looked():
+def test_a_check_of_the_configuration_leaves_no_temporary_directory():
     program = [str(build_directory() / "tidemilld"), "--dev"]
     shown = subprocess.run([*program, "--print-config", "--changed"], capture_output=True, text=True, timeout=20,
                            check=True).stdout
@@ -306,7 +306,7 @@ def test_the_status_is_written_while_topics_come_and_go():
         wait_until(lambda: "status topics=20" in broker.log_text(), 10, "the status of all topics")
 
 
-def test_what_the_system_refuses_is_logged_with_its_reason():
+def test_an_error_of_the_system_is_logged_with_its_reason():
     with tempfile.TemporaryDirectory() as directory:
         pathlib.Path(directory, "lock").mkdir()
         ended = subprocess.run([str(build_directory() / "tidemilld"), "-X", f"log.dirs={directory}", "-X",

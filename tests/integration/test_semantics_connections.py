@@ -1,4 +1,4 @@
-"""What a connection must do that one would not guess: what is said to be there, what cuts it, idling."""
+"""Less obvious rules for connections: the advertised APIs, the reasons to close a connection, idleness."""
 import re
 import socket
 import struct
@@ -19,8 +19,8 @@ def cut(wire):
         return True
 
 
-def test_only_what_is_built_is_said_to_be_there():
-    """Transactions, the newer group protocols and share groups are not; clients choose their paths by this."""
+def test_only_supported_apis_are_advertised():
+    """Transactions, the newer group protocols and share groups are not supported. Clients depend on this list."""
     with Broker() as broker, Wire(broker.port) as wire:
         answer = wire.ask("ApiVersions", 4, client_software_name="c", client_software_version="1")
         levels = {f.name: f.max_version_level for f in answer.finalized_features}
@@ -33,17 +33,17 @@ def test_only_what_is_built_is_said_to_be_there():
         assert (keys[0], keys[1], keys[8], keys[9]) == (11, 17, 9, 9)
 
 
-def test_apis_and_versions_that_are_not_offered_cut_the_connection():
+def test_apis_and_versions_that_are_not_advertised_close_the_connection():
     with Broker(shards=2) as broker, Wire(broker.port) as other:
         for key, version in ((69, 0), (57, 0), (68, 0), (24, 0), (26, 0), (28, 0), (76, 1), (0, 13), (1, 18),
                              (8, 10), (9, 10), (2, 11), (2, 0)):
             with Wire(broker.port) as wire:
                 wire.send_frame(struct.pack(">hhih", key, version, 1, 0) + b"\0" * 60)
                 assert cut(wire), (key, version)
-        assert other.metadata().brokers  # nobody else noticed
+        assert other.metadata().brokers  # other clients are not affected
 
 
-def test_requests_that_cannot_be_read_cut_the_connection():
+def test_requests_that_cannot_be_parsed_close_the_connection():
     with Broker(shards=2) as broker, Wire(broker.port) as other:
         header = struct.pack(">hhih", 3, 4, 1, 0)
         for body in (b"", b"\0\0\0\5", b"\0\0\0\1\0\7abc", b"\x7f\xff\xff\xff\0\0", b"\0\0\0\1\xff\xfe\0"):
@@ -57,7 +57,7 @@ def test_requests_that_cannot_be_read_cut_the_connection():
         assert other.metadata().brokers
 
 
-def test_a_transactional_id_is_refused_for_good_and_no_wrong_one_taken():
+def test_a_transactional_id_is_unsupported_and_an_empty_one_is_invalid():
     with Broker() as broker, Wire(broker.port) as wire:
         got = wire.ask("InitProducerId", 4, transactional_id="tx", transaction_timeout_ms=60_000)
         assert got.error_code == UNSUPPORTED_VERSION and got.producer_id == -1
@@ -81,7 +81,7 @@ def test_producers_may_ask_for_their_id_before_or_after_metadata():
         assert len(given) == 2
 
 
-def test_idle_connections_end_and_waiting_ones_stay():
+def test_idle_connections_are_closed_and_waiting_ones_stay():
     with Broker(shards=2, settings={"connections.max.idle.ms": 1000}) as broker, Wire(broker.port) as idle, Wire(
             broker.port) as waiting, Wire(broker.port) as busy:
         busy.create("t")
@@ -101,7 +101,7 @@ def test_idle_connections_end_and_waiting_ones_stay():
 
 
 def addresses_told(wire):
-    """Every address that the broker gives for itself."""
+    """Every address that the broker gives of itself."""
     told = [(b.host, b.port) for b in wire.metadata().brokers]
     told += [(b.host, b.port) for b in wire.ask("DescribeCluster", 1).brokers]
     one = wire.ask("FindCoordinator", 3, key="g")
@@ -119,7 +119,7 @@ def free_ports(count):
     return ports
 
 
-def test_clients_of_each_listener_are_told_its_own_address():
+def test_clients_of_each_listener_get_its_own_address():
     first, second = free_ports(2)
     settings = {"listeners": f"PLAINTEXT://127.0.0.1:{first},INTERNAL://127.0.0.1:{second}",
                 "listener.security.protocol.map": "INTERNAL:PLAINTEXT",
@@ -130,7 +130,7 @@ def test_clients_of_each_listener_are_told_its_own_address():
             assert addresses_told(inside) == {("inside.example.org", 19093)}
 
 
-def test_each_listener_that_chose_a_port_tells_it():
+def test_each_listener_with_port_0_advertises_its_chosen_port():
     settings = {"listeners": "PLAINTEXT://127.0.0.1:0,INTERNAL://127.0.0.1:0,LOCAL://127.0.0.1:0",
                 "listener.security.protocol.map": "INTERNAL:PLAINTEXT,LOCAL:PLAINTEXT",
                 "advertised.listeners": "LOCAL://localhost:7777"}

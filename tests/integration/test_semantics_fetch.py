@@ -1,4 +1,4 @@
-"""What Fetch and ListOffsets must do that one would not guess: limits, sessions, waiting, timestamps."""
+"""Less obvious rules for Fetch and ListOffsets: limits, sessions, waiting, timestamps."""
 import subprocess
 import threading
 import time
@@ -27,7 +27,7 @@ def partitions_in(answer):
                   for t in answer.responses for p in t.partitions)
 
 
-def test_the_first_batch_comes_whole_however_small_the_limits():
+def test_the_first_batch_is_complete_even_with_tiny_limits():
     for shards in (1, 4):
         with Broker(shards=shards) as broker, Wire(broker.port) as wire:
             wire.create("t", 4)
@@ -49,7 +49,7 @@ def test_the_first_batch_comes_whole_however_small_the_limits():
 
 
 def test_the_first_partition_with_data_gives_the_whole_batch():
-    """Also when it is not the first one asked for."""
+    """Also if it is not the first partition of the request."""
     with Broker(shards=4) as broker, Wire(broker.port) as wire:
         wire.create("t", 4)
         batch = make_batch([b"x" * 5000])
@@ -94,7 +94,7 @@ def test_a_waiting_fetch_wakes_on_data():
                 assert records_of(got.records)[0].value == b"now" and time.monotonic() - started < 5
 
 
-def test_a_fetch_waits_for_min_bytes_and_no_longer_than_asked():
+def test_a_fetch_waits_for_min_bytes_but_not_longer_than_max_wait():
     with Broker() as broker, Wire(broker.port) as waiting, Wire(broker.port) as wire:
         wire.create("t")
         batch = make_batch([b"x" * 100])
@@ -119,7 +119,7 @@ def test_a_waiting_fetch_ends_when_its_topic_is_deleted():
         assert got.error_code == UNKNOWN_TOPIC and time.monotonic() - started < 5
 
 
-def test_a_session_tells_only_what_is_new():
+def test_a_session_returns_only_changed_partitions():
     with Broker(shards=4) as broker, Wire(broker.port) as wire:
         wire.create("t", 3)
         wire.produce("t", make_batch([b"a"]), 1)
@@ -141,7 +141,7 @@ def test_a_session_tells_only_what_is_new():
         assert partitions_in(session_fetch(wire, session, 4)) == [("t", 0, 1)]
 
 
-def test_sessions_that_are_not_known_or_out_of_step_are_refused_at_the_top():
+def test_unknown_sessions_and_wrong_epochs_get_a_top_level_error():
     with Broker() as broker, Wire(broker.port) as wire:
         wire.create("t")
         session = session_fetch(wire, 0, 0, [part("t", 0)]).session_id
@@ -154,7 +154,7 @@ def test_sessions_that_are_not_known_or_out_of_step_are_refused_at_the_top():
         assert none.error_code == NONE and none.session_id == 0
 
 
-def test_a_session_ends_when_the_client_says_so_and_with_the_broker():
+def test_a_session_ends_on_request_and_with_the_broker():
     with Broker() as broker:
         with Wire(broker.port) as wire:
             wire.create("t")
@@ -168,7 +168,7 @@ def test_a_session_ends_when_the_client_says_so_and_with_the_broker():
             assert session_fetch(wire, session, 1).error_code == SESSION_NOT_FOUND
 
 
-def test_fetch_by_id_knows_topics_by_their_id_only():
+def test_fetch_by_id_finds_topics_only_by_their_id():
     with Broker(shards=4) as broker, Wire(broker.port) as wire:
         topic_id = wire.create("t", version=7).topic_id
         wire.produce("t", make_batch([b"a"]))
@@ -178,7 +178,7 @@ def test_fetch_by_id_knows_topics_by_their_id_only():
         assert wire.fetch("", 0, **more).error_code == UNKNOWN_TOPIC_ID
 
 
-def test_a_topic_made_again_has_a_new_id_and_the_old_is_unknown():
+def test_a_recreated_topic_has_a_new_id_and_the_old_id_is_unknown():
     with Broker(shards=2) as broker, Wire(broker.port) as wire:
         old = wire.create("t", version=7).topic_id
         wire.produce("t", make_batch([b"old"]))
@@ -191,7 +191,7 @@ def test_a_topic_made_again_has_a_new_id_and_the_old_is_unknown():
         assert [r.value for r in records_of(got.records)] == [b"new"]
 
 
-def test_leader_epochs_before_and_after_ours_are_told_apart():
+def test_older_and_newer_leader_epochs_get_different_errors():
     with Broker() as broker, Wire(broker.port) as wire:
         wire.create("t")
         now = wire.metadata("t").topics[0].partitions[0].leader_epoch
@@ -203,7 +203,7 @@ def test_leader_epochs_before_and_after_ours_are_told_apart():
 
 
 def test_list_offsets_finds_the_first_record_at_or_after_a_time():
-    """Inclusive, inside batches, whatever their codec; timestamps need not be in order."""
+    """The time is inclusive, also inside batches of any codec. Timestamps need not be in order."""
     with Broker(shards=4) as broker, Wire(broker.port) as wire:
         for codec in range(5):
             topic = f"codec-{codec}"
@@ -238,7 +238,7 @@ def test_list_offsets_knows_the_special_times():
         assert wire.list_offset("none", LATEST).error_code == UNKNOWN_TOPIC
 
 
-def test_special_times_need_the_versions_that_know_them():
+def test_special_times_need_their_versions():
     with Broker() as broker, Wire(broker.port) as wire:
         wire.create("t")
         for asked, first in ((MAX_TIMESTAMP, 7), (-4, 8), (-5, 9)):
@@ -246,7 +246,7 @@ def test_special_times_need_the_versions_that_know_them():
             assert wire.list_offset("t", asked, version=first - 1).error_code == UNSUPPORTED_VERSION
 
 
-def test_a_partition_asked_for_twice_is_an_invalid_request():
+def test_a_partition_that_is_listed_twice_is_an_invalid_request():
     with Broker() as broker, Wire(broker.port) as wire:
         wire.create("t")
         twice = [{"partition_index": 0, "timestamp": LATEST}] * 2
@@ -254,7 +254,7 @@ def test_a_partition_asked_for_twice_is_an_invalid_request():
         assert {p.error_code for p in answer.topics[0].partitions} == {INVALID_REQUEST}
 
 
-def test_a_clients_seek_by_time_lands_inside_a_compressed_batch():
+def test_a_client_can_seek_by_time_into_a_compressed_batch():
     with Broker(shards=4) as broker:
         with Wire(broker.port) as wire:
             wire.create("t", 2)
@@ -268,7 +268,7 @@ def test_a_clients_seek_by_time_lands_inside_a_compressed_batch():
         consumer.close()
 
 
-def test_a_consumer_is_told_when_its_topic_goes():
+def test_a_consumer_gets_an_error_when_its_topic_is_deleted():
     with Broker(shards=4) as broker, Wire(broker.port) as wire:
         wire.create("t")
         wire.produce("t", make_batch([b"hello"]))
@@ -289,7 +289,7 @@ def test_a_consumer_is_told_when_its_topic_goes():
         assert wire.metadata("t").topics[0].error_code == UNKNOWN_TOPIC
 
 
-def test_a_client_that_goes_away_while_it_waits_disturbs_nobody():
+def test_a_client_that_disconnects_while_it_waits_disturbs_no_other():
     with Broker(shards=4) as broker, Wire(broker.port) as wire:
         wire.create("t", 4)
         for partition in range(4):

@@ -1,4 +1,4 @@
-"""What a group coordinator must do that one would not guess: each refusal, members that return, offsets."""
+"""Less obvious rules for the group coordinator: each refusal, members that return, offsets."""
 import threading
 import time
 
@@ -15,7 +15,7 @@ SUBSCRIBED = 86
 
 
 def subscription(*topics):
-    """What a consumer sends as its metadata: version 0, topics, no user data."""
+    """A consumer's metadata: version 0, topics, no user data."""
     out = b"\0\0" + len(topics).to_bytes(4, "big")
     for topic in topics:
         out += len(topic).to_bytes(2, "big") + topic.encode()
@@ -51,7 +51,7 @@ class Member:
         return self.answer
 
     def join(self, version=5):
-        """As clients do: the id that is required is taken and sent again."""
+        """Joins as clients do: takes the required id and sends it again."""
         self.send_join(version)
         if self.joined().error_code == MEMBER_ID_REQUIRED:
             self.send_join(version)
@@ -119,7 +119,7 @@ def admin_commit(wire, group, offset, topic="t", partition=0, metadata=None):
     ).topics[0].partitions[0].error_code
 
 
-def test_the_first_join_is_told_its_member_id_from_version_4_on():
+def test_from_version_4_on_the_first_join_gets_its_member_id():
     with Broker(shards=4) as broker:
         for version in range(10):
             with Member(broker.port, f"g{version}") as member:
@@ -136,7 +136,7 @@ def test_the_first_join_is_told_its_member_id_from_version_4_on():
             assert member.joined().error_code == NONE and member.id.startswith("i-1-")
 
 
-def test_joins_that_cannot_be_are_refused_by_name():
+def test_invalid_joins_get_their_own_errors():
     with Broker(shards=2) as broker:
         cases = [({"group": ""}, INVALID_GROUP_ID), ({"session": 5_999}, INVALID_SESSION),
                  ({"session": 1_800_001}, INVALID_SESSION), ({"session": 6_000}, NONE),
@@ -158,7 +158,7 @@ def test_a_member_without_a_common_protocol_is_refused_and_the_others_stay():
         assert first.heartbeat() == NONE
 
 
-def test_a_full_group_takes_nobody_more():
+def test_a_full_group_admits_no_more_members():
     with Broker(settings={"group.max.size": 1}) as broker, Member(broker.port) as first, Member(broker.port) as other:
         first.alone()
         assert other.join().error_code == GROUP_FULL
@@ -216,7 +216,7 @@ def test_each_request_of_a_member_checks_member_and_generation():
             assert member.wire.ask(api, 3, group_id="none", member_id="m", **more).error_code == UNKNOWN_MEMBER
 
 
-def test_a_rebalance_is_told_by_heartbeats_and_waits_for_the_members():
+def test_heartbeats_announce_a_rebalance_which_waits_for_the_members():
     with Broker(shards=4) as broker:
         first, second = two_members(broker.port)
         with first, second, Member(broker.port) as third:
@@ -227,14 +227,14 @@ def test_a_rebalance_is_told_by_heartbeats_and_waits_for_the_members():
             wait_until(lambda: second.heartbeat() == REBALANCE, 10, "the rebalance to begin")
             assert first.heartbeat() == REBALANCE and first.sync().error_code == REBALANCE
             first.send_join()
-            assert first.wire.silent(0.1) and third.wire.silent(0.1)  # the second is waited for
+            assert first.wire.silent(0.1) and third.wire.silent(0.1)  # they wait for the second
             second.send_join()
             answers = [m.joined() for m in (first, second, third)]
             assert {a.generation_id for a in answers} == {generation + 1}
             assert {a.leader for a in answers} == {first.id}
 
 
-def test_who_never_comes_back_is_dropped_after_the_rebalance_timeout():
+def test_members_that_never_join_again_are_removed_after_the_rebalance_timeout():
     with Broker() as broker:
         first, second = two_members(broker.port, rebalance=1000)
         with first, second:
@@ -246,7 +246,7 @@ def test_who_never_comes_back_is_dropped_after_the_rebalance_timeout():
             assert second.heartbeat() == UNKNOWN_MEMBER
 
 
-def test_who_joins_and_never_syncs_is_dropped_and_the_others_go_on():
+def test_members_that_never_sync_are_removed_and_the_others_continue():
     with Broker(shards=2) as broker, Member(broker.port, rebalance=1000) as leader, Member(
             broker.port, rebalance=1000) as other:
         leader.alone()
@@ -256,7 +256,7 @@ def test_who_joins_and_never_syncs_is_dropped_and_the_others_go_on():
         wait_until(lambda: leader.heartbeat() == REBALANCE, 10, "the rebalance to begin")
         leader.join()
         other.joined()
-        leader.sync({leader.id: b"a", other.id: b"b"})  # the other stays silent, yet heartbeats
+        leader.sync({leader.id: b"a", other.id: b"b"})  # the other sends only heartbeats
 
         def alone_again():
             if leader.heartbeat() == REBALANCE:
@@ -269,7 +269,7 @@ def test_who_joins_and_never_syncs_is_dropped_and_the_others_go_on():
         assert other.heartbeat() == UNKNOWN_MEMBER
 
 
-def test_a_static_member_returns_to_its_partitions_and_nobody_notices():
+def test_a_static_member_returns_to_its_partitions_without_a_rebalance():
     for shards in (1, 4):
         with Broker(shards=shards) as broker:
             first, second = Member(broker.port, instance="one"), Member(broker.port, instance="two")
@@ -356,7 +356,7 @@ def test_commits_are_checked_partition_by_partition():
         assert admin_commit(wire, "", 1) == NONE  # old clients commit without a group's name
 
 
-def test_a_group_that_never_was_has_no_offsets_and_no_error():
+def test_a_group_that_never_existed_has_no_offsets_and_no_error():
     with Broker(shards=4) as broker, Wire(broker.port) as wire:
         for version in range(1, 8):
             got = committed(wire, "never", version=version)
@@ -365,7 +365,7 @@ def test_a_group_that_never_was_has_no_offsets_and_no_error():
         assert answer.error_code == NONE and answer.topics == []
 
 
-def test_no_topics_means_all_and_several_groups_come_in_one_answer():
+def test_no_topics_means_all_and_one_answer_has_several_groups():
     with Broker(shards=4) as broker, Wire(broker.port) as wire:
         wire.create("t", 2)
         wire.create("u", 1)
@@ -420,7 +420,7 @@ def test_groups_are_described_listed_and_deleted():
         assert listed() == ["g"] and committed(wire, "empty").committed_offset == -1
 
 
-def test_offsets_are_deleted_unless_somebody_subscribes():
+def test_offsets_are_deleted_unless_a_member_subscribes():
     with Broker(shards=2) as broker, Wire(broker.port) as wire:
         wire.create("t")
         wire.create("u")
@@ -461,7 +461,7 @@ def test_groups_offsets_and_members_survive_a_crash_and_a_stop():
                 assert committed(wire, "live").committed_offset == 55
 
 
-def test_offsets_go_with_their_topic():
+def test_offsets_are_deleted_with_their_topic():
     with Broker(shards=4) as broker, Wire(broker.port) as wire, Member(broker.port) as member:
         wire.create("t")
         member.alone()
@@ -473,8 +473,8 @@ def test_offsets_go_with_their_topic():
         assert committed(wire, "g").committed_offset == -1 and member.commit(1) == NONE
 
 
-def test_a_consumer_waiting_for_a_topic_gets_it_when_it_is_made():
-    """The subscription forbids creation: it never makes the topic by itself."""
+def test_a_consumer_that_waits_for_a_topic_gets_it_when_it_is_created():
+    """The subscription forbids creation, so it never creates the topic."""
     with Broker(shards=2) as broker, Wire(broker.port) as wire:
         consumer = confluent_kafka.Consumer({
             "bootstrap.servers": broker.address, "group.id": "g", "auto.offset.reset": "earliest",

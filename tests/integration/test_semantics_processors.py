@@ -1,4 +1,4 @@
-"""Processors as any Kafka admin client sees them: topic configs, checked as a whole and applied as a whole."""
+"""Processors as Kafka's admin clients see them: topic configs that are checked and applied as a whole."""
 import json
 
 import confluent_kafka
@@ -38,7 +38,7 @@ def batch_of(*numbers):
 
 
 def values_in(wire, topic, count, partition=0):
-    """The values of the topic's first `count` records, once there are so many; not one more."""
+    """The values of the topic's `count` records; waits for them and fails if there are more."""
     wait_until(lambda: wire.list_offset(topic, LATEST, partition).offset >= count, 20, f"{count} records in {topic}")
     got = []
     while (more := records_of(wire.fetch(topic, len(got), partition=partition).records)):
@@ -47,7 +47,7 @@ def values_in(wire, topic, count, partition=0):
     return [json.loads(v) for v in got]
 
 
-def test_refused_configs_name_the_reason_and_change_nothing():
+def test_refused_configs_have_a_reason_and_change_nothing():
     cases = [
         ({"processor.big.type": "flter"}, "filter"),
         ({"processor.big.type": "map"}, "map"),
@@ -78,7 +78,7 @@ def test_refused_configs_name_the_reason_and_change_nothing():
             assert values_in(wire, "big", 1) == [{"n": 50}]
 
 
-def test_create_topics_refuses_bad_processors_and_takes_good_ones():
+def test_create_topics_refuses_invalid_processors_and_accepts_valid_ones():
     with Broker(shards=2) as broker, Wire(broker.port) as wire:
         def create(name, configs):
             return wire.ask("CreateTopics", 5, topics=[{
@@ -136,7 +136,7 @@ def test_any_admin_client_declares_and_removes_processors():
             assert wire.list_offset("big", LATEST, partition).offset == 1
 
 
-def test_a_chain_goes_as_a_whole_and_not_by_halves():
+def test_a_chain_can_be_deleted_only_as_a_whole():
     for shards in (1, 4):
         with Broker(shards=shards) as broker, Wire(broker.port) as wire:
             wire.create("t")
@@ -156,8 +156,8 @@ def test_a_chain_goes_as_a_whole_and_not_by_halves():
             assert wire.list_offset("once", LATEST).offset == 3
 
 
-def test_produce_goes_on_while_a_processor_fails():
-    """Everything it cannot judge becomes a dead letter; producers see nothing of it."""
+def test_produce_continues_while_a_processor_fails():
+    """Every record that it cannot process becomes a dead letter. Producers do not notice this."""
     for shards in (1, 4):
         with Broker(shards=shards) as broker, Wire(broker.port) as wire:
             wire.create("t")
@@ -170,7 +170,7 @@ def test_produce_goes_on_while_a_processor_fails():
             assert values_in(wire, "big", 1) == [{"n": 77}]
 
 
-def test_produce_goes_on_when_the_output_topic_is_deleted():
+def test_produce_continues_when_the_output_topic_is_deleted():
     with Broker(shards=2) as broker, Wire(broker.port) as wire:
         wire.create("t")
         declare(wire, "t", FILTER)
@@ -182,7 +182,7 @@ def test_produce_goes_on_when_the_output_topic_is_deleted():
             assert (answer.error_code, answer.base_offset) == (NONE, n)
 
 
-def test_an_input_topic_deleted_and_made_again_has_no_processors():
+def test_a_recreated_input_topic_has_no_processors():
     with Broker(shards=4) as broker:
         with Wire(broker.port) as wire:
             wire.create("t")
@@ -194,7 +194,7 @@ def test_an_input_topic_deleted_and_made_again_has_no_processors():
             assert configs_of(wire, "t") == {}
             declare(wire, "t", CHAIN)
             wire.produce("t", batch_of(1, 1))
-            assert values_in(wire, "once", 2) == [{"n": 1}, {"n": 1}]  # the state went with the topic
+            assert values_in(wire, "once", 2) == [{"n": 1}, {"n": 1}]  # the state was deleted with the topic
         broker.restart(kill=True)
         with Wire(broker.port) as wire:
             assert {n: c.value for n, c in configs_of(wire, "t").items()} == CHAIN

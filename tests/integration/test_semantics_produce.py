@@ -1,4 +1,4 @@
-"""What Produce must do that one would not guess: answers, sizes, duplicates, sequences, fencing."""
+"""Less obvious rules for Produce: answers, sizes, duplicates, sequences, fencing."""
 import struct
 import time
 
@@ -23,7 +23,7 @@ def numbered(producer, epoch, sequence, count=1):
     return make_batch(values, producer=producer, epoch=epoch, sequence=sequence)
 
 
-def test_no_byte_answers_acks_0_and_the_connection_goes_on():
+def test_acks_0_gets_no_answer_and_the_connection_stays_usable():
     with Broker(shards=4) as broker, Wire(broker.port) as wire:
         wire.create("t")
         wire.produce("t", make_batch([b"a", b"b"]), acks=0)
@@ -31,7 +31,7 @@ def test_no_byte_answers_acks_0_and_the_connection_goes_on():
         wait_until(lambda: wire.list_offset("t", LATEST).offset == 2, 10, "the batch to be there")
 
 
-def test_acks_0_to_no_topic_closes_the_connection():
+def test_acks_0_to_an_unknown_topic_closes_the_connection():
     with Broker() as broker, Wire(broker.port) as wire:
         wire.produce("none", make_batch([b"a"]), acks=0)
         try:
@@ -41,7 +41,7 @@ def test_acks_0_to_no_topic_closes_the_connection():
         raise AssertionError("an answer to acks=0")
 
 
-def test_acks_other_than_three_are_refused():
+def test_acks_other_than_0_1_and_all_are_refused():
     with Broker() as broker, Wire(broker.port) as wire:
         wire.create("t")
         assert wire.produce("t", make_batch([b"a"]), acks=2).error_code == INVALID_REQUIRED_ACKS
@@ -81,7 +81,7 @@ def test_a_duplicate_gets_the_original_offset_and_adds_nothing():
             assert wire.list_offset("t", LATEST, partition).offset == 15
 
 
-def test_a_duplicate_is_known_after_a_crash_and_after_a_stop():
+def test_a_duplicate_is_recognized_after_a_crash_and_after_a_stop():
     with Broker(shards=2) as broker:
         with Wire(broker.port) as wire:
             wire.create("t", 2)
@@ -133,12 +133,12 @@ def test_the_sequence_wraps_to_zero():
         assert wire.produce("t", numbered(producer, epoch, last - 1, 2)).base_offset == 0
 
 
-def test_an_older_epoch_is_fenced_and_a_newer_begins_at_zero():
+def test_an_older_epoch_is_fenced_and_a_newer_one_begins_at_zero():
     with Broker() as broker, Wire(broker.port) as wire:
         wire.create("t")
         producer, epoch = new_producer(wire)
         assert wire.produce("t", numbered(producer, epoch, 0)).error_code == NONE
-        newer = epoch + 1  # idempotent producers without a transactional id raise it by themselves
+        newer = epoch + 1  # idempotent producers without a transactional id raise it themselves
         assert wire.produce("t", numbered(producer, newer, 1)).error_code == OUT_OF_ORDER_SEQUENCE
         assert wire.produce("t", numbered(producer, newer, 0)).base_offset == 1
         assert wire.produce("t", numbered(producer, epoch, 1)).error_code == INVALID_PRODUCER_EPOCH
@@ -174,7 +174,7 @@ def test_zstd_needs_produce_v7_and_fetch_v10():
         assert len(records_of(wire.fetch("t", version=10).records)) == 3
 
 
-def test_log_append_time_is_the_brokers():
+def test_log_append_time_is_the_brokers_time():
     with Broker() as broker, Wire(broker.port) as wire:
         wire.create("t", message_timestamp_type="LogAppendTime")
         for codec in range(5):
@@ -198,7 +198,7 @@ def test_a_timestamp_too_far_in_the_future_is_refused():
         assert wire.produce("any", make_batch([b"a"], [tomorrow])).error_code == NONE
 
 
-def test_one_bad_partition_does_not_spoil_the_others():
+def test_one_bad_partition_does_not_affect_the_others():
     with Broker(shards=4) as broker, Wire(broker.port) as wire:
         wire.create("t", 4)
         batch = make_batch([b"a"])
@@ -210,7 +210,7 @@ def test_one_bad_partition_does_not_spoil_the_others():
 
 
 def test_a_hundred_requests_in_flight_are_answered_in_order():
-    """Of mixed kinds and to all shards; the order of answers is checked by their correlation ids."""
+    """The requests are of mixed kinds and go to all shards. Correlation ids show the order of the answers."""
     for shards in (1, 4):
         with Broker(shards=shards) as broker, Wire(broker.port) as wire:
             wire.create("t", 8)
@@ -236,7 +236,7 @@ def test_a_hundred_requests_in_flight_are_answered_in_order():
 
 
 def test_a_client_that_never_asks_for_versions_is_served():
-    """As sarama of old: Metadata 5, Produce 5, ListOffsets 1, Fetch 7, OffsetCommit 3."""
+    """Like old versions of sarama: Metadata 5, Produce 5, ListOffsets 1, Fetch 7, OffsetCommit 3."""
     with Broker(shards=4) as broker, Wire(broker.port) as wire:
         wire.create("old", version=2)
         assert wire.metadata("old", version=5).topics[0].error_code == NONE
@@ -262,14 +262,14 @@ def test_versions_are_answered_as_clients_expect():
             assert {a.api_key: (a.min_version, a.max_version) for a in answer.api_keys} == ranges
 
 
-def test_a_software_name_with_a_blank_is_invalid_and_a_good_one_works_then():
+def test_a_software_name_with_a_blank_is_invalid_and_a_later_valid_one_works():
     with Broker() as broker, Wire(broker.port) as wire:
         for name, error in (("some client", 42), ("-x", 42), ("some.client-1", 0)):
             answer = wire.ask("ApiVersions", 3, client_software_name=name, client_software_version="1.0")
             assert answer.error_code == error, (name, answer.error_code)
 
 
-def test_what_is_not_offered_cuts_the_connection():
+def test_unsupported_versions_close_the_connection():
     with Broker() as broker:
         for key, version in ((0, 2), (0, 12), (1, 3), (4, 0), (999, 0), (3, 99), (3, -1)):
             with Wire(broker.port) as wire:
@@ -280,7 +280,7 @@ def test_what_is_not_offered_cuts_the_connection():
                     pass
 
 
-def test_a_producer_with_larger_messages_is_told_so():
+def test_a_producer_with_too_large_messages_gets_an_error():
     with Broker() as broker:
         failed = []
         producer = confluent_kafka.Producer({"bootstrap.servers": broker.address, "message.max.bytes": 5_000_000})

@@ -1,4 +1,4 @@
-"""What topics must do that one would not guess: ready when answered, ids, deletion, refusals word for word."""
+"""Less obvious rules for topics: ready at the answer, ids, deletion, the exact words of refusals."""
 import subprocess
 
 import confluent_kafka
@@ -13,7 +13,7 @@ INVALID_CONFIG, INVALID_REQUEST, UNKNOWN_TOPIC_ID = 40, 42, 100
 
 
 def create(wire, version=7, validate_only=False, **topic):
-    """The answer for one topic, as it comes."""
+    """The answer for one topic, unchanged."""
     topic = dict({"name": "t", "num_partitions": 1, "replication_factor": 1}, **topic)
     return wire.ask("CreateTopics", version, topics=[topic], validate_only=validate_only).topics[0]
 
@@ -46,8 +46,8 @@ def test_fifty_topics_can_be_written_at_once_by_an_idempotent_producer():
             assert sorted(taken) == sorted((f"topic-{n}", 0) for n in range(50))
 
 
-def test_every_partition_takes_raw_batches_right_after_the_answer():
-    """Also by another connection than the one that asked, also for ListOffsets and Fetch."""
+def test_every_partition_accepts_batches_right_after_the_answer():
+    """Also on another connection than the request's, and also for ListOffsets and Fetch."""
     with Broker(shards=4) as broker, Wire(broker.port) as admin, Wire(broker.port) as wire:
         for n in range(50):
             name = f"t{n}"
@@ -86,7 +86,7 @@ def test_refusals_have_kafkas_code_and_message():
         assert [t.name for t in wire.ask("Metadata", 12, topics=None).topics] == ["there"]
 
 
-def test_names_that_are_no_names_are_refused_everywhere():
+def test_invalid_names_are_refused_everywhere():
     with Broker() as broker, Wire(broker.port) as wire:
         for name in ("", ".", "..", "a b", "a/b", "ä", "x" * 250, "a\0b"):
             assert create(wire, name=name).error_code == INVALID_TOPIC, name
@@ -96,14 +96,14 @@ def test_names_that_are_no_names_are_refused_everywhere():
         assert create(wire, name="A_b-C_9").error_code == INVALID_TOPIC  # collides with A.b-C_9
 
 
-def test_a_name_twice_in_one_request_is_invalid_and_the_others_are_made():
+def test_a_name_twice_in_one_request_is_invalid_and_the_others_are_created():
     with Broker(shards=2) as broker, Wire(broker.port) as wire:
         wanted = [{"name": n, "num_partitions": 1, "replication_factor": 1} for n in ("a", "b", "a")]
         found = {t.name: t.error_code for t in wire.ask("CreateTopics", 5, topics=wanted).topics}
         assert found == {"a": INVALID_REQUEST, "b": NONE}
 
 
-def test_validation_alone_makes_nothing():
+def test_validation_alone_creates_nothing():
     with Broker() as broker, Wire(broker.port) as wire:
         got = create(wire, validate_only=True, num_partitions=5, **config("retention.ms", "1000"))
         assert got.error_code == NONE and got.num_partitions == 5 and got.topic_id == NO_UUID
@@ -120,7 +120,7 @@ def test_minus_one_takes_the_brokers_defaults_and_assignments_count():
         assert (got.error_code, got.num_partitions) == (NONE, 2)
 
 
-def test_ids_stay_over_restarts_and_are_new_for_a_topic_made_again():
+def test_ids_survive_restarts_and_a_recreated_topic_has_a_new_one():
     with Broker(shards=4) as broker:
         with Wire(broker.port) as wire:
             made = {f"t{n}": wire.create(f"t{n}", 2, version=7).topic_id for n in range(10)}
@@ -167,7 +167,7 @@ def test_deletion_by_id_and_its_refusals():
         assert wire.metadata("t").topics[0].error_code == NONE
 
 
-def test_metadata_makes_topics_ready_to_use_and_only_when_allowed():
+def test_metadata_creates_usable_topics_and_only_when_allowed():
     with Broker(shards=4, settings={"num.partitions": 4}) as broker, Wire(broker.port) as wire:
         assert wire.metadata("t", create=False).topics[0].error_code == UNKNOWN_TOPIC
         assert wire.ask("Metadata", 12, topics=None, allow_auto_topic_creation=True).topics == []
@@ -177,12 +177,12 @@ def test_metadata_makes_topics_ready_to_use_and_only_when_allowed():
             assert wire.produce(f"t{n}", make_batch([b"at once"]), 3).error_code == NONE
         twice = wire.metadata("u", "u", create=True).topics
         assert {t.error_code for t in twice} == {NONE}
-        assert wire.metadata(version=9).topics == []  # none asked for, none told
+        assert wire.metadata(version=9).topics == []  # none requested, none listed
     with Broker(settings={"auto.create.topics.enable": "false"}) as broker, Wire(broker.port) as wire:
         assert wire.metadata("t", create=True).topics[0].error_code == UNKNOWN_TOPIC
 
 
-def test_neither_fetch_nor_list_offsets_nor_produce_makes_a_topic():
+def test_fetch_list_offsets_and_produce_create_no_topic():
     with Broker() as broker, Wire(broker.port) as wire:
         assert wire.fetch("t").error_code == UNKNOWN_TOPIC
         assert wire.list_offset("t", LATEST).error_code == UNKNOWN_TOPIC
@@ -190,7 +190,7 @@ def test_neither_fetch_nor_list_offsets_nor_produce_makes_a_topic():
         assert wire.ask("Metadata", 12, topics=None).topics == []
 
 
-def test_partitions_are_added_and_never_taken_away():
+def test_partitions_can_be_added_but_not_removed():
     with Broker(shards=4) as broker:
         with Wire(broker.port) as wire:
             wire.create("t", 2)

@@ -1,4 +1,4 @@
-"""./start: the demo shows what it promises, ends at Ctrl-C, and goes on with its data."""
+"""./start: the demo shows the promised results, ends at Ctrl-C, and continues with its data."""
 import fcntl
 import os
 import pathlib
@@ -37,12 +37,12 @@ class Start:
         os.close(writer)
 
     def _in_the_child(self, writer):
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell cannot trap what it found ignored
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell cannot trap a signal that was ignored at its start
         if self.terminal:
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # now Ctrl-C reaches it
 
     def read_until(self, is_enough):
-        """Collects what is shown until it is enough, or the end."""
+        """Collects the output until it is enough, or until the end."""
         deadline = time.monotonic() + SECONDS
         while not is_enough(self.text):
             ready, _, _ = select.select([self.output], [], [], max(0, deadline - time.monotonic()))
@@ -63,11 +63,11 @@ class Start:
             self.process.send_signal(signal.SIGINT)
 
     def wait(self):
-        """The exit code; nothing of its session may be left."""
+        """The exit code. No process of its session may remain."""
         self.read_until(lambda text: False)
         code = self.process.wait(ENDED_SECONDS)
         os.close(self.output)
-        # Ended ones may wait a moment for init to take note of them.
+        # Ended processes may wait a moment for init to reap them.
         wait_until(lambda: not self.session(), ENDED_SECONDS, f"its session to be empty: {self.session()}")
         return code
 
@@ -109,7 +109,7 @@ def shown_by(data, terminal):
     return int(re.search(r'"end_offset":(\d+)', end).group(1))
 
 
-def test_the_demo_shows_results_ends_at_ctrl_c_and_goes_on_with_its_data():
+def test_the_demo_shows_results_ends_at_ctrl_c_and_continues_with_its_data():
     data = tempfile.mkdtemp(prefix="tidemill-start-")
     try:
         first = shown_by(data, terminal=False)
@@ -135,7 +135,7 @@ def test_without_demo_it_is_the_broker_itself():
         shutil.rmtree(data)
 
 
-def test_a_port_that_is_taken_is_said_as_the_broker_says_it():
+def test_a_port_in_use_is_reported_with_the_brokers_message():
     data = tempfile.mkdtemp(prefix="tidemill-start-")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -151,7 +151,7 @@ def test_a_port_that_is_taken_is_said_as_the_broker_says_it():
             shutil.rmtree(data)
 
 
-def test_a_wrong_flag_is_said_and_nothing_starts():
+def test_a_wrong_flag_is_reported_and_nothing_starts():
     start = Start("/nowhere", "--prot", "1")
     try:
         assert start.wait() == 2

@@ -1,5 +1,5 @@
-"""The tidemill command against a real broker: results in text, JSON and TSV, exit codes, records that
-come back unchanged, groups, processors, and what happens without a broker and at Ctrl-C."""
+"""The tidemill command with a real broker: results in text, JSON and TSV, exit codes, records that are read unchanged,
+groups, processors, and the behaviour without a broker and at Ctrl-C."""
 import json
 import os
 import re
@@ -84,7 +84,7 @@ def test_topics_are_created_listed_changed_and_deleted():
         assert "did you mean clicks?" in missing.stderr
 
 
-def test_records_come_back_as_they_went_in():
+def test_records_are_read_as_they_were_written():
     with Broker(shards=2) as broker:
         tool = Tool(broker.address)
         tool.run("topic", "create", "t", "-p", 2)
@@ -222,7 +222,7 @@ def test_processors_are_applied_exported_tested_and_deleted():
         tool.run("processor", "describe", "events/check", code=1)
 
 
-def test_a_refused_file_says_once_which_line_is_at_fault():
+def test_a_refused_file_names_the_wrong_line_once():
     with Broker() as broker, tempfile.TemporaryDirectory() as folder:
         tool = Tool(broker.address)
         path = pathlib.Path(folder) / "events.properties"
@@ -237,7 +237,7 @@ def test_a_refused_file_says_once_which_line_is_at_fault():
         assert tool.json("processor", "list")["processors"] == []
 
 
-def test_an_export_reads_back_the_same_in_the_order_of_the_chain():
+def test_an_export_can_be_applied_again_in_the_order_of_the_chain():
     with Broker() as broker:
         tool = Tool(broker.address)
         tool.run("topic", "create", "t", "out")
@@ -255,7 +255,7 @@ def test_an_export_reads_back_the_same_in_the_order_of_the_chain():
         assert tool.text("processor", "export", "t", "--all") == exported
 
 
-def test_misspelt_names_are_answered_with_the_right_ones():
+def test_misspelt_names_get_a_suggestion():
     with Broker() as broker:
         tool = Tool(broker.address)
         tool.run("topic", "create", "orders")
@@ -274,7 +274,7 @@ def test_misspelt_names_are_answered_with_the_right_ones():
             assert f"did you mean {hint}?" in tool.run(*words, code=2).stderr, words
 
 
-def test_nothing_found_is_said_to_people_only():
+def test_only_text_output_reports_that_nothing_was_found():
     with Broker() as broker:
         tool = Tool(broker.address)
         for words, what in ((("topic", "list"), "topics"), (("group", "list"), "groups"),
@@ -303,7 +303,7 @@ def test_a_result_that_cannot_be_written_is_a_failure():
             assert (piped.stdout, piped.stderr) == ("0\n", ""), words
 
 
-def test_help_is_found_where_people_look_for_it():
+def test_help_is_where_people_look_for_it():
     tool = Tool(UNREACHABLE)
     wanted = tool.text("topic", "create", "--help")
     assert tool.text("help", "topic", "create") == wanted == tool.text("topic", "create", "-h")
@@ -383,7 +383,7 @@ def test_interrupted_commands_exit_with_130_and_streams_with_0():
             broker.process.send_signal(signal.SIGCONT)
 
 
-def test_completion_in_bash_offers_what_can_stand_there():
+def test_completion_in_bash_offers_the_words_that_fit():
     with Broker() as broker:
         tool = Tool(broker.address)
         tool.run("topic", "create", "orders", "clicks")
@@ -404,7 +404,7 @@ def test_completion_in_bash_offers_what_can_stand_there():
         assert offered("completion", "") == ["bash", "zsh", "fish", "man"]
 
 
-def test_the_manual_page_has_every_command_and_nothing_that_roff_would_misread():
+def test_the_manual_page_has_every_command_and_is_valid_roff():
     tool = Tool(UNREACHABLE)
     page = tool.text("completion", "man")
     commands = json.loads(tool.text("--help-json"))["commands"]
@@ -428,8 +428,8 @@ def test_completion_is_made_for_each_shell():
 
 
 class LossyProxy:
-    """Passes bytes on to a broker; the first answer to a Produce request is thrown away with its
-    connection, so that the client cannot know whether the records were written."""
+    """Passes bytes on to a broker. It drops the first answer to a Produce request with its connection, so that the
+    client cannot know whether the records were written."""
 
     PRODUCE = b"\0\0"
 
@@ -487,7 +487,7 @@ def test_a_lost_answer_writes_no_record_twice():
             proxy.close()
 
 
-def test_produce_goes_on_when_the_broker_comes_back():
+def test_produce_continues_when_the_broker_comes_back():
     with Broker() as broker:
         tool = Tool(broker.address)
         tool.run("topic", "create", "t")
@@ -509,7 +509,7 @@ def test_produce_goes_on_when_the_broker_comes_back():
         assert out.split()[-6:] == ["t", "0", "3", "0", "2", "OK"]
 
 
-def test_a_bad_line_stops_behind_the_good_ones():
+def test_a_bad_line_stops_produce_after_the_good_ones():
     with Broker() as broker:
         tool = Tool(broker.address)
         stopped = tool.run("produce", "t", "-K", ":", stdin="a:1\nb\nc:3\n", code=2)
@@ -518,7 +518,7 @@ def test_a_bad_line_stops_behind_the_good_ones():
         assert tool.text("consume", "t", "-o", ":end", "-f", "%v\\n") == "1\n"
 
 
-def test_a_refusal_stops_and_says_what_is_left():
+def test_a_refusal_stops_and_reports_the_remaining_work():
     with Broker() as broker:
         tool = Tool(broker.address)
         tool.run("topic", "create", "t", "-c", "max.message.bytes=2000")
@@ -530,7 +530,7 @@ def test_a_refusal_stops_and_says_what_is_left():
         assert tool.text("consume", "t", "-o", ":end", "-f", "%v\\n") == "a\na\na\n"
 
 
-def test_refused_settings_are_one_row_that_names_the_one_at_fault():
+def test_refused_settings_are_one_row_that_names_the_invalid_one():
     with Broker() as broker:
         tool = Tool(broker.address)
         tool.run("topic", "create", "t")
@@ -541,7 +541,7 @@ def test_refused_settings_are_one_row_that_names_the_one_at_fault():
         assert (row["key"], row["error"]) == (None, "UNKNOWN_TOPIC_OR_PARTITION")
 
 
-def test_a_partition_that_is_not_there_is_no_other_one():
+def test_a_missing_partition_is_an_error():
     with Broker() as broker:
         tool = Tool(broker.address)
         tool.run("topic", "create", "t", "-p", 2)

@@ -53,7 +53,7 @@ async def consume_records(address, topic, group):
             try:
                 await consumer.commit(dict(places))
             except (CommitFailedError, IllegalStateError):
-                pass  # the partitions are somebody else's by now
+                pass  # another member has the partitions now
         places.clear()
 
     await consumer.start()

@@ -1,4 +1,4 @@
-"""The clients that Debian and npm do not have, through the same scenario; ./interop builds them."""
+"""The same scenario with clients that Debian and npm do not have; ./interop builds them."""
 import os
 import pathlib
 import subprocess
@@ -29,7 +29,7 @@ def test_aiokafka_with_two_shards():
 
 
 def tool(name, address, *arguments, given=None):
-    """One of Kafka's console tools; its output."""
+    """Runs one of Kafka's console tools; returns its output."""
     done = subprocess.run([*JAVA, *QUIET, name, "--bootstrap-server", address, *arguments], input=given, timeout=120,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", check=False)
     assert done.returncode == 0, f"{name} {arguments}: {done.stdout}\n{done.stderr}"

@@ -14,7 +14,7 @@ TOOLS = {"kafka-console-producer.sh": "org.apache.kafka.tools.ConsoleProducer",
 
 
 def run_example(word, command, prepare):
-    """It must print `ada: hello` and nothing else; prepare(folder) puts beside it what it needs."""
+    """The example must print `ada: hello` and nothing else. prepare(folder) adds the files that it needs."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="tidemill-document-"))
     try:
         prepare(folder)
@@ -28,7 +28,7 @@ def run_example(word, command, prepare):
 
 
 def console_tools(folder):
-    """Kafka's scripts, as a download has them."""
+    """Kafka's scripts, as in a download."""
     for name, main in TOOLS.items():
         script = folder / name
         script.write_text(f'#!/bin/sh\nexec java -cp "{OUT}/jars/*" {main} "$@"\n', encoding="ascii")

@@ -9,7 +9,7 @@ CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
 
 
 def create(address, topic, partitions):
-    admin = AdminClient({"bootstrap.servers": address})  # lives until the answer is here
+    admin = AdminClient({"bootstrap.servers": address})  # must live until the answer
     made = admin.create_topics([NewTopic(topic, partitions, 1)])
     made[topic].result(TOPIC_TIMEOUT)
 

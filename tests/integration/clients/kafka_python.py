@@ -7,7 +7,7 @@ from kafka.structs import OffsetAndMetadata, TopicPartition
 from records import key_of, main, order, print_records, say, value_of
 
 SECONDS = 60
-# It reads with Fetch v4, and zstd may only be sent to those who ask with v10 or later.
+# It reads with Fetch v4, and zstd may be sent only to clients of v10 or later.
 CODECS = ["none", "gzip", "snappy", "lz4"]
 
 
@@ -54,7 +54,7 @@ def consume(address, topic, group):
             try:
                 consumer.commit(places)
             except CommitFailedError:
-                pass  # the partitions are somebody else's by now
+                pass  # another member has the partitions now
         next_offsets.clear()
 
     consumer.subscribe([topic], listener=Listener(commit))

@@ -1,7 +1,6 @@
-"""kcat. It has no command that creates a topic: asking for its metadata does, with num.partitions.
+"""kcat. It has no command that creates a topic. A request for the topic's metadata creates it, with num.partitions.
 
-kcat takes no orders, so that this program runs one for each member: kcat commits by itself, at the
-latest when it is told to end.
+kcat takes no commands, so this program runs one for each member. kcat commits by itself, at the latest at its end.
 """
 import re
 import signal
@@ -46,7 +45,7 @@ def assignment(line):
 
 
 def consume(address, topic, group):
-    # -E: goes on when the broker is away for a while.
+    # -E: continues when the broker is absent for a while.
     command = ["kcat", "-E", "-b", address, "-G", group, "-u", "-f", FORMAT, "-X", "auto.offset.reset=earliest",
                "-X", "session.timeout.ms=10000", "-X", "heartbeat.interval.ms=200", "-X", "auto.commit.interval.ms=100", topic]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8")

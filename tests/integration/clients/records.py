@@ -1,4 +1,4 @@
-"""The records of the scenario and the lines of its clients, for the ones written in Python."""
+"""The records of the scenario and the lines of its clients, for clients in Python."""
 import json
 import select
 import sys
@@ -32,14 +32,14 @@ def print_records(records):
 
 
 def order():
-    """The next word on the standard input, None when there is none; "leave" at its end."""
+    """The next word on the standard input, or None; "leave" at its end."""
     if not select.select([sys.stdin], [], [], 0)[0]:
         return None
     return sys.stdin.readline().strip() or "leave"
 
 
 def numbers(arguments):
-    """PARTITIONS CODEC FIRST COUNT as the scenario gives them."""
+    """PARTITIONS CODEC FIRST COUNT, as given by the scenario."""
     partitions, codec, first, count = arguments
     return int(partitions), codec, int(first), int(count)
 

@@ -1,4 +1,4 @@
-// The records of the scenario and the lines of its clients, for the ones in JavaScript.
+// The records of the scenario and the lines of its clients, for clients in JavaScript.
 import { createInterface } from 'node:readline'
 
 export const keyOf = n => `key-${n % 1000}`

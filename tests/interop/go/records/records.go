@@ -12,11 +12,11 @@ import (
 	"sync"
 )
 
-// Client is what a client must do; its methods end the program when they fail.
+// Client is the interface of a client. Its methods end the program when they fail.
 type Client interface {
 	Codecs() []string
 	Create(address, topic string, partitions int)
-	// Produce gives the number of records that stand where they should.
+	// Produce gives the number of records that are at their expected offsets.
 	Produce(address, topic string, partitions int, codec string, first, count int) int
 	Consume(address, topic, group string, orders <-chan string)
 }
@@ -68,7 +68,7 @@ func number(text string) int {
 	return n
 }
 
-// Main runs what the arguments ask for.
+// Main runs the command of the arguments.
 func Main(client Client) {
 	a := os.Args[1:]
 	switch a[0] {
