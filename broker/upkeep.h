@@ -4,7 +4,7 @@
  * all. A round through the ring takes log.retention.check.interval.ms, at most a minute.
  *
  * Retention trusts the wall clock only as far as the monotonic clock agrees. If the wall clock
- * leaps forward while the broker runs, nothing is deleted (the log reports it once). */
+ * leaps forward while the broker runs, retention deletes nothing (the log reports it once). */
 #ifndef BROKER_UPKEEP_H
 #define BROKER_UPKEEP_H
 

@@ -1,9 +1,9 @@
 /* Fetch sessions (KIP-227): a client that fetches the same partitions again and again sends only
  * what changed, and gets only partitions with news.
  *
- * A session remembers its partitions and what the client was last told of each. The id modulo the
- * number of shards is the shard that it lives on. The epoch counts the requests. If an epoch is
- * wrong, request and answer no longer fit each other, and the client starts again.
+ * A session remembers its partitions, and for each the last values that the client got. The id
+ * modulo the number of shards is the shard that it lives on. The epoch counts the requests. If an
+ * epoch is wrong, request and answer no longer fit each other, and the client starts again.
  *
  * Bounds: `slots` sessions, SESSION_PARTITIONS_MAX partitions of all sessions together. When no
  * slot is free, only a session that was unused for two minutes is replaced. Otherwise the fetch is

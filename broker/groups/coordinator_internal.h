@@ -1,4 +1,4 @@
-/* What coordinator.c, coordinator_store.c and coordinator_offsets.c share. */
+/* Shared by coordinator.c, coordinator_store.c and coordinator_offsets.c. */
 #ifndef BROKER_GROUPS_COORDINATOR_INTERNAL_H
 #define BROKER_GROUPS_COORDINATOR_INTERNAL_H
 

@@ -204,7 +204,7 @@ static struct fetch_session *open_session(struct fetch *fetch)
 
 /* --- the items become the response --- */
 
-/* Whether the client of an incremental fetch must get the item. Notes what the client is told. */
+/* Whether the client of an incremental fetch must get the item. Notes the values that it gets. */
 static bool has_news(struct fetch_session *session, struct fetch_item *item)
 {
     struct fetch_session_partition *cached = item->cached;
