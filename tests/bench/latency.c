@@ -143,7 +143,7 @@ int main(int count, char **values)
     rd_kafka_topic_t *topic = rd_kafka_topic_new(producer, values[2], NULL);
     run.topic = rd_kafka_topic_new(run.consumer, values[2], NULL);
     rd_kafka_consume_start(run.topic, 0, RD_KAFKA_OFFSET_END);
-    rd_kafka_message_t *none = rd_kafka_consume(run.topic, 0, 2000); /* until it is at the end */
+    rd_kafka_message_t *none = rd_kafka_consume(run.topic, 0, 2000); /* moves to the end */
     if (none)
         rd_kafka_message_destroy(none);
     int64_t start_ns = now_ns() + 200000000;

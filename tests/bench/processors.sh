@@ -1,5 +1,5 @@
 #!/bin/sh
-# What processors cost, each by itself on one core: builds the program and runs it.
+# The cost of processors, each by itself on one core: builds the program and runs it.
 #   tests/bench/processors.sh [--records N] [--keys N] [NAME...]
 set -e
 root=$(cd "$(dirname "$0")/../.." && pwd)

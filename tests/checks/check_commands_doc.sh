@@ -1,5 +1,5 @@
 #!/bin/sh
-# docs/commands.md is what the table of commands says.
+# docs/commands.md agrees with the table of commands.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 build=${TIDEMILL_BUILD:-$root/build/asan}

@@ -1,5 +1,5 @@
 #!/bin/sh
-# docs/configuration.md is what the tables say.
+# docs/configuration.md agrees with the tables.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 build=${TIDEMILL_BUILD:-$root/build/asan}

@@ -2,7 +2,7 @@
 
     with Link(broker.port) as link:
         reply = link.ask(frame(METADATA, 1, array([string("topic")])))
-        # a Reader behind the correlation id, or None: the broker closed the connection
+        # a Reader after the correlation id, or None: the broker closed the connection
 
 It writes only the old encodings, which are not flexible, and a few pieces of others. It checks nothing.
 """

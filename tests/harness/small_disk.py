@@ -2,7 +2,7 @@
 
     with SmallDisk(64) as disk:
         with Broker(directory=disk.path) as broker:
-            disk.fill()         # somebody else takes what is left
+            disk.fill()         # another process takes the rest
             disk.make_room()
 
 The process gets mounts of its own at the first use, so nothing remains after its end. For that, root needs the right
