@@ -105,7 +105,7 @@ static void items_of_session(struct fetch *fetch, struct fetch_session *session)
 
 /* --- sessions --- */
 
-/* Puts the request's partitions into the session. False: there is no room. */
+/* Applies the request's lists of partitions to the session. False: there is no room. */
 static bool update_session(struct fetch *fetch, struct fetch_sessions *sessions,
                            struct fetch_session *session, const struct fetch_request *in)
 {
