@@ -457,7 +457,7 @@ TEST(on_a_full_disk_only_records_are_refused)
     test_broker_free(b);
 }
 
-TEST(acks_all_needs_the_replicas_that_the_topic_asks_for)
+TEST(acks_all_needs_the_replicas_that_the_topic_requires)
 {
     struct bytes batch;
     struct test_broker *b = test_broker_start(1, NULL);

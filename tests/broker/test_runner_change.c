@@ -104,7 +104,7 @@ TEST(a_processor_that_waits_for_its_output_can_be_removed)
 
 /* --- input topics --- */
 
-TEST(an_input_topic_is_deleted_under_its_processor)
+TEST(an_input_topic_with_a_processor_can_be_deleted)
 {
     FOR_SHARD_COUNTS(shards)
     {
