@@ -25,6 +25,8 @@ static void free_if_unused(struct connection *c)
 {
     if (c->transport || c->slot_count > 0)
         return;
+    ASSERT(list_is_empty(&c->slots) && c->unsent_bytes == 0);
+    ASSERT(c->frame == NULL && c->leftover.size == 0);
     list_remove(&c->turn_node);
     free(c);
 }
@@ -40,6 +42,7 @@ static void needs_turn(struct connection *c)
 static void expect(struct request_source *source, struct request *request)
 {
     struct connection *c = CONTAINER_OF(source, struct connection, source);
+    ASSERT(c->transport && !c->doomed);
     list_append(&c->slots, &request->slot);
     c->slot_count++;
     c->shard->in_flight_bytes += request->counted_bytes;
@@ -48,6 +51,7 @@ static void expect(struct request_source *source, struct request *request)
 /* Frees the input of a request: the answer may wait for its client for a long time. */
 static void release_input(struct connection *c, struct request *request)
 {
+    ASSERT(c->shard->in_flight_bytes >= request->counted_bytes);
     c->shard->in_flight_bytes -= request->counted_bytes;
     request->counted_bytes = 0;
     request_release_input(request);
@@ -56,6 +60,7 @@ static void release_input(struct connection *c, struct request *request)
 static void finished(struct request_source *source, struct request *request)
 {
     struct connection *c = CONTAINER_OF(source, struct connection, source);
+    ASSERT(!request->done && request->at == c->shard);
     request->done = true;
     release_input(c, request);
     c->unsent_bytes += request->reply_bytes;

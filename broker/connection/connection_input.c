@@ -31,6 +31,7 @@ static void drop_frame(struct connection *c)
 /* Keeps the input after the point where reading paused. */
 static void keep_leftover(struct connection *c, const uint8_t *data, size_t size)
 {
+    ASSERT(c->paused && c->leftover.size == 0);
     c->shard->unfinished_bytes += size;
     c->leftover_since_ms = c->shard->now_ms;
     buffer_append(&c->leftover, data, size);
@@ -38,6 +39,7 @@ static void keep_leftover(struct connection *c, const uint8_t *data, size_t size
 
 static void drop_leftover(struct connection *c, size_t size)
 {
+    ASSERT(size <= c->leftover.size && size <= c->shard->unfinished_bytes);
     c->shard->unfinished_bytes -= size;
     buffer_consume(&c->leftover, size);
     if (c->leftover.size == 0)
@@ -181,6 +183,7 @@ static bool begin_frame(struct connection *c, struct bytes head)
 
 static bool grow_frame(struct connection *c)
 {
+    ASSERT(c->frame_filled == c->frame->size && c->frame->size < c->frame_size);
     struct shared_buffer *larger =
         shared_buffer_create_in(c->shard->frames, grown_size(c), BUFFER_ANYWHERE);
     if (larger == NULL)
@@ -196,6 +199,7 @@ static bool grow_frame(struct connection *c)
 static void finish_frame(struct connection *c)
 {
     struct shared_buffer *frame = c->frame;
+    ASSERT(frame->size == c->frame_size && c->frame_filled == c->frame_size);
     c->shard->unfinished_bytes -= frame->size;
     c->frame = NULL;
     c->size_filled = 0;

@@ -86,6 +86,7 @@ static int gather(struct connection *c, struct iovec *parts, struct slice_piece 
 void connection_remove_slot(struct connection *c, struct request *request)
 {
     ASSERT(request->done);
+    ASSERT(c->unsent_bytes >= request->reply_bytes && c->shard->unsent_bytes >= c->unsent_bytes);
     list_remove(&request->slot);
     c->slot_count--;
     c->unsent_bytes -= request->reply_bytes;
