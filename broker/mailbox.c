@@ -16,6 +16,7 @@ void mailbox_free(struct mailbox *m)
 
 void mailbox_post(struct mailbox *m, struct mail *mail)
 {
+    ASSERT(!list_contains(&mail->node));
     pthread_mutex_lock(&m->mutex);
     bool was_empty = list_is_empty(&m->mail);
     list_append(&m->mail, &mail->node);

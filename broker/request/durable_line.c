@@ -30,6 +30,7 @@ static void entry_done(struct commit *commit, enum error result)
     line->on_their_way--;
     if (line->newest == e)
         line->newest = NULL;
+    ASSERT((line->newest == NULL) == (line->on_their_way == 0));
     free(e);
     for (struct list_node *node; (node = list_pop(&waiting));) {
         struct commit *waiter = CONTAINER_OF(node, struct commit, node);

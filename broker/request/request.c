@@ -25,6 +25,7 @@ struct request *request_create(struct shard *shard, struct request_source *sourc
 
 void request_count(struct request *request, size_t bytes)
 {
+    ASSERT(request->at == request->home && !request->done);
     request->counted_bytes += bytes;
     request->home->in_flight_bytes += bytes;
 }
@@ -78,6 +79,7 @@ void request_reply(struct request *request, const void *response)
 {
     struct writer w;
     int16_t version = request->unknown_version ? 0 : request->header.api_version;
+    ASSERT(request->reply.size == 0 && request->splice_count == 0);
     writer_init(&w, &request->reply);
     write_i32(&w, 0);
     write_response_header(&w, request->header.api_key, version, request->header.correlation_id);

@@ -97,8 +97,9 @@ static void arrive(struct scatter_part *part)
 
 static void deliver_back(struct mail *mail, struct shard *shard)
 {
-    (void)shard;
-    arrive(CONTAINER_OF(mail, struct scatter_part, mail));
+    struct scatter_part *part = CONTAINER_OF(mail, struct scatter_part, mail);
+    ASSERT(part->scatter->home == shard);
+    arrive(part);
 }
 
 void scatter_part_done(struct scatter_part *part)
@@ -127,6 +128,7 @@ void scatter_release(struct scatter *s)
 void scatter_run(struct scatter *s, void (*work)(struct scatter_part *part))
 {
     struct scatter_part *own = NULL; /* runs last, while the others work already */
+    ASSERT(s->away == 0);
     scatter_hold(s);
     for (int i = 0; i < s->part_count; i++) {
         s->parts[i]->work = work;
