@@ -28,7 +28,11 @@ struct shard *shard_create(struct broker *broker, int id, void (*wake)(void *con
 
 void shard_free(struct shard *shard)
 {
-    ASSERT(list_is_empty(&shard->connections));
+    ASSERT(list_is_empty(&shard->connections) && shard->connection_count == 0);
+    ASSERT(shard->in_flight_bytes == 0);
+    ASSERT(shard->unfinished_bytes == 0);
+    ASSERT(shard->unsent_bytes == 0);
+    ASSERT(shard->partitions.count == 0);
     timers_cancel(&shard->timers, &shard->idle_timer);
     timers_free(&shard->timers);
     mailbox_free(&shard->mailbox);
@@ -97,6 +101,7 @@ static void broadcast_step(struct mail *mail, struct shard *shard)
 {
     struct broadcast *b = CONTAINER_OF(mail, struct broadcast, mail);
     struct broker *broker = shard->broker;
+    ASSERT(shard == broker->shards[b->next]);
     b->run(b->context, shard);
     b->next++;
     if (b->next < broker->shard_count) {
