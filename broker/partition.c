@@ -20,7 +20,10 @@ int64_t partition_append(struct shard *shard, struct partition *partition,
 {
     ASSERT(!partition->deleted);
     partition->last_append_ms = shard->now_ms;
-    return store_append(shard->store, partition->log, buffer, batch, size, shard->wall_ms);
+    int64_t offset =
+        store_append(shard->store, partition->log, buffer, batch, size, shard->wall_ms);
+    ASSERT(offset >= partition_visible_end(partition, READ_UNCOMMITTED));
+    return offset;
 }
 
 /* There are no transactions, so all durable records are stable, and both ends are the same. */
@@ -43,6 +46,7 @@ static struct log_config config_of(struct shard *shard, const struct topic_setti
 struct partition *partition_open(struct shard *shard, struct topic *topic, int32_t index,
                                  const struct topic_settings *settings)
 {
+    ASSERT(shard_for_partition(shard, topic->id, index) == shard);
     struct partition *p = xcalloc(1, sizeof *p);
     make_key(p->key, topic->id, index);
     p->topic = topic_ref(topic);
@@ -54,7 +58,8 @@ struct partition *partition_open(struct shard *shard, struct topic *topic, int32
     p->log = store_log(shard->store, topic->id, index, &config, true);
     ASSERT(p->log != NULL);
     log_set_owner(p->log, p);
-    map_put(&shard->partitions, bytes_of(p->key, sizeof p->key), p);
+    void *before = map_put(&shard->partitions, bytes_of(p->key, sizeof p->key), p);
+    ASSERT(before == NULL);
     return p;
 }
 
@@ -69,6 +74,8 @@ void partition_configure(struct shard *shard, struct partition *partition,
 
 void partition_free(struct partition *partition)
 {
+    ASSERT(partition->jobs == 0 && !list_contains(&partition->upkeep));
+    ASSERT(list_is_empty(&partition->waits) && list_is_empty(&partition->tasks));
     topic_unref(partition->topic);
     topic_settings_free(&partition->settings);
     free(partition);

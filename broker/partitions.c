@@ -17,6 +17,7 @@ static void open_partition(struct shard *shard, struct topic *topic, int32_t ind
 static void change_partition(struct shard *shard, struct partition *p, struct topic *topic,
                              const struct topic_settings *settings)
 {
+    ASSERT(p->topic->partitions <= topic->partitions);
     topic_unref(p->topic);
     p->topic = topic_ref(topic);
     partition_configure(shard, p, settings);

@@ -35,6 +35,7 @@ static void move_start(struct shard *shard, struct partition *p, int64_t start)
     trace_log(shard->env->trace, TRACE_INFO, "retention moved the log start offset",
               F_BYTES("topic", p->topic->name), F_INT("partition", p->index),
               F_INT("from_offset", log_start_offset(p->log)), F_INT("to_offset", start));
+    ASSERT(start <= partition_visible_end(p, READ_COMMITTED));
     store_begin(shard->store);
     store_set_log_start(shard->store, p->log, start);
     store_commit(shard->store, NULL);
@@ -147,7 +148,7 @@ void upkeep_free(struct upkeep *u)
 {
     if (u == NULL)
         return;
-    ASSERT(u->count == 0);
+    ASSERT(u->count == 0 && u->loading == 0);
     timers_cancel(&u->shard->timers, &u->timer);
     free(u);
 }
