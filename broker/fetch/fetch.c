@@ -15,6 +15,7 @@ static bool must_answer(struct fetch *fetch)
     size_t ending = fetch->failed;
     for (int i = 0; i < fetch->scatter.part_count; i++) {
         struct fetch_part *fp = fetch_part_at(fetch, i);
+        ASSERT(fp->state == FETCH_PART_IDLE);
         fp->known_bytes = fp->bytes;
         ending += fp->ending;
     }

@@ -7,6 +7,7 @@ enum { ZSTD_SINCE_VERSION = 10, IDS_SINCE_VERSION = 13 };
 
 static void end_wait(struct fetch_part *fp, struct fetch_item *item)
 {
+    ASSERT(!item->ends_wait);
     item->ends_wait = true;
     fp->ending++;
 }
@@ -147,10 +148,13 @@ static void note_bounds(const struct fetch_part *fp, struct fetch_item *item,
     item->last_stable_offset = partition_visible_end(p, READ_COMMITTED);
     item->visible_end = partition_visible_end(p, fp->fetch->isolation);
     item->log_start = log_start_offset(p->log);
+    ASSERT(item->last_stable_offset <= item->high_watermark);
+    ASSERT(item->log_start <= item->last_stable_offset);
 }
 
 bool fetch_read_item(struct fetch_part *fp, struct fetch_item *item)
 {
+    ASSERT(fp->state == FETCH_PART_READING && fp->held == NULL);
     forget_result(fp, item);
     struct partition *p = partition_find(fp->part.shard, item->topic_id, item->target.partition);
     if (p == NULL) {

@@ -39,7 +39,8 @@ static bool free_partition(void *context, void *value)
 
 void fetch_session_close(struct fetch_sessions *s, struct fetch_session *session)
 {
-    map_remove(&s->by_number, map_key_u64(&session->map_key));
+    void *known = map_remove(&s->by_number, map_key_u64(&session->map_key));
+    ASSERT(known == session && s->partitions >= session->partitions.count);
     list_remove(&session->used);
     s->partitions -= session->partitions.count;
     map_remove_if(&session->partitions, free_partition, NULL);
@@ -52,6 +53,7 @@ void fetch_sessions_free(struct fetch_sessions *s)
     struct list_node *node;
     while ((node = list_first(&s->used)))
         fetch_session_close(s, CONTAINER_OF(node, struct fetch_session, used));
+    ASSERT(s->by_number.count == 0 && s->partitions == 0);
     map_free(&s->by_number);
     free(s);
 }

@@ -27,6 +27,7 @@ static void partition_woke(struct partition_wait *wait, struct shard *shard,
                            const struct partition *partition)
 {
     struct fetch_item *item = CONTAINER_OF(wait, struct fetch_item, wait);
+    ASSERT(item->part->part.shard == shard);
     if (!has_moved(item, partition))
         return;
     mark_dirty(item->part, item);
@@ -36,6 +37,7 @@ static void partition_woke(struct partition_wait *wait, struct shard *shard,
 static void end_wait(struct fetch_part *fp)
 {
     struct scatter_part *part = &fp->part;
+    ASSERT(fp->state == FETCH_PART_WAITING && fp->held == NULL);
     due_work_cancel(&fp->due);
     for (uint32_t i = 0; i < part->count; i++)
         wait_cancel(&fp->fetch->items[part->items[i]].wait);
@@ -90,6 +92,7 @@ static void run_due(struct due_work *work, struct shard *shard)
 static void wait_on_partitions(struct scatter_part *part)
 {
     struct fetch_part *fp = fetch_part_of(part);
+    ASSERT(fp->state == FETCH_PART_IDLE && fp->dirty == NULL);
     fp->state = FETCH_PART_WAITING;
     fp->go_on = look_on;
     fp->due.run = run_due;
@@ -188,6 +191,7 @@ static void part_is_back(struct scatter *scatter, struct scatter_part *part)
 static void wait_is_over(struct scatter *scatter)
 {
     struct fetch *fetch = CONTAINER_OF(scatter, struct fetch, scatter);
+    ASSERT(fetch->stopping && !timer_is_set(&fetch->deadline));
     fetch->answer(fetch);
 }
 

@@ -37,6 +37,7 @@ void due_work_cancel(struct due_work *work)
 
 void parked_add(struct shard *shard, struct parked *parked)
 {
+    ASSERT(!list_contains(&parked->node) && !shard->stopping);
     list_append(&shard->waits->parked, &parked->node);
 }
 
@@ -99,6 +100,7 @@ void waits_free(struct waits *w)
 {
     if (w == NULL)
         return;
+    ASSERT(list_is_empty(&w->due) && list_is_empty(&w->parked));
     timers_cancel(&w->shard->timers, &w->timer);
     free(w);
 }
