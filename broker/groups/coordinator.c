@@ -77,6 +77,7 @@ struct coordinated *coordinator_find(const struct coordinator *c, struct bytes g
 
 struct coordinated *coordinator_add(struct coordinator *c, struct group *group)
 {
+    ASSERT(shard_for_group(c->shard, group->id) == c->shard);
     struct coordinated *cg = xcalloc(1, sizeof *cg);
     cg->coordinator = c;
     cg->group = group;
@@ -118,6 +119,7 @@ static void set_timer(struct coordinator *c, struct coordinated *cg)
 void coordinator_execute(struct coordinator *c, struct coordinated *cg)
 {
     struct group_actions *actions = &c->actions;
+    ASSERT(!c->stopping && c->line.open == NULL);
     if (actions->save && !list_contains(&cg->dirty))
         list_append(&c->dirty, &cg->dirty);
     struct list answered;

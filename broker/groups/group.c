@@ -12,6 +12,7 @@ static const unsigned next_states[] = {
     [GROUP_STABLE] = TO(GROUP_PREPARING_REBALANCE),
     [GROUP_DEAD] = 0,
 };
+_Static_assert(COUNT_OF(next_states) == GROUP_DEAD + 1, "a row for each state");
 
 static const char *const state_names[] = {
     [GROUP_EMPTY] = "Empty",
@@ -20,6 +21,7 @@ static const char *const state_names[] = {
     [GROUP_STABLE] = "Stable",
     [GROUP_DEAD] = "Dead",
 };
+_Static_assert(COUNT_OF(state_names) == GROUP_DEAD + 1, "a name for each state");
 
 const char *group_state_name(enum group_state state)
 {
@@ -242,6 +244,26 @@ static void time_step(struct group *g, const struct group_event *event,
     find_next_deadline(g);
 }
 
+static void check_members(const struct group *g)
+{
+    ASSERT(g->by_id.count == g->member_count && g->by_instance.count <= g->member_count);
+    ASSERT(g->joining_count <= g->member_count);
+    ASSERT((g->state == GROUP_EMPTY) == (g->member_count == 0));
+    ASSERT((g->leader == NULL) == (g->member_count == 0));
+    ASSERT(g->member_count > 0 || g->bytes == 0);
+    ASSERT(g->pending.count <= GROUP_PENDING_MAX);
+}
+
+static void check_deadlines(const struct group *g)
+{
+    bool prepares = g->state == GROUP_PREPARING_REBALANCE;
+    ASSERT(prepares == (g->join_deadline_ms != GROUP_NEVER));
+    ASSERT(prepares || g->joining_count == 0);
+    ASSERT(g->sync_deadline_ms == GROUP_NEVER || g->state == GROUP_COMPLETING_REBALANCE ||
+           g->state == GROUP_STABLE);
+    ASSERT(g->wake_ms <= MIN(g->join_deadline_ms, g->sync_deadline_ms));
+}
+
 void group_step(struct group *g, const struct group_event *event, struct group_actions *actions)
 {
     ASSERT(g->state != GROUP_DEAD);
@@ -265,9 +287,8 @@ void group_step(struct group *g, const struct group_event *event, struct group_a
         time_step(g, event, actions);
         break;
     }
-    ASSERT(g->joining_count <= g->member_count);
-    ASSERT((g->state == GROUP_EMPTY) == (g->member_count == 0));
-    ASSERT((g->leader == NULL) == (g->member_count == 0));
+    check_members(g);
+    check_deadlines(g);
 }
 
 void group_release(struct group *g, enum kafka_error error, struct group_actions *actions)
@@ -295,4 +316,6 @@ void group_resume(struct group *g, int64_t now_ms)
     if (g->state == GROUP_COMPLETING_REBALANCE)
         g->sync_deadline_ms = rebalance_end_ms;
     find_next_deadline(g);
+    check_members(g);
+    check_deadlines(g);
 }

@@ -186,6 +186,7 @@ static bool find_leader(struct group *g)
 static void start_generation(struct group *g, const struct group_event *event,
                              struct group_actions *actions)
 {
+    ASSERT(g->leader->join_token);
     group_enter(g, GROUP_COMPLETING_REBALANCE);
     struct bytes chosen = group_vote(g);
     ASSERT(!bytes_is_null(chosen)); /* each member that joined shares a protocol with all others */
@@ -307,6 +308,7 @@ void group_sync_step(struct group *g, const struct group_event *event,
         reply_assignment(g, m, event->token, actions);
         return;
     }
+    ASSERT(g->state == GROUP_COMPLETING_REBALANCE);
     group_member_wait_sync(m, event->token, actions);
     if (m == g->leader)
         finish_sync(g, event, actions);
