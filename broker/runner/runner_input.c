@@ -39,6 +39,7 @@ static bool has_file_pieces(const struct log_slice *slice)
 
 static void begin_job(struct runner_task *task)
 {
+    ASSERT(!task->reading);
     task->reading = true;
     host_hold(&task->host);
     partition_hold(task->partition);
@@ -108,6 +109,7 @@ static void start_copy(struct runner_task *task)
 
 static void take_slice(struct runner_task *task, struct log_slice *slice)
 {
+    ASSERT(task->slice == NULL && task->copy == NULL);
     task->slice = slice;
     task->piece = task->at = 0;
     if (slice && has_file_pieces(slice))
@@ -211,6 +213,7 @@ static struct bytes rest_of_slice(const struct runner_task *task)
     if (task->piece == task->slice->piece_count)
         return BYTES_NULL;
     const struct slice_piece *piece = &task->slice->pieces[task->piece];
+    ASSERT(piece->file == NULL && task->at < piece->size);
     return bytes_of(piece->at + task->at, piece->size - task->at);
 }
 

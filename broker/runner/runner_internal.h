@@ -171,6 +171,8 @@ struct parcel {
 };
 
 enum { PARCEL_NUMBER_SIZE = 12, PARCEL_DESTINATION_SIZE = 20 };
+_Static_assert(PARCEL_NUMBER_SIZE == sizeof(uint64_t) + sizeof(uint32_t), "step and index");
+_Static_assert(PARCEL_DESTINATION_SIZE == sizeof(struct uuid) + sizeof(int32_t), "a partition");
 
 struct parcel *parcel_create(struct runner_task *task, uint64_t sequence, uint32_t index,
                              struct topic *topic, int32_t partition, struct shared_buffer *batch);

@@ -45,6 +45,7 @@ struct parcel *parcel_create(struct runner_task *task, uint64_t sequence, uint32
 static void free_parcel(struct parcel *p)
 {
     struct runner_task *task = p->task;
+    ASSERT(!list_contains(&p->early) && p->home->runner->parcel_bytes >= p->batch->size);
     p->home->runner->parcel_bytes -= p->batch->size;
     shared_buffer_unref(p->batch);
     free((void *)(uintptr_t)p->source.data);

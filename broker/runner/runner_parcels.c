@@ -86,6 +86,7 @@ static bool try_parcel(struct shard *shard, struct parcel *p)
 void parcel_apply(struct mail *mail, struct shard *shard)
 {
     struct parcel *p = CONTAINER_OF(mail, struct parcel, mail);
+    ASSERT(p->target == shard && !p->taken);
     parcels_try_early(shard->runner);
     if (!try_parcel(shard, p))
         list_append(&shard->runner->early, &p->early);
@@ -271,7 +272,7 @@ static bool drop_applied(void *context, void *value)
 
 void parcels_free(struct runner *runner)
 {
-    ASSERT(list_is_empty(&runner->early));
+    ASSERT(list_is_empty(&runner->early) && runner->parcel_bytes == 0);
     map_remove_if(&runner->applied, drop_applied, NULL);
     map_free(&runner->applied);
 }

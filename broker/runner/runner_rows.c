@@ -6,6 +6,8 @@ enum { CURSOR_SIZE = 24 };
 
 /* 'S' topic id, partition be32 */
 enum { PARTITION_PREFIX_SIZE = 1 + 16 + 4 };
+_Static_assert(PARTITION_PREFIX_SIZE == 1 + sizeof(((struct partition *)0)->key),
+               "its key follows the kind of row");
 
 static void append_partition_prefix(struct buffer *key, const struct partition *partition)
 {

@@ -70,6 +70,7 @@ static void say_stopped(struct host *h, const char *reason)
 
 void runner_task_end(struct runner_task *task)
 {
+    ASSERT(list_contains(&task->in_partition));
     runner_rows_delete(task);
     list_remove(&task->in_partition);
     list_remove(&task->in_queue);
@@ -79,6 +80,7 @@ void runner_task_end(struct runner_task *task)
 
 void runner_task_free(struct runner_task *task)
 {
+    ASSERT(!task->reading && !task->ensuring);
     list_remove(&task->in_partition);
     list_remove(&task->in_runner);
     list_remove(&task->in_queue);
@@ -139,6 +141,7 @@ static const struct host_ops ops = {
 struct runner_task *runner_task_create(struct runner *runner, struct partition *partition,
                                        struct topology *topology, const struct chain *chain)
 {
+    ASSERT(runner_task_find(partition, chain_name(chain)) == NULL);
     struct runner_task *task = xcalloc(1, sizeof *task);
     struct host_setup setup = {
         .ops = &ops,
