@@ -95,6 +95,7 @@ static void enter(struct catalog_draft *d, struct topic *topic, bool removed)
     *t = (struct draft_topic){.topic = topic_ref(topic), .removed = removed};
     make_plain(name, t->plain_name);
     t->previous = map_put(&d->by_id, id_key(&t->topic->id), t);
+    ASSERT(t->previous == NULL || bytes_equal(t->previous->topic->name, name));
     map_put(&d->by_name, t->topic->name, t);
     map_put(&d->by_plain_name, bytes_of(t->plain_name, name.size), t);
 }

@@ -125,6 +125,7 @@ static void entry_durable(struct commit *entry, enum error result)
 static void start_first(struct controller *c)
 {
     struct change *change = CONTAINER_OF(list_first(&c->queue), struct change, node);
+    ASSERT(c->line.open == NULL && c->next == NULL && c->next_settings == NULL);
     c->busy = true;
     catalog_draft_init(&c->draft, c->shard->catalog); /* only this change replaces it */
     change->controller = c;
@@ -218,6 +219,7 @@ bool topic_name_is_internal(struct bytes name)
 
 int64_t controller_take_producer_id(struct controller *controller)
 {
+    ASSERT(controller->next_producer_id <= controller->reserved_producer_ids);
     if (controller->next_producer_id == controller->reserved_producer_ids)
         return -1;
     return controller->next_producer_id++;
