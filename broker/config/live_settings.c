@@ -66,7 +66,11 @@ struct live_settings *live_settings_ref(struct live_settings *s)
 
 void live_settings_unref(struct live_settings *s)
 {
-    if (s == NULL || atomic_fetch_sub(&s->references, 1) > 1)
+    if (s == NULL)
+        return;
+    int before = atomic_fetch_sub(&s->references, 1);
+    ASSERT(before > 0);
+    if (before > 1)
         return;
     settings_unload(&s->now);
     arena_free(&s->arena);

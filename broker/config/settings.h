@@ -49,6 +49,8 @@ struct settings {
 extern const struct setting broker_setting_table[];
 
 enum { BROKER_SETTINGS_MAX = 256 };
+_Static_assert(sizeof((struct settings *)0)->explicit_rows * 8 == BROKER_SETTINGS_MAX,
+               "a bit for each row");
 
 /* Where each value came from, for --print-config: one per row of the table, in an array of
  * BROKER_SETTINGS_MAX. */

@@ -30,6 +30,7 @@ static const char *const policies[] = {"compact", "delete", NULL};
 static const char *const timestamp_types[] = {"CreateTime", "LogAppendTime", NULL};
 static const char *const codecs[] = {"uncompressed", "zstd",     "lz4", "snappy",
                                      "gzip",         "producer", NULL};
+_Static_assert(COUNT_OF(codecs) == COMPRESSION_PRODUCER + 2, "a name for each compression");
 
 const struct setting topic_setting_table[] = {
     CHOICE("cleanup.policy", SETTING_LIST, cleanup_policy, "delete", policies, "log.cleanup.policy",

@@ -12,6 +12,7 @@ static const enum kafka_error errors_of_faults[] = {
     [BATCH_UNSUPPORTED_CODEC] = KAFKA_UNSUPPORTED_COMPRESSION_TYPE,
     [BATCH_TOO_LARGE] = KAFKA_MESSAGE_TOO_LARGE,
 };
+_Static_assert(COUNT_OF(errors_of_faults) == BATCH_TOO_LARGE + 1, "an error for each fault");
 
 enum {
     ZSTD_SINCE_VERSION = 7,
@@ -52,6 +53,8 @@ static enum codec codec_of(enum topic_compression type)
         [COMPRESSION_LZ4] = CODEC_LZ4,           [COMPRESSION_SNAPPY] = CODEC_SNAPPY,
         [COMPRESSION_GZIP] = CODEC_GZIP,
     };
+    _Static_assert(COUNT_OF(codecs) == COMPRESSION_PRODUCER, "a codec for each other value");
+    ASSERT((size_t)type < COUNT_OF(codecs));
     return codecs[type];
 }
 
