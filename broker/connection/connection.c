@@ -75,6 +75,8 @@ static void finished(struct request_source *source, struct request *request)
     needs_turn(c);
 }
 
+static const struct transport_events events = {connection_readable, connection_writable};
+
 struct connection *connection_create(struct shard *shard, const struct listener *listener,
                                      struct transport *transport, const char *host)
 {
@@ -82,6 +84,7 @@ struct connection *connection_create(struct shard *shard, const struct listener 
     c->shard = shard;
     c->transport = transport;
     transport->connection = c;
+    transport->events = &events;
     snprintf(c->host, sizeof c->host, "/%s", host);
     c->source = (struct request_source){
         .listener = listener, .client_host = c->host, .expect = expect, .finished = finished};

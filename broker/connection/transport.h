@@ -1,6 +1,6 @@
 /* A transport carries the bytes of a connection: a socket, encrypted or not, or a test's memory.
- * The connection drives it. It reports events through connection_readable and connection_writable,
- * on the thread of the connection's shard. */
+ * The connection drives it. It reports events to the connection, on the thread of the connection's
+ * shard. A transport knows no connection, so it stands below listeners and connections. */
 #ifndef BROKER_CONNECTION_TRANSPORT_H
 #define BROKER_CONNECTION_TRANSPORT_H
 
@@ -21,8 +21,8 @@ struct transport_ops {
     ssize_t (*write)(struct transport *t, const struct iovec *parts, int count);
     /* Sends from a file descriptor without a copy. */
     ssize_t (*send_file)(struct transport *t, int descriptor, int64_t position, size_t size);
-    /* Says what the connection waits for. The transport calls connection_readable and
-     * connection_writable then. It chooses the events of its socket: an encrypted read may have to
+    /* Says what the connection waits for. The transport reports readable and writable then. It
+     * chooses the events of its socket: an encrypted read may have to
      * wait until the socket is writable, and the reverse. */
     void (*want)(struct transport *t, bool read, bool write);
     /* Whether a read would now give bytes that the transport took from its socket before. No event
@@ -31,9 +31,17 @@ struct transport_ops {
     void (*close)(struct transport *t); /* also frees it */
 };
 
+/* What a connection is told. */
+struct transport_events {
+    void (*readable)(struct connection *c);
+    void (*writable)(struct connection *c);
+};
+
+/* connection_create sets `connection` and `events`. */
 struct transport {
     const struct transport_ops *ops;
-    struct connection *connection; /* gets its events; connection_create sets it */
+    struct connection *connection;
+    const struct transport_events *events;
 };
 
 #endif

@@ -8,14 +8,21 @@
 
 #include "broker/net/endpoint.h"
 
+struct event_base;
 struct listener;
-struct loop;
 struct transport;
+
+/* What a transport needs of the event loop that it lives on. */
+struct event_loop {
+    struct event_base *base;
+    void (*woke)(struct event_loop *loop); /* called first in each event */
+};
 
 struct transport_factory {
     /* Makes the transport of a non-blocking socket that the listener accepted, and takes over the
      * socket. Its events come from the loop, whose thread calls this. */
-    struct transport *(*create)(const struct listener *listener, struct loop *loop, int descriptor);
+    struct transport *(*create)(const struct listener *listener, struct event_loop *loop,
+                                int descriptor);
 };
 
 struct listener {

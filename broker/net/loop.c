@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 struct loop {
+    struct event_loop events; /* lent to transports */
     struct shard *shard;
-    struct event_base *base;
     struct event *wake_event, *timer_event;
     int wake_descriptor;
     pthread_t thread;
@@ -32,6 +32,15 @@ static void wake(void *context)
         ;
 }
 
+/* The first event of a turn reads the clock. */
+static void woke(struct event_loop *events)
+{
+    struct loop *loop = CONTAINER_OF(events, struct loop, events);
+    if (!loop->clock_is_read)
+        shard_read_clock(loop->shard);
+    loop->clock_is_read = true;
+}
+
 static void woken(evutil_socket_t descriptor, short what, void *context)
 {
     (void)what;
@@ -39,37 +48,32 @@ static void woken(evutil_socket_t descriptor, short what, void *context)
     uint64_t count;
     while (read(descriptor, &count, sizeof count) < 0 && errno == EINTR)
         ;
-    loop_woke(loop);
+    woke(&loop->events);
 }
 
 static void timer_fired(evutil_socket_t descriptor, short what, void *context)
 {
     (void)descriptor, (void)what;
-    loop_woke(context);
-}
-
-void loop_woke(struct loop *loop)
-{
-    if (!loop->clock_is_read)
-        shard_read_clock(loop->shard);
-    loop->clock_is_read = true;
+    struct loop *loop = context;
+    woke(&loop->events);
 }
 
 struct loop *loop_create(struct broker *broker, int id)
 {
     struct loop *loop = xcalloc(1, sizeof *loop);
+    loop->events.woke = woke;
     struct event_config *config = event_config_new();
     event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST |
                                       EVENT_BASE_FLAG_PRECISE_TIMER);
-    loop->base = event_base_new_with_config(config);
+    loop->events.base = event_base_new_with_config(config);
     event_config_free(config);
-    ASSERT(loop->base != NULL);
+    ASSERT(loop->events.base != NULL);
     loop->wake_descriptor = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     ASSERT(loop->wake_descriptor >= 0);
     loop->shard = shard_create(broker, id, wake, loop);
     loop->wake_event =
-        event_new(loop->base, loop->wake_descriptor, EV_READ | EV_PERSIST, woken, loop);
-    loop->timer_event = event_new(loop->base, -1, 0, timer_fired, loop);
+        event_new(loop->events.base, loop->wake_descriptor, EV_READ | EV_PERSIST, woken, loop);
+    loop->timer_event = event_new(loop->events.base, -1, 0, timer_fired, loop);
     event_add(loop->wake_event, NULL);
     return loop;
 }
@@ -77,11 +81,6 @@ struct loop *loop_create(struct broker *broker, int id)
 struct shard *loop_shard(struct loop *loop)
 {
     return loop->shard;
-}
-
-struct event_base *loop_base(struct loop *loop)
-{
-    return loop->base;
 }
 
 /* Waits for events, at most until next_ms, handles them, and runs the shard's turn. */
@@ -97,8 +96,8 @@ static int64_t turn(struct loop *loop, int64_t next_ms)
         event_add(loop->timer_event, &wait);
     }
     loop->clock_is_read = false;
-    event_base_loop(loop->base, flags);
-    loop_woke(loop);
+    event_base_loop(loop->events.base, flags);
+    woke(&loop->events);
     return shard_turn(loop->shard);
 }
 
@@ -133,7 +132,7 @@ void loop_free(struct loop *loop)
     event_free(loop->timer_event);
     shard_free(loop->shard);
     close(loop->wake_descriptor);
-    event_base_free(loop->base);
+    event_base_free(loop->events.base);
     free(loop);
 }
 
@@ -155,7 +154,7 @@ static void take_socket(struct mail *mail, struct shard *shard)
         close(s->descriptor);
     } else {
         struct transport *transport =
-            s->listener->transports->create(s->listener, s->loop, s->descriptor);
+            s->listener->transports->create(s->listener, &s->loop->events, s->descriptor);
         connection_create(shard, s->listener, transport, s->host);
     }
     free(s);

@@ -7,14 +7,12 @@
 
 #include "broker/shard.h"
 
-struct event_base;
 struct listener;
 struct loop;
 
 /* Makes the loop and its shard. The thread does not run yet. */
 struct loop *loop_create(struct broker *broker, int id);
 struct shard *loop_shard(struct loop *loop);
-struct event_base *loop_base(struct loop *loop);
 
 /* Starts the thread. Before this call the caller may use the shard; after it only the thread
  * may. */
@@ -26,8 +24,5 @@ void loop_free(struct loop *loop);
 /* Hands over a non-blocking socket that a listener accepted. Called on any thread. */
 void loop_take_socket(struct loop *loop, const struct listener *listener, int descriptor,
                       const char *host);
-
-/* To be called for each event: the first event of a turn reads the clock. */
-void loop_woke(struct loop *loop);
 
 #endif

@@ -1,6 +1,5 @@
 /* The factories of transports, one for each security protocol that is built. transport_<name>.c
- * defines its factory. Listeners name the factories (listener.c) and include no transport, because
- * transports know loops and connections, which know listeners. */
+ * defines its factory, and listener.c names it. */
 #ifndef BROKER_NET_TRANSPORT_FACTORIES_H
 #define BROKER_NET_TRANSPORT_FACTORIES_H
 

@@ -1,9 +1,7 @@
 #include "broker/net/transport_factories.h"
 
-#include "broker/connection/connection.h"
 #include "broker/connection/transport.h"
 #include "broker/net/listener.h"
-#include "broker/net/loop.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -14,7 +12,7 @@
 
 struct plain_transport {
     struct transport transport;
-    struct loop *loop;
+    struct event_loop *loop;
     int descriptor;
     struct event *read_event, *write_event;
     bool reading, writing;
@@ -92,19 +90,19 @@ static void readable(evutil_socket_t descriptor, short what, void *context)
 {
     (void)descriptor, (void)what;
     struct plain_transport *p = context;
-    loop_woke(p->loop);
-    connection_readable(p->transport.connection);
+    p->loop->woke(p->loop);
+    p->transport.events->readable(p->transport.connection);
 }
 
 static void writable(evutil_socket_t descriptor, short what, void *context)
 {
     (void)descriptor, (void)what;
     struct plain_transport *p = context;
-    loop_woke(p->loop);
-    connection_writable(p->transport.connection);
+    p->loop->woke(p->loop);
+    p->transport.events->writable(p->transport.connection);
 }
 
-static struct transport *plain_create(const struct listener *listener, struct loop *loop,
+static struct transport *plain_create(const struct listener *listener, struct event_loop *loop,
                                       int descriptor)
 {
     (void)listener;
@@ -112,8 +110,8 @@ static struct transport *plain_create(const struct listener *listener, struct lo
     p->transport.ops = &plain_ops;
     p->loop = loop;
     p->descriptor = descriptor;
-    p->read_event = event_new(loop_base(loop), descriptor, EV_READ | EV_PERSIST, readable, p);
-    p->write_event = event_new(loop_base(loop), descriptor, EV_WRITE | EV_PERSIST, writable, p);
+    p->read_event = event_new(loop->base, descriptor, EV_READ | EV_PERSIST, readable, p);
+    p->write_event = event_new(loop->base, descriptor, EV_WRITE | EV_PERSIST, writable, p);
     return &p->transport;
 }
 
