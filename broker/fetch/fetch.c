@@ -2,14 +2,6 @@
 
 #include "storage/log_slice.h"
 
-bool fetch_has_enough(const struct fetch *fetch)
-{
-    size_t bytes = 0;
-    for (int i = 0; i < fetch->scatter.part_count; i++)
-        bytes += fetch_part_at(fetch, i)->known_bytes;
-    return bytes >= fetch->min_bytes;
-}
-
 static bool must_answer(struct fetch *fetch)
 {
     size_t ending = fetch->failed;

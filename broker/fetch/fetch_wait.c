@@ -3,6 +3,14 @@
 #include "broker/broker.h"
 #include "storage/log_slice.h"
 
+bool fetch_has_enough(const struct fetch *fetch)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < fetch->scatter.part_count; i++)
+        bytes += fetch_part_at(fetch, i)->known_bytes;
+    return bytes >= fetch->min_bytes;
+}
+
 /* --- on the part's shard --- */
 
 static void mark_dirty(struct fetch_part *fp, struct fetch_item *item)
