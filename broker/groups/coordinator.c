@@ -31,19 +31,10 @@ struct coordinator *coordinator_create(struct shard *shard)
     return c;
 }
 
-static void free_coordinated(struct coordinated *cg)
-{
-    timers_cancel(&cg->coordinator->shard->timers, &cg->timer);
-    list_remove(&cg->dirty);
-    group_free(cg->group);
-    offsets_free(&cg->offsets);
-    free(cg);
-}
-
 static bool free_each(void *context, void *value)
 {
     (void)context;
-    free_coordinated(value);
+    coordinator_free_group(value);
     return true;
 }
 
@@ -70,11 +61,6 @@ static void group_timer(struct timer *timer, int64_t now_ms)
     coordinator_execute(c, cg);
 }
 
-struct coordinated *coordinator_find(const struct coordinator *c, struct bytes group_id)
-{
-    return map_get(&c->groups, group_id);
-}
-
 struct coordinated *coordinator_add(struct coordinator *c, struct group *group)
 {
     ASSERT(shard_for_group(c->shard, group->id) == c->shard);
@@ -92,19 +78,6 @@ struct coordinated *coordinator_make(struct coordinator *c, struct bytes group_i
     if (c->groups.count >= COORDINATOR_GROUPS_MAX)
         return NULL;
     return coordinator_add(c, group_create(group_id, &c->limits));
-}
-
-void coordinator_forget(struct coordinated *cg)
-{
-    map_remove(&cg->coordinator->groups, cg->group->id);
-    free_coordinated(cg);
-}
-
-void coordinator_forget_if_void(struct coordinated *cg)
-{
-    if (group_is_idle(cg->group) && cg->offsets.count == 0 && !cg->has_row &&
-        !list_contains(&cg->dirty))
-        coordinator_forget(cg);
 }
 
 static void set_timer(struct coordinator *c, struct coordinated *cg)

@@ -31,16 +31,20 @@ struct coordinator {
     bool stopping;
 };
 
-/* coordinator.c */
+/* coordinator_groups.c */
 struct coordinated *coordinator_find(const struct coordinator *c, struct bytes group_id);
-/* NULL when there are too many. */
-struct coordinated *coordinator_make(struct coordinator *c, struct bytes group_id);
-/* Adopts a group. */
-struct coordinated *coordinator_add(struct coordinator *c, struct group *group);
 /* Drops it from memory. */
 void coordinator_forget(struct coordinated *cg);
 /* Drops an empty group that was never stored. */
 void coordinator_forget_if_void(struct coordinated *cg);
+/* Frees a group that is out of the coordinator's map. */
+void coordinator_free_group(struct coordinated *cg);
+
+/* coordinator.c */
+/* NULL when there are too many. */
+struct coordinated *coordinator_make(struct coordinator *c, struct bytes group_id);
+/* Adopts a group. */
+struct coordinated *coordinator_add(struct coordinator *c, struct group *group);
 /* Executes the actions of a step. */
 void coordinator_execute(struct coordinator *c, struct coordinated *cg);
 

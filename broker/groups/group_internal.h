@@ -1,4 +1,5 @@
-/* Shared by group.c, group_members.c, group_join.c and group_rebalance.c. */
+/* Shared by group.c, which drives group_join.c and group_rebalance.c, and by group_members.c and
+ * group_transitions.c, which all of them use. */
 #ifndef BROKER_GROUPS_GROUP_INTERNAL_H
 #define BROKER_GROUPS_GROUP_INTERNAL_H
 
@@ -10,7 +11,7 @@ struct pending_member {
     int64_t deadline_ms;
 };
 
-/* group.c */
+/* group_transitions.c */
 void group_enter(struct group *g, enum group_state next);
 /* Notes a deadline: GROUP_TIME must come then. */
 void group_wake_at(struct group *g, int64_t deadline_ms);
