@@ -198,3 +198,22 @@ void task_flush(struct task *t, struct task_commit *commit)
     t->records_in_step = 0;
     t->is_dirty = false;
 }
+
+enum error task_take_over(const struct task *old, const struct chain *chain,
+                          struct topology *topology, struct task **out, struct message *message)
+{
+    *out = NULL;
+    ASSERT(!old->is_dirty);
+    if (chain_state_version(chain) != chain_state_version(old->run.chain)) {
+        message_set(message, "state.version changed: the chain starts without state");
+        return ERR_INVALID;
+    }
+    struct task *to = task_create(chain, topology, old->run.partition, old->input_count);
+    enum error e = task_copy_state(old, to, message);
+    if (e) {
+        task_free(to);
+        return e;
+    }
+    *out = to;
+    return ERR_OK;
+}

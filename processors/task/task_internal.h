@@ -21,5 +21,8 @@ struct task {
 
 /* Writes the meta entry into the delta. */
 void task_put_meta(struct task *t);
+/* Gives `to`, a task without state, the cursors, the counters and the state of `old`. */
+MUST_USE enum error task_copy_state(const struct task *old, struct task *to,
+                                    struct message *message);
 
 #endif

@@ -1,4 +1,4 @@
-/* Durable state of a task as a whole: its meta entry, restoring, and a next task that takes over.
+/* Durable state of a task as a whole: its meta entry, restoring it, and copying it to another task.
  */
 #include "processors/task/task_internal.h"
 
@@ -235,7 +235,7 @@ static void visit_copy(struct state_visitor *visitor, struct bytes key, struct b
         v->error = task_restore(v->to, key, value);
 }
 
-static enum error copy_state(const struct task *old, struct task *to, struct message *message)
+enum error task_copy_state(const struct task *old, struct task *to, struct message *message)
 {
     struct buffer meta;
     buffer_init(&meta, META_MAX);
@@ -247,23 +247,4 @@ static enum error copy_state(const struct task *old, struct task *to, struct mes
         return task_restored(to, message);
     message_set(message, "the new chain cannot use the existing state: %s", error_text(v.error));
     return v.error;
-}
-
-enum error task_take_over(const struct task *old, const struct chain *chain,
-                          struct topology *topology, struct task **out, struct message *message)
-{
-    *out = NULL;
-    ASSERT(!old->is_dirty);
-    if (chain_state_version(chain) != chain_state_version(old->run.chain)) {
-        message_set(message, "state.version changed: the chain starts without state");
-        return ERR_INVALID;
-    }
-    struct task *to = task_create(chain, topology, old->run.partition, old->input_count);
-    enum error e = copy_state(old, to, message);
-    if (e) {
-        task_free(to);
-        return e;
-    }
-    *out = to;
-    return ERR_OK;
 }
