@@ -137,14 +137,14 @@ enum error io_make_path(struct io *io, const char *path)
     return error == ERR_OK ? io_sync_parents(io, path, made) : error;
 }
 
-struct names {
+struct directory_names {
     char **at;
     size_t count, capacity;
 };
 
 static void collect_name(void *context, const char *name)
 {
-    struct names *names = context;
+    struct directory_names *names = context;
     if (names->count == names->capacity) {
         names->capacity = names->capacity ? names->capacity * 2 : 16;
         names->at = xrealloc(names->at, names->capacity * sizeof *names->at);
@@ -164,7 +164,7 @@ static enum error remove_entry(struct io *io, const char *path, int depth)
 
 static enum error remove_tree(struct io *io, const char *path, int depth)
 {
-    struct names names = {0};
+    struct directory_names names = {0};
     enum error error = io->ops->list(io, path, collect_name, &names);
     for (size_t i = 0; i < names.count; i++) {
         char *entry = join(path, names.at[i]);

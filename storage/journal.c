@@ -30,14 +30,14 @@ char *journal_directory(const char *data_directory, int shard)
 
 /* Opening */
 
-struct names {
+struct old_journal_files {
     struct list files; /* of struct journal_file, not opened, in no order */
     uint64_t last;
 };
 
 static void note_name(void *context, const char *name)
 {
-    struct names *names = context;
+    struct old_journal_files *names = context;
     uint64_t sequence;
     if (!journal_parse_name(name, &sequence))
         return;
@@ -147,7 +147,7 @@ enum error journal_open(struct journal *j, struct env *env, const char *director
     j->direct = true;
     list_init(&j->full);
     list_init(&j->spares);
-    struct names names = {.last = 0};
+    struct old_journal_files names = {.last = 0};
     list_init(&names.files);
     int made;
     enum error error = io_make_directories(env->io, directory, &made);

@@ -8,7 +8,7 @@
 enum { SCAN_BYTES = 256 << 10 };
 
 /* A file and what its first unit says. */
-struct found_file {
+struct journal_input {
     uint64_t sequence;
     struct io_file *file;
     int64_t size;
@@ -24,7 +24,7 @@ struct journal_reader {
     uint64_t run;
     lsn_t lsn;        /* of the unit that is expected next */
     lsn_t checkpoint; /* the latest that a whole unit tells of */
-    struct found_file *files, *current;
+    struct journal_input *files, *current;
     size_t file_count, file_capacity;
     int64_t position;
     struct shared_buffer *scratch; /* of the last unit: used again if nobody else kept it */
@@ -43,11 +43,11 @@ static void note_file(void *context, const char *name)
         r->file_capacity = r->file_capacity ? r->file_capacity * 2 : 8;
         r->files = xrealloc(r->files, r->file_capacity * sizeof *r->files);
     }
-    r->files[r->file_count++] = (struct found_file){.sequence = sequence};
+    r->files[r->file_count++] = (struct journal_input){.sequence = sequence};
 }
 
 /* The header at a position, if it belongs to this run, shard and file. */
-static enum error read_header(struct journal_reader *r, const struct found_file *f,
+static enum error read_header(struct journal_reader *r, const struct journal_input *f,
                               int64_t position, struct journal_unit *unit, bool *ours)
 {
     uint8_t header[JOURNAL_HEADER_SIZE];
@@ -76,8 +76,8 @@ static struct shared_buffer *take_buffer(struct journal_reader *r, size_t size)
 }
 
 /* The whole unit at a position, or NULL. The header may be ours and the unit not whole. */
-static enum error read_unit(struct journal_reader *r, const struct found_file *f, int64_t position,
-                            struct journal_unit *unit, struct shared_buffer **out)
+static enum error read_unit(struct journal_reader *r, const struct journal_input *f,
+                            int64_t position, struct journal_unit *unit, struct shared_buffer **out)
 {
     *out = NULL;
     bool ours;
@@ -99,7 +99,7 @@ static enum error read_unit(struct journal_reader *r, const struct found_file *f
     return error;
 }
 
-static enum error open_file(struct journal_reader *r, struct found_file *f)
+static enum error open_file(struct journal_reader *r, struct journal_input *f)
 {
     struct io *io = r->env->io;
     char *path = journal_path(r->directory, f->sequence);
@@ -135,7 +135,7 @@ enum error journal_reader_open(struct env *env, const char *directory, uint32_t 
     if (error == ERR_NOT_FOUND)
         error = ERR_OK; /* the run ended before it made its directory */
     for (size_t i = 0; i < r->file_count && error == ERR_OK; i++) {
-        struct found_file *f = &r->files[i];
+        struct journal_input *f = &r->files[i];
         error = open_file(r, f);
         f->consumed = f->starts && f->start < mark->lsn;
         if (f->sequence != mark->sequence)
@@ -166,10 +166,10 @@ void journal_reader_close(struct journal_reader *r)
 }
 
 /* The file whose first unit is the expected one. */
-static struct found_file *next_file(struct journal_reader *r)
+static struct journal_input *next_file(struct journal_reader *r)
 {
     for (size_t i = 0; i < r->file_count; i++) {
-        struct found_file *f = &r->files[i];
+        struct journal_input *f = &r->files[i];
         if (f != r->current && f->starts && f->start == r->lsn)
             return f;
     }
@@ -188,7 +188,7 @@ enum error journal_reader_next(struct journal_reader *r, struct journal_unit *un
         *bytes = NULL;
     }
     if (error == ERR_OK && *bytes == NULL) {
-        struct found_file *next = next_file(r);
+        struct journal_input *next = next_file(r);
         if (next == NULL)
             return ERR_OK;
         if (r->current)
@@ -208,7 +208,7 @@ enum error journal_reader_next(struct journal_reader *r, struct journal_unit *un
 
 /* Whether a whole unit of this run, later than the expected one, stands in a file at `from` or
  * behind. Reads all of them, for the checkpoint that they tell of. */
-static enum error find_later_unit(struct journal_reader *r, const struct found_file *f,
+static enum error find_later_unit(struct journal_reader *r, const struct journal_input *f,
                                   int64_t from, uint8_t *chunk, bool *found)
 {
     for (int64_t at = from; at < f->size; at += SCAN_BYTES) {
@@ -238,7 +238,7 @@ static enum error later_unit_exists(struct journal_reader *r, bool *found)
     enum error error = ERR_OK;
     *found = false;
     for (size_t i = 0; i < r->file_count && error == ERR_OK; i++) {
-        struct found_file *f = &r->files[i];
+        struct journal_input *f = &r->files[i];
         if (f != r->current && f->consumed)
             continue;
         int64_t from = f == r->current ? r->position + IO_ALIGNMENT : 0;
@@ -287,7 +287,7 @@ lsn_t journal_reader_checkpoint(const struct journal_reader *r)
     return r->checkpoint;
 }
 
-static enum error copy_file(struct journal_reader *r, const struct found_file *f)
+static enum error copy_file(struct journal_reader *r, const struct journal_input *f)
 {
     struct io *io = r->env->io;
     char *path = journal_path(r->directory, f->sequence);

@@ -8,19 +8,19 @@
 enum { INDEX_FILE_MAX = 64 << 20 }; /* one that is larger is not ours */
 
 /* The segment files in a directory, by base offset and then by part. */
-struct found_file {
+struct listed_file {
     int64_t base_offset;
     enum segment_part part;
 };
-struct found_files {
-    struct found_file *at;
+struct segment_listing {
+    struct listed_file *at;
     size_t count, capacity;
 };
 
 static void note_file(void *context, const char *name)
 {
-    struct found_files *found = context;
-    struct found_file file;
+    struct segment_listing *found = context;
+    struct listed_file file;
     if (!segment_name_parse(name, &file.base_offset, &file.part))
         return;
     if (found->count == found->capacity) {
@@ -32,15 +32,15 @@ static void note_file(void *context, const char *name)
 
 static int compare_files(const void *a, const void *b)
 {
-    const struct found_file *left = a, *right = b;
+    const struct listed_file *left = a, *right = b;
     if (left->base_offset != right->base_offset)
         return left->base_offset < right->base_offset ? -1 : 1;
     return (int)left->part - (int)right->part;
 }
 
-static enum error find_files(struct io *io, const char *directory, struct found_files *found)
+static enum error find_files(struct io *io, const char *directory, struct segment_listing *found)
 {
-    *found = (struct found_files){0};
+    *found = (struct segment_listing){0};
     enum error error = io->ops->list(io, directory, note_file, found);
     if (error == ERR_OK && found->count > 0)
         qsort(found->at, found->count, sizeof found->at[0], compare_files);
@@ -49,7 +49,7 @@ static enum error find_files(struct io *io, const char *directory, struct found_
 
 /* --- cutting --- */
 
-static enum error remove_file(struct io *io, const char *directory, const struct found_file *file)
+static enum error remove_file(struct io *io, const char *directory, const struct listed_file *file)
 {
     char *path = segment_path(directory, file->base_offset, file->part);
     enum error error = io->ops->unlink(io, path);
@@ -59,7 +59,7 @@ static enum error remove_file(struct io *io, const char *directory, const struct
 
 /* A file that the next flush would make again anyway. Some file systems are slow to make a file
  * soon after others were removed, and there may be thousands. */
-static enum error empty_file(struct io *io, const char *directory, const struct found_file *file)
+static enum error empty_file(struct io *io, const char *directory, const struct listed_file *file)
 {
     char *path = segment_path(directory, file->base_offset, file->part);
     struct io_file *open;
@@ -125,7 +125,7 @@ static enum error cut_active(struct io *io, const char *directory, const struct 
 
 enum error log_first_segment(struct env *env, const char *directory, int64_t *base_offset)
 {
-    struct found_files found;
+    struct segment_listing found;
     enum error error = find_files(env->io, directory, &found);
     for (size_t i = 0; i < found.count && error == ERR_OK; i++) {
         if (found.at[i].part != SEGMENT_LOG)
@@ -181,13 +181,13 @@ static enum error cut_index(struct io *io, const char *directory, const struct l
 /* Later segments go, and so do indexes whose segment is gone (.log comes first in the order). Files
  * of an active segment that is empty are emptied. */
 static enum error remove_beyond(struct io *io, const char *directory, const struct log_state *state,
-                                const struct found_files *found)
+                                const struct segment_listing *found)
 {
     int64_t end = state->active_base + (state->active_size > 0 ? 1 : 0);
     int64_t last_log = -1;
     enum error error = ERR_OK;
     for (size_t i = 0; i < found->count && error == ERR_OK; i++) {
-        const struct found_file *file = &found->at[i];
+        const struct listed_file *file = &found->at[i];
         if (file->part == SEGMENT_LOG)
             last_log = file->base_offset;
         if (file->base_offset < end && file->base_offset == last_log)
@@ -201,7 +201,7 @@ static enum error remove_beyond(struct io *io, const char *directory, const stru
 enum error log_cut_files(struct env *env, const char *directory, const struct log_state *state)
 {
     struct io *io = env->io;
-    struct found_files found;
+    struct segment_listing found;
     enum error error = find_files(io, directory, &found);
     if (error == ERR_OK)
         error = remove_beyond(io, directory, state, &found);
