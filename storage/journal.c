@@ -94,11 +94,11 @@ static enum error open_reserved(const struct journal *j, struct journal_file *fi
     enum error error = open_file(j, file);
     if (error == ERR_OK)
         error = j->env->io->ops->reserve(j->env->io, file->file, j->file_bytes);
-    /* No reservation on this file system: a full disk is met earlier. */
+    /* Without a reservation the journal may meet a full disk earlier. */
     return error == ERR_UNSUPPORTED ? ERR_OK : error;
 }
 
-/* Files of an earlier run become spares under new names; what is too many is removed. */
+/* Files of an earlier run become spares under new names. Files beyond spares_max are removed. */
 static enum error adopt_files(struct journal *j, struct list *files)
 {
     struct list adopted;
@@ -218,12 +218,12 @@ enum error journal_write(const struct journal *j, struct journal_file *file,
         error = open_file(j, file);
         io->ops->close(io, direct);
         if (error != ERR_OK)
-            return ERR_IO; /* there is no file to try again with */
+            return ERR_IO; /* there is no open file for a second attempt */
         error = io->ops->write(io, file->file, parts, count, position);
     }
     if (error != ERR_OK || file->direct)
         return error;
-    /* After a failed sync nobody knows what is on the disk, whatever the reason was. */
+    /* After a failed sync the state of the disk is unknown, whatever the reason was. */
     return io->ops->sync(io, file->file) == ERR_OK ? ERR_OK : ERR_IO;
 }
 
@@ -272,7 +272,7 @@ static enum error recycle_file(const struct journal *j, struct journal_file *fil
     char *from = journal_path(j->directory, file->old_sequence);
     char *to = journal_path(j->directory, file->sequence);
     enum error error = file->sequence == 0 ? ERR_NO_SPACE : io->ops->rename(io, from, to);
-    if (error == ERR_NO_SPACE) { /* too many already, or a full disk has no room for the name */
+    if (error == ERR_NO_SPACE) { /* enough spares, or the disk has no room for the name */
         file->sequence = 0;
         error = io->ops->unlink(io, from);
     }

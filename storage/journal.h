@@ -2,13 +2,13 @@
  *
  *   full (oldest first) -> current -> spares          recycle: full -> rename -> spare
  *
- * Files have journal_file_bytes and are used again and again: overwriting blocks that were written
- * before with direct I/O is the fastest durable write there is. A new file's blocks are reserved,
- * not zeroed. A spare is ready before the current file is full, so that a full disk does not stop
- * the journal at once. A file gets its name, and the name is durable, before its first unit.
+ * Each file has journal_file_bytes and is recycled: the fastest durable write is a direct write to
+ * blocks that were written before. The blocks of a new file are reserved, not zeroed. A spare is
+ * prepared before the current file is full, so that a full disk does not stop the journal at once.
+ * A file's name is durable before its first unit is written.
  *
- * The struct belongs to the shard. Functions that block say so; they touch the journal_file only,
- * and `journal` only for what never changes (env, directory, file_bytes). */
+ * The struct belongs to the shard. Functions that block say so. They touch only the journal_file,
+ * and the fields of `journal` that never change (env, directory, file_bytes). */
 #ifndef STORAGE_JOURNAL_H
 #define STORAGE_JOURNAL_H
 
@@ -18,9 +18,9 @@
 struct journal_file {
     struct list_node node;
     uint64_t sequence, old_sequence; /* old_sequence: before it is renamed */
-    lsn_t end;                       /* behind its last unit; once it is full */
+    lsn_t end;                       /* of its last unit; set when the file is full */
     struct io_file *file;
-    bool direct; /* durable when a write returns; else each write is synced */
+    bool direct; /* a write is durable when it returns; else each write is synced */
 };
 
 struct journal {
@@ -37,14 +37,14 @@ struct journal {
     size_t spare_count;
 };
 
-/* Blocks. Makes the directory if needed and takes over what files an earlier run left in it (their
- * content is dead). One file is ready afterwards. */
+/* Blocks. Makes the directory if needed and takes over the files of an earlier run, whose content
+ * is dead. Afterwards one file is ready. */
 MUST_USE enum error journal_open(struct journal *j, struct env *env, const char *directory,
                                  int64_t file_bytes, size_t spares_max, struct message *message);
 void journal_close(struct journal *j);
 
-/* Where a unit of `size` padded bytes goes. Moves to the next file when the current one is too
- * full; false when there is no spare (then prepare one). */
+/* The place of the next unit, of `size` padded bytes. Moves to the next file if the unit does not
+ * fit in the current one. False: there is no spare, prepare one. */
 struct journal_place {
     struct journal_file *file;
     int64_t position;
@@ -53,20 +53,21 @@ struct journal_place {
 bool journal_place(struct journal *j, size_t size, struct journal_place *out);
 /* The sequence of the file that will follow the current one, or 0. */
 uint64_t journal_next(const struct journal *j);
-/* Blocks: makes a unit durable. Every part is of whole, aligned blocks. */
+/* Blocks: makes a unit durable. Every part consists of whole, aligned blocks. */
 MUST_USE enum error journal_write(const struct journal *j, struct journal_file *file,
                                   const struct iovec *parts, int count, int64_t position);
 
-/* A new file, not on disk yet; then journal_prepare (blocks) and, when that went well,
- * journal_add_spare; else journal_file_free. */
+/* A new file, not on disk yet. Call journal_prepare (blocks) next, then journal_add_spare if it
+ * succeeded, else journal_file_free. */
 struct journal_file *journal_file_create(struct journal *j);
 MUST_USE enum error journal_prepare(const struct journal *j, struct journal_file *file);
 void journal_add_spare(struct journal *j, struct journal_file *file);
 void journal_file_free(const struct journal *j, struct journal_file *file);
 
-/* Files that a checkpoint up to `lsn` will make dead are moved to `out` and get their next name.
- * journal_recycle (blocks) renames them; those beyond spares_max are removed instead. Afterwards
- * journal_recycled takes them back as spares; if the checkpoint failed, journal_keep undoes it. */
+/* journal_take_dead moves the files that a checkpoint up to `lsn` makes dead to `out` and chooses
+ * their next names. journal_recycle (blocks) renames them, and removes those beyond spares_max.
+ * journal_recycled then takes them back as spares. If the checkpoint failed, journal_keep undoes
+ * journal_take_dead. */
 void journal_take_dead(struct journal *j, lsn_t lsn, struct list *out);
 MUST_USE enum error journal_recycle(const struct journal *j, struct list *files);
 void journal_recycled(struct journal *j, struct list *files);

@@ -19,7 +19,7 @@ enum {
     AT_BLOCKS = 72, /* 76-79: zeros */
 };
 
-/* Everything but the field of the checksum itself. */
+/* The checksum field itself is left out. */
 static uint32_t unit_crc(const uint8_t *data, size_t length)
 {
     uint32_t crc = crc32c(0, data, AT_CRC);
@@ -108,7 +108,7 @@ bool journal_unit_is_whole(struct bytes unit)
         if (part.blocks > 0 && !batch_is_whole(unit, header.blocks, &part))
             return false;
     }
-    return true; /* parts that nobody can read were written so: that is for who reads them */
+    return true; /* a malformed part was sealed like this: the reader of the parts reports it */
 }
 
 struct shared_buffer *journal_batch_join(struct bytes unit, const struct journal_part *part)
@@ -125,7 +125,7 @@ struct shared_buffer *journal_batch_join(struct bytes unit, const struct journal
     return batch;
 }
 
-/* What follows the kind, in this order. */
+/* The fields that follow the kind, in this order. */
 enum part_field {
     PART_LOG = 1,     /* topic id (16 bytes), partition (uvarint) */
     PART_OFFSET = 2,  /* zig-zag varlong */

@@ -7,14 +7,14 @@
 
 enum { SCAN_BYTES = 256 << 10 };
 
-/* A file and what its first unit says. */
+/* A journal file and the content of its first unit. */
 struct journal_input {
     uint64_t sequence;
     struct io_file *file;
     int64_t size;
-    bool starts; /* a whole unit of this run stands at its beginning */
+    bool starts; /* it begins with a whole unit of this run */
     lsn_t start;
-    bool consumed; /* read to its end, or before the mark */
+    bool consumed; /* read to its end, or it begins before the mark */
 };
 
 struct journal_reader {
@@ -23,14 +23,14 @@ struct journal_reader {
     uint32_t shard;
     uint64_t run;
     lsn_t lsn;        /* of the unit that is expected next */
-    lsn_t checkpoint; /* the latest that a whole unit tells of */
+    lsn_t checkpoint; /* the latest one that a whole unit contains */
     struct journal_input *files, *current;
     size_t file_count, file_capacity;
     int64_t position;
-    struct shared_buffer *scratch; /* of the last unit: used again if nobody else kept it */
+    struct shared_buffer *scratch; /* of the last unit: reused if nobody else holds a reference */
     size_t scratch_capacity;
     bool closed_in_order;
-    uint64_t needed; /* a file that must be there: the mark's, or that after the last unit's */
+    uint64_t needed; /* the file that must exist: the mark's, or the last unit's `next`; 0: none */
 };
 
 static void note_file(void *context, const char *name)
@@ -61,7 +61,7 @@ static enum error read_header(struct journal_reader *r, const struct journal_inp
     return error;
 }
 
-/* A buffer for a unit. Fresh memory costs more than reading into it, so it is used again. */
+/* A buffer for a unit. It is reused, because new memory costs more time than reading into it. */
 static struct shared_buffer *take_buffer(struct journal_reader *r, size_t size)
 {
     struct shared_buffer *b = r->scratch;
@@ -75,7 +75,8 @@ static struct shared_buffer *take_buffer(struct journal_reader *r, size_t size)
     return b ? shared_buffer_ref(b) : NULL;
 }
 
-/* The whole unit at a position, or NULL. The header may be ours and the unit not whole. */
+/* The whole unit at a position. NULL: the header is not of this run, shard and file, or the unit is
+ * not whole. */
 static enum error read_unit(struct journal_reader *r, const struct journal_input *f,
                             int64_t position, struct journal_unit *unit, struct shared_buffer **out)
 {
@@ -109,8 +110,8 @@ static enum error open_file(struct journal_reader *r, struct journal_input *f)
         f->file = NULL;
         return error;
     }
-    /* What is read may have been on its way to the disk when the process was killed. Were it lost
-     * later, another recovery would decide differently. */
+    /* The process may have been killed before these bytes were durable. If a later crash lost
+     * them, a second recovery would decide differently. */
     error = io->ops->sync(io, f->file);
     if (error == ERR_OK)
         error = io->ops->size(io, f->file, &f->size);
@@ -206,8 +207,8 @@ enum error journal_reader_next(struct journal_reader *r, struct journal_unit *un
     return ERR_OK;
 }
 
-/* Whether a whole unit of this run, later than the expected one, stands in a file at `from` or
- * behind. Reads all of them, for the checkpoint that they tell of. */
+/* Whether a file has, at `from` or after, a whole unit of this run that is later than the expected
+ * one. Reads all such units, because they contain checkpoints. */
 static enum error find_later_unit(struct journal_reader *r, const struct journal_input *f,
                                   int64_t from, uint8_t *chunk, bool *found)
 {

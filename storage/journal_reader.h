@@ -1,8 +1,9 @@
 /* Reads a shard's journal after a run has ended, from a checkpointed position on.
  *
- * A run writes one unit at a time and the next only when the last is durable. So only the very
- * last unit can be torn: what is not whole, with whole units of the same run behind it, was
- * damaged after it was durable. The reader tells the two apart and never skips. */
+ * A run writes one unit at a time, and the next one only when the previous one is durable. So a
+ * crash can tear only the last unit. A unit that is not whole, with whole units of the same run
+ * after it, was damaged after it was durable. The reader tells the two cases apart. It never skips
+ * a unit. */
 #ifndef STORAGE_JOURNAL_READER_H
 #define STORAGE_JOURNAL_READER_H
 
@@ -10,18 +11,18 @@
 #include "base/shared_buffer.h"
 #include "storage/journal_format.h"
 
-/* Where a checkpoint left off; the value of a row of kind ROW_JOURNAL. */
+/* The journal's position at a checkpoint: the value of a row of kind ROW_JOURNAL. */
 struct journal_mark {
     uint64_t start; /* counts the starts of the broker */
     uint64_t run;
     lsn_t lsn;
-    uint64_t sequence; /* of the file in which lsn lies; 0: the run had written nothing */
+    uint64_t sequence; /* of the file that contains lsn; 0: the run had written nothing */
     int64_t position;
 };
 
 enum journal_end {
-    JOURNAL_ENDED, /* nothing more was written */
-    JOURNAL_TORN,  /* the last unit is not whole: it was never acknowledged */
+    JOURNAL_ENDED, /* no unit follows */
+    JOURNAL_TORN,  /* the last unit is not whole and none follows: its write was interrupted */
     JOURNAL_DAMAGED,
 };
 
@@ -35,13 +36,13 @@ void journal_reader_close(struct journal_reader *r); /* NULL is fine */
 /* The next whole unit, with its own reference to the bytes (header included); NULL at the end. */
 MUST_USE enum error journal_reader_next(struct journal_reader *r, struct journal_unit *unit,
                                         struct shared_buffer **bytes);
-/* How the journal ended: asked once journal_reader_next gave NULL. */
+/* How the journal ended. Call it after journal_reader_next gave NULL. */
 MUST_USE enum error journal_reader_judge(struct journal_reader *r, enum journal_end *end,
                                          struct journal_mark *at, int64_t *cut_bytes);
-/* Up to where the key-value store was durable, as far as the units that were read tell; after
- * journal_reader_judge those behind a damaged one, too. */
+/* The key-value store was durable up to here, according to the units that were read. After
+ * journal_reader_judge they include those after a damaged unit. */
 lsn_t journal_reader_checkpoint(const struct journal_reader *r);
-/* Copies the files from `at` on beside themselves, as <name>.damaged, synced. */
+/* Copies the current file and those that were not read to <name>.damaged, and syncs the copies. */
 MUST_USE enum error journal_reader_keep_copies(struct journal_reader *r);
 
 #endif
