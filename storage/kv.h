@@ -1,8 +1,7 @@
-/* An ordered key-value store: what the journal is poured into at checkpoints.
+/* An ordered key-value store. Checkpoints write the rows of the journal to it.
  *
- * Never the only copy of what cannot be recomputed, never called where it could stall a shard: only
- * at start-up and on disk workers. LevelDB (kv_leveldb.c) in a broker, memory with faults in a
- * simulation. */
+ * Calls block, so they are made only at start-up and on disk workers. In a broker the store is
+ * LevelDB (kv_leveldb.c), in a simulation it is memory with faults. */
 #ifndef STORAGE_KV_H
 #define STORAGE_KV_H
 
@@ -14,15 +13,15 @@ struct kv_change {
     struct bytes key, value; /* value null: delete */
 };
 
-/* A store that is missing where rows were kept is a loss: nothing new may take its place. */
+/* A missing store in a data directory that is in use is a loss. No new store may replace it. */
 enum kv_open {
     KV_OPEN_EXISTING,
-    KV_OPEN_OR_CREATE, /* the directory is new; what an earlier start began is finished */
+    KV_OPEN_OR_CREATE, /* the data directory is new; finishes a creation that was cut off */
 };
 
 struct kv_driver {
-    /* ERR_CORRUPT: damaged or missing; nothing was changed, and `message` says what to do. With
-     * ERR_OK a message says that a write which a power cut interrupted was left out. */
+    /* ERR_CORRUPT: damaged or missing; no row was changed, and `message` says what to do. A message
+     * with ERR_OK says that the last write was interrupted by a power cut and left out. */
     enum error (*open)(struct kv_driver *driver, const char *path, enum kv_open how,
                        struct kv **out, struct message *message);
     void (*close)(struct kv *kv);

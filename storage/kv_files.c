@@ -15,7 +15,7 @@ struct check {
     const char *directory;
     struct message *message;
     char manifest[NAME_SIZE];
-    uint64_t log_number, previous_log; /* as the MANIFEST says: logs below are done with; 0: none */
+    uint64_t log_number, previous_log; /* from the MANIFEST: older logs are not needed; 0: none */
     uint64_t *logs;                    /* that LevelDB will read, ascending */
     size_t log_count;
 };
@@ -65,8 +65,8 @@ static enum error read_current(struct check *c)
     return error;
 }
 
-/* The MANIFEST's records are fields, each behind its tag. n: a number (LEB128), s: a string with
- * its size in front. */
+/* A record of the MANIFEST consists of fields, each after its tag. n: a number (LEB128), s: a
+ * string after its size. */
 enum { TAG_LOG_NUMBER = 2, TAG_PREVIOUS_LOG = 9 };
 static const char *const field_layouts[] = {
     [1] = "s", [2] = "n", [3] = "n", [4] = "n", [5] = "ns", [6] = "nn", [7] = "nnnss", [9] = "n"};
@@ -83,7 +83,7 @@ static uint64_t read_number(struct reader *r)
     return number;
 }
 
-/* A record that cannot be read ends here: LevelDB refuses it, too. */
+/* Ends at a field that cannot be read: LevelDB refuses such a record, too. */
 static void note_edit(void *context, struct bytes record)
 {
     struct check *c = context;
@@ -104,8 +104,8 @@ static void note_edit(void *context, struct bytes record)
     }
 }
 
-/* An end that is torn is LevelDB's to judge: files that the lost record had made needless are
- * deleted only when it is durable, so a damaged last record is told by what is missing. */
+/* LevelDB judges a torn end. It deletes files only after the record that makes them obsolete is
+ * durable. So the loss of a durable last record shows in files that are missing. */
 static enum error read_manifest(struct check *c)
 {
     struct buffer data;
@@ -162,8 +162,8 @@ static enum error find_logs(struct check *c)
     return found ? ERR_OK : refuse_missing(c, name);
 }
 
-/* From the newest log back. An empty one does not count: LevelDB makes it before it is done with
- * the one before, whose end may be the torn one. */
+/* From the newest log to the oldest. An empty log does not count as the newest: LevelDB creates it
+ * while the previous log, which may have a torn end, is still needed. */
 static enum error check_logs(struct check *c, struct kv_torn_end *torn)
 {
     enum error error = ERR_OK;

@@ -1,13 +1,14 @@
 /* The key-value store in LevelDB's C API.
  *
- * Each value is stored with its own CRC-32C over key and value in front: LevelDB's default reads
- * return wrong bytes after more than half of all single bit flips. Every write is synced: batches
- * written without a sync can be lost in the middle of the log, not only at its end.
+ * Each value is stored after its own CRC-32C over key and value: LevelDB's default reads return
+ * wrong bytes after more than half of all single bit flips. Every write is synced: batches written
+ * without a sync can be lost in the middle of the log, not only at its end.
  *
- * LevelDB opens it with paranoid checks, after a look of our own at its files (kv_files.h). It is
- * opened without them only when all that is wrong is the torn end of the newest log, as a power cut
- * leaves it. Whether that last write had been acknowledged nobody can tell from the log: the caller
- * judges, by the checkpoint marks that also stand in the journals (recovery.c). */
+ * The files are checked first (kv_files.h). Then LevelDB opens them with paranoid checks. It opens
+ * them without these checks only if the sole fault is the torn end of the newest log, as a power
+ * cut leaves it. The log does not show whether that last write had been durable. The caller judges
+ * by the journals, which contain the position of each checkpoint, too (redo.c), and by the number
+ * of starts (recovery.c). */
 #include "base/crc32c.h"
 #include "storage/io.h"
 #include "storage/kv.h"
@@ -84,7 +85,7 @@ static struct leveldb_kv *kv_create(struct kv_driver *driver)
     return l;
 }
 
-/* LevelDB takes a directory without its file CURRENT for a new one, and deletes what is in it. */
+/* LevelDB treats a directory without the file CURRENT as new and deletes its content. */
 static enum error check_files(const char *path, enum kv_open how, struct kv_torn_end *torn,
                               struct message *message)
 {
@@ -100,7 +101,7 @@ static enum error check_files(const char *path, enum kv_open how, struct kv_torn
     return ERR_CORRUPT;
 }
 
-/* One open. NULL: `text` is LevelDB's reason, to be freed. */
+/* NULL: `text` is LevelDB's reason, which the caller frees. */
 static struct leveldb_kv *try_open(struct kv_driver *driver, const char *path, enum kv_open how,
                                    bool strict, char **text)
 {
@@ -115,8 +116,8 @@ static struct leveldb_kv *try_open(struct kv_driver *driver, const char *path, e
     return NULL;
 }
 
-/* Paranoid checks refuse most torn ends. An open without them leaves the end out and puts the rest
- * into a table; what is used then is opened with them again. */
+/* Paranoid checks refuse most torn ends. An open without them leaves the end out and writes the
+ * rest to a table. The store is then opened again with them. */
 static struct leveldb_kv *open_torn(struct kv_driver *driver, const char *path, char **text)
 {
     struct leveldb_kv *l = try_open(driver, path, KV_OPEN_EXISTING, false, text);
@@ -126,7 +127,7 @@ static struct leveldb_kv *open_torn(struct kv_driver *driver, const char *path, 
     return try_open(driver, path, KV_OPEN_EXISTING, true, text);
 }
 
-/* LevelDB syncs the content of CURRENT and of its logs, and leaves their names to the kernel. */
+/* LevelDB syncs the content of CURRENT and of its logs, but not their names. */
 static enum error sync_names(struct leveldb_kv *l, const char *path, struct message *message)
 {
     enum error error = io_posix()->ops->sync_directory(io_posix(), path);
@@ -214,7 +215,7 @@ static enum error write_leveldb(struct kv *kv, const struct kv_change *changes, 
     return error;
 }
 
-/* The value behind its checksum. */
+/* Gives the value that follows the checksum. */
 static enum error check_pair(struct bytes key, struct bytes stored, struct bytes *value)
 {
     if (stored.size < CHECKSUM_SIZE)

@@ -17,14 +17,14 @@ static size_t block_end(struct bytes file, size_t at)
     return MIN(file.size, at - at % BLOCK_SIZE + BLOCK_SIZE);
 }
 
-/* LevelDB stores checksums rotated and shifted, so that one over checksums stays a good one. */
+/* LevelDB masks the checksums that it stores: a checksum over data with checksums would be weak. */
 static uint32_t unmask(uint32_t masked)
 {
     uint32_t rotated = masked - 0xa282ead8;
     return rotated >> 17 | rotated << 15;
 }
 
-/* Whether a whole fragment stands at `at`. */
+/* Whether there is a whole fragment at `at`. */
 static bool fragment_at(struct bytes file, size_t at, struct fragment *out)
 {
     size_t room = block_end(file, at) - at;
@@ -52,8 +52,8 @@ static size_t skip_trailer(size_t at)
     return left < HEADER_SIZE ? at + left : at;
 }
 
-/* Whether a write begins in [from, end of the block), at whatever byte: behind a size that is wrong
- * nobody knows where the next fragment stands. */
+/* Whether a write begins at any byte in [from, end of the block). After a wrong size the position
+ * of the next fragment is not known. */
 static bool write_begins_anywhere(struct bytes file, size_t from)
 {
     struct fragment f;
@@ -65,8 +65,8 @@ static bool write_begins_anywhere(struct bytes file, size_t from)
     return false;
 }
 
-/* The same for a block that was not looked at yet, from fragment to fragment as far as that goes.
- * `ended`: the torn write does not reach into this block, so every fragment is of a later one. */
+/* The same for a whole block: follows the fragments as long as they are whole, then tries every
+ * byte. `ended`: the torn write ends before this block, so every fragment is of a later write. */
 static bool write_begins_in_block(struct bytes file, size_t start, bool ended)
 {
     struct fragment f;
@@ -79,8 +79,8 @@ static bool write_begins_in_block(struct bytes file, size_t start, bool ended)
     return at < end && write_begins_anywhere(file, at);
 }
 
-/* Whether the fragment that is not whole was the end of its write. A page that was lost leaves
- * zeros there. */
+/* Whether the fragment that is not whole is the last one of its write. In a lost page its type is
+ * zero. */
 static bool is_ending(struct bytes file, size_t bad)
 {
     size_t type = bad + HEADER_SIZE - 1;
@@ -98,7 +98,7 @@ static bool later_write_exists(struct bytes file, size_t bad)
     return false;
 }
 
-/* Within a write MIDDLE and LAST follow, else FULL and FIRST. */
+/* Within a write MIDDLE or LAST follows, else FULL or FIRST. */
 static bool may_follow(const struct fragment *f, bool within)
 {
     return within != begins_write(f);
@@ -110,7 +110,7 @@ static enum kv_log_end judge(struct bytes file, size_t at, bool within)
     if (at >= file.size)
         return within ? KV_LOG_TORN : KV_LOG_WHOLE;
     if (fragment_at(file, at, &f))
-        return KV_LOG_DAMAGED; /* it is whole, and what it follows cannot be in front of it */
+        return KV_LOG_DAMAGED; /* a whole fragment that may not follow the previous one */
     return later_write_exists(file, at) ? KV_LOG_DAMAGED : KV_LOG_TORN;
 }
 
