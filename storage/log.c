@@ -144,7 +144,7 @@ void log_set_durable(struct log *log, int64_t offset)
 
 struct segment *log_find_segment(const struct log *log, int64_t offset)
 {
-    size_t low = 0, high = log->segment_count; /* the first that starts behind `offset` */
+    size_t low = 0, high = log->segment_count; /* the first one that starts after `offset` */
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         if (log->segments[middle].base_offset <= offset)
@@ -191,8 +191,8 @@ void log_close_idle_files(struct log *log, int64_t since_ms)
 
 /* --- appending --- */
 
-/* Whether a batch is so much younger than the segment's first one. Timestamps come from clients, so
- * the difference may not fit; below zero means none. */
+/* Whether a batch is more than segment_ms younger than the segment's first one. Timestamps come
+ * from clients, so the difference may overflow. A negative one means none. */
 static bool is_too_old(const struct segment *segment, const struct batch_header *batch,
                        int64_t segment_ms)
 {

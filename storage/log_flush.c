@@ -1,5 +1,5 @@
-/* Flushing: the tail into the segments. The plan is made on the shard, written on a worker, and its
- * results come back to the shard; see log_internal.h for what it may touch. */
+/* Flushing: writes the tail to the segments. The shard makes the plan, a worker writes it, and the
+ * shard takes the results. log_internal.h says what a job may touch. */
 #include "storage/log_internal.h"
 #include "storage/offset_index.h"
 #include "storage/segment_writer.h"
@@ -11,13 +11,13 @@
 enum { UNCACHED_MIN = 256 << 10 };
 
 struct flush_segment {
-    int64_t base_offset, next_offset; /* next_offset: behind what the file holds before */
-    int64_t position;                 /* bytes in the file before */
+    int64_t base_offset, next_offset; /* next_offset: of the file, before the flush */
+    int64_t position;                 /* bytes in the file before the flush */
     struct segment_file *file;        /* writable, or NULL */
     bool create, complete;
     bool known, damaged;             /* whether `before` is */
-    struct segment_summary before;   /* of what the file holds before */
-    struct segment_summary flushed;  /* and after */
+    struct segment_summary before;   /* of the file, before the flush */
+    struct segment_summary flushed;  /* and after it */
     size_t first_batch, batch_count; /* in the plan's batches */
     int64_t size;                    /* bytes to write */
 };
@@ -27,11 +27,11 @@ struct log_flush {
     struct io *io;
     const char *directory;
     bool make_directory;
-    int64_t end_offset; /* flushed when all is written */
+    int64_t end_offset; /* the flushed offset when everything is written */
     int64_t size;
     struct flush_segment *segments;
     size_t segment_count;
-    struct tail_batch *batches; /* their memory stays: what is not flushed is not dropped */
+    struct tail_batch *batches; /* their memory stays: unflushed batches are not dropped */
     size_t batch_count;
 };
 
@@ -53,8 +53,8 @@ static void plan_batches(struct log *log, struct log_flush *flush)
     }
 }
 
-/* Takes a segment into the plan if it has batches there, or only waits for its indexes' last
- * entries. Returns the first batch behind it. */
+/* Takes a segment into the plan if it has batches to flush, or if only the last entries of its
+ * indexes are missing. Returns the first batch after it. */
 static size_t plan_segment(struct log *log, struct segment *segment, size_t batch,
                            struct log_flush *flush)
 {
@@ -142,8 +142,8 @@ void log_flush_end(struct log_flush *flush, enum error result)
 
 /* --- on the worker --- */
 
-/* What the files hold, when the log was opened on them and does not know. Damage is not a reason to
- * stop: appending goes on behind it. */
+/* Summarizes a file that existed when the log was opened. Damage is not a reason to stop: appends
+ * continue after it. */
 static enum error learn(struct log_flush *flush, struct flush_segment *plan)
 {
     if (plan->known)
@@ -167,13 +167,13 @@ static enum error open_file(struct log_flush *flush, struct flush_segment *plan)
     int flags = IO_READ | IO_WRITE | (plan->create ? IO_CREATE : 0);
     enum error error =
         segment_file_open(flush->io, flush->directory, plan->base_offset, flags, &plan->file);
-    if (error == ERR_OK && plan->create) /* an attempt that failed may have left something */
+    if (error == ERR_OK && plan->create) /* a failed attempt may have left bytes */
         error = flush->io->ops->truncate(flush->io, plan->file->file, 0);
     return error == ERR_NOT_FOUND ? ERR_IO : error;
 }
 
-/* Much at once goes around the page cache: filling pages that nobody will read soon costs more than
- * the disk does. */
+/* Large writes bypass the page cache: filling pages that nobody reads soon costs more time than the
+ * disk write. */
 static enum error write_uncached(struct log_flush *flush, const struct flush_segment *plan)
 {
     struct segment_writer writer;
@@ -217,7 +217,7 @@ static enum error write_batches(struct log_flush *flush, const struct flush_segm
     return plan->size >= UNCACHED_MIN ? write_uncached(flush, plan) : write_cached(flush, plan);
 }
 
-/* A time entry for the largest timestamp so far, unless the last entry says as much. */
+/* Adds a time entry for the largest timestamp so far, unless the last entry has it. */
 static void add_time_entry(struct flush_segment *plan, struct buffer *times)
 {
     struct segment_summary *s = &plan->flushed;
@@ -253,7 +253,7 @@ static enum error write_index_file(struct io *io, struct io_file *file, struct b
 {
     int64_t size;
     enum error error = io->ops->size(io, file, &size);
-    if (error == ERR_OK && size > position) /* left by an attempt that failed */
+    if (error == ERR_OK && size > position) /* left by a failed attempt */
         error = io->ops->truncate(io, file, position);
     if (error == ERR_OK && entries.size > 0)
         error = io_write(io, file, entries.data, entries.size, position);

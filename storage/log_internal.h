@@ -1,13 +1,13 @@
-/* The inside of a log, for the log_*.c files and retention.c only.
+/* The inside of a log, for the log_*.c files only.
  *
- * Threads: struct log and everything in it belong to the shard. A job never touches them: what it
- * needs is copied into its plan when it is submitted (segment views with a reference to the open
- * file, tail batches whose memory stays because unflushed batches are never dropped), and what it
- * found is put back in its done(), on the shard. `env`, `directory` are set once and may be read by
- * jobs, since a log is not closed while one runs.
+ * Threads: struct log and everything in it belong to the shard. A job never touches them. When it
+ * is submitted, its plan gets copies: segment views with a reference to the open file, and tail
+ * batches, whose memory stays because unflushed batches are never dropped. Its done(), on the
+ * shard, puts the results into the log. Jobs may read `env` and `directory`, which never change: a
+ * log is not closed while a job is under way.
  *
- * After opening only the active segment is known. Those before it are found by the first job that
- * needs them (`loaded`); until then nothing is deleted. */
+ * After opening, only the active segment is known. The first job that needs the earlier segments
+ * finds them (`loaded`). Until then nothing is deleted. */
 #ifndef STORAGE_LOG_INTERNAL_H
 #define STORAGE_LOG_INTERNAL_H
 
@@ -16,16 +16,16 @@
 
 struct segment {
     int64_t base_offset, next_offset; /* offsets [base, next) */
-    int64_t size;                     /* bytes, those in the tail included */
+    int64_t size;                     /* bytes, including those in the tail */
     int64_t flushed_size;             /* bytes in the file */
     bool created;                     /* its files exist */
-    bool damaged;                     /* its batches do not fill it: kept until an operator looks */
-    bool known;                       /* the two summaries include what was there at opening */
+    bool damaged;                     /* its batches do not fill it: retention by time keeps it */
+    bool known;                       /* the two summaries include the files' content at opening */
     bool completed;                   /* closed, and its indexes got their last entries */
-    bool unnamed;                     /* its files are .swap still: `file` stays open */
+    bool unnamed;                     /* its files are still named .swap: `file` stays open */
     struct segment_summary summary;   /* of all batches; index fields unused */
-    struct segment_summary flushed;   /* of what the files hold */
-    int64_t index_entries;            /* of the offset index, those of the tail included */
+    struct segment_summary flushed;   /* of the batches in the files */
+    int64_t index_entries;            /* of the offset index, including those of the tail */
     int64_t bytes_since_index;
     struct segment_file *file; /* cached, or NULL */
     int64_t used_ms;           /* monotonic */
@@ -48,7 +48,7 @@ struct tail {
     size_t bytes;
 };
 
-/* Where a reader that goes on will be. */
+/* The position in a file where a reader will continue. */
 struct read_hint {
     int64_t offset, segment_base, position;
 };
@@ -70,12 +70,12 @@ struct log {
     unsigned next_hint;
     bool directory_made, flushing;
     int jobs;
-    /* A swap of segments starts a generation. Old readers are those that began before the last
-     * one: the names in the directory are theirs until they are done. */
+    /* A swap of segments starts a generation. Old readers began before the last swap. The names in
+     * the directory stay as they are until they are done. */
     unsigned generation;
     int readers, old_readers; /* jobs with a plan; those of older generations */
-    struct log_swap *swap;    /* the last one, until its files have their names; else NULL */
-    bool naming;              /* the job that gives them is under way */
+    struct log_swap *swap;    /* the last swap, until its files have their names; else NULL */
+    bool naming;              /* the job that gives the names is under way */
 };
 
 /* log_tail.c */
@@ -83,11 +83,11 @@ struct tail_batch *tail_at(const struct tail *t, size_t index);
 void tail_push(struct tail *t, const struct tail_batch *batch); /* takes over the reference */
 void tail_drop_first(struct tail *t);
 void tail_free(struct tail *t);
-/* The index of the batch that contains `offset`; the count when it lies behind all, and also when
- * it lies before all. */
+/* The index of the batch that contains `offset`. The count if the offset is before or after all
+ * batches. */
 size_t tail_find(const struct tail *t, int64_t offset);
 bool tail_contains(const struct tail *t, int64_t offset);
-/* Batches from the one that contains `offset` on; NULL: none fits. */
+/* Batches, starting with the one that contains `offset`. NULL: none fits. */
 struct log_slice *tail_read(const struct tail *t, int64_t offset, int64_t end_offset,
                             size_t max_bytes, bool at_least_one);
 
@@ -96,7 +96,7 @@ static inline struct segment *log_active(const struct log *log)
 {
     return &log->segments[log->segment_count - 1];
 }
-/* The segment that contains `offset`; the first one when it lies before all. */
+/* The segment that contains `offset`. The first one if the offset is before all segments. */
 struct segment *log_find_segment(const struct log *log, int64_t offset);
 /* Whether a cleaner may have left holes in it. */
 static inline bool log_is_sparse(const struct log *log, const struct segment *segment)
@@ -105,12 +105,12 @@ static inline bool log_is_sparse(const struct log *log, const struct segment *se
 }
 /* The segment with this base offset, or NULL. */
 struct segment *log_segment_at(const struct log *log, int64_t base_offset);
-/* Closes the active segment, which may not be empty, and starts the next one. */
+/* Closes the active segment, which must not be empty, and starts the next one. */
 void log_roll(struct log *log);
-/* Caches the open file (takes its own reference). */
+/* Caches the open file, with a reference of its own. */
 void log_cache_file(struct log *log, struct segment *segment, struct segment_file *file);
 
-/* What a job sees of the segments. */
+/* A job's copy of the segments. */
 struct table_entry {
     struct segment_view view; /* the file is a reference, or NULL: open it when needed */
     bool known, damaged;
@@ -119,32 +119,32 @@ struct table_entry {
 struct segment_table {
     struct table_entry *entries;
     size_t count;
-    bool complete;              /* there are no segments before these that the log does not know */
-    int64_t before;             /* if not complete: find those that start before this offset */
+    bool complete;              /* no earlier segments have to be found */
+    int64_t before;             /* if not complete: find the segments that start below it */
     int64_t first_dirty_offset; /* of the log */
-    int64_t start; /* of the log: what lies wholly below may be gone, or be back after a crash */
+    int64_t start; /* of the log: segments wholly below may be gone, or be back after a crash */
     bool loaded;   /* by this job */
 };
-/* All segments that have flushed bytes. On the shard. */
+/* On the shard: all segments that have flushed bytes. */
 void segment_table_take(const struct log *log, struct segment_table *out);
-/* The same, only of the segment that contains `offset` when it is known (and up to the first that
- * is not empty). */
+/* The same, but only the segment that contains `offset` if the log knows it, and the segments after
+ * it up to the first one that is not empty. */
 void segment_table_take_one(const struct log *log, int64_t offset, struct segment_table *out);
 /* The entry that contains `offset`, or NULL. */
 struct table_entry *segment_table_find(struct segment_table *table, int64_t offset);
-/* Unless complete: finds the segments before `before` and reads the summaries that are missing. On
- * a worker. A damaged segment is marked, not an error. */
+/* On a worker: unless complete, finds the segments before `before` and reads the missing summaries.
+ * A damaged segment is marked; it is not an error. */
 MUST_USE enum error segment_table_load(struct env *env, const char *directory,
                                        struct segment_table *table);
-/* What was in a segment's files when it was opened, unless known by now. On the shard. */
+/* On the shard: takes the summary of a segment's files at opening, unless it is known. */
 void segment_learn(struct segment *segment, const struct segment_summary *summary);
-/* Gives what was loaded (or nothing, when the log knows it already) to the log. On the shard. */
+/* On the shard: gives the loaded segments to the log, unless the log is loaded already. */
 void segment_table_install(struct log *log, const struct segment_table *table);
 void segment_table_free(struct segment_table *table);
 /* Opens the file of an entry unless it is open. */
 MUST_USE enum error table_entry_open(struct io *io, struct table_entry *entry);
 
-/* A job is wrapped: `run` and `done` of the log go into it, the owner's done() is called last. */
+/* Replaces `run` and `done` of an owner's job. The owner's done() is called last. */
 struct job_plan {
     struct log *log;
     unsigned generation;
@@ -152,17 +152,17 @@ struct job_plan {
 };
 void job_plan_begin(struct job_plan *plan, struct log *log, struct job *job,
                     void (*run)(struct job *job), void (*done)(struct job *job));
-/* Gives the job its own done() back; the caller frees the plan and then calls it. */
+/* Restores the job's done(). The caller frees the plan and then calls done(). */
 void job_plan_end(struct job_plan *plan, struct job *job);
 
-/* Whether segments were swapped since it began: then what it knows of them is of the past. */
+/* Whether segments were swapped after the job began: then its copy of them is outdated. */
 static inline bool job_plan_is_old(const struct job_plan *plan)
 {
     return plan->generation != plan->log->generation;
 }
 
 /* log_replace.c: the end of a swap; see log_replace.h. */
-/* On a worker: the names. After an error it may be called again. */
+/* On a worker: gives the new files their names. After an error it may be called again. */
 MUST_USE enum error log_swap_run(struct io *io, const char *directory, struct log_swap *swap);
 void log_swap_done(struct log *log);
 void log_swap_free(struct log_swap *swap); /* NULL is fine */

@@ -1,9 +1,9 @@
-/* Finding a log's segments on disk, on the first job that needs them. */
+/* Finds a log's segments on disk, in the first job that needs them. */
 #include "storage/log_internal.h"
 
 #include <stdlib.h>
 
-enum { UNINDEXED_MAX = 1 << 20 }; /* bytes of a segment that may do without an index */
+enum { UNINDEXED_MAX = 1 << 20 }; /* a smaller segment needs no index */
 
 static void add_entry(const struct log *log, const struct segment *segment,
                       struct segment_table *table)
@@ -49,7 +49,7 @@ void segment_table_take_one(const struct log *log, int64_t offset, struct segmen
         return;
     }
     const struct segment *segment = log_find_segment(log, offset);
-    size_t count = 1; /* the last one is never sparse */
+    size_t count = 1; /* ends: the last segment is never sparse */
     while (segment[count - 1].size == 0 && log_is_sparse(log, &segment[count - 1]))
         count++;
     init_table(log, count, out);
@@ -82,7 +82,7 @@ enum error table_entry_open(struct io *io, struct table_entry *entry)
         return ERR_OK;
     enum error error = segment_file_open(io, entry->view.directory, entry->view.base_offset,
                                          IO_READ, &entry->view.file);
-    return error == ERR_NOT_FOUND ? ERR_CORRUPT : error; /* it must be there */
+    return error == ERR_NOT_FOUND ? ERR_CORRUPT : error; /* the file must exist */
 }
 
 struct listing {
@@ -132,8 +132,8 @@ static void put_before(struct segment_table *table, const struct listing *listin
     table->count += found;
 }
 
-/* One that is missing in the middle makes the one before it a damaged one, unless that is sparse.
- */
+/* Reports missing first segments. A segment that is missing in the middle makes the previous one
+ * damaged, unless that is sparse. */
 static void check_first(struct env *env, const char *directory, const struct segment_table *table)
 {
     int64_t first = table->count > 0 ? table->entries[0].view.base_offset : table->before;
@@ -159,7 +159,7 @@ static enum error find_segments(struct env *env, const char *directory, struct s
     return error;
 }
 
-/* Whether the end of a segment is found by its index. */
+/* Whether the index leads near the end of the segment. */
 static bool index_reaches_end(const struct segment_view *view)
 {
     struct segment_place place;
@@ -167,8 +167,8 @@ static bool index_reaches_end(const struct segment_view *view)
            view->size - place.position <= SEGMENT_INDEX_GAP_MAX;
 }
 
-/* Indexes of a large closed segment that are missing or not sound would make every read of it slow.
- * It is no fault of the data if they cannot be written. */
+/* Without sound indexes every read of a large closed segment is slow. If they cannot be written,
+ * the data is still good. */
 static void mend_indexes(struct env *env, struct table_entry *entry)
 {
     bool useful = entry->summary.index_bytes > 0 && index_reaches_end(&entry->view);
@@ -180,8 +180,8 @@ static void mend_indexes(struct env *env, struct table_entry *entry)
         entry->summary = summary;
 }
 
-/* Size and summary; the file is closed again, since there may be many. What is dead is deleted
- * soon, and after a crash perhaps not followed by what it was followed by. */
+/* Reads size and summary, and closes the file again, since there may be many. A dead segment is
+ * deleted soon, and after a crash the next segment may be missing, so it is not summarized. */
 static enum error load_entry(struct env *env, struct table_entry *entry, int64_t start)
 {
     struct io *io = env->io;
@@ -234,7 +234,7 @@ void segment_learn(struct segment *segment, const struct segment_summary *summar
     segment->flushed = *summary;
     segment->index_entries += summary->index_bytes / 8;
     all->first_timestamp = summary->first_timestamp;
-    if (summary->max_timestamp >= all->max_timestamp) { /* the older one wins */
+    if (summary->max_timestamp >= all->max_timestamp) { /* of equal ones the older one counts */
         all->max_timestamp = summary->max_timestamp;
         all->max_timestamp_offset = summary->max_timestamp_offset;
     }

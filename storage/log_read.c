@@ -1,4 +1,4 @@
-/* Reading: from the tail at once, from the files by a job. */
+/* Reading: at once from the tail, with a job from the files. */
 #include "storage/log_internal.h"
 
 #include <stdlib.h>
@@ -20,14 +20,14 @@ enum error log_read(struct log *log, int64_t offset, int64_t end_offset, size_t 
 struct read_plan {
     struct job_plan plan;
     struct executor *executor;
-    int64_t offset;             /* the one asked for, or the end of a hole that it lies in */
-    struct segment_table table; /* empty: the answer was there at once */
-    int64_t hint_position;      /* where the offset is, or -1 */
-    struct table_entry *entry;  /* where it was found, or NULL */
+    int64_t offset;             /* the requested one, or the end of the hole that contains it */
+    struct segment_table table; /* empty: the tail gave the answer */
+    int64_t hint_position;      /* of the offset, or -1 */
+    struct table_entry *entry;  /* the segment that was read, or NULL */
     struct read_hint next;
 };
 
-/* A slice of one piece of a file. */
+/* A slice with one piece of a file. */
 static struct log_slice *file_slice(struct segment_file *file, int64_t position, size_t size,
                                     int64_t first_offset, int64_t next_offset)
 {
@@ -44,8 +44,8 @@ static struct log_slice *file_slice(struct segment_file *file, int64_t position,
     return s;
 }
 
-/* Stands on the batch that contains `offset`, or the first one behind it. False: there is none, or
- * an error. */
+/* Moves to the batch that contains `offset`, or the first one after it. False: there is none, or an
+ * error. */
 static bool find_batch(struct segment_scan *scan, int64_t offset)
 {
     while (segment_scan_next(scan)) {
@@ -55,8 +55,8 @@ static bool find_batch(struct segment_scan *scan, int64_t offset)
     return false;
 }
 
-/* Goes through the batches from the present one on as far as the limits allow. Every checksum is
- * compared, which also brings the pages in. A damaged batch behind sound ones ends the range. */
+/* Collects batches, starting with the present one, as far as the limits allow. Comparing every
+ * checksum also reads the pages into memory. A damaged batch after sound ones ends the range. */
 static enum error collect(struct log_read_job *job, struct segment_scan *scan,
                           struct read_plan *plan)
 {
@@ -68,7 +68,8 @@ static enum error collect(struct log_read_job *job, struct segment_scan *scan,
         bool fits = scan->batch_size <= job->max_bytes && size <= job->max_bytes - scan->batch_size;
         bool wanted =
             scan->next_offset <= job->end_offset && (fits || (size == 0 && job->at_least_one));
-        if (wanted || size == 0) /* the first one's header is not believed unchecked */
+        if (wanted ||
+            size == 0) /* also checks a first batch that is too large: its header may be wrong */
             error = segment_scan_check(scan);
         if (error != ERR_OK || !wanted)
             break;
@@ -83,8 +84,8 @@ static enum error collect(struct log_read_job *job, struct segment_scan *scan,
     return ERR_OK;
 }
 
-/* Reads from the segment in which plan->offset lies. A hole at its end moves the offset on to where
- * the next one starts. */
+/* Reads from the segment that contains plan->offset. If there is only a hole up to the segment's
+ * end, moves the offset to the start of the next one. */
 static enum error read_segment(struct log_read_job *job, struct read_plan *plan)
 {
     struct segment_view *view = &plan->entry->view;
@@ -110,7 +111,7 @@ static enum error read_segment(struct log_read_job *job, struct read_plan *plan)
     return error;
 }
 
-/* Goes on in the next segments as far as the table knows them. */
+/* Continues in the next segments of the table while it finds only holes. */
 static enum error read_files(struct log_read_job *job, struct read_plan *plan)
 {
     enum error error = segment_table_load(job->log->env, job->log->directory, &plan->table);
@@ -163,13 +164,13 @@ static void read_done(struct job *job)
     segment_table_free(&plan->table);
     job_plan_end(&plan->plan, job);
     free(plan);
-    if (in_hole) /* up to what this job knew */
+    if (in_hole) /* at the end of this job's segments */
         start_read(executor, read, offset);
     else
         job->done(job);
 }
 
-/* A hint is for the place just behind what a reader got, in the same segment. */
+/* A hint is the position after the last batch that a reader got, in the same segment. */
 static int64_t hint_for(const struct log *log, int64_t offset)
 {
     int64_t segment_base = log_find_segment(log, offset)->base_offset;

@@ -1,13 +1,13 @@
-/* Bringing a log's files in order before it is opened. Blocking; nobody else uses the files. */
+/* Puts a log's files in order before it is opened. Blocks. Nobody else uses the files. */
 #include "storage/log_internal.h"
 #include "storage/offset_index.h"
 #include "storage/time_index.h"
 
 #include <stdlib.h>
 
-enum { INDEX_FILE_MAX = 64 << 20 }; /* one that is larger is not ours */
+enum { INDEX_FILE_MAX = 64 << 20 }; /* a larger file is not an index of the broker */
 
-/* The segment files in a directory, by base offset and then by part. */
+/* The segment files in a directory, sorted by base offset and part. */
 struct listed_file {
     int64_t base_offset;
     enum segment_part part;
@@ -57,8 +57,8 @@ static enum error remove_file(struct io *io, const char *directory, const struct
     return error == ERR_NOT_FOUND ? ERR_OK : error;
 }
 
-/* A file that the next flush would make again anyway. Some file systems are slow to make a file
- * soon after others were removed, and there may be thousands. */
+/* Empties a file that the next flush would otherwise create again. Some file systems create files
+ * slowly just after others were removed, and there may be thousands. */
 static enum error empty_file(struct io *io, const char *directory, const struct listed_file *file)
 {
     char *path = segment_path(directory, file->base_offset, file->part);
@@ -137,7 +137,7 @@ enum error log_first_segment(struct env *env, const char *directory, int64_t *ba
     return error;
 }
 
-/* Whether an index entry belongs to what is kept. */
+/* Whether an index entry is for a batch that stays. */
 static bool offset_entry_stays(const uint8_t *entry, const struct log_state *state)
 {
     struct offset_index_entry e = offset_index_decode(entry, state->active_base);
@@ -149,7 +149,7 @@ static bool time_entry_stays(const uint8_t *entry, const struct log_state *state
     return time_index_decode(entry, state->active_base).offset < state->next_offset;
 }
 
-/* Cuts an index file behind its last entry that stays. A missing file is made anew later. */
+/* Cuts an index file after its last entry that stays. A missing file is rebuilt later. */
 static enum error cut_index(struct io *io, const char *directory, const struct log_state *state,
                             enum segment_part part, size_t entry_size,
                             bool (*stays)(const uint8_t *entry, const struct log_state *state))
@@ -160,7 +160,7 @@ static enum error cut_index(struct io *io, const char *directory, const struct l
     buffer_init(&entries, INDEX_FILE_MAX);
     enum error error = io_read_file(io, path, &entries);
     bool foreign = error == ERR_TOO_LARGE;
-    if (foreign) { /* not one of ours: made anew */
+    if (foreign) { /* emptied: it is rebuilt later */
         buffer_clear(&entries);
         error = ERR_OK;
     }
@@ -178,8 +178,8 @@ static enum error cut_index(struct io *io, const char *directory, const struct l
     return error == ERR_NOT_FOUND ? ERR_OK : error;
 }
 
-/* Later segments go, and so do indexes whose segment is gone (.log comes first in the order). Files
- * of an active segment that is empty are emptied. */
+/* Removes later segments, and indexes whose segment is gone (.log comes first in the order).
+ * Empties the files of an empty active segment. */
 static enum error remove_beyond(struct io *io, const char *directory, const struct log_state *state,
                                 const struct segment_listing *found)
 {

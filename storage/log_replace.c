@@ -12,7 +12,7 @@ struct new_segments {
 struct log_swap {
     int64_t *old_bases, *new_bases;
     size_t old_count, new_count;
-    size_t renamed; /* files of the new ones that have their names; the worker's */
+    size_t renamed; /* files of the new segments that have their names; the worker's */
 };
 
 /* --- opening --- */
@@ -27,7 +27,7 @@ void new_segments_free(struct new_segments *n)
     free(n);
 }
 
-/* A reader would do without an index that is wrong, but it would stay wrong. */
+/* Readers ignore a wrong index, but then they search slowly. */
 static bool indexes_are_whole(const struct segment_file *file, const struct segment_summary *s)
 {
     int64_t offsets, times;
@@ -96,7 +96,7 @@ static bool may_be_replaced(const struct log *log, const struct segment *segment
            log_is_sparse(log, segment);
 }
 
-/* The old segments with exactly the offsets of the new ones; 0: there are none. */
+/* Counts the old segments that have exactly the offsets of the new ones. 0: there are none. */
 static size_t find_old(const struct log *log, const struct new_segments *n, size_t *first)
 {
     const struct segment *segment = log_segment_at(log, n->at[0].base_offset);
@@ -130,11 +130,11 @@ static void remember_swap(struct log *log, const struct segment *old, size_t old
                               .new_count = n->count};
     log->swap = swap;
     log->generation++;
-    ASSERT(log->old_readers == 0); /* those of the last swap were waited for */
+    ASSERT(log->old_readers == 0); /* the last swap has waited for its old readers */
     log->old_readers = log->readers;
 }
 
-/* Positions that readers will go on from are those in the old files. */
+/* The hints are positions in the old files. */
 static void forget_hints(struct log *log, int64_t from, int64_t end)
 {
     for (int i = 0; i < READ_HINTS; i++) {
@@ -221,7 +221,7 @@ static enum error rename_part(struct io *io, const char *directory, int64_t base
     return error;
 }
 
-/* The .log of the first segment is the last one: while it waits, the rest is not done. */
+/* Renames the .log of the first segment last: while it is named .swap, the swap is not done. */
 static enum error rename_new(struct io *io, const char *directory, struct log_swap *swap)
 {
     enum error error = ERR_OK;

@@ -1,18 +1,18 @@
-/* Which segments time and size give up, and removing them. */
+/* Retention by time and size: chooses segments, and removes them. */
 #include "storage/log_internal.h"
 
 #include <stdlib.h>
 
-/* Nothing is given up on doubt: not a segment whose timestamps are not known for sure. */
+/* A segment whose timestamps are in doubt does not expire. */
 static bool is_expired(const struct log *log, const struct segment *segment, int64_t wall_ms)
 {
     int64_t age;
     if (segment->next_offset <= log->start_offset)
-        return true; /* given up already */
+        return true; /* below the start already */
     if (log->config.retention_ms < 0 || !segment->known || segment->damaged)
         return false;
     if (segment->size == 0)
-        return true; /* a cleaner has left nothing: see may_go */
+        return true; /* a cleaner has removed everything: see may_go */
     if (segment->summary.max_timestamp < 0)
         return false;
     return !__builtin_sub_overflow(wall_ms, segment->summary.max_timestamp, &age) &&
@@ -62,7 +62,7 @@ struct log_delete {
     struct log *log;
     int64_t *base_offsets;
     size_t count;
-    struct log_swap *swap; /* or the end of this swap, and no dead segments */
+    struct log_swap *swap; /* gives the names of this swap instead; NULL: unlinks segments */
     enum error result;
 };
 
@@ -101,7 +101,7 @@ static size_t count_dead(const struct log *log)
 struct log_delete *log_delete_begin(struct log *log)
 {
     if (log->swap)
-        return begin_names(log); /* a flush has nothing to do with their files */
+        return begin_names(log); /* also during a flush, which does not touch these files */
     if (!log->loaded || log->flushing)
         return NULL;
     size_t count = count_dead(log);

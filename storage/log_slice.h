@@ -1,5 +1,5 @@
 /* A range of a log, ready to be sent: whole batches, as pieces of memory (the hot tail) or of
- * segment files. Immutable, reference counted, may travel between shards. */
+ * segment files. Immutable and reference counted. May be sent to another shard. */
 #ifndef STORAGE_LOG_SLICE_H
 #define STORAGE_LOG_SLICE_H
 
@@ -17,13 +17,13 @@ struct slice_piece {
 struct log_slice {
     atomic_int references;
     size_t size;                       /* of all pieces */
-    int64_t first_offset, next_offset; /* base offset of the first batch; behind the last */
+    int64_t first_offset, next_offset; /* base offset of the first batch; offset after the last */
     size_t piece_count;
     struct slice_piece pieces[];
 };
 
 void log_slice_unref(struct log_slice *s); /* NULL is fine */
-/* Copies the whole slice to `out` (which has room for its size); reads files: blocks. */
+/* Copies the whole slice to `out`, which has room for its size. Reads files, so it blocks. */
 MUST_USE enum error log_slice_copy(struct io *io, const struct log_slice *s, uint8_t *out);
 
 #endif

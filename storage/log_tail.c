@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-/* More pieces are not worth their list; a reader comes again. */
+/* A limit for the list of pieces: a reader gets the rest with its next read. */
 enum { SLICE_PIECES_MAX = 1024 };
 
 struct tail_batch *tail_at(const struct tail *t, size_t index)
@@ -39,7 +39,7 @@ void tail_drop_first(struct tail *t)
     shared_buffer_unref(batch->buffer);
     t->first = (t->first + 1) & (t->capacity - 1);
     t->count--;
-    if (t->count == 0) { /* a log that falls silent keeps nothing */
+    if (t->count == 0) { /* an idle log keeps no memory */
         free(t->slots);
         *t = (struct tail){0};
     }
@@ -61,7 +61,7 @@ size_t tail_find(const struct tail *t, int64_t offset)
 {
     if (!tail_contains(t, offset))
         return t->count;
-    size_t low = 0, high = t->count; /* the first batch that ends behind `offset` */
+    size_t low = 0, high = t->count; /* the first batch that ends after `offset` */
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         if (tail_at(t, middle)->next_offset <= offset)
@@ -72,7 +72,7 @@ size_t tail_find(const struct tail *t, int64_t offset)
     return low;
 }
 
-/* How many batches from `from` on are read, how many pieces they are and their bytes. */
+/* How many batches from `from` on fit, and their number of pieces and bytes. */
 static size_t measure(const struct tail *t, size_t from, int64_t end_offset, size_t max_bytes,
                       bool at_least_one, size_t *pieces, size_t *bytes)
 {
@@ -110,7 +110,7 @@ struct log_slice *tail_read(const struct tail *t, int64_t offset, int64_t end_of
     const uint8_t *end = NULL;
     for (size_t i = 0; i < count; i++) {
         const struct tail_batch *batch = tail_at(t, from + i);
-        if (batch->at == end) { /* goes on where the last one ended, in the same buffer */
+        if (batch->at == end) { /* adjacent to the last one, in the same buffer */
             s->pieces[s->piece_count - 1].size += batch->size;
         } else {
             s->pieces[s->piece_count++] = (struct slice_piece){

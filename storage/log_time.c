@@ -3,10 +3,10 @@
 
 #include <stdlib.h>
 
-/* The first batch may be cut by the log's start, and a timestamp may lie in what is cut; more
- * candidates than two are never needed. */
+/* Two are enough: the log's start may cut off the part of the first batch that has the timestamp.
+ */
 enum { TAIL_CANDIDATES = 4 };
-/* A batch that grows beyond this was not produced through us. */
+/* The most bytes of a batch's records when they are decompressed. */
 enum { UNCOMPRESSED_MAX = 256 << 20 };
 
 struct time_plan {
@@ -18,13 +18,13 @@ struct time_plan {
     int tail_count;
 };
 
-/* What is searched for in a batch. */
+/* What to search for in a batch. */
 struct time_query {
     int64_t timestamp, start_offset, end_offset;
-    bool exact; /* that timestamp, not a later one */
+    bool exact; /* only this timestamp, not a later one */
 };
 
-/* The first record of a whole batch that answers; *offset stays -1 when none does. */
+/* The first matching record of a whole batch. *offset stays -1 if there is none. */
 static enum error search_batch(struct bytes batch, const struct time_query *query, int64_t *offset,
                                int64_t *timestamp)
 {
@@ -96,7 +96,7 @@ static enum error search_tail(const struct time_plan *plan, const struct time_qu
     return error;
 }
 
-/* Whether a segment has offsets in the range asked for. */
+/* Whether a segment has offsets in the requested range. */
 static bool overlaps(const struct segment_view *view, const struct time_query *query)
 {
     return view->next_offset > query->start_offset && view->base_offset < query->end_offset;
@@ -122,7 +122,7 @@ static enum error find_first(struct log_time_job *job, struct time_plan *plan)
 
 /* The first batch with the largest timestamp. */
 struct time_peak {
-    struct table_entry *entry; /* in this segment, or NULL: the tail's */
+    struct table_entry *entry; /* its segment, or NULL: it is in the tail */
     int64_t timestamp, batch_offset;
 };
 
@@ -133,7 +133,7 @@ static void raise_peak(struct time_peak *peak, struct table_entry *entry, int64_
         *peak = (struct time_peak){entry, timestamp, batch_offset};
 }
 
-/* Of a segment that lies in the range only in part, or whose summary does not tell. */
+/* For a segment that is only partly in the range, or whose summary is not enough. */
 static enum error scan_peak(struct table_entry *entry, const struct time_query *query,
                             struct io *io, struct time_peak *peak)
 {
@@ -154,7 +154,7 @@ static enum error scan_peak(struct table_entry *entry, const struct time_query *
     return error;
 }
 
-/* Whether the batch that the summary names has records. A cleaner keeps batches without any. */
+/* Whether the batch that the summary names has records. A cleaner may keep empty batches. */
 static enum error has_peak_records(struct table_entry *entry, struct io *io, bool *has)
 {
     struct segment_place place;
@@ -174,7 +174,7 @@ static enum error has_peak_records(struct table_entry *entry, struct io *io, boo
     return error;
 }
 
-/* Takes what a segment has in the range into account. */
+/* Compares the part of a segment that is in the range with the peak. */
 static enum error look_at_peak(struct table_entry *entry, const struct time_query *query,
                                struct io *io, struct time_peak *peak)
 {
@@ -250,7 +250,7 @@ static void time_done(struct job *job)
     for (int i = 0; i < plan->tail_count; i++)
         shared_buffer_unref(plan->tail[i].buffer);
     job_plan_end(&plan->plan, job);
-    /* A segment that was deleted meanwhile is not damage: search what is left. */
+    /* A segment that was deleted meanwhile is not damage: search the remaining ones. */
     struct executor *again = time->result != ERR_OK && plan->start_offset < time->log->start_offset
                                  ? plan->executor
                                  : NULL;
@@ -271,8 +271,8 @@ static void keep_candidate(struct time_plan *plan, const struct tail_batch *batc
     shared_buffer_ref(batch->buffer);
 }
 
-/* The unflushed batches that may hold the answer: the first few at or after the timestamp, or the
- * first one with the largest. */
+/* Keeps the unflushed batches that may contain the answer: the first few with the timestamp or a
+ * later one, or the first one with the largest timestamp. */
 static void take_candidates(struct log_time_job *job, struct time_plan *plan)
 {
     const struct log *log = job->log;
