@@ -1,5 +1,5 @@
-/* A segment's index file: entries of one size, in rising order, searched on disk without loading
- * it. offset_index.h and time_index.h say what the entries are. */
+/* A segment's index file: entries of one size, in rising order. A search reads single entries, not
+ * the whole file. offset_index.h and time_index.h describe the entries. */
 #ifndef STORAGE_INDEX_FILE_H
 #define STORAGE_INDEX_FILE_H
 
@@ -20,7 +20,7 @@ MUST_USE enum error index_file_open(const struct segment_view *view, enum segmen
                                     size_t entry_size, struct index_file *out);
 void index_file_close(struct index_file *index);
 MUST_USE enum error index_file_entry(struct index_file *index, int64_t at, uint8_t *entry);
-/* The last entry whose key is at most `key`, by bisection; *at is -1 when there is none. */
+/* The last entry whose key is at most `key`, by bisection. *at is -1 if there is none. */
 MUST_USE enum error index_file_floor(struct index_file *index, int64_t key,
                                      int64_t (*key_of)(const uint8_t *entry), uint8_t *entry,
                                      int64_t *at);

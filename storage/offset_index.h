@@ -1,8 +1,8 @@
-/* Kafka's offset index: where in a segment an offset is, roughly.
+/* Kafka's offset index: the approximate position of an offset in a segment.
  *
  * An entry is 8 bytes, big-endian: int32 offset - base offset, int32 position. It names a batch by
- * its last offset and the position where it starts; there is one about every index.interval.bytes.
- * Both rise strictly, and no entry is for position 0. */
+ * its last offset and its position. There is an entry about every index.interval.bytes. Offsets and
+ * positions rise strictly, and no entry is for position 0. */
 #ifndef STORAGE_OFFSET_INDEX_H
 #define STORAGE_OFFSET_INDEX_H
 
@@ -21,7 +21,7 @@ struct offset_index_entry offset_index_decode(const uint8_t *entry, int64_t base
 MUST_USE enum error offset_index_floor(const struct segment_view *view, int64_t offset,
                                        struct offset_index_entry *out, bool *found);
 
-/* Whether entries rise and lie below `size` and `next_offset`. */
+/* Whether entries rise and are below `size` and `next_offset`. */
 bool offset_index_is_sound(struct bytes entries, int64_t base_offset, int64_t next_offset,
                            int64_t size);
 

@@ -28,8 +28,8 @@ void segment_scan_free(struct segment_scan *scan)
     scan->chunk = NULL;
 }
 
-/* The bytes at `position` that the chunk holds; reads a new chunk when they are fewer than `need`.
- * Fewer than `need` only at the end of the segment. */
+/* The bytes of the chunk from `position` on. Reads a new chunk if they are fewer than `need`. At
+ * the end of the segment there may be fewer. */
 static struct bytes chunk_at(struct segment_scan *scan, int64_t position, size_t need)
 {
     int64_t inside = position - scan->chunk_position;
@@ -48,7 +48,7 @@ static struct bytes chunk_at(struct segment_scan *scan, int64_t position, size_t
     return bytes_of(scan->chunk + inside, scan->chunk_size - (size_t)inside);
 }
 
-/* The base offset is outside the checksum, so it is compared with what must come here. */
+/* The checksum does not cover the base offset, so it is compared with the expected one. */
 static bool offsets_are_right(const struct segment_scan *scan)
 {
     const struct batch_header *h = &scan->header;
@@ -81,7 +81,7 @@ bool segment_scan_next(struct segment_scan *scan)
     return true;
 }
 
-/* Goes through the present batch once: checksum, and a copy to `copy` unless NULL. */
+/* Reads the present batch once: compares its checksum, and copies it to `copy` unless NULL. */
 static enum error pass_batch(struct segment_scan *scan, uint8_t *copy)
 {
     uint32_t crc = 0;
@@ -115,7 +115,7 @@ enum error segment_scan_read(struct segment_scan *scan, struct buffer *out)
     return error;
 }
 
-/* --- what is known of its timestamps --- */
+/* --- the summary --- */
 
 void segment_summary_init(struct segment_summary *s)
 {

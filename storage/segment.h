@@ -1,24 +1,25 @@
-/* One segment of a log as it lies on disk: the walk over its batches, and finding places in it.
+/* One segment of a log on disk: iterates over its batches and finds places in it.
  *
- * A segment holds batches in offset order, at offsets [base, next). Only a log's last segment
- * grows; earlier ones never change, and of the last one only bytes that a flush has written are
- * ever read. So everything here may run on any thread. Format: docs/on-disk-format.md.
+ * A segment has batches in offset order, at offsets [base, next). Only a log's last segment grows,
+ * and readers read only bytes that a flush has written. The .log of an earlier segment never
+ * changes; a cleaner replaces the whole segment (log_replace.h). So everything here may run on any
+ * thread. Format: docs/on-disk-format.md.
  *
- * Where no cleaner has been, the batches fill the segment without gaps: anything else is damage. A
- * cleaner (compaction) leaves holes: the segment is sparse. Then a batch may start at any offset
- * behind the one before, have fewer records than offsets, or none (it is kept for its producer's
- * sequence); there may be no batch at all. Nothing in the files says that a cleaner wrote them: the
- * log says it (log_state.first_dirty_offset). Damage of a sparse segment is told by checksums,
- * lengths, and offsets that do not rise or lie outside the segment. The loss of whole batches, or
- * of a whole sparse segment, leaves no trace in the files. */
+ * Appended batches fill a segment without gaps: anything else is damage. A cleaner (compaction)
+ * leaves holes: the segment is sparse. Then a batch may start at any offset after the previous
+ * batch. It may have fewer records than offsets, or none (it is kept for its producer's sequence).
+ * There may be no batch at all. The files do not show that a cleaner wrote them: the log knows it
+ * (log_state.first_dirty_offset). Damage of a sparse segment is detected by checksums, by lengths,
+ * and by offsets that do not rise or are outside the segment. The loss of whole batches or of a
+ * whole sparse segment is not detected. */
 #ifndef STORAGE_SEGMENT_H
 #define STORAGE_SEGMENT_H
 
 #include "protocol/record_batch.h"
 #include "storage/segment_file.h"
 
-/* Where to start a walk: a batch boundary, and the offset that starts there. In a sparse segment no
- * batch from there on starts below the offset. */
+/* Where to start a scan: the position of a batch, and its base offset. In a sparse segment the
+ * batch may have a larger base offset. */
 struct segment_place {
     int64_t position, offset;
 };
@@ -27,8 +28,8 @@ static inline struct segment_place segment_start(const struct segment_view *view
     return (struct segment_place){0, view->base_offset};
 }
 
-/* A walk over a segment's batches from a place on. `next_offset` is the offset that the next batch
- * must start with, or in a sparse segment the smallest that it may start with. The view's file must
+/* Iterates over a segment's batches from a place on. `next_offset` is the base offset that the next
+ * batch must have; in a sparse segment it is the smallest that it may have. The view's file must
  * stay open until the end.
  *
  *   segment_scan_init(&scan, &view, place);
@@ -39,13 +40,12 @@ static inline struct segment_place segment_start(const struct segment_view *view
 struct segment_scan {
     struct segment_file *file;
     int64_t position, end, next_offset;
-    int64_t limit; /* no batch of the segment reaches it */
+    int64_t limit; /* all offsets of the segment are below it */
     bool sparse;
     struct batch_header header; /* of the present batch */
     int64_t batch_position;
     size_t batch_size;
-    enum error
-        error; /* ERR_CORRUPT: header or length are not those of the batch that must be here */
+    enum error error; /* ERR_CORRUPT: header or length do not fit the expected batch */
     uint8_t *chunk;
     int64_t chunk_position;
     size_t chunk_size;
@@ -61,20 +61,20 @@ MUST_USE enum error segment_scan_check(struct segment_scan *scan);
 MUST_USE enum error segment_scan_read(struct segment_scan *scan, struct buffer *out);
 void segment_scan_free(struct segment_scan *scan);
 
-/* A place at or before the first batch that ends at or behind `offset`, near it by the offset
- * index. An index that is missing or wrong (what it points to is compared) costs time only: the
- * segment's start. */
+/* A place at or before the first batch whose last offset is at or after `offset`. The offset index
+ * makes it a near one. If the index is missing, or its entry does not fit the batch that it points
+ * to, the place is the segment's start. */
 MUST_USE enum error segment_locate(const struct segment_view *view, int64_t offset,
                                    struct segment_place *out);
-/* A place before which every record's timestamp is below `timestamp`, by the time index; else the
- * segment's start. */
+/* A place that has only smaller timestamps than `timestamp` before it, by the time index. Without a
+ * sound index it is the segment's start. */
 MUST_USE enum error segment_locate_time(const struct segment_view *view, int64_t timestamp,
                                         struct segment_place *out);
 
-/* More bytes than this behind the last entry: the index lost its end. */
+/* An index has lost its end if more bytes than this follow the batch of its last entry. */
 enum { SEGMENT_INDEX_GAP_MAX = 4 << 20 };
 
-/* What a log knows of a segment's timestamps and indexes. */
+/* A segment's timestamps and indexes in short. */
 struct segment_summary {
     int64_t first_timestamp; /* the first batch's largest one; SEGMENT_NO_TIMESTAMP: empty */
     int64_t max_timestamp;
@@ -85,17 +85,18 @@ struct segment_summary {
 #define SEGMENT_NO_TIMESTAMP INT64_MIN
 /* No batch yet, no index entry. */
 void segment_summary_init(struct segment_summary *s);
-/* Takes note of a batch behind all others. */
+/* Adds a batch that follows all others. */
 void segment_summary_add(struct segment_summary *s, int64_t max_timestamp, int64_t last_offset);
-/* Reads it from the files: the ends of both indexes and the batches behind them, or all batch
- * headers when an index is not sound (then index bytes are 0). ERR_CORRUPT: the batches do not fill
- * the segment (or, when it is sparse, do not fit it); *out says what could be read. */
+/* Reads the summary from the ends of both indexes and the batches after them. If an index is not
+ * sound, reads all batch headers, and the index bytes are 0. ERR_CORRUPT: the batches do not fill
+ * the segment, or do not fit it if it is sparse; *out covers the batches before the damage. */
 MUST_USE enum error segment_summarize(const struct segment_view *view, struct segment_summary *out);
 
-/* Makes both index files anew from the batch headers; each replaces the old file at once, so
- * readers see one or the other. Not for a segment that a flush may extend. */
+/* Rebuilds both index files from the batch headers. Each replaces the old file atomically, so
+ * readers see the old or the new one. Not for a segment that a flush may extend. */
 MUST_USE enum error segment_rebuild_indexes(const struct segment_view *view, struct trace *trace);
-/* The same if one is missing, or its entries are not in order or do not fit the batches. */
+/* The same, but only if an index is missing, or its entries do not rise or do not fit the batches.
+ */
 MUST_USE enum error segment_check_indexes(const struct segment_view *view, struct trace *trace);
 
 #endif

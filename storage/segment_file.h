@@ -1,5 +1,5 @@
-/* A segment's files: their names, the open ones, and the view that readers have of a segment.
- * Format: docs/on-disk-format.md. */
+/* A segment's files: their names, open files, and the view that readers have of a segment. Format:
+ * docs/on-disk-format.md. */
 #ifndef STORAGE_SEGMENT_FILE_H
 #define STORAGE_SEGMENT_FILE_H
 
@@ -11,34 +11,34 @@ enum segment_part { SEGMENT_LOG, SEGMENT_INDEX, SEGMENT_TIME_INDEX, SEGMENT_PART
 
 /* "<directory>/00000000000000000042.log"; the caller frees it. */
 char *segment_path(const char *directory, int64_t base_offset, enum segment_part part);
-/* The same with .swap behind: complete, but not a segment yet. */
+/* The same with .swap at the end: the file is complete, but not part of a segment yet. */
 char *segment_swap_path(const char *directory, int64_t base_offset, enum segment_part part);
 /* Whether a name in a log's directory is that of a segment's file. */
 bool segment_name_parse(const char *name, int64_t *base_offset, enum segment_part *part);
 
-/* Removes the files of a segment, the .log last: it is what a later opening finds the segment by.
- * Files that are not there are fine. */
+/* Removes the files of a segment, the .log last: by the .log a later opening finds the segment.
+ * Missing files are fine. */
 MUST_USE enum error segment_unlink(struct io *io, const char *directory, int64_t base_offset);
 
-/* The open .log file. Reference counted (atomic): a log's cache, jobs and slices on their way out
- * hold it, and the last one closes it. It stays readable after it was unlinked. */
+/* The open .log file. Reference counted (atomic): a log's cache, jobs and slices hold references,
+ * and the last one closes it. It stays readable after it was unlinked. */
 struct segment_file {
     atomic_int references;
     bool writable;
     struct io *io;
     struct io_file *file;
-    /* Of a segment that was opened before its files had their names; else NULL, an index is opened
-     * by name when it is searched. */
+    /* Only of a segment that was opened before its files had their names. Otherwise NULL: a search
+     * opens the index by name. */
     struct io_file *indexes[SEGMENT_PARTS];
 };
 MUST_USE enum error segment_file_open(struct io *io, const char *directory, int64_t base_offset,
                                       int flags, struct segment_file **out);
-/* Opens the three files of segment_swap_path, to read. ERR_NOT_FOUND: one is missing. */
+/* Opens the three files of segment_swap_path for reading. ERR_NOT_FOUND: one is missing. */
 MUST_USE enum error segment_file_open_swap(struct io *io, const char *directory,
                                            int64_t base_offset, struct segment_file **out);
 struct segment_file *segment_file_ref(struct segment_file *f);
 void segment_file_unref(struct segment_file *f); /* NULL is fine */
-/* Exactly `size` bytes; ERR_CORRUPT: there are fewer. */
+/* Reads exactly `size` bytes. ERR_CORRUPT: there are fewer. */
 MUST_USE enum error segment_file_read(struct io *io, struct segment_file *file, void *data,
                                       size_t size, int64_t position);
 /* For sendfile; -1 when the file has no descriptor. */

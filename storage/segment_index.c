@@ -1,4 +1,4 @@
-/* A segment's two index files as a whole: whether they are sound, and making them anew. */
+/* Checks and rebuilds a segment's two index files. */
 #include "storage/segment.h"
 
 #include "base/trace.h"
@@ -8,8 +8,8 @@
 #include <stdlib.h>
 
 enum {
-    INDEX_FILE_MAX = 64 << 20, /* one that is larger is not ours */
-    INDEX_INTERVAL = 4096,     /* of indexes made anew */
+    INDEX_FILE_MAX = 64 << 20, /* a larger file is not an index of the broker */
+    INDEX_INTERVAL = 4096,     /* of rebuilt indexes */
 };
 
 static enum error read_index(const struct segment_view *view, enum segment_part part,
@@ -21,7 +21,7 @@ static enum error read_index(const struct segment_view *view, enum segment_part 
     return error;
 }
 
-/* The end of an index that was cut short is missed only by what lies behind its last entry. */
+/* Only the batches after its last entry show that an index was truncated. */
 static bool reaches_end(const struct segment_view *view, struct bytes entries)
 {
     struct offset_index_entry last = {view->base_offset, 0};
@@ -31,7 +31,7 @@ static bool reaches_end(const struct segment_view *view, struct bytes entries)
     return view->size - last.position <= SEGMENT_INDEX_GAP_MAX;
 }
 
-/* Both files are there, their entries rise, and the last ones say what the batches say. */
+/* Whether both files exist, their entries rise, and the last entries fit the batches. */
 static enum error indexes_are_sound(const struct segment_view *view, bool *sound)
 {
     struct buffer offsets, times;
@@ -47,7 +47,7 @@ static enum error indexes_are_sound(const struct segment_view *view, bool *sound
                               view->size) &&
         time_index_is_sound(buffer_view(&times), view->base_offset, view->next_offset) &&
         reaches_end(view, buffer_view(&offsets))) {
-        error = segment_summarize(view, &summary); /* damaged batches may well be indexed */
+        error = segment_summarize(view, &summary); /* an index over damaged batches may be sound */
         *sound = (error == ERR_OK || error == ERR_CORRUPT) &&
                  summary.index_bytes == (int64_t)offsets.size &&
                  summary.time_index_bytes == (int64_t)times.size;
@@ -79,8 +79,7 @@ static enum error write_index(const struct segment_view *view, enum segment_part
     return error;
 }
 
-/* From the batch headers, as appending would have made them. Damage ends the index: what lies
- * behind is found no faster than without. */
+/* Makes the entries that appends would have made. Damage ends the index. */
 enum error segment_rebuild_indexes(const struct segment_view *view, struct trace *trace)
 {
     struct buffer offsets, times;

@@ -1,15 +1,15 @@
-/* Finding places in a segment through its indexes.
+/* Finds places in a segment with its indexes.
  *
- * An index carries no checksum, so what an entry says is compared with the batch it points to
- * before it is believed; an entry that is wrong only makes the search start at the segment's first
- * batch. A damaged entry in the middle can mislead the bisection only to an earlier sound entry. */
+ * An index has no checksum, so an entry is compared with the batch that it points to. After a wrong
+ * entry the search starts at the segment's first batch. A damaged entry in the middle can mislead
+ * the bisection only to an earlier sound entry. */
 #include "storage/segment.h"
 
 #include "storage/index_file.h"
 #include "storage/offset_index.h"
 #include "storage/time_index.h"
 
-/* The batch that an offset index entry points to ends with its offset. */
+/* Whether the batch that an offset index entry points to ends with the entry's offset. */
 static bool entry_is_right(const struct segment_view *view, struct offset_index_entry entry,
                            struct segment_place *out)
 {
@@ -39,7 +39,8 @@ enum error segment_locate(const struct segment_view *view, int64_t offset,
     return ERR_OK;
 }
 
-/* The batch that a time index entry names ends with its offset and has its timestamp. */
+/* Finds the batch of a time index entry. *right: it ends with the entry's offset and has its
+ * timestamp. */
 static enum error locate_entry(const struct segment_view *view, struct time_index_entry entry,
                                bool *right, struct segment_place *out)
 {
@@ -80,7 +81,7 @@ enum error segment_locate_time(const struct segment_view *view, int64_t timestam
 
 /* --- the summary --- */
 
-/* The last entry of the offset index, compared; sets index_bytes. False: the index is not sound. */
+/* Compares the last entry of the offset index with its batch, and sets index_bytes. */
 static enum error last_indexed_place(const struct segment_view *view, struct segment_summary *out,
                                      struct segment_place *place, bool *sound)
 {
@@ -134,8 +135,8 @@ static enum error read_first_timestamp(const struct segment_view *view, int64_t 
     return error;
 }
 
-/* Both indexes were extended together, so the batches behind the last indexed one are all that the
- * last time entry may not know. */
+/* Both indexes were extended together. So the last time entry covers all batches up to the last one
+ * with an index entry, and only the batches after it have to be read. */
 enum error segment_summarize(const struct segment_view *view, struct segment_summary *out)
 {
     segment_summary_init(out);

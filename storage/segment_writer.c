@@ -4,7 +4,8 @@
 
 enum {
     WRITER_BUFFER = 1 << 20,
-    WAITING_MAX = 512 << 10, /* is written at once: what the journal writes waits for it */
+    WAITING_MAX =
+        512 << 10, /* one write; not larger, because a write of the journal waits for it */
     IN_PLACE_MIN = 4 * IO_ALIGNMENT,
 };
 
@@ -41,15 +42,15 @@ static enum error write_parts(struct segment_writer *w, const struct iovec *part
     return error;
 }
 
-/* Bytes outside whole blocks: they always lie in the buffer, for nothing else is less than a block.
- */
+/* Writes the bytes outside whole blocks. They are always in the buffer: only its parts may have
+ * less than a block. */
 static enum error write_edge(struct segment_writer *w, void *at, size_t size)
 {
     struct iovec part = {at, size};
     return write_parts(w, &part, 1, size, true);
 }
 
-/* Writes what waits. */
+/* Writes all gathered bytes. */
 static enum error empty(struct segment_writer *w)
 {
     if (w->waiting == 0)

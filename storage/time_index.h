@@ -1,10 +1,10 @@
-/* Kafka's time index: from which offset on a segment's timestamps exceed a value.
+/* Kafka's time index: from which offset on a segment has timestamps of at least a value.
  *
- * An entry is 12 bytes, big-endian: int64 timestamp, int32 offset - base offset. It says: no record
- * before the batch that ends with this offset has this timestamp or a larger one, and that batch's
- * largest is this one. Timestamps rise strictly, offsets with them. Entries come together with
- * those of the offset index; the last one, with the segment's largest timestamp, when it is closed.
- */
+ * An entry is 12 bytes, big-endian: int64 timestamp, int32 offset - base offset. It names a batch
+ * by its last offset. The timestamp is that batch's largest one, and all records before the batch
+ * have smaller ones. Timestamps and offsets rise strictly. Entries are added together with those of
+ * the offset index. The last one, with the segment's largest timestamp, is added when the segment
+ * is closed. */
 #ifndef STORAGE_TIME_INDEX_H
 #define STORAGE_TIME_INDEX_H
 
@@ -23,7 +23,7 @@ struct time_index_entry time_index_decode(const uint8_t *entry, int64_t base_off
 MUST_USE enum error time_index_floor(const struct segment_view *view, int64_t timestamp,
                                      struct time_index_entry *out, bool *found);
 
-/* Whether entries rise and lie below `next_offset`. */
+/* Whether entries rise and are below `next_offset`. */
 bool time_index_is_sound(struct bytes entries, int64_t base_offset, int64_t next_offset);
 
 #endif
