@@ -1,4 +1,4 @@
-/* Entries, and the store as a whole: opening, turning, closing, failing. */
+/* Entries, and the store as a whole: opening, turns, closing, failure. */
 #include "storage/store.h"
 
 #include "storage/store_internal.h"
@@ -41,7 +41,7 @@ static enum error read_mark(struct store *s, struct message *message)
     return error;
 }
 
-/* Names the file that the run begins with, so that it is missed if it is gone later. */
+/* Writes the first journal file of the run, so that recovery detects its loss. */
 static enum error write_mark(struct store *s)
 {
     struct row_key key = row_key_journal(s->options.shard);
@@ -257,7 +257,7 @@ bool store_accepts(const struct store *s)
         return false;
     if (store_unit_bytes(&s->units[s->filling]) >= s->options.unit_bytes && s->in_flight)
         return false;
-    /* The segments are far behind: wait for them, unless they wait for room themselves. */
+    /* Wait for a flush if the segments are far behind, but not if the flush waits for space. */
     return s->full != 0 ||
            s->unflushed_bytes < UNFLUSHED_FACTOR * (int64_t)s->options.unflushed_bytes;
 }
@@ -298,7 +298,7 @@ static void retry(struct timer *timer, int64_t now_ms)
     store_leave(s);
 }
 
-/* Tells one who waits: moved logs first, then commits in order. */
+/* Makes one callback: for moved logs first, then for commits in order. */
 static bool tell_next(struct store *s)
 {
     struct list_node *node = list_pop(&s->moved);
@@ -328,7 +328,7 @@ void store_fail(struct store *s, enum error error)
     for (int i = 0; i < 2; i++)
         list_take_all(&s->failed, &s->units[s->in_flight ? s->filling ^ 1 ^ i : i].commits);
     if (s->write_refused)
-        s->in_flight = false; /* it is not tried again */
+        s->in_flight = false; /* it is not written again */
     if (s->options.failed)
         s->options.failed(s->options.context, error);
 }
@@ -353,7 +353,7 @@ static bool job_is_running(const struct store *s)
 
 enum close_step { CLOSE_WAITS, CLOSE_GOES_ON, CLOSE_FINISHED };
 
-/* Closing in order: entries, removed logs, a last checkpoint, a unit that says it is the last. */
+/* The steps of closing: entries, removed logs, a last checkpoint, a unit marked as the last. */
 static enum close_step close_step(struct store *s)
 {
     if (job_is_running(s))

@@ -1,20 +1,20 @@
 /* Flushes and checkpoints: one at a time, on the background worker.
  *
- * A flush writes the tails of the logs to their segments, so that memory is given back. A
- * checkpoint does the same and makes it durable, then writes the rows in one synced batch together
- * with a position X of the journal. Everything below X is then no longer needed from the journal.
+ * A flush writes the tails of the logs to their segments, so that their memory can be freed. A
+ * checkpoint does the same and syncs the segments. Then it writes the rows, with a position X of
+ * the journal, in one synced batch. After that, recovery does not need the journal below X.
  *
- * The rows must describe exactly what redo from X starts with. Rows that belong to users are merged
- * when their unit is durable. The states of logs and producers are taken when the unit that ends
- * at X is handed over: at that moment nothing has been appended beyond X. The job starts when that
- * unit is durable. The segments may hold more than X by then; recovery cuts them. */
+ * Redo starts at X, so the rows must have the state at X. The rows of users are merged when their
+ * unit is durable. The states of logs and producers are taken when the unit that ends at X is
+ * handed over: at that moment nothing has been appended after X. The job starts when that unit is
+ * durable. By then the segments may contain batches after X; recovery cuts them. */
 #include "storage/store_internal.h"
 
 #include <stdlib.h>
 
 enum {
     SYNC_EACH_MAX = 16,
-    ROWS_RESERVE_BYTES = 4 << 20, /* what the key-value store may need besides the rows */
+    ROWS_RESERVE_BYTES = 4 << 20, /* the key-value store may need them in addition to the rows */
 };
 
 struct flush_item {
@@ -43,7 +43,7 @@ void store_checkpoint_free(struct store *s)
     buffer_free(&c->removed);
 }
 
-/* What is due */
+/* Deciding */
 
 static bool last_checkpoint_due(struct store *s)
 {
@@ -92,7 +92,7 @@ static void capture_log(struct checkpoint *c, struct store_log *l)
 {
     uint8_t value[LOG_STATE_SIZE];
     struct log_state state = log_state(l->log);
-    /* The log itself follows when its unit is durable. */
+    /* The log's own start rises when the unit is durable. */
     state.log_start_offset = MAX(state.log_start_offset, l->pending_start);
     row_changes_put(&c->rows, row_key_view(&l->key), log_state_encode(&state, value));
     struct producer_rows context = {c, l};
@@ -164,7 +164,7 @@ static void start_flush(struct store *s)
     submit(s);
 }
 
-/* A directory above a log may have been made by another shard that has not synced it yet. */
+/* Another shard may have made a directory above a log and not synced it yet. */
 static bool may_sync_each(const struct store *s)
 {
     const struct checkpoint *c = &s->checkpoint;
@@ -182,7 +182,7 @@ static void start_checkpoint(struct store *s)
     begin_flushes(s);
     c->sync_each = may_sync_each(s);
     s->flushed_unsynced = false;
-    /* Everything merged so far is below X; over it the states that were captured at X. */
+    /* All rows merged so far are from below X. The states that were captured at X replace them. */
     row_changes_merge(&s->rows, &c->rows);
     c->rows = s->rows;
     s->rows = (struct row_changes){.bytes = 0};
@@ -204,7 +204,8 @@ void store_checkpoint_unit_durable(struct store *s)
         start_checkpoint(s);
 }
 
-/* What did not fit may be gone, deleted with its topic: then no flush tells that there is room. */
+/* The batches that did not fit may be deleted with their topic. Then no flush shows that there is
+ * room. */
 static void forget_what_is_gone(struct store *s)
 {
     if (list_is_empty(&s->unflushed) && !s->checkpoint_owed)
@@ -218,7 +219,7 @@ void store_checkpoint_turn(struct store *s)
     forget_what_is_gone(s);
     if (checkpoint_due(s)) {
         if (!store_units_idle(s))
-            return; /* with the next unit */
+            return; /* it begins with the next unit */
         s->final_checkpoint_tried = s->closing;
         capture(s);
         start_checkpoint(s);
@@ -236,8 +237,8 @@ static enum error note_key(void *context, struct bytes key, struct bytes value)
     return ERR_OK;
 }
 
-/* A removed log takes the rows of its producers along: they are found in the store itself, and
- * among those that a checkpoint that failed could not put there. */
+/* Deletes the rows of a removed log's producers: those in the key-value store, and those that a
+ * failed checkpoint could not write. */
 static enum error delete_producers(struct checkpoint *c)
 {
     struct kv *kv = c->store->options.kv;
@@ -259,8 +260,8 @@ static enum error delete_producers(struct checkpoint *c)
     return error;
 }
 
-/* A key-value store that met a full disk in the middle of its log cannot be trusted to go on, so it
- * is not brought there. */
+/* The key-value store is not safe after its log met a full disk, so it is not written without
+ * enough space. */
 static enum error rows_have_room(const struct checkpoint *c)
 {
     struct io *io = c->store->env->io;
@@ -285,8 +286,8 @@ static enum error write_rows(struct checkpoint *c)
     return error;
 }
 
-/* Errors from here on leave something in doubt: what a failed sync or write left behind cannot be
- * known, so nothing is tried again. */
+/* Errors in here are final: after a failed sync or write the state of the disk is unknown, so a
+ * retry proves nothing. */
 static enum error make_durable(struct checkpoint *c)
 {
     struct io *io = c->store->env->io;
@@ -344,15 +345,15 @@ static void checkpoint_succeeded(struct store *s)
     s->checkpoint_lsn = c->mark.lsn;
     s->checkpoint_owed = false;
     s->last_checkpoint_ms = s->now_ms;
-    s->sealed = false; /* the next unit tells that the rows are durable up to here */
+    s->sealed = false; /* the next unit says that the rows are durable up to here */
     s->stats.checkpoints++;
     journal_recycled(&s->journal, &c->dead_files);
     row_changes_free(&c->rows);
     buffer_clear(&c->removed);
 }
 
-/* Everything is as before, and a later checkpoint does it all. A log that has not changed since has
- * its row among those that are put back. */
+/* Restores the state before the checkpoint, so that a later one does everything. The row of a log
+ * that has not changed since is among those that are put back. */
 static void checkpoint_failed(struct store *s)
 {
     struct checkpoint *c = &s->checkpoint;
@@ -388,7 +389,7 @@ static void checkpoint_done(struct job *job)
         store_fail(s, c->result);
     }
     if (!s->closing)
-        store_check_space(s); /* it has taken some: a fast producer must not eat up the reserve */
+        store_check_space(s); /* it has used some: a fast producer must not use up the reserve */
     store_units_hand_over(s);
     store_checkpoint_turn(s);
     store_logs_reap(s);

@@ -1,8 +1,9 @@
-/* What the files of the store share: store.c (entries), store_units.c (units on their way to the
- * journal), store_logs.c (the logs), store_checkpoint.c (flushes, checkpoints). Everybody else uses
- * store.h.
+/* Shared by the files of the store: store.c (entries), store_units.c (units on their way to the
+ * journal), store_logs.c (the logs), store_checkpoint.c (flushes, checkpoints), store_space.c (free
+ * space). All others use store.h.
  *
- * Everything here belongs to the shard's thread. Jobs touch only what their struct lends them. */
+ * Everything here belongs to the shard's thread. A job touches only the fields of its own struct.
+ */
 #ifndef STORAGE_STORE_INTERNAL_H
 #define STORAGE_STORE_INTERNAL_H
 
@@ -16,7 +17,7 @@ enum {
     RETRY_MS = 100, /* while the disk is full */
     TICK_MS = 1000,
     IDLE_FILES_MS = 30000,
-    UNFLUSHED_FACTOR = 3, /* so many times the bytes that start a flush stop the readers */
+    UNFLUSHED_FACTOR = 3, /* times unflushed_bytes: more stop the readers of requests */
 };
 
 /* A log of this shard. */
@@ -27,30 +28,30 @@ struct store_log {
     struct row_key key;         /* of its row; also its key in store.logs */
     uint64_t pointer;           /* of `log`: its key in store.by_pointer */
     struct log_state state;     /* until it is opened */
-    struct buffer producers;    /* until it is opened: producer id, size, row, again and again */
+    struct buffer producers;    /* until it is opened: producer id, size and row of each */
     struct list_node dirty;     /* in store.dirty: changed since the last checkpoint began */
-    struct list_node unflushed; /* in store.unflushed: its tail holds more than the segments */
+    struct list_node unflushed; /* in store.unflushed: its tail has unflushed batches */
     struct list_node with_tail; /* in store.with_tail: its tail is not empty; last appended last */
-    struct list_node moved;     /* in store.moved: who waits is to be told */
+    struct list_node moved;     /* in store.moved: moved_callback is due */
     struct list_node dying;     /* in store.dying: removed, waits until no job uses it */
-    uint32_t marks[2];          /* one more than its mark in units[i]; 0: none */
+    uint32_t marks[2];          /* 1 + index of its mark in units[i]; 0: none */
     size_t tail_bytes;
-    int64_t unflushed_bytes; /* both as they stand in the store's sums */
+    int64_t unflushed_bytes; /* both as counted in the store's sums */
     int64_t pending_start;   /* a log start that is in the journal, not durable yet; -1: none */
     bool removed;
     bool names_durable; /* of its directory and those above */
 };
 
-/* What becomes true for a log when a unit is durable. */
+/* The changes of a log that take effect when a unit is durable. */
 struct store_unit_mark {
     struct store_log *log;
     int64_t next_offset, start; /* -1: not moved */
     bool removed;
 };
 
-/* Blocks inside a batch, written from where they are. */
+/* A range of blocks inside a batch, written without a copy. */
 struct store_unit_blocks {
-    struct shared_buffer *buffer; /* a reference: they must stay until they are written */
+    struct shared_buffer *buffer; /* a reference: keeps the memory until they are written */
     const uint8_t *at;
     uint32_t count;
 };
@@ -58,9 +59,9 @@ struct store_unit_blocks {
 struct store_unit {
     struct job job;
     struct store *store;
-    uint8_t *data; /* aligned; the header's place, then parts */
+    uint8_t *data; /* aligned; room for the header, then parts */
     size_t size, capacity;
-    struct store_unit_blocks *ranges; /* of blocks, in their order behind the parts */
+    struct store_unit_blocks *ranges; /* of blocks, in their order after the parts */
     int range_count, range_capacity;
     uint32_t block_count; /* of all ranges */
     uint32_t entries;
@@ -75,7 +76,7 @@ struct store_unit {
 
 enum checkpoint_phase {
     CHECKPOINT_IDLE,
-    CHECKPOINT_CAPTURED, /* a checkpoint's log rows are taken; it waits for its last unit */
+    CHECKPOINT_CAPTURED, /* the log rows are taken; it waits until its last unit is durable */
     CHECKPOINT_RUNNING,
 };
 
@@ -84,24 +85,24 @@ struct checkpoint {
     struct job job;
     struct store *store;
     enum checkpoint_phase phase;
-    bool is_whole;  /* else only a flush */
-    bool sync_each; /* sync each log's files; else everything at once */
+    bool is_whole;  /* a checkpoint; else only a flush */
+    bool sync_each; /* sync each log's files; else sync_all */
     struct flush_item *flushes;
     size_t flush_count;
     struct row_changes rows;
-    struct buffer removed; /* keys of removed logs: their producers' rows go too */
+    struct buffer removed; /* keys of removed logs, whose producers' rows are deleted, too */
     struct journal_mark mark;
     struct list dead_files;
     uint64_t entries; /* that it covers */
-    bool repeated;    /* the one before failed: its rows are among these */
-    bool final;       /* the result is an error after which nothing can be trusted */
+    bool repeated;    /* the previous one failed: its rows are among these */
+    bool final;       /* the result is an error after which the store stops */
     enum error result;
 };
 
 enum full_reason {
     FULL_LOW = 1,     /* less than min_free_bytes are left */
     FULL_FLUSH = 2,   /* a flush or checkpoint met a full disk */
-    FULL_JOURNAL = 4, /* the journal did */
+    FULL_JOURNAL = 4, /* the journal met a full disk */
 };
 
 struct store {
@@ -116,9 +117,9 @@ struct store {
     int filling;
     bool in_flight, entry_open;
     bool write_refused; /* the unit under way met a full disk; `retry` writes it again */
-    bool preparing[2];  /* a spare: in the background, on demand */
+    bool preparing[2];  /* a spare is being prepared: in the background, on demand */
     int64_t prepare_retry_ms;
-    bool sealed; /* the last unit needs no other behind it that says it is durable */
+    bool sealed; /* no further unit is needed to say what is durable */
     lsn_t durable, checkpoint_lsn;
     uint64_t entries_since_checkpoint;
     int64_t last_checkpoint_ms, retry_checkpoint_ms, idle_files_ms;
@@ -128,18 +129,18 @@ struct store {
     int64_t tail_bytes, unflushed_bytes, unflushed_since_ms;
     struct row_changes rows; /* durable, since the last checkpoint began */
     struct buffer removed;   /* the same, keys of removed logs */
-    bool checkpoint_owed;    /* one failed on a full disk */
-    bool flushed_unsynced;   /* segments have bytes that nobody synced */
+    bool checkpoint_owed;    /* the last one failed */
+    bool flushed_unsynced;   /* segments have bytes that are not synced */
     struct checkpoint checkpoint;
 
-    struct list finished; /* commits to be told; ERR_OK */
-    struct list failed;   /* commits to be told; ERR_IO */
+    struct list finished; /* commits whose done() is due with ERR_OK */
+    struct list failed;   /* and with ERR_IO */
     int depth;            /* of store_enter */
     void (*moved_callback)(void *context, struct log *log);
     void *moved_context;
 
     struct timer tick, retry;
-    unsigned jobs; /* other than the unit's and the checkpoint's */
+    unsigned jobs; /* under way, without the unit's and the checkpoint's */
     unsigned full; /* of enum full_reason */
     bool space_job_running, has_failed, started;
     bool closing, closed, final_checkpoint_tried, closing_unit_tried;
@@ -150,12 +151,12 @@ struct store {
 };
 
 /* store.c */
-/* The journal or a sync failed: nothing is acknowledged any more. */
+/* After this nothing is acknowledged. All waiting commits get ERR_IO. */
 void store_fail(struct store *s, enum error error);
-/* The file system refuses direct I/O: said once, not tried again. */
+/* The file system refuses direct I/O: logs it, and new files do not try it. */
 void store_note_fallback(struct store *s);
-/* Around everything that is called from outside: when the outermost one is left, who waits is told,
- * and store_close goes on. Nothing may touch the store after store_leave. */
+/* Every call from outside is between these two. The outermost store_leave makes the callbacks that
+ * are due and continues store_close. Nothing may touch the store after it. */
 void store_enter(struct store *s);
 void store_leave(struct store *s);
 
@@ -169,8 +170,8 @@ static inline size_t store_unit_bytes(const struct store_unit *u)
 {
     return u->size + (size_t)u->block_count * IO_ALIGNMENT;
 }
-/* A batch that is large enough: its inner blocks become a range of the filling unit, and the part
- * says which. Else the part's bytes are the whole batch, to be copied. */
+/* If the batch is large, makes its inner blocks a range of the filling unit and names them in the
+ * part. Otherwise the part's bytes stay the whole batch, which is copied. */
 void store_unit_take_blocks(struct store *s, struct shared_buffer *buffer,
                             struct journal_part *part);
 struct store_unit_mark *store_unit_mark(struct store *s, struct store_log *log);
@@ -178,7 +179,8 @@ struct store_unit_mark *store_unit_mark(struct store *s, struct store_log *log);
 void store_units_hand_over(struct store *s);
 /* Prepares a spare file if there is none. */
 void store_units_prepare_spare(struct store *s);
-/* Writes a unit without entries, so that the last one is known to have been durable. */
+/* Writes a unit without entries. It tells recovery that the units and the checkpoint before it were
+ * durable. */
 void store_units_seal(struct store *s, bool closing);
 static inline bool store_units_idle(const struct store *s)
 {
@@ -189,12 +191,12 @@ static inline bool store_units_idle(const struct store *s)
 MUST_USE enum error store_logs_load(struct store *s);
 void store_logs_free(struct store *s);
 struct store_log *store_log_of(struct store *s, struct log *log);
-/* An entry changes its row: the checkpoint that covers the entry must take it. */
+/* An entry changes the log's row: the checkpoint that covers the entry must write it. */
 void store_log_changed(struct store *s, struct store_log *log);
 void store_log_appended(struct store *s, struct store_log *log);
 /* Brings the sums of tail and unflushed bytes up to date. */
 void store_log_account(struct store *s, struct store_log *log);
-/* A unit is durable: the mark becomes true. */
+/* Applies the mark of a unit that is durable. */
 void store_log_apply(struct store *s, const struct store_unit_mark *mark);
 void store_logs_trim(struct store *s);
 /* Deletes files of removed logs that no job uses any more. */
@@ -205,11 +207,11 @@ void store_log_delete_segments(struct store *s, struct store_log *log);
 /* store_checkpoint.c */
 void store_checkpoint_init(struct store *s);
 void store_checkpoint_free(struct store *s);
-/* Starts a flush or a checkpoint that is due, when nothing forbids it. */
+/* Starts a flush or a checkpoint that is due, if none is under way. */
 void store_checkpoint_turn(struct store *s);
-/* The unit is about to be handed over: takes the rows of a checkpoint that is due. */
+/* Called when a unit is handed over: takes the log rows of a checkpoint that is due. */
 void store_checkpoint_capture(struct store *s);
-/* A unit is durable: starts the checkpoint that waited for it. */
+/* Called when a unit is durable: starts the checkpoint that waited for it. */
 void store_checkpoint_unit_durable(struct store *s);
 
 /* store_space.c */

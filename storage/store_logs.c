@@ -1,4 +1,4 @@
-/* The logs of a shard: found, opened, counted, trimmed, removed. */
+/* The logs of a shard: loads, opens, accounts, trims and removes them. */
 #include "storage/shard_map.h"
 #include "storage/store_internal.h"
 
@@ -45,7 +45,7 @@ void store_logs_free(struct store *s)
     map_free(&s->by_pointer);
 }
 
-/* What the last run left */
+/* Loading the rows of the last run */
 
 static bool is_ours(const struct store *s, struct uuid topic_id, int32_t partition)
 {
@@ -80,7 +80,7 @@ static enum error load_producer(void *context, struct bytes key, struct bytes va
     struct row_key log_key = row_key_log(topic_id, partition);
     struct store_log *l = map_get(&s->logs, row_key_view(&log_key));
     if (l == NULL)
-        return ERR_OK; /* another shard's */
+        return ERR_OK; /* of another shard, or the log is gone */
     buffer_append_be64(&l->producers, (uint64_t)producer_id);
     buffer_append_be32(&l->producers, (uint32_t)value.size);
     buffer_append_bytes(&l->producers, value);
@@ -204,8 +204,8 @@ void store_log_apply(struct store *s, const struct store_unit_mark *mark)
     tell_moved(s, l);
 }
 
-/* All tails lose the same share, so that what came at one time goes at one time: frames of one slab
- * are of one time. */
+/* All tails lose the same share, so that batches that arrived together are dropped together: the
+ * frames of one slab arrived together. */
 void store_logs_trim(struct store *s)
 {
     int64_t budget = (int64_t)s->options.tail_cache_bytes;
@@ -231,7 +231,7 @@ void store_logs_look_after_files(struct store *s)
         if (l->log == NULL || l->removed)
             continue;
         log_close_idle_files(l->log, s->now_ms - IDLE_FILES_MS);
-        store_log_delete_segments(s, l); /* what was not known yet, or in use, when it died */
+        store_log_delete_segments(s, l); /* those that were in use, or not known, when they died */
     }
 }
 
@@ -291,7 +291,7 @@ static void run_remove(struct job *job)
     struct remove_job *r = CONTAINER_OF(job, struct remove_job, job);
     struct io *io = r->store->env->io;
     r->result = io_remove_tree(io, r->directory);
-    /* With its last partition the topic's directory goes; until then it is not empty. */
+    /* This removes the topic's directory with the last partition. Before, it is not empty. */
     if (r->result == ERR_OK)
         (void)!io->ops->remove_directory(io, r->topic);
 }

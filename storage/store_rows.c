@@ -231,7 +231,7 @@ static enum error decode_numbers(struct bytes value, uint64_t *numbers, size_t c
 
 struct bytes log_state_encode(const struct log_state *s, uint8_t out[LOG_STATE_SIZE])
 {
-    ASSERT(s->first_dirty_offset == 0); /* it would be forgotten, and holes taken for damage */
+    ASSERT(s->first_dirty_offset == 0); /* the row has no field for it: holes would be damage */
     uint64_t numbers[] = {(uint64_t)s->log_start_offset, (uint64_t)s->next_offset,
                           (uint64_t)s->active_base, (uint64_t)s->active_size};
     return encode_numbers(out, numbers, COUNT_OF(numbers));

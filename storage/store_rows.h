@@ -14,17 +14,17 @@ struct row_changes {
     size_t bytes; /* keys and values */
 };
 
-/* Value null: deleted. */
+/* A null value deletes the row. */
 void row_changes_put(struct row_changes *r, struct bytes key, struct bytes value);
-/* Moves all from `newer` to `r`, over what is there. */
+/* Moves all changes from `newer` to `r`. They replace those in `r`. */
 void row_changes_merge(struct row_changes *r, struct row_changes *newer);
-/* Moves from `older` what `r` has no change for; the rest is dropped. */
+/* Moves the changes from `older` to `r`, but drops those of keys that `r` has. */
 void row_changes_put_back(struct row_changes *r, struct row_changes *older);
-/* What is to be put under keys with this prefix is deleted instead. */
+/* Turns all changes of keys with this prefix into deletions. */
 void row_changes_delete_prefix(struct row_changes *r, struct bytes prefix);
 bool row_changes_has(const struct row_changes *r, struct bytes key);
-/* As an array for kv_driver.write, in the order of the keys: LevelDB takes that with a quarter less
- * CPU time. The views belong to `r`, the caller frees the array. */
+/* An array for kv_driver.write, sorted by key: LevelDB needs a quarter less CPU time for it. The
+ * views belong to `r`. The caller frees the array. */
 struct kv_change *row_changes_array(const struct row_changes *r, size_t *count);
 void row_changes_free(struct row_changes *r);
 
@@ -40,12 +40,12 @@ static inline struct bytes row_key_view(const struct row_key *key)
 struct row_key row_key_topic(struct uuid topic_id);
 struct row_key row_key_deleted_topic(struct uuid topic_id);
 struct row_key row_key_log(struct uuid topic_id, int32_t partition);
-/* All producers of a log; with row_key_producer one of them. */
+/* The prefix of the keys of all producers of a log. */
 struct row_key row_key_producers(struct uuid topic_id, int32_t partition);
 struct row_key row_key_producer(struct uuid topic_id, int32_t partition, int64_t producer_id);
 struct row_key row_key_journal(int shard);
 
-/* Keys of ROW_LOG and ROW_PRODUCER (then producer_id is set). False when it is neither. */
+/* Keys of ROW_LOG, and of ROW_PRODUCER, which set producer_id. False: the key is neither. */
 bool row_key_parse(struct bytes key, struct uuid *topic_id, int32_t *partition,
                    int64_t *producer_id);
 bool row_key_parse_journal(struct bytes key, int *shard);
@@ -57,13 +57,13 @@ struct bytes log_state_encode(const struct log_state *state, uint8_t out[LOG_STA
 MUST_USE enum error log_state_decode(struct bytes value, struct log_state *out);
 struct bytes journal_mark_encode(const struct journal_mark *mark, uint8_t out[JOURNAL_MARK_SIZE]);
 MUST_USE enum error journal_mark_decode(struct bytes value, struct journal_mark *out);
-/* It says nothing but that it is there. */
+/* Only the key has a meaning. */
 struct bytes deleted_topic_encode(uint8_t out[DELETED_TOPIC_SIZE]);
 
 /* <data>/topics/<topic id in hexadecimal, 8-4-4-4-12>[/<partition>]; the caller frees it. */
 char *topic_directory(const char *data_directory, struct uuid topic_id);
 char *partition_directory(const char *data_directory, struct uuid topic_id, int32_t partition);
-/* False when the name is not exactly what topic_directory writes. */
+/* False: topic_directory does not write such a name. */
 bool topic_directory_parse(const char *name, struct uuid *topic_id);
 
 #endif

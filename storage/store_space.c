@@ -1,4 +1,4 @@
-/* How much room the disk has, asked on the background worker. */
+/* Checks the free space of the disk, on the background worker. */
 #include "storage/store_internal.h"
 
 #include <stdlib.h>

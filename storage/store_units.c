@@ -1,18 +1,18 @@
 /* Units on their way to the journal.
  *
- * Two buffers take turns: one is written by the journal worker, the other collects entries. So
- * there is one write under way at most, and the next unit takes all that came in meanwhile. The
- * buffers grow to what is needed and keep their memory, which is faster than fresh pages. */
+ * Two buffers take turns: the journal worker writes one, the other collects entries. So at most one
+ * write is under way, and the next unit takes all entries that arrive meanwhile. The buffers grow
+ * as needed and keep their memory, which is faster than new pages. */
 #include "base/pages.h"
 #include "storage/store_internal.h"
 
 #include <stdlib.h>
 
-/* How much a unit keeps when it is empty: a busy turn overshoots unit_bytes, and fresh pages must
- * be cleared first. */
+/* The memory that an empty unit keeps: a busy turn exceeds unit_bytes, and the kernel must clear
+ * new pages first. */
 enum { MARKS_KEPT = 4096, KEPT_GROUPS = 6 };
 
-/* Below this a copy costs less than blocks of its own; and one write takes so many pieces. */
+/* For fewer blocks a copy costs less than a range. One write takes this many ranges. */
 enum { RUN_BLOCKS_MIN = 4, RUNS_MAX = 1000 };
 
 void store_units_init(struct store *s)
@@ -25,7 +25,7 @@ void store_units_init(struct store *s)
     }
 }
 
-/* Large ones in large pages: every byte that is stored goes through them. */
+/* Large buffers use large pages, because all stored bytes go through them. */
 static uint8_t *take_data(size_t capacity)
 {
     uint8_t *data =
@@ -130,7 +130,7 @@ struct store_unit_mark *store_unit_mark(struct store *s, struct store_log *log)
     return &u->marks[log->marks[s->filling] - 1];
 }
 
-/* The unit is done: empty again, memory of an unusually large one given back. */
+/* Empties a unit, and frees its memory if it is unusually large. */
 static void reset(struct store_unit *u)
 {
     drop_runs(u);
@@ -165,7 +165,7 @@ static void run_write(struct job *job)
                               u->place.position);
 }
 
-/* The rows of a durable unit join the changes for the next checkpoint. */
+/* Adds the rows of a durable unit to the changes for the next checkpoint. */
 static void collect_rows(struct store *s, const struct store_unit *u)
 {
     struct reader r =
@@ -271,7 +271,7 @@ static void prepare_done(struct job *job)
     store_leave(s);
 }
 
-/* On the journal worker when the next unit waits for the file; else away from its path. */
+/* On the journal worker if the next unit waits for the file, else in the background. */
 static void prepare(struct store *s, bool on_demand)
 {
     if (s->preparing[on_demand] || s->has_failed || s->now_ms < s->prepare_retry_ms)
