@@ -1,5 +1,5 @@
-/* <data>/tidemill.meta: the format of a data directory and how often it was started. A text file of
- * key=value lines, the last one a checksum over those before it. */
+/* <data>/tidemill.meta: the format of a data directory and its number of starts. It is a text file
+ * of key=value lines. The last line is a checksum over the lines before it. */
 #ifndef STORAGE_DATA_META_H
 #define STORAGE_DATA_META_H
 
@@ -10,10 +10,10 @@ enum { DATA_FORMAT = 1 };
 
 struct data_meta {
     int format;
-    uint64_t starts; /* the key-value store must know of at least as many */
+    uint64_t starts; /* the key-value store must know at least as many */
 };
 
-/* ERR_NOT_FOUND: a new directory. ERR_UNSUPPORTED: a newer format. */
+/* ERR_NOT_FOUND: there is no file. ERR_UNSUPPORTED: a newer format. */
 MUST_USE enum error data_meta_read(struct io *io, const char *data_directory, struct data_meta *out,
                                    struct message *message);
 MUST_USE enum error data_meta_write(struct io *io, const char *data_directory,

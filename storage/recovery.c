@@ -31,8 +31,8 @@ static void note_foreign(void *context, const char *name)
         snprintf(foreign->name, sizeof foreign->name, "%s", name);
 }
 
-/* Topics or journals without our file: not ours, or the file was lost. A first start that was cut
- * off has made neither. Nothing is deleted on doubt. */
+/* Refuses a directory that has topics or journals but no tidemill.meta: it is not a data directory,
+ * or the file was lost. A first start that was cut off has made neither of them. */
 static enum error check_new_directory(struct recovery *r)
 {
     struct foreign foreign = {""};
@@ -92,7 +92,7 @@ static enum error open_kv(struct recovery *r)
     return error;
 }
 
-/* It is never trusted alone: what the file says must be there. */
+/* The key-value store must know at least as many starts as tidemill.meta. */
 static enum error check_kv(struct recovery *r)
 {
     if (redo_starts(r->redo) >= r->meta.starts)
@@ -104,7 +104,7 @@ static enum error check_kv(struct recovery *r)
     return ERR_CORRUPT;
 }
 
-/* Rows, and a fresh journal for every shard: in one batch, so it is done or not done. */
+/* Writes the rows, and marks of a new journal for every shard, in one atomic batch. */
 static enum error write_kv(struct recovery *r)
 {
     struct row_changes *rows = redo_rows(r->redo);
@@ -128,16 +128,16 @@ static enum error write_kv(struct recovery *r)
     return error;
 }
 
-/* Tidying: what is left when it fails does no harm and is tried again at the next start. */
+/* Tidying. If it fails, the files that are left do no harm, and the next start tries again. */
 
 struct tidying {
     struct recovery *r;
     const char *directory;
 };
 
-/* A directory is deleted because a journalled deletion says so, never because no row names it: rows
- * can be lost. No unfinished creation leaves one either. A topic's row is durable before its first
- * record is accepted, and its directory is made when records are flushed. */
+/* Only a stored deletion (ROW_DELETED) deletes a directory, never a missing row: rows can be lost.
+ * An unfinished creation leaves no directory. A topic's row is durable before its first record is
+ * accepted, and a flush of records makes the directory. */
 static void remove_deleted_topic(void *context, const char *name)
 {
     struct tidying *t = context;
@@ -183,7 +183,7 @@ static void tidy_up(struct recovery *r)
     }
 }
 
-/* The whole */
+/* The start */
 
 static enum error take_accept_damage(struct recovery *r, bool remove, bool *accept)
 {

@@ -1,11 +1,13 @@
-/* Brings a data directory in order before any shard starts: redo from the last checkpoint.
+/* Puts a data directory in order before any shard starts: redo from the last checkpoint.
  *
- * For every journal found (whatever the number of shards was): read whole units from the
- * checkpointed position on; open the logs at their checkpointed state, append the batches again,
- * merge the rows; flush and sync everything; one synced kv batch; start fresh journals. Idempotent:
- * killed in the middle, the next run does the same again. The journal's last, torn unit is cut and
- * reported; damage below the durable mark is reported, never cut. A damaged journal refuses the
- * start; a log whose segment lost bytes goes on without them. */
+ * Recovery reads the units of every journal from its checkpointed position on, for any number of
+ * shards of the last run. It opens the logs at their checkpointed state, appends the batches again
+ * and merges the rows. It flushes and syncs everything, and writes the rows and the marks of new
+ * journals in one synced batch. After a crash in the middle the next start does the same again.
+ *
+ * Recovery cuts a torn last unit and reports it. It refuses a damaged journal, unless the operator
+ * accepts the damage (docs/durability.md). A log whose segment lost bytes continues without them.
+ */
 #ifndef STORAGE_RECOVERY_H
 #define STORAGE_RECOVERY_H
 
@@ -19,8 +21,8 @@ struct recovery_options {
     int64_t journal_file_bytes;
 };
 
-/* Locks the directory (ERR_BUSY: another broker has it; the message names it), checks the format
- * version, recovers, and opens the key-value store. */
+/* Locks the directory, checks the format version, opens the key-value store, and recovers.
+ * ERR_BUSY: another broker uses the directory, which the message names. */
 MUST_USE enum error recovery_run(struct env *env, const struct recovery_options *options,
                                  struct kv **kv, struct recovery_report *report,
                                  struct message *message);

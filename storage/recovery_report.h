@@ -1,4 +1,4 @@
-/* What a recovery found and did. */
+/* The results of a recovery. */
 #ifndef STORAGE_RECOVERY_REPORT_H
 #define STORAGE_RECOVERY_REPORT_H
 

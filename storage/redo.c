@@ -47,7 +47,7 @@ static void free_topics(struct map *topics)
     map_free(topics);
 }
 
-/* A row of kind ROW_TOPIC or ROW_DELETED came (or went). */
+/* Notes a put (`exists`) or deleted row of kind ROW_TOPIC or ROW_DELETED. */
 static void note_topic(struct redo *redo, struct bytes key, bool exists)
 {
     struct uuid id;
@@ -64,7 +64,7 @@ static void note_topic(struct redo *redo, struct bytes key, bool exists)
     }
 }
 
-/* What the key-value store knows */
+/* Loading the rows of the key-value store */
 
 static enum error load_mark(void *context, struct bytes key, struct bytes value)
 {
@@ -170,7 +170,7 @@ struct row_changes *redo_rows(struct redo *redo)
     return &redo->rows;
 }
 
-/* The first pass: how everything ends */
+/* The first pass learns the final state, the second one appends */
 
 static enum error learn_part(struct redo *redo, const struct journal_part *part,
                              struct shared_buffer *unit)
@@ -290,7 +290,8 @@ static enum error judge_end(struct redo *redo, const struct redo_journal *journa
                   F_INT("position", at.position), F_INT("bytes", cut_bytes));
         return ERR_OK;
     }
-    /* A journal whose files were used again after a checkpoint looks damaged from an older one. */
+    /* If the rows are older than a checkpoint that recycled files, the journal only looks damaged.
+     */
     if (redo->rows_are_torn || journal_reader_checkpoint(reader) > journal->mark.lsn)
         return refuse_older(redo, journal);
     redo->report->damaged++;
@@ -331,7 +332,7 @@ static enum error pass(struct redo *redo, part_function *each, bool judge, bool 
     return error;
 }
 
-/* Deletes rows of producers whose log is gone. */
+/* Deletes the row of a producer whose log does not exist. */
 static enum error check_producer(void *context, struct bytes key, struct bytes value)
 {
     (void)value;
@@ -356,8 +357,8 @@ static void note_files(void *context, const char *name)
         deleted->has_files = true;
 }
 
-/* A deletion need not be remembered longer than its files are there, nor when the topic was made
- * again. Whoever removed the files may not have made that durable. */
+/* Deletes the rows of deletions that left no files, or whose topic exists again. The removal of the
+ * files may not be durable yet, so the directory is synced first. */
 static enum error forget_deletions(struct redo *redo)
 {
     if (redo->deleted.count == 0)
@@ -386,7 +387,7 @@ enum error redo_run(struct redo *redo, bool accept_damage)
         error = redo_cut_all(redo);
     if (error == ERR_OK)
         error = redo_flush_logs(redo);
-    /* Everything: a process that was killed may have left directories that nobody synced. */
+    /* All files, because a killed process may have left directories that are not synced. */
     if (error == ERR_OK && (redo->report->logs > 0 || redo->report->damaged > 0))
         error = redo->env->io->ops->sync_all(redo->env->io, redo->data_directory);
     if (error == ERR_OK)

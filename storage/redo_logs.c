@@ -1,9 +1,10 @@
-/* The logs during redo: found, cut to their checkpointed state, appended to, described again. */
+/* The logs during redo: cuts them to their checkpointed state, appends to them, updates their rows.
+ */
 #include "storage/redo_internal.h"
 
 #include <stdlib.h>
 
-enum { UNFLUSHED_MAX = 64 << 20 }; /* of all logs; more is flushed on the way */
+enum { UNFLUSHED_MAX = 64 << 20 }; /* of all logs; more starts a flush */
 
 struct redo_log *redo_find_log(struct redo *redo, struct uuid topic_id, int32_t partition)
 {
@@ -47,7 +48,7 @@ static enum error load_producer(void *context, struct bytes key, struct bytes va
     return producer_states_load(log_producers(l->log), producer_id, value);
 }
 
-/* Rolls where the journal says, not by itself. */
+/* A config that rolls before each batch, or never: the journal decides where segments start. */
 static struct log_config redo_config(bool roll)
 {
     return (struct log_config){.segment_bytes = roll ? 1 : INT32_MAX,
@@ -58,7 +59,7 @@ static struct log_config redo_config(bool roll)
                                .retention_bytes = -1};
 }
 
-/* Whether all that the files had at the checkpoint is below the log's start: they may be gone. */
+/* Whether all batches of the checkpoint are below the log's start: their files may be deleted. */
 static bool is_dead(const struct redo_log *l)
 {
     return l->start > 0 && l->start >= l->state.next_offset;
@@ -75,7 +76,7 @@ static enum error clear_files(struct redo *redo, const struct redo_log *l)
     return error == ERR_NOT_FOUND ? ERR_OK : error;
 }
 
-/* Only its own log suffers from a damaged file: the range that is lost answers an error. */
+/* A damaged file affects only its own log: reads of the lost offsets get an error. */
 static enum error check_files(struct redo *redo, const struct redo_log *l, struct log_state *state)
 {
     struct message damage;
@@ -219,7 +220,7 @@ struct partition_walk {
     enum error error;
 };
 
-/* Log starts and deletions that are left out may have removed files already. */
+/* Log starts and deletions that are left out may have removed segments already. */
 static enum error follow_files(struct redo *redo, struct redo_log *l)
 {
     int64_t first = l->state.next_offset;
@@ -241,7 +242,7 @@ static void cut_partition(void *context, const char *name)
     struct log_state state = l->state;
     struct message damage;
     w->error = log_check_files(w->redo->env, l->directory, &state, &damage);
-    if (w->error == ERR_OK || w->error == ERR_CORRUPT) /* it is reported with the others */
+    if (w->error == ERR_OK || w->error == ERR_CORRUPT) /* finish_log reports it */
         w->error = log_cut_files(w->redo->env, l->directory, &state);
 }
 
