@@ -8,7 +8,7 @@
 enum {
     TOPIC_ROW_VERSION = 1,
     TOPIC_NAME_MAX = 249,
-    TOPIC_CONFIGS_MAX = 1000, /* no row has more */
+    TOPIC_CONFIGS_MAX = 1000, /* of one row */
 };
 
 /* --- one topic --- */
@@ -19,7 +19,7 @@ static int compare_configs(const void *a, const void *b)
     return bytes_compare(left->name, right->name);
 }
 
-/* Copies a view to *at and moves *at behind it. */
+/* Copies a view to *at and moves *at to its end. */
 static struct bytes place(uint8_t **at, struct bytes b)
 {
     struct bytes placed = bytes_of(*at, b.size);
@@ -153,7 +153,7 @@ struct catalog {
     size_t count;
     struct topic **topics; /* sorted by name */
     struct map names, ids;
-    struct map normalized; /* by name with '_' for '.'; keys lie in `text` */
+    struct map normalized; /* by name with '_' for '.'; the keys are in `text` */
     uint8_t *text;
 };
 
@@ -205,7 +205,7 @@ struct catalog *catalog_create_empty(void)
     return catalog_create(NULL, 0);
 }
 
-/* All but the topic with this id, plus `added` unless NULL. */
+/* A snapshot without the topic that has this id, but with `added` unless NULL. */
 static struct catalog *derive(const struct catalog *c, struct uuid id, struct topic *added)
 {
     struct topic **topics = xcalloc(c->count + 1, sizeof *topics);

@@ -1,5 +1,5 @@
-/* The topics: names, ids, partitions, configs. Shard 0 writes it (rows ROW_TOPIC); everybody reads
- * immutable snapshots. */
+/* The topics: names, ids, partitions, configs. Shard 0 writes them (rows ROW_TOPIC). All shards
+ * read immutable snapshots. */
 #ifndef STORAGE_CATALOG_H
 #define STORAGE_CATALOG_H
 
@@ -13,7 +13,7 @@ struct topic_config {
     struct bytes name, value;
 };
 
-/* One topic; immutable, reference counted (atomic). All views belong to it. */
+/* One topic: immutable, reference counted (atomic). All views belong to it. */
 struct topic {
     atomic_int references;
     struct bytes name;
@@ -37,14 +37,14 @@ struct bytes topic_config_get(const struct topic *t, struct bytes name);
 void topic_row(const struct topic *t, struct buffer *key, struct buffer *value);
 MUST_USE enum error topic_from_row(struct bytes key, struct bytes value, struct topic **out);
 
-/* An immutable snapshot of all topics; a change makes a new one that shares the topics. Lookups are
- * O(1). Making a change costs O(topics): changes are rare. */
+/* An immutable snapshot of all topics. A change makes a new snapshot that shares the topics.
+ * Lookups are O(1). A change costs O(topics): changes are rare. */
 struct catalog;
 struct catalog *catalog_create_empty(void);
-/* The snapshot of many topics at once (at start), in any order; refs them. */
+/* A snapshot of many topics (at start), in any order. Takes references of its own. */
 struct catalog *catalog_create(struct topic *const *topics, size_t count);
-/* The snapshot with `topic` added or replaced (same id); takes over nothing, refs what it keeps.
- * The caller has looked for another topic of this name or one that collides with it. */
+/* A snapshot with `topic` added, or replaced if it has the same id. Takes references of its own.
+ * The caller has checked that no other topic has this name or a colliding one. */
 struct catalog *catalog_with(const struct catalog *c, struct topic *topic);
 struct catalog *catalog_without(const struct catalog *c, struct uuid id);
 struct catalog *catalog_ref(struct catalog *c);
@@ -54,9 +54,9 @@ struct topic *catalog_by_id(const struct catalog *c, struct uuid id);
 size_t catalog_count(const struct catalog *c);
 struct topic *catalog_at(const struct catalog *c, size_t index); /* sorted by name */
 
-/* Why a name is not allowed (1-249 of [A-Za-z0-9._-], not "." or ".."), or NULL. */
+/* The reason why a name is not allowed (1-249 of [A-Za-z0-9._-], not "." or ".."), or NULL. */
 const char *topic_name_fault(struct bytes name);
-/* An existing topic whose name differs only by '.' against '_', or NULL. */
+/* An existing topic whose name differs only in '.' and '_', or NULL. */
 struct topic *catalog_collision(const struct catalog *c, struct bytes name);
 
 #endif

@@ -2,10 +2,10 @@
 
 #include <stdlib.h>
 
-/* A range this small is read at once instead of being halved further. */
+/* A range of this size is read at once instead of being halved. */
 enum { BISECTION_ENDS = 128 };
 
-/* *file is NULL when there is none. */
+/* *file is NULL if there is none. */
 static enum error open_by_name(const struct segment_view *view, enum segment_part part,
                                struct io_file **file)
 {

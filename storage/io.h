@@ -1,10 +1,9 @@
-/* Files and directories, as the storage folder sees them.
+/* Files and directories for the storage folder.
  *
- * One implementation talks to the kernel (io_posix.c), one is a simulated disk that tears, loses,
- * fills and fails (tests/simulation). Calls block; they are made on disk workers, at start-up, or
- * where the caller says why not. Errors: ERR_NO_SPACE, ERR_NOT_FOUND, ERR_EXISTS, ERR_IO (any other
- * refusal; the implementation has logged it), ERR_UNSUPPORTED (no direct I/O on this file system).
- */
+ * io_posix.c uses the kernel's files. tests/simulation has a simulated disk that tears and loses
+ * writes, is full, and fails. Calls block. They are made on disk workers and at start-up; any other
+ * caller says why. Errors: ERR_NO_SPACE, ERR_NOT_FOUND, ERR_EXISTS, ERR_IO (any other refusal; the
+ * implementation has logged it), ERR_UNSUPPORTED (no direct I/O on this file system). */
 #ifndef STORAGE_IO_H
 #define STORAGE_IO_H
 
@@ -17,19 +16,19 @@ enum io_flags {
     IO_WRITE = 2,
     IO_CREATE = 4, /* create when absent; the directory must be synced to make the name durable */
     IO_DIRECT = 8, /* O_DIRECT|O_DSYNC: aligned writes that are durable when the call returns */
-    IO_UNCACHED = 16, /* O_DIRECT: aligned writes around the page cache, durable after a sync */
+    IO_UNCACHED = 16, /* O_DIRECT: aligned writes past the page cache, durable after a sync */
 };
 
 enum { IO_ALIGNMENT = 4096 }; /* of address, position and size with IO_DIRECT and IO_UNCACHED */
 
 struct trace;
-struct io_file; /* opaque to everybody but the implementation */
+struct io_file; /* opaque; the implementation defines it */
 struct io;
 
 struct io_ops {
     enum error (*open)(struct io *io, const char *path, int flags, struct io_file **out);
     void (*close)(struct io *io, struct io_file *file);
-    /* Reads until `size` bytes or the end of the file; *got says how many. */
+    /* Reads `size` bytes, or fewer at the end of the file; *got is their number. */
     enum error (*read)(struct io *io, struct io_file *file, void *data, size_t size,
                        int64_t position, size_t *got);
     /* Writes everything or fails; after an error any part may have been written. */
@@ -38,8 +37,8 @@ struct io_ops {
     enum error (*sync)(struct io *io, struct io_file *file); /* fdatasync */
     enum error (*truncate)(struct io *io, struct io_file *file, int64_t size);
     enum error (*size)(struct io *io, struct io_file *file, int64_t *out);
-    /* Reserves blocks so that later writes below `size` cannot meet a full disk. A shorter file
-     * grows to `size`, with zeros. */
+    /* Reserves blocks, so that later writes below `size` cannot meet a full disk. A shorter file
+     * grows to `size` with zeros. */
     enum error (*reserve)(struct io *io, struct io_file *file, int64_t size);
     enum error (*rename)(struct io *io, const char *from, const char *to);
     enum error (*unlink)(struct io *io, const char *path);           /* a directory: ERR_INVALID */
@@ -51,7 +50,7 @@ struct io_ops {
     /* Calls `each` for every name but . and .. */
     enum error (*list)(struct io *io, const char *path,
                        void (*each)(void *context, const char *name), void *context);
-    /* Takes an exclusive lock that ends with the process; ERR_BUSY when another holds it. */
+    /* Takes an exclusive lock that ends with the process. ERR_BUSY: another process holds it. */
     enum error (*lock)(struct io *io, const char *path);
     enum error (*free_bytes)(struct io *io, const char *path, int64_t *out);
     /* The kernel's descriptor for sendfile, or -1 (the data must then be read). */
@@ -64,20 +63,20 @@ struct io {
 
 /* The kernel's files. May be used from any thread. */
 struct io *io_posix(void);
-/* Where refusals are logged: once, with path and reason. Called before threads start; without it
- * nothing is logged. */
+/* Refusals are logged there with path and reason. Call it before threads start. Without it nothing
+ * is logged. */
 void io_posix_set_trace(struct trace *trace);
 
 /* One buffer; see io_ops.write. */
 MUST_USE enum error io_write(struct io *io, struct io_file *file, const void *data, size_t size,
                              int64_t position);
-/* A whole small file into a buffer (appended). ERR_TOO_LARGE: more than the buffer's maximum. */
+/* Appends a whole small file to a buffer. ERR_TOO_LARGE: more than the buffer's maximum. */
 MUST_USE enum error io_read_file(struct io *io, const char *path, struct buffer *out);
 /* Writes a new file (path with .new), syncs it, renames it over `path` and syncs the directory. */
 MUST_USE enum error io_replace_file(struct io *io, const char *path, struct bytes content);
-/* Makes a directory and those above it that are missing; their names are durable on return. */
+/* Makes a directory and the missing ones above it. Their names are durable on return. */
 MUST_USE enum error io_make_path(struct io *io, const char *path);
-/* The same without syncing; *made says how many. Their names are durable after
+/* The same without syncing; *made is their number. Their names are durable after
  * io_sync_parents(io, path, made) or sync_all. */
 MUST_USE enum error io_make_directories(struct io *io, const char *path, int *made);
 /* Syncs the `levels` directories above a path. */

@@ -28,7 +28,7 @@ static struct posix_io *posix_of(struct io *io)
     return CONTAINER_OF(io, struct posix_io, io);
 }
 
-/* The one place that sees errno: logs what is not an ordinary answer. */
+/* Translates errno to an error, and logs it unless it is an ordinary answer. */
 static enum error refused(struct io *io, const char *call, const char *path)
 {
     int reason = errno;
@@ -96,8 +96,8 @@ static enum error posix_read(struct io *io, struct io_file *file, void *data, si
     return ERR_OK;
 }
 
-/* Steps over `done` bytes of a vector: returns how many whole parts they cover, and leaves the rest
- * in *inside. */
+/* Returns how many whole parts of a vector `done` bytes cover; *inside is the number of remaining
+ * bytes. */
 static int parts_covered(const struct iovec *parts, int count, size_t done, size_t *inside)
 {
     int covered = 0;
@@ -116,8 +116,7 @@ static ssize_t write_once(int descriptor, const struct iovec *parts, int count, 
     return written;
 }
 
-/* What a short write left of its first unfinished part; the whole parts behind it go on as they
- * are. */
+/* Writes the rest of the part that a short write did not finish. */
 static ssize_t write_rest_of_part(int descriptor, const struct iovec *part, size_t inside,
                                   int64_t position)
 {
@@ -128,13 +127,13 @@ static ssize_t write_rest_of_part(int descriptor, const struct iovec *part, size
 static enum error posix_write(struct io *io, struct io_file *file, const struct iovec *parts,
                               int count, int64_t position)
 {
-    size_t inside = 0; /* bytes of parts[0] that are written */
+    size_t inside = 0; /* written bytes of parts[0] */
     for (int left = parts_covered(parts, count, 0, &inside); left < count;) {
         const struct iovec *at = parts + left;
         ssize_t written = inside > 0 ? write_rest_of_part(file->descriptor, at, inside, position)
                                      : write_once(file->descriptor, at, count - left, position);
         if (written < 0 && errno == EINVAL && file->direct)
-            return ERR_UNSUPPORTED; /* some file systems take the flag and refuse the write */
+            return ERR_UNSUPPORTED; /* some file systems accept the flag and refuse the write */
         if (written == 0)
             errno = EIO;
         if (written <= 0)
@@ -170,7 +169,7 @@ static enum error posix_size(struct io *io, struct io_file *file, int64_t *out)
 
 static enum error posix_reserve(struct io *io, struct io_file *file, int64_t size)
 {
-    int result; /* not posix_fallocate: that writes by itself, which direct I/O refuses */
+    int result; /* not of posix_fallocate: it may write itself, and direct I/O refuses that */
     do {
         result = fallocate(file->descriptor, 0, 0, size);
     } while (result < 0 && errno == EINTR);
@@ -252,7 +251,7 @@ static enum error posix_list(struct io *io, const char *path,
     return error;
 }
 
-/* The descriptor stays open: the lock is meant to end with the process. */
+/* The descriptor stays open, so that the lock ends with the process. */
 static enum error posix_lock(struct io *io, const char *path)
 {
     int descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);

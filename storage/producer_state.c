@@ -17,7 +17,7 @@ struct producer {
     uint64_t id;
     int16_t epoch;
     int8_t count; /* of batches, oldest first */
-    bool expired; /* forgotten; stays until its row is reported as deleted */
+    bool expired; /* forgotten; stays until producer_states_changed reports it */
     int64_t last_wall_ms;
     struct producer_batch batches[PRODUCER_BATCHES];
     struct list_node changed;
@@ -65,7 +65,7 @@ static struct producer *find_or_add(struct producer_states *p, int64_t producer_
     return producer;
 }
 
-/* Sequences count from 0 to INT32_MAX and start again. */
+/* Sequences count from 0 to INT32_MAX and then from 0 again. */
 static int32_t sequence_after(int32_t sequence, int32_t steps)
 {
     return (int32_t)(((uint32_t)sequence + (uint32_t)steps) & INT32_MAX);

@@ -1,7 +1,7 @@
-/* What a partition knows of each idempotent producer: epoch and the last five batches (KIP-98).
+/* A partition's state of each idempotent producer: epoch and the last five batches (KIP-98).
  *
- * The check and the append are one step on the owning shard. The state is durable with the batches
- * themselves: checkpoints write rows, recovery replays appends. */
+ * The owning shard does check and append in one step. The state is as durable as the batches:
+ * checkpoints write rows, and recovery replays appends. */
 #ifndef STORAGE_PRODUCER_STATE_H
 #define STORAGE_PRODUCER_STATE_H
 
@@ -14,7 +14,7 @@ struct producer_states;
 
 enum producer_check {
     PRODUCER_NEW,          /* append it */
-    PRODUCER_DUPLICATE,    /* answered already: original_offset and original_timestamp */
+    PRODUCER_DUPLICATE,    /* appended before: original_offset and original_timestamp */
     PRODUCER_OUT_OF_ORDER, /* OUT_OF_ORDER_SEQUENCE_NUMBER */
     PRODUCER_FENCED,       /* INVALID_PRODUCER_EPOCH */
 };
@@ -22,22 +22,22 @@ enum producer_check {
 struct producer_states *producer_states_create(void);
 void producer_states_free(struct producer_states *p);
 
-/* Judges a batch (header with producer_id >= 0). */
+/* Checks a batch (header with producer_id >= 0). */
 enum producer_check producer_check(const struct producer_states *p,
                                    const struct batch_header *batch, int64_t *original_offset,
                                    int64_t *original_timestamp);
-/* Takes note of an appended batch whose base_offset is stamped. */
+/* Adds an appended batch whose base_offset is set. */
 void producer_appended(struct producer_states *p, const struct batch_header *batch,
                        int64_t wall_ms);
 
-/* Rows for checkpoints: one per producer changed since the last call; encoded value null: expired.
- * `each` copies what it keeps. */
+/* The rows for a checkpoint: one for each producer that changed since the last call. A null row
+ * means expired. `each` copies the row if it keeps it. */
 void producer_states_changed(struct producer_states *p,
                              void (*each)(void *context, int64_t producer_id, struct bytes row),
                              void *context);
 MUST_USE enum error producer_states_load(struct producer_states *p, int64_t producer_id,
                                          struct bytes row);
-/* Forgets producers that wrote nothing since wall_ms - expiration_ms. */
+/* Forgets producers that have written nothing since wall_ms - expiration_ms. */
 void producer_states_expire(struct producer_states *p, int64_t wall_ms, int64_t expiration_ms);
 size_t producer_states_count(const struct producer_states *p);
 

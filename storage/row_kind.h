@@ -1,5 +1,5 @@
-/* The kinds of rows in the key-value store: the first letters of their keys, so that those of
- * different owners do not collide. */
+/* The kinds of rows in the key-value store: the first letter of a key, so that keys of different
+ * owners do not collide. */
 #ifndef STORAGE_ROW_KIND_H
 #define STORAGE_ROW_KIND_H
 
@@ -11,9 +11,9 @@ enum row_kind {
     ROW_LOG = 'L',      /* log_state; written by the store */
     ROW_PRODUCER = 'P', /* producer_state; written by the store */
     ROW_TASK = 'S',     /* processor state */
-    ROW_OUTBOX = 'X',   /* outputs on their way to another shard */
+    ROW_OUTBOX = 'X',   /* parcels: outputs for another shard */
     ROW_JOURNAL = 'J',  /* checkpoint positions; written by the store */
-    ROW_DELETED = 'D',  /* topics that were deleted; written by the store */
+    ROW_DELETED = 'D',  /* deleted topics whose files may exist; written by the store */
 };
 
 #endif
