@@ -39,7 +39,7 @@ static struct leveldb_kv *leveldb_of(struct kv *kv)
     return CONTAINER_OF(kv, struct leveldb_kv, kv);
 }
 
-/* LevelDB tells its errors as text only. */
+/* LevelDB reports errors only as text. */
 static enum error error_of(const char *text)
 {
     if (strstr(text, "Corruption") || strstr(text, "checksum"))
