@@ -250,7 +250,7 @@ static enum error fault_read(struct io *io, struct io_file *file, void *data, si
     return real()->read(io_posix(), file, data, size, position, got);
 }
 
-/* A write that fails has written its first part. */
+/* A failed write has written its first part. */
 static enum error fault_write(struct io *io, struct io_file *file, const struct iovec *parts,
                               int count, int64_t position)
 {
@@ -360,7 +360,7 @@ static void keep_batches(struct log_world *w, int64_t base, struct buffer *kept)
     segment_file_unref(view.file);
 }
 
-/* Where nobody reads, so that the indexes can be made as they always are. */
+/* Writes the batches to another directory, so that the usual code makes the indexes. */
 static void write_aside(struct log_world *w, const char *aside, int64_t base, int64_t end,
                         struct bytes batches)
 {

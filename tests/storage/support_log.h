@@ -1,4 +1,4 @@
-/* What the tests of logs share: batches, a log in a fresh directory, and executors that a test
+/* Shared by the tests of logs: batches, a log in an empty directory, and executors that a test
  * steps. */
 #ifndef TESTS_STORAGE_SUPPORT_LOG_H
 #define TESTS_STORAGE_SUPPORT_LOG_H
@@ -18,7 +18,7 @@ struct batch_spec {
 };
 struct shared_buffer *make_batch(struct batch_spec spec);
 
-/* A log with real files, a clock that stands, and a trace that goes nowhere. */
+/* A log with real files, a clock that does not run, and a trace without output. */
 struct log_world {
     struct env env;
     struct clock clock;
@@ -27,7 +27,7 @@ struct log_world {
     struct log *log;
 };
 void log_world_init(struct log_world *w);
-/* Opens w->log at a state; closes a log that is open. */
+/* Opens w->log at a state. Closes an open log first. */
 void log_world_open(struct log_world *w, struct log_state state);
 void log_world_close(struct log_world *w);
 /* Appends; returns the base offset. */
@@ -35,7 +35,8 @@ int64_t log_world_append(struct log_world *w, struct batch_spec spec);
 /* Makes everything durable and flushes it. */
 void log_world_flush(struct log_world *w);
 
-/* A whole read through log_read or a job; the copied bytes in `out`, ERR_OK with nothing: empty. */
+/* The result of a whole read with log_read or a job, with the copied bytes. ERR_OK without bytes:
+ * nothing was read. */
 struct read_result {
     enum error error;
     int64_t first_offset, next_offset;
@@ -43,11 +44,11 @@ struct read_result {
 };
 struct read_result log_world_read(struct log_world *w, int64_t offset, int64_t end_offset,
                                   size_t max_bytes, bool at_least_one);
-/* Only through a job, on the inline executor. */
+/* Reads only with a job, on the inline executor. */
 struct read_result log_world_read_job(struct log_world *w, int64_t offset, int64_t end_offset,
                                       size_t max_bytes, bool at_least_one);
 void read_result_free(struct read_result *r);
-/* Checks that the bytes are whole batches of consecutive offsets with right checksums. */
+/* Checks that the bytes are whole batches with consecutive offsets and right checksums. */
 void expect_whole_batches(const struct read_result *r);
 
 struct time_result {
@@ -77,8 +78,8 @@ struct fault_io {
 };
 void fault_io_init(struct fault_io *f);
 
-/* Writes the .swap files of a new segment at `base` for offsets up to `end`, as a cleaner would: of
- * the old segments with these bases every third batch stays, by its offset. */
+/* Writes the .swap files of a new segment at `base` for offsets up to `end`, as a cleaner would. Of
+ * the batches of the old segments with these bases, every third one stays (stays_in_swap). */
 void make_swap_files(struct log_world *w, const int64_t *old_bases, size_t count, int64_t base,
                      int64_t end);
 /* Whether make_swap_files keeps the batch with this base offset. */

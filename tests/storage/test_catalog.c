@@ -48,7 +48,7 @@ TEST(a_topic_finds_its_overrides)
     topic_unref(t);
 }
 
-TEST(a_row_gives_the_topic_back)
+TEST(a_row_restores_the_topic)
 {
     struct topic *t = topic_create(BYTES_LITERAL("orders"), id_of(9), 3, 77, configs, 3), *back;
     struct buffer key, value;
@@ -68,7 +68,7 @@ TEST(a_row_gives_the_topic_back)
     buffer_free(&value);
 }
 
-TEST(a_row_that_is_cut_anywhere_is_corrupt)
+TEST(a_row_that_is_truncated_anywhere_is_corrupt)
 {
     struct topic *t = topic_create(BYTES_LITERAL("orders"), id_of(9), 3, 77, configs, 3), *back;
     struct buffer key, value;
@@ -131,7 +131,7 @@ TEST(names_that_differ_by_dot_and_underscore_collide)
     catalog_unref(c);
 }
 
-TEST(names_are_judged_as_kafka_does)
+TEST(topic_names_follow_kafkas_rules)
 {
     char name[251];
     memset(name, 'x', sizeof name);

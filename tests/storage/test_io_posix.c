@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* A path in this program's directory. A few live at a time. */
+/* A path in this program's directory. A few are valid at a time. */
 static const char *path_of(const char *name)
 {
     static char paths[8][512];
@@ -38,7 +38,7 @@ static struct buffer content_of(const char *name, size_t max)
     return b;
 }
 
-TEST(what_is_written_is_read_back)
+TEST(written_bytes_are_read_back)
 {
     struct io *io = io_posix();
     struct io_file *file = open_file("a", IO_READ | IO_WRITE | IO_CREATE);
@@ -58,14 +58,14 @@ TEST(what_is_written_is_read_back)
     close_file(file);
 }
 
-TEST(a_write_of_more_parts_than_the_kernel_takes_is_whole)
+TEST(a_write_of_more_parts_than_the_kernel_accepts_is_complete)
 {
     enum { PARTS = 2500 };
     static uint8_t bytes[PARTS * 3];
     static struct iovec parts[PARTS];
     size_t at = 0;
     for (size_t i = 0; i < PARTS; i++) {
-        size_t size = i % 4; /* empty ones too */
+        size_t size = i % 4; /* empty ones, too */
         for (size_t j = 0; j < size; j++)
             bytes[at + j] = (uint8_t)(at + j * 7);
         parts[i] = (struct iovec){bytes + at, size};
@@ -190,13 +190,13 @@ TEST(reading_a_file_stops_at_the_buffers_maximum)
     buffer_free(&b);
 }
 
-TEST(a_lock_is_held_by_one)
+TEST(a_lock_is_not_taken_twice)
 {
     EXPECT_INT(io_posix()->ops->lock(io_posix(), path_of("lock")), ERR_OK);
     EXPECT_INT(io_posix()->ops->lock(io_posix(), path_of("lock")), ERR_BUSY);
 }
 
-TEST(the_file_system_says_what_is_free_and_syncs)
+TEST(the_file_system_reports_its_free_bytes_and_syncs)
 {
     int64_t free_bytes = -1;
     EXPECT_INT(io_posix()->ops->free_bytes(io_posix(), test_directory(), &free_bytes), ERR_OK);
@@ -211,7 +211,7 @@ static void keep_line(struct trace *trace, struct bytes line)
     snprintf(logged, sizeof logged, "%.*s", BYTES_PRINTF(line));
 }
 
-TEST(a_full_disk_is_told_apart_and_logged)
+TEST(a_full_disk_is_an_error_of_its_own_and_is_logged)
 {
     struct trace trace = {
         .level = TRACE_INFO, .format = TRACE_TEXT, .clock = clock_system(), .write = keep_line};

@@ -39,14 +39,14 @@ TEST(a_header_is_read_as_it_was_sealed)
     free(data);
 }
 
-TEST(zeros_are_no_unit)
+TEST(zeros_are_not_a_unit)
 {
     uint8_t zeros[4096] = {0};
     struct journal_unit unit;
     EXPECT(!journal_unit_read(bytes_of(zeros, sizeof zeros), &unit));
 }
 
-TEST(every_flipped_bit_is_noticed)
+TEST(every_flipped_bit_is_detected)
 {
     struct journal_unit unit, read;
     uint8_t *data = make_unit(300, &unit);
@@ -61,7 +61,7 @@ TEST(every_flipped_bit_is_noticed)
     free(data);
 }
 
-TEST(a_length_that_cannot_be_is_refused)
+TEST(an_impossible_length_is_refused)
 {
     struct journal_unit unit;
     uint8_t *data = make_unit(100, &unit);
@@ -127,7 +127,7 @@ TEST(parts_are_read_as_they_were_written)
     EXPECT(!journal_part_next(&r, &part) && !r.failed);
 }
 
-/* A unit of two batches with blocks, as it lies in a file. */
+/* A unit of two batches with blocks, as in a file. */
 struct block_unit {
     struct journal_unit unit;
     struct bytes whole;
@@ -135,7 +135,7 @@ struct block_unit {
     struct bytes batches[2];
 };
 
-/* `size` bytes of records that cannot be read, under a right checksum. */
+/* A batch with `size` bytes of unreadable records and a right checksum. */
 static struct bytes make_batch(size_t size, uint8_t fill)
 {
     uint8_t *at = malloc(size);
@@ -182,7 +182,7 @@ static void free_block_unit(struct block_unit *b)
         free((void *)(uintptr_t)b->batches[i].data);
 }
 
-TEST(batches_with_blocks_are_put_together_again)
+TEST(batches_with_blocks_are_joined_again)
 {
     struct block_unit b = make_block_unit();
     EXPECT(journal_unit_is_whole(b.whole));
@@ -214,7 +214,7 @@ TEST(a_unit_whose_blocks_changed_or_are_missing_is_not_whole)
 TEST(blocks_beyond_the_unit_are_refused)
 {
     struct block_unit b = make_block_unit();
-    for (b.unit.blocks--;; b.unit.blocks--) { /* the second batch claims one more than there are */
+    for (b.unit.blocks--;; b.unit.blocks--) { /* the second batch names one block too many */
         journal_unit_seal(b.data, &b.unit);
         EXPECT(!journal_unit_is_whole(b.whole));
         if (b.unit.blocks == 0)
@@ -223,8 +223,8 @@ TEST(blocks_beyond_the_unit_are_refused)
     free_block_unit(&b);
 }
 
-/* Taken for torn, what a newer version wrote would be cut. */
-TEST(a_unit_with_parts_that_nobody_knows_is_whole)
+/* If it counted as torn, recovery would cut the units of a newer version. */
+TEST(a_unit_with_unknown_parts_is_whole)
 {
     uint8_t *data = aligned_alloc(IO_ALIGNMENT, IO_ALIGNMENT);
     memset(data, JOURNAL_PART_KINDS, IO_ALIGNMENT);
@@ -237,7 +237,7 @@ TEST(a_unit_with_parts_that_nobody_knows_is_whole)
     free(data);
 }
 
-TEST(parts_that_are_cut_short_fail_and_end)
+TEST(truncated_parts_fail_and_end_the_walk)
 {
     uint8_t data[1024];
     size_t size = write_parts(data);

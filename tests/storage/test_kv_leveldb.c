@@ -68,7 +68,7 @@ TEST(a_scan_ends_with_the_error_of_its_callback)
     kv->driver->close(kv);
 }
 
-TEST(a_second_opener_is_told_that_it_is_in_use)
+TEST(a_store_that_is_open_is_busy_for_others)
 {
     struct kv *kv = open_kv("lock"), *other;
     char path[256];
@@ -79,7 +79,7 @@ TEST(a_second_opener_is_told_that_it_is_in_use)
     kv->driver->close(kv);
 }
 
-/* The newest log file of the store: where rows lie that were just written. */
+/* The newest log file of the store: it has the rows that were just written. */
 static void find_log(const char *directory, char path[600])
 {
     DIR *d = opendir(directory);
@@ -99,7 +99,7 @@ static enum error expect_value(void *context, struct bytes key, struct bytes val
     return ERR_OK;
 }
 
-/* Opens a damaged store and reads it: what is given may be missing, never wrong. */
+/* Opens a damaged store and reads it: rows may be missing, but not wrong. */
 static bool gives_only_true_rows(const char *directory)
 {
     struct message message = {{0}};
@@ -143,7 +143,7 @@ static void run(const char *format, const char *directory)
     EXPECT_INT(system(command), 0);
 }
 
-TEST(a_store_is_created_only_when_that_is_asked_for)
+TEST(a_store_is_created_only_on_request)
 {
     char path[256];
     snprintf(path, sizeof path, "%s/absent", test_directory());
@@ -159,7 +159,7 @@ TEST(a_store_is_created_only_when_that_is_asked_for)
     kv->driver->close(kv);
 }
 
-TEST(a_store_that_lost_its_file_current_is_refused_and_left_as_it_is)
+TEST(a_store_without_its_file_current_is_refused_and_not_changed)
 {
     char path[256];
     snprintf(path, sizeof path, "%s/headless", test_directory());
@@ -180,7 +180,7 @@ TEST(a_store_that_lost_its_file_current_is_refused_and_left_as_it_is)
     kv->driver->close(kv);
 }
 
-TEST(a_creation_that_was_cut_off_is_finished)
+TEST(an_interrupted_creation_is_finished)
 {
     char path[256];
     snprintf(path, sizeof path, "%s/half", test_directory());
@@ -198,12 +198,13 @@ TEST(a_creation_that_was_cut_off_is_finished)
     kv->driver->close(kv);
 }
 
-/* Batches in one log: several in a block, some over several blocks; the last of a dozen is such. */
+/* Batches in one log. A block has several, and some batches have several blocks, such as the last
+ * of a dozen. */
 
 enum { BATCHES_MAX = 16, LARGE_LAST = 12, SMALL_LAST = 16, FRAGMENT_HEADER = 7 };
 
 struct damaged_store {
-    char path[256]; /* beside it, with .kept behind: a copy from before the damage */
+    char path[256]; /* <path>.kept is a copy from before the damage */
     char log[600];
     int count;
     size_t ends[BATCHES_MAX]; /* of the batches in the log */
@@ -282,8 +283,8 @@ static enum error count_batch(void *context, struct bytes key, struct bytes valu
     return ERR_OK;
 }
 
-/* How many batches it has, from the first on without a gap; -1: refused, with a reason that says
- * where and what to do. */
+/* The number of batches, from the first one on without a gap. -1: the store was refused, and the
+ * reason says where and what to do. */
 static int batches_left(const struct damaged_store *s)
 {
     struct message message = {{0}};
@@ -318,7 +319,7 @@ static int flip_log(const struct damaged_store *s, size_t at)
     return left;
 }
 
-/* In the last batch it may look like a write that a power cut interrupted. */
+/* Damage in the last batch may look like an interrupted write. */
 static void expect_found(const struct damaged_store *s, size_t at)
 {
     int left = flip_log(s, at);
@@ -334,7 +335,7 @@ static void flip_everywhere(const char *name, int count)
     size_t last = s.ends[count - 2];
     for (size_t at = 0; at < last; at += 97)
         expect_found(&s, at);
-    /* LevelDB opens what is torn, and syncs a lot. */
+    /* Fewer positions: LevelDB syncs a lot when it opens a torn log. */
     for (size_t at = last; at < s.content.size; at += test_states(997, 9973))
         expect_found(&s, at);
     for (int i = 1; i < count; i++) {
@@ -363,7 +364,7 @@ static int batches_up_to(const struct damaged_store *s, size_t size)
     return count;
 }
 
-/* The log up to `cut`, then zeros up to `size`. */
+/* Keeps the log up to `cut`, and fills it with zeros up to `size`. */
 static int cut_log(const struct damaged_store *s, size_t cut, size_t size)
 {
     uint8_t *data = xcalloc(1, MAX(cut, size) + 1);
@@ -375,7 +376,7 @@ static int cut_log(const struct damaged_store *s, size_t cut, size_t size)
     return left;
 }
 
-TEST(an_end_that_a_power_cut_tore_is_left_out_and_the_batches_before_it_are_there)
+TEST(a_torn_end_is_left_out_and_the_batches_before_it_stay)
 {
     struct damaged_store s;
     make_store(&s, "torn", LARGE_LAST);
@@ -386,7 +387,7 @@ TEST(an_end_that_a_power_cut_tore_is_left_out_and_the_batches_before_it_are_ther
     buffer_free(&s.content);
 }
 
-/* A page of the log that never got to the disk. */
+/* Clears a page of the log, as if it had not been written. */
 static int lose_page(const struct damaged_store *s, size_t at)
 {
     uint8_t *data = xmalloc(s->content.size);
@@ -465,8 +466,8 @@ static void note_manifest(void *context, const char *name)
         snprintf(s->log, sizeof s->log, "%s/%s", s->path, name);
 }
 
-/* The rows lie in a table here, which the MANIFEST alone names. */
-TEST(a_flipped_bit_in_the_manifest_is_refused_or_does_not_matter)
+/* The rows are in a table here, which only the MANIFEST names. */
+TEST(a_flipped_bit_in_the_manifest_is_refused_or_changes_nothing)
 {
     struct damaged_store s;
     make_store(&s, "manifest", SMALL_LAST);

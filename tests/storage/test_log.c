@@ -43,7 +43,7 @@ TEST(appending_stamps_offset_and_epoch_and_keeps_the_checksum)
     shared_buffer_unref(b);
 }
 
-TEST(the_durable_offset_never_goes_back)
+TEST(the_durable_offset_never_falls)
 {
     struct log_world w;
     log_world_init(&w);
@@ -55,7 +55,7 @@ TEST(the_durable_offset_never_goes_back)
     log_world_close(&w);
 }
 
-TEST(appending_takes_note_of_producers)
+TEST(appending_updates_the_states_of_producers)
 {
     struct log_world w;
     log_world_init(&w);
@@ -118,7 +118,7 @@ TEST(a_segment_rolls_when_a_batch_would_exceed_its_size)
     EXPECT_INT(segments(&w), 2);
     EXPECT_INT(log_state(w.log).active_base, 3);
     log_world_append(&w, (struct batch_spec){.count = 1, .value_size = 5000});
-    EXPECT_INT(segments(&w), 3); /* larger than a segment: alone in one */
+    EXPECT_INT(segments(&w), 3); /* a batch larger than a segment has one of its own */
     log_world_append(&w, spec);
     EXPECT_INT(segments(&w), 4);
     log_world_close(&w);

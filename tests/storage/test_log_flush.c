@@ -24,7 +24,7 @@ static struct buffer part_content(const struct log_world *w, int64_t base, enum 
     return content;
 }
 
-TEST(only_what_is_durable_is_flushed)
+TEST(only_durable_batches_are_flushed)
 {
     struct log_world w;
     log_world_init(&w);
@@ -48,7 +48,7 @@ TEST(only_what_is_durable_is_flushed)
     log_world_close(&w);
 }
 
-TEST(the_files_hold_what_was_appended_byte_by_byte)
+TEST(the_files_have_the_appended_bytes)
 {
     struct log_world w;
     struct buffer expected;
@@ -73,7 +73,7 @@ TEST(the_files_hold_what_was_appended_byte_by_byte)
     log_world_close(&w);
 }
 
-TEST(a_flush_of_more_batches_than_one_write_takes_is_whole)
+TEST(a_flush_of_more_batches_than_fit_in_one_write_is_complete)
 {
     struct log_world w;
     log_world_init(&w);
@@ -111,9 +111,9 @@ TEST(file_names_are_kafkas)
     log_world_close(&w);
 }
 
-/* Every entry of the indexes says what Kafka's dump tool checks: the batch that starts at the
- * position ends with the offset; a time entry names a batch by its last offset, that batch has the
- * timestamp, and it is the largest up to there. */
+/* Checks every entry of the indexes as Kafka's dump tool does. The batch at the position of an
+ * offset entry ends with its offset. A time entry names a batch by its last offset; the batch has
+ * the timestamp, which is the largest one so far. */
 static void expect_indexes_match(const struct log_world *w, int64_t base, bool closed)
 {
     struct buffer log = part_content(w, base, SEGMENT_LOG);
@@ -177,7 +177,7 @@ static void expect_all_indexes_match(const struct log_world *w)
     }
 }
 
-TEST(indexes_are_as_kafka_writes_them_however_the_flushes_fall)
+TEST(indexes_are_kafkas_after_any_sequence_of_flushes)
 {
     for (int every = 1; every <= 64; every *= 4) {
         struct log_world w;
@@ -220,8 +220,8 @@ TEST(a_segment_closed_after_its_flush_gets_its_last_time_entry)
     log_world_close(&w);
 }
 
-/* Opened again, a log does not know the timestamps that its active segment holds. */
-TEST(indexes_go_on_rightly_after_opening_again)
+/* After opening again, a log does not know the timestamps of its active segment. */
+TEST(indexes_continue_correctly_after_opening_again)
 {
     for (int before = 1; before < 40; before += 3) {
         struct log_world w;
@@ -303,7 +303,7 @@ TEST(a_failed_flush_loses_nothing_and_the_next_one_writes_it)
     }
 }
 
-TEST(appends_and_rolls_go_on_while_a_flush_runs)
+TEST(appends_and_rolls_continue_during_a_flush)
 {
     struct log_world w;
     log_world_init(&w);

@@ -1,6 +1,6 @@
-/* Logs with holes: golden/cleaned is one that Kafka's own cleaner has been through (holes between
- * batches and inside them, two segments merged into one, batches that are kept empty, a segment
- * without any batch), and expected.txt says what Kafka reads from it. */
+/* Logs with holes. Kafka's own cleaner has made golden/cleaned: it has holes between batches and
+ * inside them, two segments merged into one, empty batches, and a segment without any batch.
+ * expected.txt has the records that Kafka reads from it. */
 #include "tests/storage/support_log.h"
 
 #include "base/crc32c.h"
@@ -13,7 +13,7 @@ enum { END = 36, ACTIVE = 33, BATCHES_MAX = 16, RECORDS_MAX = 32 };
 
 static const int64_t bases[] = {0, 17, 23, 25, 28, ACTIVE};
 
-/* What Kafka reads. */
+/* The batches and records that Kafka reads. */
 struct expected {
     int64_t first[BATCHES_MAX], last[BATCHES_MAX];
     int64_t offset[RECORDS_MAX], timestamp[RECORDS_MAX];
@@ -113,9 +113,9 @@ static void remove_indexes(const struct log_world *w, int64_t base)
     }
 }
 
-/* --- what is expected of every way to open it --- */
+/* --- checks for every way to open it --- */
 
-/* The first batch that ends at or behind an offset. */
+/* The first batch that ends at or after an offset. */
 static int batch_at(const struct expected *e, int64_t offset)
 {
     int i = 0;
@@ -155,7 +155,7 @@ static void expect_all(struct log_world *w)
         expect_time(w, &e, timestamp);
     struct time_result peak = log_world_time(w, LOG_MAX_TIMESTAMP, END);
     EXPECT_INT(peak.error, ERR_OK);
-    EXPECT_INT(peak.offset, 35); /* not 27, whose batch has no record any more */
+    EXPECT_INT(peak.offset, 35); /* not 27, whose batch has lost its records */
     EXPECT_INT(peak.timestamp, 1370);
 }
 
@@ -182,7 +182,7 @@ TEST(the_first_read_after_opening_may_be_in_any_hole)
     log_world_close(&w);
 }
 
-TEST(a_reader_that_goes_on_sees_every_batch_once)
+TEST(a_reader_that_continues_sees_every_batch_once)
 {
     struct expected e = read_expected();
     struct log_world w;
@@ -199,7 +199,7 @@ TEST(a_reader_that_goes_on_sees_every_batch_once)
     log_world_close(&w);
 }
 
-TEST(a_slice_holds_holes_but_no_batch_behind_its_end)
+TEST(a_slice_may_have_holes_but_no_batch_after_its_end)
 {
     struct log_world w;
     open_cleaned(&w);
@@ -214,7 +214,7 @@ TEST(a_slice_holds_holes_but_no_batch_behind_its_end)
     log_world_close(&w);
 }
 
-TEST(a_hole_at_the_end_of_the_files_leads_into_memory)
+TEST(a_read_in_a_hole_at_the_end_of_the_files_continues_in_memory)
 {
     struct log_world w;
     make_files(&w);
@@ -243,7 +243,7 @@ TEST(a_hole_at_the_end_of_the_files_leads_into_memory)
 
 /* --- indexes --- */
 
-TEST(indexes_are_not_needed_and_are_made_anew_for_holes)
+TEST(indexes_of_a_log_with_holes_are_not_needed_and_are_rebuilt)
 {
     struct log_world w;
     make_files(&w);
@@ -268,7 +268,7 @@ static void stamp_delta(struct shared_buffer *batch, int32_t last_offset_delta)
     store_be32(batch->data + 17, crc32c(0, batch->data + 21, batch->size - 21));
 }
 
-/* A segment at base 1000 of 200 batches, two of each three offsets wide holes between them. */
+/* A segment at base 1000 with 200 batches, 10 offsets apart, with holes between them. */
 static struct segment_view make_sparse(struct log_world *w)
 {
     log_world_init(w);
@@ -299,7 +299,7 @@ static struct bytes part_of(const struct log_world *w, enum segment_part part, s
     return buffer_view(out);
 }
 
-TEST(an_index_with_holes_is_sound_and_made_anew_it_is_the_same)
+TEST(an_index_with_holes_is_sound_and_a_rebuilt_one_is_equal)
 {
     struct log_world w;
     struct segment_view view = make_sparse(&w);
@@ -317,11 +317,11 @@ TEST(an_index_with_holes_is_sound_and_made_anew_it_is_the_same)
     }
     struct segment_summary summary;
     EXPECT_INT(segment_summarize(&view, &summary), ERR_OK);
-    EXPECT(summary.index_bytes > 0); /* it was believed */
+    EXPECT(summary.index_bytes > 0); /* it is sound */
     segment_file_unref(view.file);
 }
 
-TEST(a_place_for_an_offset_in_a_hole_is_not_behind_the_next_batch)
+TEST(a_place_for_an_offset_in_a_hole_is_not_after_the_next_batch)
 {
     struct log_world w;
     struct segment_view view = make_sparse(&w);
@@ -348,7 +348,7 @@ TEST(a_place_for_an_offset_in_a_hole_is_not_behind_the_next_batch)
 
 /* --- damage --- */
 
-TEST(a_flipped_byte_takes_its_own_batch_only)
+TEST(a_flipped_byte_damages_only_its_own_batch)
 {
     struct expected e = read_expected();
     struct log_world w;
@@ -378,7 +378,7 @@ TEST(a_flipped_byte_takes_its_own_batch_only)
     log_world_close(&w);
 }
 
-TEST(offsets_that_do_not_rise_or_leave_the_segment_are_damage)
+TEST(offsets_that_do_not_rise_or_are_outside_the_segment_are_damage)
 {
     static const int64_t wrong[] = {3, 4, 16, 17, INT64_MAX, INT64_MIN, -1};
     for (size_t i = 0; i < COUNT_OF(wrong); i++) {
@@ -413,12 +413,12 @@ TEST(a_gap_where_no_cleaner_has_been_is_damage)
         EXPECT_INT(r.error, sound ? ERR_OK : ERR_CORRUPT);
         read_result_free(&r);
     }
-    EXPECT_INT(log_retention_start(w.log, 1000000), 0); /* nothing goes on doubt */
+    EXPECT_INT(log_retention_start(w.log, 1000000), 0); /* a damaged segment stays */
     log_world_close(&w);
 }
 
 /* Only the first two segments were cleaned. */
-TEST(a_cleaner_excuses_gaps_only_below_the_first_dirty_offset)
+TEST(gaps_are_allowed_only_below_the_first_dirty_offset)
 {
     struct log_world w;
     make_files(&w);
@@ -436,7 +436,7 @@ TEST(a_cleaner_excuses_gaps_only_below_the_first_dirty_offset)
 
 /* --- retention and truncation --- */
 
-TEST(retention_by_time_passes_over_what_a_cleaner_has_emptied)
+TEST(retention_by_time_also_deletes_segments_that_a_cleaner_has_emptied)
 {
     static const struct {
         int64_t now, start;
@@ -452,7 +452,7 @@ TEST(retention_by_time_passes_over_what_a_cleaner_has_emptied)
     }
 }
 
-TEST(retention_by_size_counts_what_is_left)
+TEST(retention_by_size_counts_the_remaining_bytes)
 {
     static const struct {
         int64_t keep, start;
@@ -468,7 +468,7 @@ TEST(retention_by_size_counts_what_is_left)
     }
 }
 
-TEST(without_limits_an_empty_segment_stays_too)
+TEST(without_limits_an_empty_segment_stays)
 {
     struct log_world w;
     open_cleaned(&w);
@@ -505,7 +505,7 @@ TEST(a_start_in_a_hole_deletes_the_segments_below_it)
 
 /* --- recovery --- */
 
-TEST(redo_goes_on_without_a_gap_behind_a_log_with_holes)
+TEST(redo_appends_without_a_gap_to_a_log_with_holes)
 {
     struct log_world w;
     struct message message;
@@ -533,8 +533,8 @@ TEST(redo_goes_on_without_a_gap_behind_a_log_with_holes)
     log_world_close(&w);
 }
 
-/* The sequences go by the last offset delta, which a cleaner keeps, not by the records. */
-TEST(batches_that_are_left_tell_the_last_sequence_of_their_producer)
+/* The last sequence follows from the last offset delta, which a cleaner keeps. */
+TEST(the_remaining_batches_have_the_last_sequence_of_their_producer)
 {
     static const struct {
         int64_t id;

@@ -6,8 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A log of batches with different sizes in several segments; `ends[offset]` says where the batch of
- * an offset ends, and `sizes` how large it is. */
+/* A log of batches with different sizes in several segments. `ends[offset]` is the end of the batch
+ * with this offset, `sizes` its size. */
 enum { BATCHES = 60, OFFSETS_MAX = BATCHES * 4 };
 struct filled_log {
     struct log_world w;
@@ -49,8 +49,8 @@ static void drop(struct filled_log *f)
     free(f);
 }
 
-/* What a read must give: whole batches from the one with `offset`, as many as fit. `one_segment`:
- * from files, a read ends with its segment. */
+/* Checks a read: it gives whole batches from the one with `offset` on, as many as fit.
+ * `one_segment`: a read from files ends with its segment. */
 static void expect_read(struct filled_log *f, struct read_result *r, int64_t offset, int64_t end,
                         size_t max_bytes, bool at_least_one, bool one_segment)
 {
@@ -157,7 +157,7 @@ TEST(a_read_at_the_end_is_empty_and_outside_is_refused)
     drop(f);
 }
 
-TEST(what_is_in_memory_needs_no_job_and_what_is_not_does)
+TEST(only_a_range_that_is_not_in_memory_needs_a_job)
 {
     struct filled_log *f = fill(2000);
     log_world_flush(&f->w);
@@ -174,7 +174,7 @@ TEST(what_is_in_memory_needs_no_job_and_what_is_not_does)
     drop(f);
 }
 
-TEST(batches_that_follow_each_other_in_a_buffer_are_one_piece)
+TEST(adjacent_batches_of_a_buffer_are_one_piece)
 {
     struct log_world w;
     log_world_init(&w);
@@ -258,7 +258,7 @@ TEST(slices_of_memory_and_files_outlive_their_log)
     log_slice_unref(job.slice);
 }
 
-TEST(a_job_is_busy_until_done_and_appends_go_on_meanwhile)
+TEST(a_log_is_busy_until_a_job_is_done_and_appends_continue)
 {
     struct filled_log *f = fill(2000);
     struct stepped_executor e;
@@ -286,7 +286,7 @@ TEST(a_job_is_busy_until_done_and_appends_go_on_meanwhile)
     drop(f);
 }
 
-TEST(two_jobs_that_find_the_segments_at_once_agree)
+TEST(two_jobs_that_find_the_segments_at_the_same_time_agree)
 {
     struct filled_log *f = fill(2000);
     struct stepped_executor e;
@@ -308,7 +308,7 @@ TEST(two_jobs_that_find_the_segments_at_once_agree)
     drop(f);
 }
 
-TEST(a_range_deleted_under_a_job_is_out_of_range)
+TEST(a_range_that_is_deleted_during_a_job_is_out_of_range)
 {
     struct filled_log *f = fill(2000);
     struct stepped_executor e;
@@ -433,7 +433,7 @@ TEST(reading_needs_no_index)
     drop(f);
 }
 
-TEST(lost_indexes_of_a_large_closed_segment_are_made_anew_when_it_is_found)
+TEST(lost_indexes_of_a_large_closed_segment_are_rebuilt_when_it_is_found)
 {
     struct log_world w;
     log_world_init(&w);
@@ -458,7 +458,7 @@ TEST(lost_indexes_of_a_large_closed_segment_are_made_anew_when_it_is_found)
     log_world_close(&w);
 }
 
-TEST(an_index_that_lost_its_end_is_made_anew_and_a_sound_empty_one_is_not)
+TEST(a_truncated_index_is_rebuilt_and_a_sound_empty_one_is_not)
 {
     struct log_world w;
     log_world_init(&w);
@@ -477,7 +477,7 @@ TEST(an_index_that_lost_its_end_is_made_anew_and_a_sound_empty_one_is_not)
     log_world_open(&w, state);
     struct stat before, after;
     EXPECT_INT(stat(of_one_batch, &before), 0);
-    struct read_result r = log_world_read(&w, 50, 51, 1, true); /* looks for the segments */
+    struct read_result r = log_world_read(&w, 50, 51, 1, true); /* finds the segments */
     EXPECT_INT(r.error, ERR_OK);
     read_result_free(&r);
     EXPECT_INT(file_size(index), index_size);
@@ -510,7 +510,7 @@ TEST(a_missing_segment_is_an_error_for_its_offsets_alone)
     drop(f);
 }
 
-TEST(a_disk_that_refuses_fails_the_read_and_not_the_next)
+TEST(an_error_of_the_disk_fails_only_one_read)
 {
     struct filled_log *f = fill(2000);
     struct fault_io faults;

@@ -55,7 +55,7 @@ static void expect_readable(struct log_world *w, int64_t start)
     }
 }
 
-TEST(cutting_gives_back_every_earlier_state_and_appends_go_on)
+TEST(cutting_restores_every_earlier_state_and_appends_continue)
 {
     for (int keep = 0; keep <= 25; keep++) {
         struct log_world w;
@@ -92,7 +92,7 @@ TEST(cutting_at_the_present_state_changes_nothing)
     EXPECT_INT(part_size(&w, state.active_base, SEGMENT_INDEX), index);
 }
 
-TEST(cutting_removes_torn_bytes_behind_the_state)
+TEST(cutting_removes_torn_bytes_after_the_state)
 {
     struct log_world w;
     fill(&w, 5);
@@ -116,7 +116,7 @@ TEST(cutting_back_to_nothing_empties_the_first_files_and_removes_the_others)
     EXPECT_INT(part_size(&w, 20, SEGMENT_INDEX), -1);
 }
 
-/* Below the state bytes are missing: appends go on behind them, the rest stays readable. */
+/* Bytes below the state are missing: appends continue after them, the rest stays readable. */
 static void expect_contained(struct log_world *w, struct log_state state, int64_t readable_end)
 {
     struct message message = {""};
@@ -142,7 +142,7 @@ static void expect_contained(struct log_world *w, struct log_state state, int64_
     log_world_close(w);
 }
 
-TEST(missing_bytes_below_the_state_take_their_own_range_only)
+TEST(missing_bytes_below_the_state_lose_only_their_own_range)
 {
     struct log_world w;
     fill(&w, 25);
@@ -157,7 +157,7 @@ TEST(missing_bytes_below_the_state_take_their_own_range_only)
     expect_contained(&w, state, state.next_offset - 2);
 }
 
-TEST(a_missing_last_segment_takes_its_own_range_only)
+TEST(a_missing_last_segment_loses_only_its_own_range)
 {
     struct log_world w;
     fill(&w, 25);
@@ -167,7 +167,7 @@ TEST(a_missing_last_segment_takes_its_own_range_only)
     expect_contained(&w, state, state.active_base);
 }
 
-TEST(a_missing_only_segment_takes_its_own_range_only)
+TEST(a_missing_only_segment_loses_only_its_own_range)
 {
     struct log_world w;
     fill(&w, 5);
@@ -202,7 +202,7 @@ TEST(indexes_whose_segment_is_gone_are_removed)
 
 /* --- indexes --- */
 
-/* Of the segment that ends before next_offset. */
+/* Checks the indexes of the segment that ends before next_offset. */
 static void check_indexes(const struct log_world *w, int64_t base, int64_t next_offset)
 {
     struct segment_view view = {.directory = w->directory,
@@ -251,7 +251,7 @@ static void do_harm(const struct log_world *w, int64_t base, enum segment_part p
     free(path);
 }
 
-TEST(harmed_indexes_are_made_anew)
+TEST(damaged_indexes_are_rebuilt)
 {
     for (int part = SEGMENT_INDEX; part < SEGMENT_PARTS; part++) {
         for (int harm = MISSING; harm <= ODD_SIZE; harm++) {
@@ -279,7 +279,7 @@ TEST(harmed_indexes_are_made_anew)
     }
 }
 
-TEST(sound_indexes_are_left_alone)
+TEST(sound_indexes_are_not_changed)
 {
     struct log_world w;
     fill(&w, 28);
@@ -293,7 +293,7 @@ TEST(sound_indexes_are_left_alone)
     log_world_close(&w);
 }
 
-TEST(an_index_made_anew_is_the_one_that_appending_makes)
+TEST(a_rebuilt_index_equals_the_one_that_appending_makes)
 {
     struct log_world w;
     log_world_init(&w);
@@ -313,7 +313,7 @@ TEST(an_index_made_anew_is_the_one_that_appending_makes)
     log_world_close(&w);
 }
 
-TEST(a_damaged_batch_keeps_the_index_entries_behind_it)
+TEST(the_index_entries_after_a_damaged_batch_stay)
 {
     struct log_world w;
     log_world_init(&w);

@@ -1,4 +1,4 @@
-/* The swap of closed segments under readers. Batches have one record and 10 are in a segment; the
+/* The swap of closed segments while readers read. Batches have one record, segments 10 batches. The
  * timestamp of offset n is 1000 + n. */
 #include "storage/log_replace.h"
 
@@ -81,7 +81,7 @@ static void nothing(struct job *job)
     (void)job;
 }
 
-TEST(a_swap_is_seen_at_once_and_the_names_follow)
+TEST(a_swap_is_visible_at_once_and_the_names_follow)
 {
     struct log_world w;
     make_log(&w);
@@ -91,7 +91,7 @@ TEST(a_swap_is_seen_at_once_and_the_names_follow)
     EXPECT_INT(log_size_bytes(w.log), size / 60 * 40); /* 10 of 30 are left */
     expect_cleaned(&w);
     EXPECT_INT(size_of(&w, 20, false), w.config.segment_bytes);
-    log_close_idle_files(w.log, INT64_MAX); /* those without a name stay open */
+    log_close_idle_files(w.log, INT64_MAX); /* files without a name stay open */
     expect_cleaned(&w);
     EXPECT(give_names(&w));
     EXPECT_INT(size_of(&w, 10, false), size / 60 * 10);
@@ -108,7 +108,7 @@ TEST(a_swap_is_seen_at_once_and_the_names_follow)
     log_world_close(&w);
 }
 
-TEST(a_slice_from_before_stays_readable)
+TEST(a_slice_from_before_the_swap_stays_readable)
 {
     struct log_world w;
     make_log(&w);
@@ -132,8 +132,8 @@ TEST(a_slice_from_before_stays_readable)
     log_world_close(&w);
 }
 
-/* No file is open when the readers begin: they find the old ones by name. */
-TEST(a_reader_from_before_finishes_with_the_old_segments)
+/* No file is open when the readers begin: they open the old ones by name. */
+TEST(a_reader_from_before_the_swap_finishes_with_the_old_segments)
 {
     struct log_world w;
     struct stepped_executor steps;
@@ -143,7 +143,7 @@ TEST(a_reader_from_before_finishes_with_the_old_segments)
     log_close_idle_files(w.log, INT64_MAX);
     struct log_read_job read = {.job.done = nothing,
                                 .log = w.log,
-                                .offset = 13, /* a name that is used again */
+                                .offset = 13, /* its segment's name is used again */
                                 .end_offset = END,
                                 .max_bytes = 1,
                                 .at_least_one = true};
@@ -158,18 +158,18 @@ TEST(a_reader_from_before_finishes_with_the_old_segments)
     EXPECT_INT(read.result, ERR_OK);
     EXPECT_INT(read.slice->first_offset, 13);
     log_slice_unref(read.slice);
-    EXPECT(!give_names(&w)); /* the other one still reads */
+    EXPECT(!give_names(&w)); /* the other reader is not done */
     EXPECT(stepped_run(&steps));
     EXPECT_INT(time.offset, 32);
     EXPECT(!give_names(&w));
     EXPECT(stepped_finish(&steps));
-    expect_cleaned(&w); /* neither its file nor its place was kept */
+    expect_cleaned(&w); /* the log kept neither its file nor its position */
     EXPECT(give_names(&w));
     expect_cleaned(&w);
     log_world_close(&w);
 }
 
-TEST(readers_that_begin_after_the_swap_do_not_hold_the_names_up)
+TEST(readers_that_begin_after_the_swap_do_not_delay_the_names)
 {
     struct log_world w;
     struct stepped_executor steps;
@@ -191,12 +191,12 @@ TEST(readers_that_begin_after_the_swap_do_not_hold_the_names_up)
     log_world_close(&w);
 }
 
-TEST(a_place_to_go_on_from_is_not_one_in_the_old_file)
+TEST(a_reader_does_not_continue_at_a_position_in_the_old_file)
 {
     struct log_world w;
     make_log(&w);
     struct read_result r = log_world_read(&w, 10, END, 1, true);
-    EXPECT_INT(r.next_offset, 11); /* remembered */
+    EXPECT_INT(r.next_offset, 11); /* the log remembers its position */
     read_result_free(&r);
     EXPECT_INT(log_replace_segments(w.log, clean(&w)), ERR_OK);
     r = log_world_read(&w, 11, END, 1, true);
@@ -206,7 +206,7 @@ TEST(a_place_to_go_on_from_is_not_one_in_the_old_file)
     log_world_close(&w);
 }
 
-TEST(several_segments_may_come_in_the_place_of_several)
+TEST(several_segments_may_replace_several)
 {
     struct log_world w;
     struct new_segments *n = NULL;
@@ -246,25 +246,25 @@ TEST(a_segment_may_be_replaced_by_an_empty_one)
     log_world_close(&w);
 }
 
-TEST(retention_takes_the_new_segments_when_they_have_their_names)
+TEST(retention_deletes_the_new_segments_after_they_have_their_names)
 {
     struct log_world w;
     make_log(&w);
     w.config.retention_ms = 10;
     log_configure(w.log, &w.config);
     EXPECT_INT(log_replace_segments(w.log, clean(&w)), ERR_OK);
-    EXPECT_INT(log_retention_start(w.log, 1039 + 10), 10); /* 39 stays: the youngest of all */
+    EXPECT_INT(log_retention_start(w.log, 1039 + 10), 10); /* 39, the youngest of all, stays */
     EXPECT_INT(log_retention_start(w.log, 1039 + 11), 40);
     log_set_start(w.log, 40);
     EXPECT(give_names(&w));
     EXPECT(size_of(&w, 10, false) > 0);
-    EXPECT(give_names(&w)); /* the dead ones */
+    EXPECT(give_names(&w)); /* the dead segments are deleted */
     EXPECT_INT(size_of(&w, 10, false), -1);
     EXPECT_INT(log_size_bytes(w.log), 2 * w.config.segment_bytes);
     log_world_close(&w);
 }
 
-TEST(names_that_could_not_be_given_are_tried_again)
+TEST(a_failed_rename_is_tried_again)
 {
     for (int failing = 1; failing <= 5; failing++) {
         struct log_world w;
@@ -301,13 +301,13 @@ TEST(only_whole_closed_segments_that_a_cleaner_may_change_are_replaced)
     expect_refused(&w, 40, ERR_NOT_FOUND); /* the first dirty offset is 0 */
     log_set_first_dirty(w.log, 50);
     expect_refused(&w, 45, ERR_NOT_FOUND);  /* not an end */
-    expect_refused(&w, END, ERR_NOT_FOUND); /* the active one is in it */
+    expect_refused(&w, END, ERR_NOT_FOUND); /* the range has the active segment */
     log_world_open(&w, log_state(w.log));
     expect_refused(&w, 40, ERR_BUSY); /* not loaded */
     log_world_load(&w);
     log_set_start(w.log, 20);
     EXPECT(give_names(&w));
-    expect_refused(&w, 40, ERR_NOT_FOUND); /* retention was there */
+    expect_refused(&w, 40, ERR_NOT_FOUND); /* retention has deleted some */
     log_world_close(&w);
 }
 

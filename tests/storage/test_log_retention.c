@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-/* A log of segments with ten offsets each; the n-th has timestamps 1000 n to 1000 n + 9. */
+/* A log of segments with ten offsets each. The n-th has timestamps 1000 n to 1000 n + 9. */
 static void fill(struct log_world *w, int segments)
 {
     log_world_init(w);
@@ -51,22 +51,22 @@ static void delete_dead(struct log_world *w)
     EXPECT(!log_busy(w->log));
 }
 
-TEST(time_gives_up_whole_segments_from_the_front)
+TEST(retention_by_time_deletes_whole_segments_from_the_front)
 {
     struct log_world w;
     fill(&w, 5);
     EXPECT_INT(start_at(&w, -1, -1, INT64_MAX), 0);
-    EXPECT_INT(start_at(&w, 100, -1, 1109), 0); /* exactly as old as allowed */
+    EXPECT_INT(start_at(&w, 100, -1, 1109), 0); /* exactly at the limit */
     EXPECT_INT(start_at(&w, 100, -1, 1110), 10);
     EXPECT_INT(start_at(&w, 100, -1, 3110), 30);
     EXPECT_INT(start_at(&w, 100, -1, 5109), 40);
-    EXPECT_INT(start_at(&w, 100, -1, 5110), 50); /* all of it */
+    EXPECT_INT(start_at(&w, 100, -1, 5110), 50); /* everything */
     EXPECT_INT(start_at(&w, 100, -1, INT64_MIN), 0);
     EXPECT_INT(start_at(&w, 0, -1, 3000), 20);
     log_world_close(&w);
 }
 
-TEST(a_young_segment_protects_those_behind_it)
+TEST(a_young_segment_protects_those_after_it)
 {
     struct log_world w;
     log_world_init(&w);
@@ -80,7 +80,7 @@ TEST(a_young_segment_protects_those_behind_it)
     log_world_close(&w);
 }
 
-TEST(size_gives_up_segments_while_enough_is_left)
+TEST(retention_by_size_deletes_segments_while_enough_bytes_are_left)
 {
     struct log_world w;
     fill(&w, 5);
@@ -91,11 +91,11 @@ TEST(size_gives_up_segments_while_enough_is_left)
     EXPECT_INT(start_at(&w, -1, segment, 0), 40);
     EXPECT_INT(start_at(&w, -1, 1, 0), 40);
     EXPECT_INT(start_at(&w, -1, 0, 0), 50);
-    EXPECT_INT(start_at(&w, 100, 2 * segment, 2200), 30); /* both: what goes further */
+    EXPECT_INT(start_at(&w, 100, 2 * segment, 2200), 30); /* both: the larger start counts */
     log_world_close(&w);
 }
 
-TEST(nothing_goes_that_is_not_durable_or_not_to_be_deleted)
+TEST(retention_keeps_records_that_are_not_durable_or_not_deletable)
 {
     struct log_world w;
     fill(&w, 3);
@@ -108,7 +108,7 @@ TEST(nothing_goes_that_is_not_durable_or_not_to_be_deleted)
     log_world_close(&w);
 }
 
-TEST(the_start_never_goes_back)
+TEST(the_start_never_falls)
 {
     struct log_world w;
     fill(&w, 3);
@@ -121,13 +121,13 @@ TEST(the_start_never_goes_back)
     log_world_close(&w);
 }
 
-TEST(dead_segments_lose_their_files)
+TEST(the_files_of_dead_segments_are_deleted)
 {
     struct log_world w;
     fill(&w, 5);
     int64_t size = log_size_bytes(w.log);
     log_set_start(w.log, 25);
-    EXPECT(log_delete_begin(w.log) == NULL); /* they are still in memory only */
+    EXPECT(log_delete_begin(w.log) == NULL); /* they are only in memory yet */
     log_world_flush(&w);
     EXPECT_INT(files(&w), 5);
     delete_dead(&w);
@@ -147,7 +147,7 @@ TEST(dead_segments_lose_their_files)
     log_world_close(&w);
 }
 
-TEST(when_everything_goes_the_log_goes_on_at_its_end)
+TEST(when_everything_is_deleted_the_log_continues_at_its_end)
 {
     struct log_world w;
     fill(&w, 3);
@@ -186,7 +186,7 @@ TEST(a_log_that_is_not_loaded_deletes_nothing)
     log_world_close(&w);
 }
 
-TEST(a_load_knows_timestamps_that_only_batches_have)
+TEST(a_load_finds_timestamps_that_are_only_in_batches)
 {
     struct log_world w;
     fill(&w, 2); /* the second segment is active: no entry in its time index */
@@ -198,7 +198,7 @@ TEST(a_load_knows_timestamps_that_only_batches_have)
     log_world_close(&w);
 }
 
-TEST(a_damaged_segment_is_not_given_up_by_time)
+TEST(retention_by_time_keeps_a_damaged_segment)
 {
     struct log_world w;
     fill(&w, 3);
@@ -213,7 +213,7 @@ TEST(a_damaged_segment_is_not_given_up_by_time)
     log_world_close(&w);
 }
 
-TEST(files_that_a_crash_left_below_the_start_go_after_a_load)
+TEST(files_that_a_crash_left_below_the_start_are_deleted_after_a_load)
 {
     struct log_world w;
     fill(&w, 5);
@@ -227,7 +227,7 @@ TEST(files_that_a_crash_left_below_the_start_go_after_a_load)
     log_world_close(&w);
 }
 
-TEST(nothing_is_deleted_while_a_flush_runs)
+TEST(nothing_is_deleted_during_a_flush)
 {
     struct log_world w;
     fill(&w, 3);

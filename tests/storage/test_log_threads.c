@@ -1,5 +1,5 @@
-/* A shard and its disk workers that really run at once. Says little by itself: it is there for the
- * thread sanitizer. */
+/* A shard and its disk workers in parallel threads. The thread sanitizer does most of the checking.
+ */
 #include "tests/storage/support_log.h"
 
 #include "storage/log_internal.h"
@@ -60,7 +60,7 @@ static void start(struct worker *w)
     EXPECT_INT(pthread_create(&w->thread, NULL, work, w), 0);
 }
 
-/* Calls done() of a job that ran; false: none did. */
+/* Calls done() of a job that has run. False: there is none. */
 static bool finish_one(struct worker *w)
 {
     pthread_mutex_lock(&w->mutex);
@@ -84,7 +84,7 @@ static void stop(struct worker *w)
     pthread_mutex_destroy(&w->mutex);
 }
 
-/* The store's use of a flush, as a job. */
+/* A flush as a job, as in the store. */
 struct flush_job {
     struct job job;
     struct log_flush *flush;
@@ -216,7 +216,7 @@ static void submit_reads(struct play *p, int turn)
     }
 }
 
-/* Two neighbours that were closed, flushed, and never cleaned. */
+/* Takes two adjacent segments that are closed, flushed, and not cleaned. */
 static void submit_clean(struct play *p)
 {
     struct log *log = p->w.log;
@@ -251,7 +251,7 @@ static void take_turn(struct play *p, int turn)
     submit_reads(p, turn);
     log_trim_tail(log, 2000);
     submit_clean(p);
-    if (turn % 10 == 0 && !p->clean.running) /* a cleaner would hold the files that it reads */
+    if (turn % 10 == 0 && !p->clean.running) /* a cleaner would keep the files open that it reads */
         log_set_start(log, MAX(log_start_offset(log), log_next_offset(log) - 200));
     if (p->deletion.files == NULL && (p->deletion.files = log_delete_begin(log))) {
         p->deletion.job = (struct job){.run = run_delete, .done = end_delete};

@@ -18,7 +18,7 @@ static void add(struct timed_log *t, struct batch_spec spec)
     t->next = base + spec.count;
 }
 
-/* Mostly rising, with late ones, in every codec. */
+/* The timestamps mostly rise, but some are late. All codecs are used. */
 static struct timed_log *fill(int64_t segment_bytes)
 {
     struct timed_log *t = xcalloc(1, sizeof *t);
@@ -69,7 +69,7 @@ TEST(the_first_record_at_or_after_a_timestamp_is_found_in_memory)
     drop(t);
 }
 
-TEST(it_is_found_in_files_through_the_time_index)
+TEST(the_record_is_found_in_files_with_the_time_index)
 {
     struct timed_log *t = fill(2500);
     log_world_flush(&t->w);
@@ -78,7 +78,7 @@ TEST(it_is_found_in_files_through_the_time_index)
     drop(t);
 }
 
-TEST(it_is_found_partly_in_files_and_partly_in_memory)
+TEST(the_record_is_found_partly_in_files_and_partly_in_memory)
 {
     struct timed_log *t = fill(2500);
     struct log_flush *flush;
@@ -95,7 +95,7 @@ TEST(it_is_found_partly_in_files_and_partly_in_memory)
     drop(t);
 }
 
-TEST(it_is_found_after_opening_again)
+TEST(the_record_is_found_after_opening_again)
 {
     struct timed_log *t = fill(2500);
     log_world_flush(&t->w);
@@ -104,7 +104,7 @@ TEST(it_is_found_after_opening_again)
     drop(t);
 }
 
-TEST(it_is_found_without_any_index)
+TEST(the_record_is_found_without_any_index)
 {
     struct timed_log *t = fill(1 << 20);
     log_world_flush(&t->w);
@@ -157,7 +157,7 @@ TEST(records_below_the_start_and_from_the_end_on_do_not_count)
     drop(t);
 }
 
-TEST(batches_that_reach_over_the_end_offset_do_not_count)
+TEST(batches_that_cross_the_end_offset_do_not_count)
 {
     struct timed_log *t = fill(2500);
     for (int pass = 0; pass < 2; pass++) {
@@ -192,9 +192,9 @@ TEST(the_record_with_the_largest_timestamp_is_found)
     log_trim_tail(t->w.log, 0);
     expect_peak(t); /* in files */
     add(t, (struct batch_spec){.count = 3, .timestamp = 15000, .step = -5});
-    expect_peak(t); /* in memory, behind files */
+    expect_peak(t); /* in memory, after files */
     add(t, (struct batch_spec){.count = 3, .timestamp = 14990, .step = 5});
-    expect_peak(t); /* the same once more: the first one counts */
+    expect_peak(t); /* the same timestamp again: the first one counts */
     log_world_flush(&t->w);
     add(t, (struct batch_spec){.count = 3, .timestamp = 15000});
     expect_peak(t); /* in files, and the same in memory */
@@ -246,7 +246,7 @@ static void nothing(struct job *job)
     (void)job;
 }
 
-TEST(what_a_search_found_in_memory_may_be_dropped_meanwhile)
+TEST(batches_in_memory_may_be_dropped_during_a_search)
 {
     struct timed_log *t = fill(1 << 20);
     struct stepped_executor e;

@@ -20,7 +20,7 @@ static void write_index(const struct buffer *entries)
     free(path);
 }
 
-/* What the search needs of a segment. */
+/* The fields of a segment that the search needs. */
 static const struct segment_view *view_of(int64_t base_offset)
 {
     static struct segment_file file;
@@ -31,7 +31,7 @@ static const struct segment_view *view_of(int64_t base_offset)
     return &view;
 }
 
-TEST(entries_are_kafkas_bytes)
+TEST(entries_have_kafkas_format)
 {
     struct buffer out;
     buffer_init(&out, 100);
@@ -76,7 +76,7 @@ TEST(a_missing_or_empty_index_has_no_entries)
     EXPECT(!found);
 }
 
-TEST(soundness_wants_whole_rising_entries_within_the_segment)
+TEST(a_sound_index_has_whole_rising_entries_within_the_segment)
 {
     struct buffer e = entries_of(5); /* up to offset 1050, position 20480 */
     EXPECT(offset_index_is_sound(buffer_view(&e), 1000, 1051, 20481));

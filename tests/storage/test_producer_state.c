@@ -62,7 +62,7 @@ TEST(a_duplicate_of_the_last_five_gets_its_first_offset)
         EXPECT_INT(original_ms, (100 + i * 2) * 10);
     }
     EXPECT_INT(check(p, 7, 0, 0, 2), PRODUCER_OUT_OF_ORDER); /* the sixth is forgotten */
-    EXPECT_INT(check(p, 7, 0, 2, 1), PRODUCER_OUT_OF_ORDER); /* starts alike, ends elsewhere */
+    EXPECT_INT(check(p, 7, 0, 2, 1), PRODUCER_OUT_OF_ORDER); /* the same start, another end */
     producer_states_free(p);
 }
 
@@ -129,7 +129,7 @@ static void free_rows(struct rows *rows)
     rows->count = 0;
 }
 
-TEST(rows_carry_the_state_over)
+TEST(rows_restore_the_state)
 {
     struct producer_states *p = producer_states_create(), *loaded = producer_states_create();
     for (int i = 0; i < 7; i++)
@@ -156,7 +156,7 @@ TEST(rows_carry_the_state_over)
     producer_states_free(loaded);
 }
 
-TEST(only_what_changed_since_is_reported)
+TEST(only_producers_that_changed_are_reported)
 {
     struct producer_states *p = producer_states_create();
     struct rows rows = {0};
@@ -196,7 +196,7 @@ TEST(silent_producers_expire_and_their_rows_are_deleted)
     producer_states_free(p);
 }
 
-TEST(a_producer_that_returns_after_expiry_starts_afresh)
+TEST(an_expired_producer_that_returns_starts_anew)
 {
     struct producer_states *p = producer_states_create();
     struct rows rows = {0};

@@ -90,7 +90,7 @@ static struct segment_view view_of(const struct sample *s, int64_t size)
                                  .file = s->file};
 }
 
-/* Walks all of it: how many batches came before the end or the error. */
+/* Scans everything. Returns the number of batches before the end or the error. */
 static int walk(struct sample *s, int64_t end, bool check, enum error *error)
 {
     struct segment_scan scan;
@@ -109,7 +109,7 @@ static int walk(struct sample *s, int64_t end, bool check, enum error *error)
     return count;
 }
 
-TEST(a_walk_sees_every_batch_in_order)
+TEST(a_scan_sees_every_batch_in_order)
 {
     struct sample s;
     struct segment_scan scan;
@@ -154,7 +154,7 @@ TEST(a_batch_is_read_whole_and_checked)
     segment_file_unref(s.file);
 }
 
-TEST(a_walk_stops_at_the_first_batch_that_is_not_right)
+TEST(a_scan_stops_at_the_first_damaged_batch)
 {
     static const struct {
         int64_t at; /* in the second batch */

@@ -5,15 +5,15 @@
 
 #include <stdlib.h>
 
-/* The kernel's files, where direct I/O is refused: by the open, or only by the write. */
+/* The kernel's files without direct I/O: the open refuses it, or only the write does. */
 struct picky_io {
     struct io io;
     struct io_ops ops;
     bool refuse_open, refuse_write;
     struct io_file *direct;
     int direct_writes;
-    struct bytes source; /* what is to be written */
-    size_t in_place;     /* bytes that were written from there */
+    struct bytes source; /* the bytes to write */
+    size_t in_place;     /* bytes that were written without a copy */
 };
 
 static enum error picky_open(struct io *io, const char *path, int flags, struct io_file **out)
@@ -61,7 +61,7 @@ static size_t sum(const size_t *sizes, size_t count)
     return total;
 }
 
-/* Adds pieces from `start` on, which lie behind each other in memory. */
+/* Adds pieces that are adjacent in memory, from `start` on. */
 static void write_pieces(struct picky_io *p, struct segment_file *file, const char *directory,
                          size_t start, const size_t *sizes, size_t count)
 {
@@ -74,8 +74,8 @@ static void write_pieces(struct picky_io *p, struct segment_file *file, const ch
     segment_writer_close(&writer);
 }
 
-/* Writes pieces behind `start` bytes that are there, and compares the file. Memory begins `phase`
- * bytes away from where it would lie as in the file. */
+/* Writes pieces after `start` existing bytes, and compares the file. `phase` is the difference
+ * between the alignment in memory and in the file. */
 static void write_in_phase(struct picky_io *p, size_t phase, size_t start, const size_t *sizes,
                            size_t count)
 {
@@ -110,7 +110,7 @@ static void write_and_compare(struct picky_io *p, size_t start, const size_t *si
         write_in_phase(p, phases[i], start, sizes, count);
 }
 
-TEST(the_file_ends_with_the_last_byte_wherever_it_begins)
+TEST(the_file_ends_with_the_last_byte_for_every_start)
 {
     struct picky_io p;
     picky_init(&p);
@@ -124,7 +124,7 @@ TEST(the_file_ends_with_the_last_byte_wherever_it_begins)
     }
 }
 
-TEST(bytes_that_lie_as_in_the_file_are_not_copied)
+TEST(bytes_that_are_aligned_as_in_the_file_are_not_copied)
 {
     struct picky_io p;
     picky_init(&p);
@@ -141,7 +141,7 @@ TEST(bytes_that_lie_as_in_the_file_are_not_copied)
     EXPECT_INT(p.in_place, 0);
 }
 
-TEST(many_pieces_are_written_in_several_turns)
+TEST(many_pieces_need_several_writes)
 {
     enum { COUNT = 5 * SEGMENT_WRITER_PARTS };
     struct picky_io p;
@@ -160,7 +160,7 @@ TEST(few_bytes_go_through_the_cache)
     EXPECT_INT(p.direct_writes, 0);
 }
 
-TEST(without_direct_io_the_same_bytes_are_written)
+TEST(the_same_bytes_are_written_without_direct_io)
 {
     struct picky_io p;
     picky_init(&p);

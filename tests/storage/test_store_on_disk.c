@@ -1,4 +1,4 @@
-/* The store over real files and LevelDB: what the simulation cannot see. */
+/* The store with real files and LevelDB, which the simulation does not have. */
 #include "base/crc32c.h"
 #include "storage/io.h"
 #include "storage/log_internal.h"
@@ -65,7 +65,7 @@ static void start(struct place *p, const char *name)
         test_fail(__FILE__, __LINE__, "%s", message.text);
 }
 
-/* The lock on a directory ends with the process, so the next life is led in a copy. */
+/* The lock on a directory ends with the process, so the next run uses a copy. */
 static void restart(struct place *p, const char *from, const char *to)
 {
     char command[700];
@@ -75,7 +75,7 @@ static void restart(struct place *p, const char *from, const char *to)
     start(p, to);
 }
 
-/* Ends the run; `in_order` false: as if killed (nothing more is written). */
+/* Ends the run. `in_order` false: as if killed, without another write. */
 static void on_closed(void *context, enum error result)
 {
     struct place *p = context;
@@ -107,7 +107,7 @@ static struct commit *new_commit(void)
     return commit;
 }
 
-/* A batch of one opaque record area; good enough for a log, which never looks inside. */
+/* A batch with opaque records, which a log does not read. */
 static struct shared_buffer *make_batch(size_t size)
 {
     struct shared_buffer *b = shared_buffer_create(size);
@@ -146,7 +146,7 @@ static void put_topic_and_batches(struct place *p, int batches)
     EXPECT_INT(log_durable_offset(log), batches);
 }
 
-TEST(what_was_committed_is_there_after_a_clean_restart)
+TEST(committed_entries_survive_a_clean_restart)
 {
     struct place p;
     start(&p, "clean");
@@ -161,7 +161,7 @@ TEST(what_was_committed_is_there_after_a_clean_restart)
     stop(&p, true);
 }
 
-TEST(what_was_committed_is_there_after_a_kill)
+TEST(committed_entries_survive_a_kill)
 {
     struct place p;
     start(&p, "kill");
@@ -198,7 +198,7 @@ TEST(all_tails_lose_the_same_share)
         append(&p, logs[i % 2], 50000);
         store_commit(p.store, new_commit());
         store_turn(p.store, clock_monotonic_ms(p.env.clock), 0);
-        /* Of a budget of a megabyte, once each has had its first flush. */
+        /* They share a budget of a megabyte. At first not all are flushed. */
         EXPECT(i < 40 || MIN(flushed_tail(logs[0]), flushed_tail(logs[1])) >= 300000);
     }
     stop(&p, true);
@@ -254,7 +254,7 @@ static enum error reserve_nothing(struct io *io, struct io_file *file, int64_t s
     return ERR_UNSUPPORTED;
 }
 
-/* A unit of several batches, some with blocks of their own, at no particular address. */
+/* A unit of several batches, some with blocks, at unaligned addresses. */
 static void append_large_unit(struct place *p, struct log *log, int64_t base)
 {
     store_begin(p->store);
@@ -265,7 +265,7 @@ static void append_large_unit(struct place *p, struct log *log, int64_t base)
     EXPECT_INT(log_durable_offset(log), base + 6);
 }
 
-TEST(without_direct_io_and_reservation_nothing_is_lost_either)
+TEST(nothing_is_lost_without_direct_io_and_reservation)
 {
     real_ops = io_posix()->ops;
     struct io_ops plain = *real_ops;
@@ -283,7 +283,7 @@ TEST(without_direct_io_and_reservation_nothing_is_lost_either)
     EXPECT_INT(p.report.batches, 32);
     log = store_log(p.store, topic_id, 0, &config, false);
     expect_readable(log, 32);
-    append_large_unit(&p, log, 32); /* into a file that is used again */
+    append_large_unit(&p, log, 32); /* into a recycled file */
     stop(&p, false);
     restart(&p, "plain-again", "plain-thrice");
     expect_readable(store_log(p.store, topic_id, 0, &config, false), 38);
@@ -305,7 +305,7 @@ static enum error note_write(struct io *io, struct io_file *file, const struct i
     return real_ops->write(io, file, parts, count, position);
 }
 
-/* How much of a batch the journal writes from where the batch is. */
+/* The number of bytes of a batch that the journal writes without a copy. */
 static size_t journal_in_place(struct place *p, struct log *log, size_t size)
 {
     store_begin(p->store);
@@ -319,7 +319,7 @@ static size_t journal_in_place(struct place *p, struct log *log, size_t size)
     return written_in_place;
 }
 
-TEST(the_journal_takes_the_inside_of_a_large_batch_from_where_it_is)
+TEST(the_journal_does_not_copy_the_inside_of_a_large_batch)
 {
     real_ops = io_posix()->ops;
     struct io_ops noting = *real_ops;
@@ -356,7 +356,7 @@ static void lose_index(const struct place *p)
     free(path);
 }
 
-TEST(a_lost_index_is_made_anew_when_the_log_is_looked_at_after_a_start)
+TEST(a_lost_index_is_rebuilt_when_the_log_is_loaded_after_a_start)
 {
     for (int in_order = 0; in_order < 2; in_order++) {
         const char *name = in_order ? "index" : "index-kill";

@@ -13,7 +13,7 @@ static struct buffer entries_of(int count)
     return out;
 }
 
-TEST(entries_are_kafkas_bytes)
+TEST(entries_have_kafkas_format)
 {
     struct buffer out;
     buffer_init(&out, 100);
@@ -48,7 +48,7 @@ TEST(the_last_entry_at_or_below_a_timestamp_is_found)
     free(path);
 }
 
-TEST(soundness_wants_whole_rising_entries_within_the_segment)
+TEST(a_sound_index_has_whole_rising_entries_within_the_segment)
 {
     struct buffer e = entries_of(5);
     EXPECT(time_index_is_sound(buffer_view(&e), 1000, 1006));
