@@ -1,4 +1,4 @@
-/* model_compare: what a disk holds after recovery against the model. */
+/* model_compare: compares a disk after recovery with the model. */
 #include "base/compiler.h"
 #include "storage/shard_map.h"
 #include "storage/store_rows.h"
@@ -31,7 +31,7 @@ static const char *wrong(const char *format, ...)
     return reason;
 }
 
-/* The segments of a partition that hold anything at or above its start. */
+/* The segments of a partition. */
 struct segment_list {
     int64_t bases[512];
     size_t count;
@@ -50,7 +50,7 @@ static void note_segment(void *context, const char *name)
     list->bases[at] = base;
 }
 
-/* The index of the batch with this base offset; the count for the offset behind the last one. */
+/* The index of the batch with this base offset. The count for the offset after the last batch. */
 static size_t batch_with_base(const struct model_partition *p, size_t count, int64_t base)
 {
     size_t low = 0, high = count;
@@ -64,7 +64,7 @@ static size_t batch_with_base(const struct model_partition *p, size_t count, int
     return low;
 }
 
-/* Recovery ends segments where they ended before. */
+/* After recovery segments begin where they began before. */
 static const char *compare_boundaries(const struct model_partition *p,
                                       const struct segment_list *list, int64_t start, size_t count)
 {
@@ -87,12 +87,12 @@ static const char *compare_segments(const struct model_partition *p, const struc
     struct segment_list list = {.count = 0};
     struct io *io = &((struct sim_disk *)(uintptr_t)disk)->io;
     (void)!io->ops->list(io, directory, note_segment, &list);
-    int64_t reached = -1; /* the offset that the segments so far reach */
+    int64_t reached = -1; /* the end offset of the segments so far */
     const char *result = NULL;
     for (size_t i = 0; i < list.count && result == NULL; i++) {
         int64_t end = i + 1 < list.count ? list.bases[i + 1] : state->next_offset;
         if (end <= state->log_start_offset)
-            continue; /* dead, and not deleted yet or back after a power cut */
+            continue; /* dead: not deleted yet, or back after a power cut */
         size_t first = batch_with_base(p, count, list.bases[i]);
         size_t last = batch_with_base(p, count, end);
         size_t size = batch_start(p, last) - batch_start(p, first);
@@ -168,8 +168,8 @@ static const char *compare_producer(const struct model_partition *p, const struc
     return result;
 }
 
-/* Nothing is left of a partition whose topic was deleted. When the topic's creation was given up,
- * what another shard has for it is kept. */
+/* Checks that nothing is left of a partition of a deleted topic. If the creation of the topic was
+ * given up, other shards keep their logs of it. */
 static const char *compare_absent(const struct model *m, const struct model_partition *p,
                                   const struct sim_disk *disk)
 {
@@ -191,13 +191,13 @@ static const char *compare_absent(const struct model *m, const struct model_part
     return error == ERR_NOT_FOUND ? NULL : wrong("files of a deleted topic");
 }
 
-/* Its deletion was given up, and what followed it may have happened all the same. */
+/* Its deletion was given up, but its files may be deleted already. */
 static bool may_be_gone(const struct model *m, const struct model_partition *p)
 {
     return m->gave_up && model_history_at(&m->topics[p->topic], UINT32_MAX, 0) == 0;
 }
 
-/* The latest start that a partition may have which the model says starts at `start`. */
+/* The largest log start that a partition may have; in the model it is `start`. */
 static int64_t latest_start(const struct model *m, const struct model_partition *p, int64_t start,
                             int64_t next)
 {

@@ -156,8 +156,8 @@ void content_sync_last(struct sim_content *c)
     c->write_bytes_size = w.at;
 }
 
-/* Whether the disk took write `index`, there in sector `sector`. Of the writes to one sector it
- * took those up to some moment. */
+/* Whether write `index` reached the disk in sector `sector`. Of the writes to one sector, those up
+ * to some moment did. */
 static bool took(const struct sim_content *c, enum crash_kind kind, uint64_t seed, size_t index,
                  size_t sector)
 {
@@ -177,7 +177,7 @@ static struct sim_content *file_after_cut(const struct sim_content *c, enum cras
     for (size_t i = 0; i < c->write_count; i++) {
         const struct pending_write *w = &c->writes[i];
         if (w->truncates) {
-            /* A durable write behind it may have made a file that was to grow larger still. */
+            /* A later durable write may have made a growing file larger. */
             bool done = w->grows && left->size >= w->position;
             if (!done && took(c, kind, seed, i, SIZE_MAX))
                 set_size(&left->data, &left->size, &left->capacity, w->position);

@@ -1,6 +1,6 @@
-/* What an inode of the simulated disk holds: a file's bytes or a directory's names, each as a
- * process sees it and as the disk has it. Reference counted; whoever changes it makes it his own
- * first (content_own). */
+/* The content of an inode of the simulated disk: a file's bytes or a directory's names, both as a
+ * process sees them and as they are on the disk. Reference counted. Call content_own before a
+ * change. */
 #ifndef TESTS_SIMULATION_SUPPORT_CONTENT_H
 #define TESTS_SIMULATION_SUPPORT_CONTENT_H
 
@@ -11,7 +11,7 @@ enum { SECTOR = 512, SIM_NAME_SIZE = 48 };
 /* A write that no sync has covered; `truncates`: the size was set to `position` instead. */
 struct pending_write {
     size_t position, size, at; /* its bytes: pending_bytes[at..] */
-    bool truncates, grows;     /* grows: that was more than before */
+    bool truncates, grows;     /* grows: `position` was more than the size before */
 };
 
 struct sim_entry {
@@ -19,8 +19,8 @@ struct sim_entry {
     size_t inode;
 };
 
-/* A change of names that no sync has covered: `from` goes (if not empty), `to` becomes inode (if
- * not empty). */
+/* A change of names that no sync has covered: removes `from` and sets `to` to the inode. Either may
+ * be empty. */
 struct pending_name {
     char from[SIM_NAME_SIZE], to[SIM_NAME_SIZE];
     size_t inode;
@@ -34,7 +34,7 @@ struct sim_names {
 struct sim_content {
     unsigned references;
     bool is_directory;
-    /* A file. While nothing is pending, `data` is also what the disk has. */
+    /* A file. Without pending writes, `data` is also the content on the disk. */
     uint8_t *data, *disk_data;
     size_t size, capacity, disk_size;
     struct pending_write *writes;
@@ -50,16 +50,16 @@ struct sim_content {
 struct sim_content *content_create(bool is_directory);
 struct sim_content *content_ref(struct sim_content *c);
 void content_unref(struct sim_content *c);
-/* The same content, with no other owner. */
+/* The same content without other owners, copied if necessary. */
 struct sim_content *content_own(struct sim_content *c);
 
 void content_write(struct sim_content *c, const struct iovec *parts, int count, size_t position);
 void content_truncate(struct sim_content *c, size_t size);
 void content_sync(struct sim_content *c);
-/* Takes back the last pending write from the list and applies it to the disk's side alone. */
+/* Removes the last pending write from the list and applies it to the disk's side only. */
 void content_sync_last(struct sim_content *c);
 bool content_is_pending(const struct sim_content *c);
-/* A new reference to what is left after a power cut. */
+/* A new reference to the content after a power cut. */
 struct sim_content *content_after_cut(struct sim_content *c, enum crash_kind kind, uint64_t seed);
 
 struct sim_entry *names_find(const struct sim_names *names, const char *name);

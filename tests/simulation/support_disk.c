@@ -16,7 +16,7 @@ static struct sim_disk *disk_of(struct io *io)
     return CONTAINER_OF(io, struct sim_disk, io);
 }
 
-/* Paths. The root is "", everything else is found from there; '/' separates. */
+/* Paths. The root is "". A path leads from there, separated by '/'. */
 
 static struct sim_content *own(struct sim_disk *disk, size_t inode)
 {
@@ -68,8 +68,8 @@ static size_t add_inode(struct sim_disk *disk, bool is_directory)
     return disk->inode_count++;
 }
 
-/* Calls that change something: first `refuse`, which may fail them, then the change, then
- * `happened`, inside which the crash may be, then what makes it durable. */
+/* Calls that change something have four steps: `refuse`, which may fail the call; the change;
+ * `happened`, where the test may crash; the sync, if the call is durable. */
 
 static enum error refuse(struct sim_disk *disk, bool grows)
 {

@@ -1,14 +1,15 @@
-/* A simulated disk with a key-value store on it, made to crash.
+/* A simulated disk with a key-value store, for crashes.
  *
- * What a process sees and what a power cut leaves are kept apart. A write, truncation or new name
- * is pending until a sync covers it; at a power cut each 512-byte sector of each pending write, and
- * each pending name, is there or not as the seed says, in any order; a file's size may run ahead of
- * its data (zeros). A killed process loses nothing, but what was pending stays pending for the next
- * one. Writes with IO_DIRECT are durable when they return, torn when the crash falls inside.
+ * The disk keeps the state that a process sees apart from the state that a power cut leaves. A
+ * write, truncation or new name is pending until a sync covers it. The seed decides which 512-byte
+ * sectors of pending writes and which pending names survive a power cut, in any order. A file's
+ * size may grow before its data is written (zeros). If only the process is killed, nothing is lost,
+ * and pending changes stay pending. A write with IO_DIRECT is durable when it returns. A crash
+ * inside it tears it.
  *
- * A snapshot costs next to nothing (contents are shared until somebody writes), so a test can crash
- * at every call: on_call is called inside each call that changes something, after the change is
- * visible and before it is durable. */
+ * A snapshot is cheap, because contents are shared until they change. So a test can crash at every
+ * call: each call that changes something calls on_call, after the change is visible and before it
+ * is durable. */
 #ifndef TESTS_SIMULATION_SUPPORT_DISK_H
 #define TESTS_SIMULATION_SUPPORT_DISK_H
 
@@ -17,10 +18,10 @@
 #include "storage/kv.h"
 
 enum crash_kind {
-    CRASH_KILL,      /* the process ends; the machine goes on */
-    CRASH_LOSE_ALL,  /* power cut: nothing that was pending got to the disk */
-    CRASH_KEEP_ALL,  /* power cut: everything did */
-    CRASH_LOSE_SOME, /* power cut: some calls did, whole */
+    CRASH_KILL,      /* the process ends; the machine continues */
+    CRASH_LOSE_ALL,  /* power cut: no pending change reached the disk */
+    CRASH_KEEP_ALL,  /* power cut: all did */
+    CRASH_LOSE_SOME, /* power cut: some did, each as a whole */
     CRASH_TEAR,      /* power cut: some sectors did */
     CRASH_KINDS,
 };
@@ -42,20 +43,20 @@ struct sim_disk {
     void *context;
     uint64_t fail_from, fail_to; /* calls [from, to) fail with fail_error and change nothing */
     enum error fail_error;       /* ERR_NO_SPACE: only calls that need room for something new */
-    enum error (*refuse)(struct sim_disk *disk, bool grows); /* these two: inner workings */
+    enum error (*refuse)(struct sim_disk *disk, bool grows); /* both are set by the disk */
     void (*happened)(struct sim_disk *disk);
     bool refuse_direct;
-    bool refuse_direct_writes; /* the flag is taken, the writes are not */
+    bool refuse_direct_writes; /* accepts the flag, but refuses the writes */
     int64_t free_bytes;
     int open_files;
 };
 
 struct sim_disk *sim_disk_create(void);
-/* What is left after a crash now. */
+/* The disk after a crash now. */
 struct sim_disk *sim_disk_crash(const struct sim_disk *disk, enum crash_kind kind, uint64_t seed);
 void sim_disk_free(struct sim_disk *disk);
 
-/* For checks, past the io interface: the content as a process sees it, or NULL. */
+/* For checks, without the io interface: the content as a process sees it, or NULL. */
 struct sim_view {
     bool exists;
     struct bytes data;

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-enum { HISTORY_LONG_MS = 25000 }; /* after which every checkpoint is due */
+enum { HISTORY_LONG_MS = 25000 }; /* a checkpoint is due after it */
 
 struct history_commit {
     struct commit commit;
@@ -21,7 +21,7 @@ static void on_commit(struct commit *commit, enum error result)
     struct history_commit *c = CONTAINER_OF(commit, struct history_commit, commit);
     struct model_shard *shard = &c->history->model->shards[c->shard];
     if (result == ERR_OK) {
-        ASSERT(c->entry == shard->acknowledged + 1); /* in order, none left out */
+        ASSERT(c->entry == shard->acknowledged + 1); /* in order, without a gap */
         shard->acknowledged = c->entry;
     } else {
         c->history->refused++;
@@ -39,7 +39,7 @@ static void commit(struct history *h, int shard)
     store_commit(h->life->stores[shard], &c->commit);
 }
 
-/* The number of the entry that begins. */
+/* Begins an entry and returns its number. */
 static uint32_t begin(struct history *h, int shard)
 {
     store_begin(h->life->stores[shard]);
@@ -81,7 +81,7 @@ static void set_topic(struct history *h, int topic, bool exists)
     commit(h, 0);
 }
 
-/* The other shards follow when the row is durably gone. */
+/* The other shards remove their logs when the deletion of the row is durable. */
 static void follow_deletion(struct history *h, int topic)
 {
     uint32_t entry = h->deletion[topic];
@@ -110,7 +110,7 @@ static void loaded(struct job *job)
     free(CONTAINER_OF(job, struct log_load_job, job));
 }
 
-/* What the broker's retention does before it can delete anything. */
+/* Loads a log, as the broker's retention does before it deletes segments. */
 static void load_log(struct history *h, const struct model_partition *p)
 {
     int shard = shard_of(h, p);
@@ -124,13 +124,13 @@ static void load_log(struct history *h, const struct model_partition *p)
     log_load_submit(&h->life->executors[2 * shard + 1].executor, load);
 }
 
-/* Never the first one. */
+/* Deletes a topic, but never the first one. */
 static void delete_topic(struct history *h)
 {
     int topic = 1 + (int)below(h, MODEL_TOPICS - 1);
     if (!topic_exists(h, topic))
         return;
-    if (below(h, 2) == 0) /* somebody still reads it */
+    if (below(h, 2) == 0) /* a job still reads it */
         load_log(h, &h->model->partitions[topic][below(h, MODEL_PARTITIONS)]);
     set_topic(h, topic, false);
     h->deleted++;
@@ -184,8 +184,8 @@ static void write_batch(uint8_t *at, size_t size, int producer, int32_t sequence
     store_be32(at + 17, crc32c(0, at + 21, size - 21));
 }
 
-/* Mostly small; some of several blocks; a few so large that blocks are written from where they are.
- */
+/* Mostly small batches, some with several blocks, and a few so large that the journal does not copy
+ * their blocks. */
 static size_t random_batch_size(struct history *h)
 {
     static const int64_t spans[] = {600, 600, 600, 600, 600, 600, 5000, 40000};
@@ -208,14 +208,15 @@ static void append(struct history *h, struct model_partition *p, uint32_t entry)
     shared_buffer_unref(buffer);
 }
 
-/* Its row is there and durable, so any shard may use it. */
+/* Whether a topic's row is durable, so that any shard may use it. */
 static bool topic_usable(const struct history *h, int topic)
 {
     uint32_t durable = h->model->shards[0].acknowledged;
     return topic_exists(h, topic) && model_history_at(&h->model->topics[topic], durable, 0) != 0;
 }
 
-/* Of a topic that is usable, or of the first one, which is unless the disk refused it. */
+/* A partition of a usable topic, else of the first one, which is usable unless the disk refused it.
+ */
 static struct model_partition *random_partition(struct history *h)
 {
     for (;;) {
@@ -240,7 +241,7 @@ static void put_row(struct history *h, int shard, uint32_t entry)
     model_history_add(&h->model->rows[row], entry, version);
 }
 
-/* An entry like a produce request's, an offset commit's or a processor step's. */
+/* Makes an entry as a produce request, an offset commit or a processor step does. */
 static void make_entry(struct history *h)
 {
     struct model_partition *first = random_partition(h);
@@ -269,7 +270,7 @@ void history_produce(struct history *h, int topic, int partition)
     commit(h, shard);
 }
 
-/* Retention or DeleteRecords: to some batch that is durable. */
+/* Moves a log start to a durable batch, as retention and DeleteRecords do. */
 static void move_start(struct history *h)
 {
     struct model_partition *p = random_partition(h);
@@ -337,8 +338,8 @@ static void change_something(struct history *h)
     }
 }
 
-/* A checkpoint becomes due: at an idle store, at one whose logs did not change since the last one,
- * or with a unit that is being handed over; something changes just before and just after. */
+/* Makes a checkpoint due: in an idle store, in a store whose logs have not changed since the last
+ * one, or with a unit that is handed over. Changes something just before and just after. */
 static void act_at_checkpoint(struct history *h)
 {
     int shard = random_shard(h);
@@ -349,7 +350,7 @@ static void act_at_checkpoint(struct history *h)
         life_turn(h->life, shard, HISTORY_LONG_MS);
         life_settle(h->life);
     }
-    if (before > 2) { /* so that there is an entry to checkpoint, of rows only */
+    if (before > 2) { /* an entry of rows, so that there is something to checkpoint */
         put_row(h, shard, begin(h, shard));
         commit(h, shard);
         life_settle(h->life);

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-/* Small enough that everything rolls, flushes and checkpoints within a few dozen entries. */
+/* So small that a few dozen entries cause rolls, flushes and checkpoints. */
 enum {
     JOURNAL_FILE_BYTES = 16 << 10,
     CHECKPOINT_BYTES = 40 << 10,
@@ -130,7 +130,7 @@ void life_close(struct life *life)
         ASSERT(idle < 1000);
         while (life_step(life))
             idle = 0;
-        /* As a shard does: a job on a log that the store waits for tells only its owner. */
+        /* As a shard does: a job that reads a log does not report its end to the store. */
         for (int i = 0; i < life->shard_count; i++)
             life_turn(life, i, 0);
         life->now_ms += 100;

@@ -1,5 +1,5 @@
-/* One life of the storage side of a broker on a simulated disk: recovery, then a store per shard,
- * workers and a clock that the test moves. */
+/* One life of a broker's storage on a simulated disk: recovery, then a store for each shard,
+ * workers, and a clock that the test moves. */
 #ifndef TESTS_SIMULATION_SUPPORT_LIFE_H
 #define TESTS_SIMULATION_SUPPORT_LIFE_H
 
@@ -24,7 +24,7 @@ struct life {
     struct sim_executor executors[2 * LIFE_SHARDS_MAX];
     struct recovery_report report;
     struct message message;
-    int failures;       /* how often a store said that it cannot go on */
+    int failures;       /* stores that have failed */
     enum error failure; /* the last one's reason */
     int closed;
     enum error close_result; /* the worst */
@@ -34,16 +34,16 @@ struct life {
 
 extern const struct log_config life_log_config;
 
-/* Recovery only. The disk stays the caller's. */
+/* Recovery only. The caller keeps the disk. */
 enum error life_recover(struct life *life, struct sim_disk *disk, int shard_count, uint64_t seed);
-/* Opens the stores; after a recovery that went well. */
+/* Opens the stores after a successful recovery. */
 enum error life_open(struct life *life);
-/* One job runs or is delivered; false when there was none. */
+/* Runs one job, or calls done() of one. False: there was none. */
 bool life_step(struct life *life);
 void life_turn(struct life *life, int shard, int64_t advance_ms);
-/* Turns and steps until no job is left. */
+/* Makes turns and steps until no job is left. */
 void life_settle(struct life *life);
-/* Closes the stores in order; what came out is in close_result. */
+/* Closes the stores cleanly. The result is in close_result. */
 void life_close(struct life *life);
 /* Frees the stores (closed or not) and the key-value store. */
 void life_end(struct life *life);

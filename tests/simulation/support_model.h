@@ -1,10 +1,9 @@
-/* What a store must hold, kept in the plainest way, and the comparison with what a disk holds after
- * recovery.
+/* A simple model of the content of a store, and its comparison with a disk after recovery.
  *
- * Each shard's entries are numbered from 1 in a life; 0 is what was there before. Everything that
- * an entry changed carries its number. After a crash a shard must be in the state after some entry
- * k, acknowledged <= k <= submitted: with all batches, rows, log starts and producers as they were
- * at that moment, and nothing else. */
+ * In a life each shard's entries are numbered from 1. Number 0 is the content before. Every change
+ * has the number of its entry. After a crash a shard must have the state after some entry k,
+ * acknowledged <= k <= submitted: exactly the batches, rows, log starts and producers of that
+ * moment. */
 #ifndef TESTS_SIMULATION_SUPPORT_MODEL_H
 #define TESTS_SIMULATION_SUPPORT_MODEL_H
 
@@ -14,7 +13,7 @@ enum { MODEL_TOPICS = 5, MODEL_PARTITIONS = 2, MODEL_PRODUCERS = 2, MODEL_ROWS =
 
 struct model_batch {
     uint32_t entry;
-    size_t end; /* behind it, in the partition's bytes */
+    size_t end; /* its end in the partition's bytes */
     int64_t base, next;
     int producer; /* -1: none */
     int32_t sequence;
@@ -52,13 +51,13 @@ struct model {
     struct model_partition partitions[MODEL_TOPICS][MODEL_PARTITIONS];
     struct model_history rows[MODEL_ROWS];
     int64_t versions;
-    bool gave_up; /* later entries are left out, what they deleted may be gone all the same */
+    bool gave_up; /* later entries are lost, but the files that they deleted may be gone */
 };
 
 void model_init(struct model *m, int shard_count);
 void model_free(struct model *m);
 void model_copy(struct model *m, const struct model *from);
-/* A new life begins with what the disk was found to hold. */
+/* Starts a new life with the content that the disk has. */
 void model_rebase(struct model *m, const uint32_t *k, int shard_count);
 
 struct uuid model_topic_id(int topic);
@@ -74,17 +73,17 @@ struct bytes model_row_value(int64_t version, uint8_t out[MODEL_VALUE_MAX]);
 void model_history_add(struct model_history *h, uint32_t entry, int64_t value);
 /* The value after entry k; `otherwise` when there was none. */
 int64_t model_history_at(const struct model_history *h, uint32_t k, int64_t otherwise);
-/* Notes a stamped batch. */
+/* Adds a batch with its base offset. */
 void model_append(struct model_partition *p, uint32_t entry, struct bytes batch, int producer,
                   bool starts_segment);
 /* How many batches there are after entry k. */
 size_t model_batches_at(const struct model_partition *p, uint32_t k);
 int32_t model_next_sequence(const struct model_partition *p, int producer);
 
-/* Compares a recovered disk. Fills k (one number per shard) and returns NULL, or says what is
- * wrong (a static text). */
+/* Compares a recovered disk. Sets k (one number for each shard) and returns NULL, or returns an
+ * error text (static). */
 const char *model_compare(const struct model *m, const struct sim_disk *disk, uint32_t *k);
-/* Of a topic that is deleted nothing is left, also before any recovery. */
+/* Checks that nothing is left of a deleted topic, also before any recovery. */
 const char *model_compare_gone(const struct model *m, const struct sim_disk *disk, int topic);
 
 #endif

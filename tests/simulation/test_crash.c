@@ -1,5 +1,5 @@
-/* Crash at every call of short random histories, recover, compare with what must be there; crash
- * again inside recovery; sometimes go on working and crash again.
+/* Crashes at every call of short random histories, recovers, and compares the disk with the model.
+ * Crashes again inside recovery. Sometimes continues to work and crashes again.
  *
  *   simulation_test_crash --states N --seed S */
 #include "tests/harness/harness.h"
@@ -15,15 +15,15 @@ enum {
     CONTINUED_ACTIONS = 12,
 };
 
-/* Read by the address sanitizer, if it is there: this program allocates so much that short stacks
- * and a small quarantine halve its time. */
+/* The address sanitizer calls this. This program allocates so much memory that short stacks and a
+ * small quarantine halve its time. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
     return "malloc_context_size=5:quarantine_size_mb=16";
 }
 
-/* What was met on the way: a campaign that does not meet them proves nothing. */
+/* Counts of cases. A campaign without these cases proves nothing. */
 struct reached {
     uint64_t states, histories, kills, inside_recovery, three_deep, continued, torn, redone,
         changed_shards, clean, checkpoints, starts_moved, deleted, created, filled, at_checkpoint,
@@ -33,15 +33,15 @@ struct reached {
 struct campaign {
     uint64_t target, seed; /* of the present history */
     struct reached reached;
-    struct random_seeded random; /* which crashes; apart from the history's own */
+    struct random_seeded random; /* selects the crashes; not the history's own */
 };
 
-/* A disk under observation. */
+/* Crashes a disk at its calls. */
 struct explorer {
     struct campaign *campaign;
     const struct model *model;
     int depth;
-    uint64_t one_in; /* how many calls are crashed at */
+    uint64_t one_in; /* crashes at one call in this many */
     int kinds;       /* crashes per call */
 };
 
@@ -49,7 +49,7 @@ __attribute__((noreturn)) static void fail(const struct campaign *c, const char 
 {
     printf("after %" PRIu64 " states: %s\n", c->reached.states, what);
     printf("replay: simulation_test_crash --states 1 --seed %" PRIu64 "\n", c->seed);
-    _exit(1); /* there is nothing to tidy up */
+    _exit(1); /* no clean-up is needed */
 }
 
 static uint64_t draw(struct campaign *c, uint64_t bound)
@@ -59,7 +59,7 @@ static uint64_t draw(struct campaign *c, uint64_t bound)
 
 static void explore(void *context, struct sim_disk *disk);
 
-/* Checkpoints and new journal files seldom or all the time. */
+/* Makes checkpoints and new journal files rare or frequent. */
 static void vary_sizes(struct campaign *c, struct life *life)
 {
     if (draw(c, 2) == 0)
@@ -79,7 +79,7 @@ static void note_history(struct reached *r, const struct history *h)
     r->at_checkpoint += h->at_checkpoint;
 }
 
-/* A life that goes on after a crash, in a copy of the model. */
+/* Continues after a crash, with a copy of the model. */
 static void go_on(struct explorer *e, struct life *life, const uint32_t *k)
 {
     struct campaign *c = e->campaign;
@@ -144,7 +144,7 @@ static void recover_and_compare(struct explorer *e, struct sim_disk *disk)
     life_end(&life);
 }
 
-/* Inside a call: what if the crash were now? */
+/* Called inside a call of the disk: crashes a copy of the disk here. */
 static void explore(void *context, struct sim_disk *disk)
 {
     struct explorer *e = context;
@@ -162,7 +162,7 @@ static void explore(void *context, struct sim_disk *disk)
     }
 }
 
-/* Acts, and ends in order: at work or not. */
+/* Acts, and then stops cleanly, idle or not. */
 static void act_and_close(struct campaign *c, struct life *life, struct model *model,
                           struct random *random)
 {
@@ -173,7 +173,7 @@ static void act_and_close(struct campaign *c, struct life *life, struct model *m
         history_act(&h);
     note_history(&c->reached, &h);
     history_make_room(&h);
-    /* A refusal that comes back while closing is not tried again. */
+    /* A write that the full disk has refused is not tried again during closing. */
     bool settles = h.filled > 0 || random_below(random, 2) == 0;
     c->reached.closed_busy += !settles;
     if (settles)
@@ -213,7 +213,7 @@ static void live(struct campaign *c, struct sim_disk *disk, struct model *model,
     life_end(&life);
 }
 
-/* One history: lives with orderly ends, crashed at every call. */
+/* One history: lives that stop cleanly, crashed at every call. */
 static void run_history(struct campaign *c)
 {
     struct sim_disk *disk = sim_disk_create();
@@ -224,7 +224,7 @@ static void run_history(struct campaign *c)
     disk->refuse_direct_writes = c->seed % 7 == 1;
     struct model model;
     model_init(&model, 1 + (int)random_below(&random.random, LIFE_SHARDS_MAX));
-    /* Mostly one crash at each call: more histories meet more orders than more crashes do. */
+    /* Mostly one crash at each call: more histories find more orders than more crashes do. */
     struct explorer e = {c, &model, 0, 1, c->seed % 4 == 0 ? 3 : 1};
     disk->on_call = explore;
     disk->context = &e;

@@ -1,4 +1,5 @@
-/* Damage to what is durable: found and named, never taken for data and never silently cut. */
+/* Damage to durable data. Recovery finds and names it, and never reads it as data or silently cuts
+ * it. */
 #include "storage/store_rows.h"
 #include "tests/harness/harness.h"
 #include "tests/simulation/support_history.h"
@@ -10,7 +11,7 @@ enum { SHARDS = 2, ACTIONS = 80 };
 
 /* A disk after a history whose process was killed while it was idle. */
 struct scene {
-    struct sim_disk *disk, *halfway; /* halfway: the same, some time before */
+    struct sim_disk *disk, *halfway; /* halfway: the same disk some time before */
     struct model model;
 };
 
@@ -77,7 +78,7 @@ struct verdict {
     bool may_be_unnoticed;
 };
 
-/* Everything is as it was, or the error names the file. */
+/* Checks that the content is unchanged, or that the error names the file. */
 static void judge(struct scene *s, struct sim_disk *disk, const char *file, size_t at,
                   struct verdict *v)
 {
@@ -99,7 +100,7 @@ static void judge(struct scene *s, struct sim_disk *disk, const char *file, size
     life_end(&life);
 }
 
-TEST(a_flipped_bit_in_a_journal_is_found_or_does_not_matter)
+TEST(a_flipped_bit_in_a_journal_is_found_or_changes_nothing)
 {
     struct verdict v = {0};
     for (uint64_t seed = test_seed(); seed < test_seed() + 3; seed++) {
@@ -124,8 +125,9 @@ TEST(a_flipped_bit_in_a_journal_is_found_or_does_not_matter)
     EXPECT(v.refused > 100 && v.same > 100);
 }
 
-/* Not noticed is only the newest file, when no spare was ready at the end of the one before. */
-TEST(a_missing_journal_file_is_found_or_does_not_matter)
+/* Only the loss of the newest file may be undetected: if no spare was ready when the last unit of
+ * the file before was written. */
+TEST(a_missing_journal_file_is_found_or_changes_nothing)
 {
     struct verdict v = {.may_be_unnoticed = true};
     for (uint64_t seed = test_seed(); seed < test_seed() + 20; seed++) {
@@ -152,7 +154,7 @@ static void create_file(struct sim_disk *disk, const char *path)
     disk->io.ops->close(&disk->io, file);
 }
 
-/* Damages the journal's first unit after the checkpoint that matters; false when none is found. */
+/* Damages the first unit after the checkpoint that the journal needs. False: there is none. */
 static bool damage(struct scene *s, char path[160])
 {
     struct names names = journals(s->disk, 0);
@@ -175,7 +177,7 @@ static bool damage(struct scene *s, char path[160])
     return false;
 }
 
-TEST(damage_that_is_accepted_leaves_what_was_before_it_and_a_copy)
+TEST(accepted_damage_leaves_the_data_before_it_and_a_copy)
 {
     int accepted = 0;
     for (uint64_t seed = test_seed(); seed < test_seed() + 30; seed++) {
@@ -190,7 +192,7 @@ TEST(damage_that_is_accepted_leaves_what_was_before_it_and_a_copy)
             uint32_t k[LIFE_SHARDS_MAX];
             EXPECT_INT(life_recover(&life, s.disk, SHARDS, 1), ERR_OK);
             EXPECT_INT(life.report.damaged, 1);
-            s.model.shards[0].acknowledged = 0; /* some of it is given up */
+            s.model.shards[0].acknowledged = 0; /* some of the entries are given up */
             s.model.gave_up = true;
             const char *wrong = model_compare(&s.model, s.disk, k);
             if (wrong)
@@ -210,7 +212,7 @@ TEST(damage_that_is_accepted_leaves_what_was_before_it_and_a_copy)
     EXPECT(accepted > 5);
 }
 
-/* The rows of an older moment under journals of a later one. */
+/* Older rows with newer journals. */
 TEST(a_key_value_store_older_than_the_journals_is_refused)
 {
     int refused = 0;
@@ -232,7 +234,7 @@ TEST(a_key_value_store_older_than_the_journals_is_refused)
         refused += error == ERR_CORRUPT;
         life_end(&life);
         if (error == ERR_CORRUPT) {
-            create_file(s.disk, "data/accept-damage"); /* which is about journals */
+            create_file(s.disk, "data/accept-damage"); /* applies only to journals */
             EXPECT_INT(life_recover(&life, s.disk, SHARDS, 1), ERR_CORRUPT);
             life_end(&life);
         }
@@ -257,7 +259,7 @@ TEST(a_lost_key_value_store_is_refused)
     clear_scene(&s);
 }
 
-TEST(a_key_value_store_that_is_gone_is_not_made_anew)
+TEST(a_missing_key_value_store_is_not_created_again)
 {
     struct scene s;
     set_scene(&s, test_seed());
@@ -274,7 +276,7 @@ TEST(a_key_value_store_that_is_gone_is_not_made_anew)
     clear_scene(&s);
 }
 
-TEST(a_flipped_bit_in_the_directorys_own_file_is_found_or_does_not_matter)
+TEST(a_flipped_bit_in_tidemill_meta_is_found_or_changes_nothing)
 {
     struct scene s;
     set_scene(&s, test_seed());
@@ -295,7 +297,7 @@ TEST(a_flipped_bit_in_the_directorys_own_file_is_found_or_does_not_matter)
     clear_scene(&s);
 }
 
-TEST(topics_without_the_directorys_own_file_are_not_touched)
+TEST(topics_without_tidemill_meta_are_not_touched)
 {
     struct scene s;
     set_scene(&s, test_seed());
@@ -307,7 +309,7 @@ TEST(topics_without_the_directorys_own_file_are_not_touched)
     clear_scene(&s);
 }
 
-/* As if the rows had lost it; null: puts it back. */
+/* Writes the row of the topic. A null value deletes it, as if it were lost. */
 static void change_topic_row(struct scene *s, struct bytes value)
 {
     struct row_key key = row_key_topic(model_topic_id(0));
@@ -315,7 +317,7 @@ static void change_topic_row(struct scene *s, struct bytes value)
     EXPECT_INT(s->disk->driver.write(&s->disk->kv, &change, 1), ERR_OK);
 }
 
-TEST(a_topic_whose_row_vanished_keeps_all_that_it_has)
+TEST(a_topic_that_lost_its_row_keeps_its_files_and_batches)
 {
     int vanished = 0;
     for (uint64_t seed = test_seed(); seed < test_seed() + 10; seed++) {
@@ -352,7 +354,7 @@ static bool topic_has_files(struct sim_disk *disk)
     return error == ERR_OK;
 }
 
-/* The broker ends when the row is gone and before any file is. */
+/* The broker stops after the row is deleted and before any file is. */
 static void delete_topic_and_end(struct scene *s, uint64_t seed)
 {
     struct life life;
@@ -361,12 +363,12 @@ static void delete_topic_and_end(struct scene *s, uint64_t seed)
     store_begin(life.stores[0]);
     store_delete_topic(life.stores[0], model_topic_id(0));
     store_commit(life.stores[0], NULL);
-    life_close(&life); /* with a checkpoint: the journal says nothing of it any more */
+    life_close(&life); /* with a checkpoint: the deletion is no longer in the journal */
     EXPECT_INT(life.close_result, ERR_OK);
     life_end(&life);
 }
 
-TEST(the_files_of_a_deleted_topic_go_at_the_next_start_also_after_a_checkpoint)
+TEST(the_next_start_deletes_the_files_of_a_deleted_topic_also_after_a_checkpoint)
 {
     struct row_key deleted = row_key_deleted_topic(model_topic_id(0));
     int removed = 0;
@@ -389,8 +391,9 @@ TEST(the_files_of_a_deleted_topic_go_at_the_next_start_also_after_a_checkpoint)
     EXPECT(removed > 2);
 }
 
-/* The first checkpoint has not come yet, so there is no folder topics: the journals alone tell. */
-TEST(journals_without_the_directorys_own_file_are_not_touched)
+/* Before the first flush there is no directory topics: only the journals show that the data
+ * directory is in use. */
+TEST(journals_without_tidemill_meta_are_not_touched)
 {
     struct sim_disk *disk = sim_disk_create();
     struct life life;

@@ -1,8 +1,8 @@
-/* A disk that is full or refuses, at every call of a history: what the broker answers, and that
- * nothing acknowledged is lost.
+/* A disk that is full or fails, at every call of a history. The test checks the answers of the
+ * store, and that nothing acknowledged is lost.
  *
- *   full      nothing fails; what was handed in becomes durable once there is room; it heals
- *   refuses   at start: an error that names the place; later: the store stops, commits get ERR_IO,
+ *   full      nothing fails; all entries become durable when there is room again
+ *   fails     at start: an error that names the path; later: the store stops, commits get ERR_IO,
  *             and the next start finds everything that was acknowledged */
 #include "tests/harness/harness.h"
 #include "tests/simulation/support_history.h"
@@ -41,7 +41,7 @@ static bool any_is_full(const struct life *life)
     return full;
 }
 
-/* Five seconds in which nobody asks for anything. */
+/* Lets five seconds pass without requests. */
 static void wait(struct life *life)
 {
     for (int i = 0; i < 50; i++) {
@@ -76,7 +76,7 @@ static void play(const struct trial *t, struct life *life, struct model *model, 
         out->was_full |= any_is_full(life);
     }
     if (t->error == ERR_NO_SPACE)
-        life->disk->fail_to = 0; /* somebody made room */
+        life->disk->fail_to = 0; /* there is room again */
     wait(life);
     out->failures = life->failures;
     out->refused = h.refused;
@@ -123,7 +123,7 @@ static struct outcome try(const struct trial *t)
     return out;
 }
 
-TEST(a_disk_that_is_full_for_a_while_loses_nothing_and_heals)
+TEST(a_disk_that_is_full_for_a_while_loses_nothing_and_the_store_continues)
 {
     int full = 0, not_started = 0;
     for (uint64_t seed = test_seed(); seed < test_seed() + 4; seed++) {
@@ -140,7 +140,7 @@ TEST(a_disk_that_is_full_for_a_while_loses_nothing_and_heals)
     EXPECT(not_started > 10);
 }
 
-TEST(a_disk_that_refuses_once_stops_the_store_and_loses_nothing)
+TEST(a_disk_that_fails_once_stops_the_store_and_loses_nothing)
 {
     int failed = 0, refused = 0, went_on = 0;
     for (uint64_t seed = test_seed(); seed < test_seed() + 4; seed++) {
@@ -157,10 +157,10 @@ TEST(a_disk_that_refuses_once_stops_the_store_and_loses_nothing)
     }
     EXPECT(failed > 100);
     EXPECT(refused > 50);
-    EXPECT(went_on > 0); /* where a file that nobody needs could not be deleted */
+    EXPECT(went_on > 0); /* if only an unneeded file could not be deleted */
 }
 
-TEST(a_disk_that_refuses_for_ever_stops_the_store_and_loses_nothing)
+TEST(a_disk_that_always_fails_stops_the_store_and_loses_nothing)
 {
     for (uint64_t seed = test_seed(); seed < test_seed() + 2; seed++) {
         struct trial t = {.seed = seed, .error = ERR_IO, .to = UINT64_MAX};

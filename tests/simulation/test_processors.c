@@ -1,7 +1,7 @@
-/* Processors through crashes: a whole broker over a simulated disk takes a fixed input through a
- * pipeline and is crashed at any call on the way. Each time another one starts on what is left,
- * goes on to the end, and must have written the same records as one that was never interrupted:
- * byte for byte with one shard, as a set per topic with more.
+/* Processors and crashes. A whole broker on a simulated disk processes a fixed input with a
+ * pipeline. The test crashes it at any call, and starts another one on the disk that is left. At
+ * the end it must have written the same records as a broker that was never interrupted: the same
+ * bytes with one shard, the same set for each topic with several.
  *
  *   simulation_test_processors --states N --seed S */
 #include "tests/broker/support_runner.h"
@@ -15,13 +15,13 @@ enum { TOPICS = 5, PARTITIONS_MAX = 3, DEPTH_MAX = 2 };
 
 static const char *const topics[TOPICS] = {"sums", "repeated", "dlq.in", "passed", "second"};
 
-/* One configuration of the campaign, and what must come out. */
+/* One configuration of the campaign, and the expected output. */
 struct campaign {
     uint64_t target, seed;
-    struct random_seeded random; /* which crashes */
+    struct random_seeded random; /* selects the crashes */
     int shards, partitions;
     char *expected[TOPICS];
-    /* What was met on the way: a campaign that does not meet them proves nothing. */
+    /* Counts of cases. A campaign without these cases proves nothing. */
     int records[TOPICS];
     uint64_t states, changed_shards, deep;
 };
@@ -53,7 +53,7 @@ static struct test_broker *start_on(struct sim_disk *disk, int shards, uint64_t 
                                 NULL);
 }
 
-/* The input, the same for every run of a seed: duplicates, dead letters, late records. */
+/* Writes the input, which is the same for a seed: duplicates, dead letters, late records. */
 static void put_input(struct campaign *c, struct test_client *client)
 {
     struct random_seeded random;
@@ -91,7 +91,7 @@ static void set_pipeline(struct test_client *c)
         "processor.sums.select=count() as n; sum(value.x) as x; last(value.id) as last", NULL);
 }
 
-/* Lets it run to the end; may be called again on what a crash left. */
+/* Runs the broker to the end. May be called again after a crash. */
 static void run(struct test_client *c)
 {
     pipeline_set(c, "in", "processor.check.enabled=true", NULL);
@@ -122,7 +122,7 @@ static void check(struct campaign *c, struct test_client *client)
 
 static void explore(void *context, struct sim_disk *disk);
 
-/* A life after a crash: to the end, sometimes crashed again on the way. */
+/* Starts a broker after a crash and runs it to the end. Sometimes crashes it again before. */
 static void go_on(struct explorer *e, struct sim_disk *disk)
 {
     struct campaign *c = e->campaign;
@@ -159,7 +159,7 @@ static void explore(void *context, struct sim_disk *disk)
     sim_disk_free(left);
 }
 
-/* The pipeline is set and its input is there, but it did not begin. */
+/* Sets the pipeline and writes its input, but does not run it. */
 static struct test_broker *prepare(struct campaign *c, struct sim_disk *disk, struct random *order)
 {
     struct test_broker *b = start_on(disk, c->shards, c->seed, order);

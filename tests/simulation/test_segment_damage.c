@@ -1,4 +1,4 @@
-/* Segments that lost bytes while nothing ran: their own range is lost, nothing else. */
+/* Segments that lost bytes while no broker was running: only their own range is lost. */
 #include "storage/segment.h"
 #include "storage/store_rows.h"
 #include "tests/harness/harness.h"
@@ -26,7 +26,7 @@ static enum error read_at(struct life *life, struct log *log, int64_t offset)
     return read.result;
 }
 
-/* Cuts the partition's active segment in the middle, or removes it; returns what it should be. */
+/* Cuts the partition's active segment in the middle, or removes it. Returns the state before. */
 static struct log_state harm_segment(struct sim_disk *disk, struct uuid topic_id, bool remove)
 {
     struct row_key key = row_key_log(topic_id, 0);
@@ -46,8 +46,8 @@ static struct log_state harm_segment(struct sim_disk *disk, struct uuid topic_id
     return state;
 }
 
-/* The other partition is as it was; of the harmed one all but its last segment is, and it takes new
- * batches behind what it had. */
+/* Checks that the other partition is unchanged. The damaged partition has lost only its last
+ * segment, and appends new batches after its old end. */
 static void expect_contained(struct life *life, const struct model *model,
                              const struct log_state *lost)
 {
@@ -116,7 +116,7 @@ static void lose_segment(bool remove, bool crashed, uint64_t seed)
     model_free(&model);
 }
 
-TEST(a_segment_that_lost_bytes_takes_its_own_range_only)
+TEST(a_segment_that_lost_bytes_loses_only_its_own_range)
 {
     for (uint64_t seed = test_seed(); seed < test_seed() + 20; seed++)
         lose_segment(seed % 2, seed / 2 % 2, seed);

@@ -1,4 +1,4 @@
-/* What the store answers, step by step, on a simulated disk. */
+/* The answers of the store, step by step, on a simulated disk. */
 #include "storage/journal.h"
 #include "storage/store_rows.h"
 #include "tests/harness/harness.h"
@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* One shard with two topics, and what was told in which order. */
+/* One shard with two topics. */
 struct scene {
     struct sim_disk *disk;
     struct life life;
@@ -80,7 +80,7 @@ static void entry(struct store *store, struct note *note)
     store_commit(store, &note->commit);
 }
 
-TEST(commits_are_told_in_order_when_their_unit_is_durable)
+TEST(commits_are_completed_in_order_when_their_unit_is_durable)
 {
     struct scene s;
     struct store *store = begin(&s);
@@ -136,7 +136,7 @@ TEST(entries_are_not_accepted_while_a_large_unit_waits_behind_another)
     finish(&s);
 }
 
-TEST(an_error_of_the_journal_is_final_and_told_once)
+TEST(an_error_of_the_journal_is_final_and_reported_once)
 {
     struct scene s;
     struct store *store = begin(&s);
@@ -146,7 +146,7 @@ TEST(an_error_of_the_journal_is_final_and_told_once)
         notes[i] = (struct note){{.done = add_note}, trace, 'x'};
     s.disk->fail_error = ERR_IO;
     s.disk->fail_from = s.disk->calls;
-    s.disk->fail_to = s.disk->calls + 1; /* the disk is well again, and is not asked again */
+    s.disk->fail_to = s.disk->calls + 1; /* the disk works again, but the store does not use it */
     entry(store, &notes[0]);
     life_turn(&s.life, 0, 1);
     entry(store, &notes[1]);
@@ -165,7 +165,7 @@ TEST(an_error_of_the_journal_is_final_and_told_once)
     model_free(&s.model);
 }
 
-TEST(a_full_disk_makes_the_journal_wait_and_heal)
+TEST(the_journal_waits_while_the_disk_is_full_and_then_continues)
 {
     struct scene s;
     struct store *store = begin(&s);
@@ -206,7 +206,7 @@ TEST(a_nearly_full_disk_is_full_until_it_has_room_again)
     s.disk->free_bytes = 999;
     let_pass(&s, 1500);
     EXPECT(store_is_full(store));
-    history_produce(&s.history, 0, 0); /* other entries go on */
+    history_produce(&s.history, 0, 0); /* other entries continue */
     let_pass(&s, 200);
     EXPECT_INT(s.model.shards[0].acknowledged, s.model.shards[0].submitted);
     s.disk->free_bytes = INT64_MAX;
@@ -240,7 +240,7 @@ static void count_name(void *context, const char *name)
     (*(int *)context)++;
 }
 
-TEST(journal_files_are_used_again_after_checkpoints)
+TEST(journal_files_are_recycled_after_checkpoints)
 {
     struct scene s;
     struct store *store = begin(&s);
@@ -271,7 +271,7 @@ TEST(the_tail_keeps_no_more_than_its_budget)
     finish(&s);
 }
 
-TEST(a_removed_log_takes_its_files_and_rows_along)
+TEST(the_files_and_rows_of_a_removed_log_are_deleted)
 {
     struct scene s;
     struct store *store = begin(&s);
@@ -308,14 +308,14 @@ TEST(a_log_start_in_the_unit_that_ends_a_checkpoint_is_kept)
     let_pass(&s, 30000);
     EXPECT(store_stats(store).checkpoints > 0); /* nothing of the log has changed since */
     struct note note = {{.done = add_note}, (char[8]){""}, 'a'};
-    entry(store, &note); /* so that there is something to checkpoint */
+    entry(store, &note); /* an entry to checkpoint */
     let_pass(&s, 200);
     int64_t start = log_next_offset(log_of(&s, 0, 0));
     store_begin(store);
     store_set_log_start(store, log_of(&s, 0, 0), start);
     store_commit(store, NULL);
     uint64_t checkpoints = store_stats(store).checkpoints;
-    life_turn(&s.life, 0, 30000); /* due: with this unit */
+    life_turn(&s.life, 0, 30000); /* a checkpoint is due, with this unit */
     while (store_stats(store).checkpoints == checkpoints)
         EXPECT(life_step(&s.life));
     struct sim_disk *left = sim_disk_crash(s.disk, CRASH_LOSE_ALL, 1);
@@ -330,9 +330,9 @@ TEST(a_log_start_in_the_unit_that_ends_a_checkpoint_is_kept)
     finish(&s);
 }
 
-/* A checkpoint that fails puts its rows back; those of a log that is removed then must not come
- * again with the next one. */
-TEST(producers_of_a_removed_log_go_also_after_a_checkpoint_that_failed)
+/* A failed checkpoint puts its rows back. If the log is then removed, the next checkpoint must not
+ * write them. */
+TEST(producers_of_a_removed_log_are_deleted_also_after_a_failed_checkpoint)
 {
     struct scene s;
     struct store *store = begin(&s);
@@ -401,7 +401,7 @@ TEST(a_checkpoint_under_way_at_closing_is_not_the_last_one)
     model_free(&s.model);
 }
 
-TEST(a_journal_file_that_finds_no_room_leaves_nothing_behind)
+TEST(a_journal_file_that_does_not_fit_on_the_disk_is_removed)
 {
     struct scene s;
     (void)begin(&s);
@@ -410,7 +410,7 @@ TEST(a_journal_file_that_finds_no_room_leaves_nothing_behind)
     EXPECT_INT(journal_open(&journal, &s.life.env, "data/shard-9", 16 << 10, 2, &message), ERR_OK);
     struct journal_file *file = journal_file_create(&journal);
     s.disk->fail_error = ERR_NO_SPACE;
-    s.disk->fail_from = s.disk->calls + 1; /* its name finds room, its blocks do not */
+    s.disk->fail_from = s.disk->calls + 1; /* there is room for its name, but not for its blocks */
     s.disk->fail_to = UINT64_MAX;
     EXPECT_INT(journal_prepare(&journal, file), ERR_NO_SPACE);
     int files = 0;
@@ -422,7 +422,7 @@ TEST(a_journal_file_that_finds_no_room_leaves_nothing_behind)
     finish(&s);
 }
 
-TEST(after_an_orderly_end_there_is_nothing_to_redo)
+TEST(after_a_clean_stop_there_is_nothing_to_redo)
 {
     struct scene s;
     (void)begin(&s);
