@@ -68,8 +68,7 @@ static enum error collect(struct log_read_job *job, struct segment_scan *scan,
         bool fits = scan->batch_size <= job->max_bytes && size <= job->max_bytes - scan->batch_size;
         bool wanted =
             scan->next_offset <= job->end_offset && (fits || (size == 0 && job->at_least_one));
-        if (wanted ||
-            size == 0) /* also checks a first batch that is too large: its header may be wrong */
+        if (wanted || size == 0) /* a first batch that is too large may have a wrong header */
             error = segment_scan_check(scan);
         if (error != ERR_OK || !wanted)
             break;

@@ -4,8 +4,7 @@
 
 enum {
     WRITER_BUFFER = 1 << 20,
-    WAITING_MAX =
-        512 << 10, /* one write; not larger, because a write of the journal waits for it */
+    WAITING_MAX = 512 << 10, /* of one write: the journal must not wait for a larger one */
     IN_PLACE_MIN = 4 * IO_ALIGNMENT,
 };
 
