@@ -10,10 +10,10 @@
 
 /* The memory that an empty unit keeps: a busy turn exceeds unit_bytes, and the kernel must clear
  * new pages first. */
-enum { MARKS_KEPT = 4096, KEPT_GROUPS = 6 };
+enum { MARKS_KEPT = 4096, UNITS_KEPT = 6 };
 
 /* For fewer blocks a copy costs less than a range. One write takes this many ranges. */
-enum { RUN_BLOCKS_MIN = 4, RUNS_MAX = 1000 };
+enum { RANGE_BLOCKS_MIN = 4, RANGES_MAX = 1000 };
 
 void store_units_init(struct store *s)
 {
@@ -55,7 +55,7 @@ static void resize(struct store_unit *u, size_t capacity)
     u->capacity = capacity;
 }
 
-static void drop_runs(struct store_unit *u)
+static void drop_ranges(struct store_unit *u)
 {
     for (int i = 0; i < u->range_count; i++)
         shared_buffer_unref(u->ranges[i].buffer);
@@ -67,7 +67,7 @@ void store_units_free(struct store *s)
 {
     for (int i = 0; i < 2; i++) {
         struct store_unit *u = &s->units[i];
-        drop_runs(u);
+        drop_ranges(u);
         give_data(u);
         free(u->ranges);
         free(u->marks);
@@ -86,8 +86,8 @@ uint8_t *store_unit_reserve(struct store *s, size_t size)
     return u->data + u->size;
 }
 
-static void add_run(struct store_unit *u, struct shared_buffer *buffer, const uint8_t *at,
-                    uint32_t count)
+static void add_range(struct store_unit *u, struct shared_buffer *buffer, const uint8_t *at,
+                      uint32_t count)
 {
     if (u->range_count == u->range_capacity) {
         u->range_capacity = u->range_capacity ? u->range_capacity * 2 : 16;
@@ -104,7 +104,7 @@ void store_unit_take_blocks(struct store *s, struct shared_buffer *buffer,
     struct bytes batch = part->bytes;
     uintptr_t header_end = (uintptr_t)batch.data + BATCH_HEADER_SIZE;
     size_t head = journal_padded(header_end) - (uintptr_t)batch.data;
-    if (batch.size < head + RUN_BLOCKS_MIN * IO_ALIGNMENT || u->range_count == RUNS_MAX)
+    if (batch.size < head + RANGE_BLOCKS_MIN * IO_ALIGNMENT || u->range_count == RANGES_MAX)
         return;
     uint32_t count = (uint32_t)((batch.size - head) / IO_ALIGNMENT);
     size_t inside = (size_t)count * IO_ALIGNMENT;
@@ -112,7 +112,7 @@ void store_unit_take_blocks(struct store *s, struct shared_buffer *buffer,
     part->first_block = u->block_count;
     part->blocks = count;
     part->tail = bytes_of(batch.data + head + inside, batch.size - head - inside);
-    add_run(u, buffer, batch.data + head, count);
+    add_range(u, buffer, batch.data + head, count);
 }
 
 struct store_unit_mark *store_unit_mark(struct store *s, struct store_log *log)
@@ -133,7 +133,7 @@ struct store_unit_mark *store_unit_mark(struct store *s, struct store_log *log)
 /* Empties a unit, and frees its memory if it is unusually large. */
 static void reset(struct store_unit *u)
 {
-    drop_runs(u);
+    drop_ranges(u);
     u->size = JOURNAL_HEADER_SIZE;
     u->entries = 0;
     u->has_rows = u->closing = false;
@@ -143,7 +143,7 @@ static void reset(struct store_unit *u)
         u->marks = NULL;
         u->mark_capacity = 0;
     }
-    if (u->capacity > KEPT_GROUPS * journal_padded(u->store->options.unit_bytes) &&
+    if (u->capacity > UNITS_KEPT * journal_padded(u->store->options.unit_bytes) &&
         u->capacity > UNIT_START_BYTES) {
         give_data(u);
         u->capacity = 0;
@@ -155,7 +155,7 @@ static void reset(struct store_unit *u)
 static void run_write(struct job *job)
 {
     struct store_unit *u = CONTAINER_OF(job, struct store_unit, job);
-    struct iovec parts[1 + RUNS_MAX];
+    struct iovec parts[1 + RANGES_MAX];
     journal_unit_seal(u->data, &u->header);
     parts[0] = (struct iovec){u->data, journal_padded(u->size)};
     for (int i = 0; i < u->range_count; i++)
