@@ -133,10 +133,16 @@ def name_faults(files, modules):
             yield f"{name}: {function}() is not named after its module"
 
 
-def main():
+def modules_of():
+    """The module of each source file below ROOT."""
     files = [path.relative_to(ROOT) for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.[ch]"))]
     public = {(path.parent, path.stem.removesuffix(PRIVATE)) for path in files if path.suffix == ".h"}
-    modules = {path: module_of(path, public) for path in files}
+    return {path: module_of(path, public) for path in files}
+
+
+def main():
+    modules = modules_of()
+    files = list(modules)
     faults = [*include_faults(files, modules), *name_faults(files, modules)]
     print("\n".join(faults) or f"{len(set(modules.values()))} modules of {len(files)} files")
     return bool(faults) or len(files) < 50
