@@ -59,7 +59,7 @@ static enum kafka_error check_replicas(const struct produce *produce, const stru
     return KAFKA_NOT_ENOUGH_REPLICAS;
 }
 
-static void append_item(struct append_run *run, struct produce *produce, struct scatter_part *part,
+static void append_item(struct append *append, struct produce *produce, struct scatter_part *part,
                         struct produce_item *item)
 {
     struct partition *p = partition_find(part->shard, item->topic_id, item->in->index);
@@ -74,7 +74,7 @@ static void append_item(struct append_run *run, struct produce *produce, struct 
         .api_version = produce->request->header.api_version,
     };
     struct append_result result;
-    append_batch(run, p, &input, &part->arena, &result);
+    append_batch(append, p, &input, &part->arena, &result);
     item->needs_disk = result.error == KAFKA_NONE;
     item->out->error_code = (int16_t)result.error;
     item->out->error_message = bytes_string(result.message);
@@ -88,11 +88,11 @@ static void append_items(struct scatter_part *part)
 {
     struct produce *produce = produce_of(part);
     const struct produce_request *in = produce->request->body;
-    struct append_run run;
-    append_begin(&run, part->shard);
+    struct append append;
+    append_begin(&append, part->shard);
     for (uint32_t i = 0; i < part->count; i++)
-        append_item(&run, produce, part, &produce->items[part->items[i]]);
-    if (!append_end(&run, in->acks == ACKS_NONE ? NULL : durable_part_commit(part)))
+        append_item(&append, produce, part, &produce->items[part->items[i]]);
+    if (!append_end(&append, in->acks == ACKS_NONE ? NULL : durable_part_commit(part)))
         scatter_part_done(part);
 }
 

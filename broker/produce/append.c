@@ -19,20 +19,21 @@ enum {
     BAD_RECORDS_TOLD = 1000, /* reported for one batch */
 };
 
-void append_begin(struct append_run *run, struct shard *shard)
+void append_begin(struct append *append, struct shard *shard)
 {
-    *run = (struct append_run){.shard = shard};
+    *append = (struct append){.shard = shard};
 }
 
-bool append_end(struct append_run *run, struct commit *commit)
+bool append_end(struct append *append, struct commit *commit)
 {
-    bool waits = commit && run->must_wait;
-    /* If the run has no entry (duplicates only), an empty one waits for the entries before it. */
-    if (waits && !run->entry_open)
-        store_begin(run->shard->store);
-    if (waits || run->entry_open)
-        store_commit(run->shard->store, waits ? commit : NULL);
-    run->entry_open = false;
+    bool waits = commit && append->must_wait;
+    /* If the append has no entry (duplicates only), an empty one waits for the entries before it.
+     */
+    if (waits && !append->entry_open)
+        store_begin(append->shard->store);
+    if (waits || append->entry_open)
+        store_commit(append->shard->store, waits ? commit : NULL);
+    append->entry_open = false;
     return waits;
 }
 
@@ -80,10 +81,10 @@ static bool wants_other_codec(const struct partition *p, const struct batch_head
 }
 
 /* Makes the same batch with the topic's codec, in a new buffer. NULL if that is impossible. */
-static struct shared_buffer *reencode(struct append_run *run, const struct partition *p,
+static struct shared_buffer *reencode(struct append *append, const struct partition *p,
                                       struct bytes batch, const struct batch_header *h)
 {
-    struct shard *shard = run->shard;
+    struct shard *shard = append->shard;
     size_t max = (size_t)shard->broker->settings->max_uncompressed_bytes;
     struct record_iterator records;
     struct record record;
@@ -113,20 +114,20 @@ static struct shared_buffer *reencode(struct append_run *run, const struct parti
 
 /* --- one batch --- */
 
-static enum batch_fault validate(struct append_run *run, const struct partition *p,
+static enum batch_fault validate(struct append *append, const struct partition *p,
                                  const struct append_input *input, int64_t *max_timestamp,
                                  struct append_result *out, struct arena *messages,
                                  struct message *message)
 {
-    struct arena *scratch = &run->shard->scratch;
+    struct arena *scratch = &append->shard->scratch;
     int32_t bad_record = -1;
     const struct topic_settings *s = &p->settings;
     struct batch_rules rules = {
-        .now_ms = run->shard->wall_ms,
+        .now_ms = append->shard->wall_ms,
         .timestamp_before_max_ms = s->timestamp_before_max_ms,
         .timestamp_after_max_ms = s->timestamp_after_max_ms,
         .max_batch_bytes = (size_t)s->max_message_bytes,
-        .max_uncompressed_bytes = (size_t)run->shard->broker->settings->max_uncompressed_bytes,
+        .max_uncompressed_bytes = (size_t)append->shard->broker->settings->max_uncompressed_bytes,
         .keys_required = s->compacted,
         .zstd_allowed = input->api_version >= ZSTD_SINCE_VERSION,
         .log_append_time = s->timestamp_type != 0,
@@ -141,9 +142,8 @@ static enum batch_fault validate(struct append_run *run, const struct partition 
 }
 
 /* True if the batch is new and may be appended. Otherwise it sets the result. */
-static bool check_sequence(struct append_run *run, struct partition *p,
-                           const struct batch_header *h, struct append_result *out,
-                           struct arena *messages)
+static bool check_sequence(struct append *append, struct partition *p, const struct batch_header *h,
+                           struct append_result *out, struct arena *messages)
 {
     int64_t offset = -1, timestamp = -1;
     if (h->producer_id < 0)
@@ -154,7 +154,7 @@ static bool check_sequence(struct append_run *run, struct partition *p,
     case PRODUCER_DUPLICATE:
         out->base_offset = offset;
         out->append_time_ms = p->settings.timestamp_type != 0 ? timestamp : -1;
-        run->must_wait |= offset >= partition_visible_end(p, READ_UNCOMMITTED);
+        append->must_wait |= offset >= partition_visible_end(p, READ_UNCOMMITTED);
         return false;
     case PRODUCER_OUT_OF_ORDER:
         refuse(out, KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER,
@@ -170,29 +170,29 @@ static bool check_sequence(struct append_run *run, struct partition *p,
 }
 
 /* Sets the broker's timestamps. The checksum covers them, so it is computed again. */
-static void stamp(struct append_run *run, const struct partition *p, uint8_t *batch,
+static void stamp(struct append *append, const struct partition *p, uint8_t *batch,
                   const struct batch_header *h, int64_t max_timestamp, struct append_result *out)
 {
     if (p->settings.timestamp_type != 0) {
-        batch_stamp_append_time(batch, run->shard->wall_ms);
-        out->append_time_ms = run->shard->wall_ms;
+        batch_stamp_append_time(batch, append->shard->wall_ms);
+        out->append_time_ms = append->shard->wall_ms;
     } else if (h->max_timestamp != max_timestamp) {
         batch_stamp_max_timestamp(batch, max_timestamp);
     }
 }
 
-static void enter(struct append_run *run, struct partition *p, struct shared_buffer *buffer,
+static void enter(struct append *append, struct partition *p, struct shared_buffer *buffer,
                   uint8_t *batch, size_t size, struct append_result *out)
 {
-    if (run->entry_open)
-        store_commit(run->shard->store, NULL);
-    store_begin(run->shard->store);
-    run->entry_open = true;
-    run->must_wait |= !p->settings.asynchronous;
-    out->base_offset = partition_append(run->shard, p, buffer, batch, size);
+    if (append->entry_open)
+        store_commit(append->shard->store, NULL);
+    store_begin(append->shard->store);
+    append->entry_open = true;
+    append->must_wait |= !p->settings.asynchronous;
+    out->base_offset = partition_append(append->shard, p, buffer, batch, size);
 }
 
-static void append_valid(struct append_run *run, struct partition *p,
+static void append_valid(struct append *append, struct partition *p,
                          const struct append_input *input, const struct batch_header *h,
                          int64_t max_timestamp, struct append_result *out, struct arena *messages)
 {
@@ -200,7 +200,7 @@ static void append_valid(struct append_run *run, struct partition *p,
     uint8_t *batch = buffer->data + (input->records.data - buffer->data);
     size_t size = input->records.size;
     if (wants_other_codec(p, h)) {
-        buffer = made = reencode(run, p, input->records, h);
+        buffer = made = reencode(append, p, input->records, h);
         if (made == NULL) {
             refuse(out, KAFKA_MESSAGE_TOO_LARGE, "the batch cannot be re-encoded", messages);
             return;
@@ -212,22 +212,22 @@ static void append_valid(struct append_run *run, struct partition *p,
         refuse(out, KAFKA_RECORD_LIST_TOO_LARGE, "the batch is larger than segment.bytes",
                messages);
     } else {
-        stamp(run, p, batch, h, max_timestamp, out);
-        enter(run, p, buffer, batch, size, out);
+        stamp(append, p, batch, h, max_timestamp, out);
+        enter(append, p, buffer, batch, size, out);
     }
     shared_buffer_unref(made);
 }
 
-void append_batch(struct append_run *run, struct partition *partition,
+void append_batch(struct append *append, struct partition *partition,
                   const struct append_input *input, struct arena *messages,
                   struct append_result *out)
 {
     *out = (struct append_result){.base_offset = -1, .append_time_ms = -1};
-    if (run->shard->stopping) {
+    if (append->shard->stopping) {
         refuse(out, KAFKA_NOT_LEADER_OR_FOLLOWER, "the broker is stopping", messages);
         return;
     }
-    if (store_is_full(run->shard->store)) {
+    if (store_is_full(append->shard->store)) {
         refuse(out, KAFKA_KAFKA_STORAGE_ERROR, "the disk is full", messages);
         return;
     }
@@ -238,7 +238,7 @@ void append_batch(struct append_run *run, struct partition *partition,
     int64_t max_timestamp = -1;
     struct message message = {""};
     enum batch_fault fault =
-        validate(run, partition, input, &max_timestamp, out, messages, &message);
+        validate(append, partition, input, &max_timestamp, out, messages, &message);
     if (fault != BATCH_OK) {
         refuse(out, errors_of_faults[fault], message.text, messages);
         return;
@@ -248,6 +248,6 @@ void append_batch(struct append_run *run, struct partition *partition,
     ASSERT(whole); /* the batch was validated */
     if (h.attributes & BATCH_TRANSACTIONAL)
         refuse(out, KAFKA_INVALID_TXN_STATE, "transactions are not supported", messages);
-    else if (check_sequence(run, partition, &h, out, messages))
-        append_valid(run, partition, input, &h, max_timestamp, out, messages);
+    else if (check_sequence(append, partition, &h, out, messages))
+        append_valid(append, partition, input, &h, max_timestamp, out, messages);
 }

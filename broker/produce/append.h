@@ -2,8 +2,8 @@
  * timestamps, re-encodes it if the topic needs that, appends it. The check and the append are one
  * step of the owning shard.
  *
- * A run takes the batches of one request on one shard. Each batch is an atomic entry of its own.
- * The last entry has the commit, which is done when all are durable.
+ * An append takes the batches of one request on one shard. Each batch is an atomic entry of its
+ * own. The last entry has the commit, which is done when all are durable.
  *
  *   append_begin -> append_batch* -> append_end */
 #ifndef BROKER_PRODUCE_APPEND_H
@@ -13,7 +13,7 @@
 #include "protocol/kafka_error.h"
 #include "protocol/record_batch.h"
 
-struct append_run {
+struct append {
     struct shard *shard;
     bool entry_open;
     bool must_wait; /* a batch may be acknowledged only when it is durable */
@@ -34,12 +34,12 @@ struct append_result {
     int64_t base_offset, append_time_ms;
 };
 
-void append_begin(struct append_run *run, struct shard *shard);
-void append_batch(struct append_run *run, struct partition *partition,
+void append_begin(struct append *append, struct shard *shard);
+void append_batch(struct append *append, struct partition *partition,
                   const struct append_input *input, struct arena *messages,
                   struct append_result *out);
 /* True: commit->done will be called when all batches may be acknowledged. False: they may be
  * acknowledged now, and the commit is not used. With acks=0 `commit` is NULL. */
-MUST_USE bool append_end(struct append_run *run, struct commit *commit);
+MUST_USE bool append_end(struct append *append, struct commit *commit);
 
 #endif

@@ -27,7 +27,7 @@ static const struct flag flags[] = {
     {0, NULL, FLAG_SWITCH, NULL, NULL, NULL, NULL},
 };
 
-struct run {
+struct test_run {
     struct tool *tool;
     struct trial *trial;
     struct bytes topic;
@@ -40,7 +40,7 @@ struct run {
 static void print_output(void *context, const struct record_place *place,
                          const struct record *record)
 {
-    struct run *r = context;
+    struct test_run *r = context;
     record_printer_add(&r->printer, place, record);
 }
 
@@ -58,7 +58,7 @@ static bool read_pipeline(struct tool *t, struct declarations *d)
     return fail_usage(&t->failure, "no processor file is given: tidemill processor test -f FILE");
 }
 
-static bool make_trial(struct run *r)
+static bool make_trial(struct test_run *r)
 {
     struct tool *t = r->tool;
     struct declarations d = {0};
@@ -83,7 +83,7 @@ static bool make_trial(struct run *r)
 }
 
 /* Runs one record. A record of a topic without processors is skipped and counted. */
-static bool run_line(struct run *r, struct bytes line, int64_t *skipped)
+static bool run_line(struct test_run *r, struct bytes line, int64_t *skipped)
 {
     struct tool *t = r->tool;
     struct record_place place;
@@ -106,7 +106,7 @@ static bool run_line(struct run *r, struct bytes line, int64_t *skipped)
     return trial_append(r->trial, &place, &record, r->now_ms, &t->failure);
 }
 
-static bool run_lines(struct run *r)
+static bool run_lines(struct test_run *r)
 {
     struct tool *t = r->tool;
     int64_t skipped = 0;
@@ -127,7 +127,7 @@ static bool run_lines(struct run *r)
     return trial_finish(r->trial, flag_is_set(&t->arguments, "drain"), r->now_ms, &t->failure);
 }
 
-static void say_counters(const struct run *r)
+static void say_counters(const struct test_run *r)
 {
     struct bytes topic, processor;
     struct processor_counters c;
@@ -140,7 +140,7 @@ static void say_counters(const struct run *r)
                  c.filtered, c.duplicates, c.late, c.dead_letters, c.panes);
 }
 
-static bool read_now(struct run *r)
+static bool read_now(struct test_run *r)
 {
     struct clock *clock = clock_system();
     struct bytes text = flag_text(&r->tool->arguments, "now");
@@ -152,7 +152,7 @@ static bool read_now(struct run *r)
 
 static bool run(struct tool *t)
 {
-    struct run r = {.tool = t};
+    struct test_run r = {.tool = t};
     struct bytes input = flag_text(&t->arguments, "input");
     const char *path =
         bytes_is_null(input) ? NULL : arena_printf(&t->arena, "%.*s", BYTES_PRINTF(input));
