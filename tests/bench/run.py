@@ -166,6 +166,11 @@ class Bench:
         self.results = {}
         self.topics = 0
 
+    @staticmethod
+    def in_turn(running, pair):
+        """Every other pair in the reverse order, so that neither system is always the first."""
+        return running if pair % 2 == 0 else running[::-1]
+
     def systems(self):
         yield Tidemill
         if self.options.against:
@@ -204,11 +209,13 @@ class Bench:
     def run_produce(self):
         for size, partitions in ((100, 1), (100, 16), (100, 1000), (1024, 1), (1024, 16), (1024, 1000)):
             scenario = f'produce {size}B {partitions}p'
+            if self.options.scenario not in scenario:
+                continue
             running = [self.fresh(kind) for kind in self.systems()]
             for system in running:
                 system.start()
-            for _ in range(self.options.pairs):
-                for system in running:
+            for pair in range(self.options.pairs):
+                for system in self.in_turn(running, pair):
                     self.produce_on(system, scenario, partitions, size)
                 self.produce_on(self.fresh(Null), scenario, partitions, size)
             for system in running:
@@ -221,8 +228,8 @@ class Bench:
         for system in running:
             system.start()
             system.load = self.produce_on(system, 'fetch (filling)', 1, 1024)
-        for _ in range(self.options.pairs):
-            for system in running:
+        for pair in range(self.options.pairs):
+            for system in self.in_turn(running, pair):
                 topic, records = system.load
                 before = system.cpu_seconds()
                 figures = client('bench_load', 'consume', system.brokers, topic, 1, records, 120)
@@ -239,7 +246,7 @@ class Bench:
         for system in running:
             system.start()
         for n in range(self.options.pairs):
-            for system in running:
+            for system in self.in_turn(running, n):
                 topic = f'tail{n}'
                 system.create(topic, 1)
                 before = system.cpu_seconds()
@@ -261,8 +268,8 @@ class Bench:
             for system in running:
                 system.start()
                 system.create('e2e', 1)
-            for _ in range(self.options.pairs):
-                for system in running:
+            for pair in range(self.options.pairs):
+                for system in self.in_turn(running, pair):
                     before = system.cpu_seconds()
                     f = client('bench_latency', system.brokers, 'e2e', rate, self.options.seconds, 100,
                                'acks=all', 'linger.ms=0' if rate < 100000 else 'linger.ms=1')
@@ -328,6 +335,7 @@ def main():
     parser.add_argument('--without-kafka', action='store_true')
     parser.add_argument('--directory', default=None, help='where data goes (default: the temporary directory)')
     parser.add_argument('--json')
+    parser.add_argument('--scenario', default='', metavar='TEXT', help='only the scenarios of produce with this text')
     parser.add_argument('--against', metavar='DIR', help='a build folder of Tidemill to compare with')
     options = parser.parse_args()
     Other.build = options.against
