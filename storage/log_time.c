@@ -18,7 +18,7 @@ struct time_plan {
     int tail_count;
 };
 
-/* What to search for in a batch. */
+/* The search in a batch. */
 struct time_query {
     int64_t timestamp, start_offset, end_offset;
     bool exact; /* only this timestamp, not a later one */

@@ -31,7 +31,7 @@ struct transport_ops {
     void (*close)(struct transport *t); /* also frees it */
 };
 
-/* What a connection is told. */
+/* The events that a transport reports to its connection. */
 struct transport_events {
     void (*readable)(struct connection *c);
     void (*writable)(struct connection *c);

@@ -1,4 +1,4 @@
-/* What every event of a group may do: change the state, note a deadline, answer a request. */
+/* Every event of a group may change the state, note a deadline and answer a request. */
 #include "broker/groups/group_internal.h"
 
 #define TO(state) (1u << (state))

@@ -12,7 +12,7 @@ struct event_base;
 struct listener;
 struct transport;
 
-/* What a transport needs of the event loop that it lives on. */
+/* An event loop as its transports see it. */
 struct event_loop {
     struct event_base *base;
     void (*woke)(struct event_loop *loop); /* called first in each event */

@@ -83,7 +83,7 @@ bool task_is_pending(const struct task *t)
     return t->run.is_pending;
 }
 
-/* What the steps have changed and not collected yet. */
+/* Whether the steps have many changes that they have not collected yet. */
 static bool changed_much(const struct task *t)
 {
     size_t changes = t->run.delta.count, bytes = 0;

@@ -10,7 +10,7 @@
 /* Where a chain without state begins. */
 enum chain_start { START_EARLIEST, START_LATEST, START_TIME };
 enum on_error { ON_ERROR_DLQ, ON_ERROR_FALSE };
-/* What to do with late records and with duplicates. */
+/* The disposal of late records and of duplicates. */
 enum disposal { DISPOSE_DROP, DISPOSE_PASS, DISPOSE_TAG, DISPOSE_TOPIC };
 
 enum { NO_TOPIC = -1, NO_PARENT = -1 };

@@ -9,7 +9,7 @@
 
 enum { MODEL_INPUTS_MAX = 3, MODEL_STEPS_MAX = 64 };
 
-/* What an input does when it is asked for a record. */
+/* The behaviour of an input that is asked for a record. */
 enum model_mood { MODEL_GIVES, MODEL_WAITS, MODEL_FAILS };
 
 struct model_input {
