@@ -169,7 +169,7 @@ static enum error open_leveldb(struct kv_driver *driver, const char *path, enum 
     if (l == NULL)
         return refuse_open(path, text, message);
     if (torn.file[0] != '\0')
-        message_set(message, "%s/%s: its last write ends at byte %" PRId64 " and is not whole",
+        message_set(message, "%s/%s: the last write ends at byte %" PRId64 " and is incomplete",
                     path, torn.file, torn.at);
     error = sync_names(l, path, message);
     if (error == ERR_OK)

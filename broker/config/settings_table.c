@@ -48,13 +48,12 @@ const struct setting broker_setting_table[] = {
     INT("node.id", node_id, "1", 0, INT32_MAX, "the broker id that clients see"),
     TEXT("listeners", listeners, "PLAINTEXT://127.0.0.1:9092", 1,
          "where clients connect: NAME://host:port, comma separated; port 0 picks a free one"),
-    TEXT(
-        "advertised.listeners", advertised_listeners, "", 0,
-        "the addresses that the clients of each listener are told to connect to: NAME://host:port, "
-        "comma separated; a listener that has none here must name an address itself"),
+    TEXT("advertised.listeners", advertised_listeners, "", 0,
+         "addresses that the broker returns to the clients of each listener: NAME://host:port, "
+         "comma separated; a listener without an entry must listen on a specific address"),
     TEXT("listener.security.protocol.map", listener_protocols, "", 0,
-         "the security protocol of each listener's name: NAME:PLAINTEXT, comma separated; the name "
-         "PLAINTEXT needs none"),
+         "security protocol of each listener name: NAME:PLAINTEXT, comma separated; the name "
+         "PLAINTEXT needs no entry"),
     TEXT("log.dirs", log_dirs, "/var/lib/tidemill", 1, "the data directory; only one is supported"),
     INT("num.partitions", num_partitions, "1", 1, 100000,
         "number of partitions of a new topic when the client does not set one"),

@@ -79,7 +79,7 @@ enum error endpoints_parse(struct bytes list, struct endpoint out[LISTENERS_MAX]
     for (struct bytes item; !error && !bytes_is_null(item = setting_list_next(list, &at));) {
         struct endpoint e = {0};
         if (*count == LISTENERS_MAX)
-            error = refuse(item, "is one more than the 16 that are possible", message);
+            error = refuse(item, "exceeds the maximum of 16 listeners", message);
         else
             error = endpoint_parse(item, &e, message);
         if (error)

@@ -96,7 +96,7 @@ static void check_protocols(struct draft *d)
                         "SASL_PLAINTEXT, SASL_SSL",
                         BYTES_PRINTF(item));
         else if (mapped_protocol(d, name).data != protocol.data)
-            message_set(&message, "'%.*s': the name is there twice", BYTES_PRINTF(item));
+            message_set(&message, "'%.*s': the name is listed twice", BYTES_PRINTF(item));
         if (message.text[0])
             refuse(d, PROTOCOLS_KEY, message.text);
     }
@@ -159,7 +159,7 @@ static void read_listeners(struct draft *d)
     }
     for (int i = 0; i < count; i++) {
         if (is_taken(d, &bound[i]))
-            refuse_endpoint(d, BIND_KEY, &bound[i], "is there twice");
+            refuse_endpoint(d, BIND_KEY, &bound[i], "is listed twice");
         struct listener *l = &d->listeners[d->count++];
         *l = (struct listener){.name = bound[i].listener, .bound = bound[i]};
         choose_protocol(d, l);
@@ -184,8 +184,8 @@ static bool has_listener(const struct draft *d, const char *name)
     return false;
 }
 
-static const char TELL[] = "clients cannot connect to that: set advertised.listeners to an address "
-                           "and port that they can";
+static const char TELL[] = "clients cannot connect to this address: set advertised.listeners to an "
+                           "address and port that they can reach";
 
 static void check_advertised(struct draft *d, int at)
 {
@@ -193,9 +193,9 @@ static void check_advertised(struct draft *d, int at)
     if (!endpoint_is_address(e) || e->port == 0)
         refuse_endpoint(d, ADVERTISE_KEY, e, TELL);
     if (find_advertised(d, at, e->listener))
-        refuse_endpoint(d, ADVERTISE_KEY, e, "the name is there twice");
+        refuse_endpoint(d, ADVERTISE_KEY, e, "the name is listed twice");
     if (d->count > 0 && !has_listener(d, e->listener))
-        refuse_endpoint(d, ADVERTISE_KEY, e, "no item of listeners has this name");
+        refuse_endpoint(d, ADVERTISE_KEY, e, "listeners has no listener with this name");
 }
 
 static void read_advertised(struct draft *d)
@@ -217,7 +217,8 @@ static void advertise(struct draft *d, struct listener *l)
     if (told || endpoint_is_address(&l->bound))
         return;
     struct message message;
-    message_set(&message, "clients cannot connect to that, and advertised.listeners has no %s",
+    message_set(&message,
+                "clients cannot connect to this address, and advertised.listeners has no %s",
                 l->name);
     refuse_endpoint(d, BIND_KEY, &l->bound, d->advertised_count > 0 ? message.text : TELL);
 }

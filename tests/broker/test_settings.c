@@ -59,7 +59,7 @@ TEST(the_fault_of_an_invalid_listener_names_it_and_the_allowed_form)
         {"PLAINTEXT://a b:9092", "'PLAINTEXT://a b:9092': " EXPECTED},
         {",", "',': " EXPECTED},
         {"PLAINTEXT://a:1,SSL://a:2", "'SSL://a:2': only PLAINTEXT listeners are built\n"},
-        {"PLAINTEXT://a:1,PLAINTEXT://a:1", "'PLAINTEXT://a:1': is there twice\n"},
+        {"PLAINTEXT://a:1,PLAINTEXT://a:1", "'PLAINTEXT://a:1': is listed twice\n"},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         char flag[256], fault[512];
@@ -79,7 +79,7 @@ TEST(too_many_listeners_are_a_fault)
         snprintf(flag + strlen(flag), sizeof flag - strlen(flag), "PLAINTEXT://h:%d,", 9000 + i);
     EXPECT_STRING(faults_of(flag), "");
     strcat(flag, "PLAINTEXT://h:1");
-    EXPECT(strstr(faults_of(flag), "'PLAINTEXT://h:1': is one more than the 16") != NULL);
+    EXPECT(strstr(faults_of(flag), "'PLAINTEXT://h:1': exceeds the maximum of 16") != NULL);
 }
 
 TEST(only_a_usable_address_may_be_advertised)
@@ -89,7 +89,8 @@ TEST(only_a_usable_address_may_be_advertised)
         "listeners=PLAINTEXT://:9092", "advertised.listeners=PLAINTEXT://0.0.0.0:9092",
         "advertised.listeners=PLAINTEXT://kafka-1:0"};
     for (size_t i = 0; i < COUNT_OF(untold); i++)
-        EXPECT(strstr(faults_of(untold[i]), ": clients cannot connect to that: set ") != NULL);
+        EXPECT(strstr(faults_of(untold[i]), ": clients cannot connect to this address: set ") !=
+               NULL);
     EXPECT(strstr(faults_of("advertised.listeners=kafka-1:9092"),
                   "-X: advertised.listeners: 'kafka-1:9092': " EXPECTED) != NULL);
     EXPECT_STRING(faults_of("advertised.listeners=PLAINTEXT://kafka-1:9092"), "");
@@ -119,21 +120,22 @@ TEST(the_fault_of_an_invalid_protocol_map_names_the_pair)
     EXPECT_STRING(faults_of(MAP "=:SSL"), "-X: " MAP ": ':SSL': " PAIRS);
     EXPECT_STRING(faults_of(MAP "=A:SSL,B:TLS"), "-X: " MAP ": 'B:TLS': " PAIRS);
     EXPECT_STRING(faults_of(MAP "=A:SSL,B:SSL,A:PLAINTEXT"),
-                  "-X: " MAP ": 'A:PLAINTEXT': the name is there twice\n");
+                  "-X: " MAP ": 'A:PLAINTEXT': the name is listed twice\n");
 }
 
 TEST(advertised_names_need_a_listener_and_listeners_need_an_address)
 {
-    EXPECT_STRING(faults_of_listeners(TWO, "INTERNAL:PLAINTEXT", "INTERNAL://kafka-1:9092"),
-                  "-X: listeners: 'PLAINTEXT://0.0.0.0:9092': clients cannot connect to that, and "
-                  "advertised.listeners has no PLAINTEXT\n");
+    EXPECT_STRING(
+        faults_of_listeners(TWO, "INTERNAL:PLAINTEXT", "INTERNAL://kafka-1:9092"),
+        "-X: listeners: 'PLAINTEXT://0.0.0.0:9092': clients cannot connect to this address, and "
+        "advertised.listeners has no PLAINTEXT\n");
     EXPECT(strstr(faults_of("listeners=PLAINTEXT://h:1,PLAINTEXT://[::]:2"),
-                  "'PLAINTEXT://[::]:2': clients cannot connect to that: set ") != NULL);
+                  "'PLAINTEXT://[::]:2': clients cannot connect to this address: set ") != NULL);
     EXPECT_STRING(faults_of("advertised.listeners=PLAINTEXT://h:1,EXTERNAL://h:2"),
-                  "-X: advertised.listeners: 'EXTERNAL://h:2': no item of listeners has this "
+                  "-X: advertised.listeners: 'EXTERNAL://h:2': listeners has no listener with this "
                   "name\n");
     EXPECT_STRING(faults_of("advertised.listeners=PLAINTEXT://h:1,PLAINTEXT://h:2"),
-                  "-X: advertised.listeners: 'PLAINTEXT://h:2': the name is there twice\n");
+                  "-X: advertised.listeners: 'PLAINTEXT://h:2': the name is listed twice\n");
 }
 
 TEST(unsupported_features_may_not_be_configured)
