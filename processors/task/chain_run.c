@@ -168,7 +168,8 @@ static bool judge_record(struct chain_run *run, struct chain_record *r, size_t *
 /* Applying. */
 
 /* A record that passes keeps its key, so it stays with the records of the same key. */
-static void pass_to(struct chain_run *run, int topic, const struct record *record)
+static inline __attribute__((always_inline)) void pass_to(struct chain_run *run, int topic,
+                                                          const struct record *record)
 {
     ASSERT(topic != NO_TOPIC);
     struct route route = bytes_is_null(record->key) ? route_to(topic, run->partition)
