@@ -16,6 +16,7 @@
 
 #include <inttypes.h>
 #include <leveldb/c.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 enum {
@@ -27,7 +28,12 @@ enum {
 
 struct leveldb_kv {
     struct kv kv;
-    leveldb_t *db;
+    /* Writes one at a time: behind one that fails, nothing may be written (write_leveldb). */
+    pthread_rwlock_t lock;
+    char *path;
+    bool write_failed;     /* the database is opened again before the next write */
+    leveldb_t *db;         /* NULL: it could not be opened again */
+    enum error open_error; /* then: why */
     leveldb_options_t *options;
     leveldb_cache_t *cache;
     leveldb_readoptions_t *read;
@@ -59,6 +65,8 @@ static void kv_free(struct leveldb_kv *l)
     leveldb_writeoptions_destroy(l->write);
     leveldb_options_destroy(l->options);
     leveldb_cache_destroy(l->cache);
+    pthread_rwlock_destroy(&l->lock);
+    free(l->path);
     free(l);
 }
 
@@ -67,10 +75,12 @@ static void close_leveldb(struct kv *kv)
     kv_free(leveldb_of(kv));
 }
 
-static struct leveldb_kv *kv_create(struct kv_driver *driver)
+static struct leveldb_kv *kv_create(struct kv_driver *driver, const char *path)
 {
     struct leveldb_kv *l = xcalloc(1, sizeof *l);
     l->kv.driver = driver;
+    l->path = xstrdup(path);
+    pthread_rwlock_init(&l->lock, NULL);
     l->options = leveldb_options_create();
     l->cache = leveldb_cache_create_lru(BLOCK_CACHE_BYTES);
     l->read = leveldb_readoptions_create();
@@ -105,7 +115,7 @@ static enum error check_files(const char *path, enum kv_open how, struct kv_torn
 static struct leveldb_kv *try_open(struct kv_driver *driver, const char *path, enum kv_open how,
                                    bool strict, char **text)
 {
-    struct leveldb_kv *l = kv_create(driver);
+    struct leveldb_kv *l = kv_create(driver, path);
     leveldb_options_set_create_if_missing(l->options, how == KV_OPEN_OR_CREATE);
     leveldb_options_set_paranoid_checks(l->options, strict);
     l->db = leveldb_open(l->options, path, text);
@@ -193,6 +203,48 @@ static void put_pair(leveldb_writebatch_t *batch, struct buffer *scratch, struct
                            scratch->size);
 }
 
+/* LevelDB continues after a write that the disk took only in part. The next write would follow an
+ * incomplete record, and the next start would lose or refuse it. So the database is opened again:
+ * this leaves the torn end out and begins a new log. */
+static enum error reopen(struct leveldb_kv *l)
+{
+    struct message message = {""};
+    struct kv *next = NULL;
+    if (l->db)
+        leveldb_close(l->db);
+    l->db = NULL;
+    enum error error = l->kv.driver->open(l->kv.driver, l->path, KV_OPEN_EXISTING, &next, &message);
+    l->open_error = error;
+    if (error != ERR_OK)
+        return error;
+    struct leveldb_kv *opened = leveldb_of(next);
+    l->db = opened->db;
+    opened->db = NULL;
+    /* The database uses the options and the cache that it was opened with. */
+    leveldb_options_t *options = l->options;
+    leveldb_cache_t *cache = l->cache;
+    l->options = opened->options;
+    l->cache = opened->cache;
+    opened->options = options;
+    opened->cache = cache;
+    kv_free(opened);
+    l->write_failed = false;
+    return ERR_OK;
+}
+
+static enum error write_batch(struct leveldb_kv *l, leveldb_writebatch_t *batch)
+{
+    char *text = NULL;
+    enum error error = l->write_failed ? reopen(l) : ERR_OK;
+    if (error != ERR_OK)
+        return error;
+    leveldb_write(l->db, l->write, batch, &text);
+    error = text ? error_of(text) : ERR_OK;
+    leveldb_free(text);
+    l->write_failed = error != ERR_OK;
+    return error;
+}
+
 static enum error write_leveldb(struct kv *kv, const struct kv_change *changes, size_t count)
 {
     struct leveldb_kv *l = leveldb_of(kv);
@@ -206,12 +258,11 @@ static enum error write_leveldb(struct kv *kv, const struct kv_change *changes, 
         else
             put_pair(batch, &scratch, key, changes[i].value);
     }
-    char *text = NULL;
-    leveldb_write(l->db, l->write, batch, &text);
+    pthread_rwlock_wrlock(&l->lock);
+    enum error error = write_batch(l, batch);
+    pthread_rwlock_unlock(&l->lock);
     leveldb_writebatch_destroy(batch);
     buffer_free(&scratch);
-    enum error error = text ? error_of(text) : ERR_OK;
-    leveldb_free(text);
     return error;
 }
 
@@ -233,10 +284,9 @@ static struct bytes iterator_part(const leveldb_iterator_t *i,
 }
 
 static enum error
-scan_leveldb(struct kv *kv, struct bytes prefix,
-             enum error (*each)(void *context, struct bytes key, struct bytes value), void *context)
+scan_pairs(struct leveldb_kv *l, struct bytes prefix,
+           enum error (*each)(void *context, struct bytes key, struct bytes value), void *context)
 {
-    struct leveldb_kv *l = leveldb_of(kv);
     leveldb_iterator_t *i = leveldb_create_iterator(l->db, l->read);
     enum error error = ERR_OK;
     leveldb_iter_seek(i, (const char *)prefix.data, prefix.size);
@@ -254,6 +304,17 @@ scan_leveldb(struct kv *kv, struct bytes prefix,
         error = error_of(text);
     leveldb_free(text);
     leveldb_iter_destroy(i);
+    return error;
+}
+
+static enum error
+scan_leveldb(struct kv *kv, struct bytes prefix,
+             enum error (*each)(void *context, struct bytes key, struct bytes value), void *context)
+{
+    struct leveldb_kv *l = leveldb_of(kv);
+    pthread_rwlock_rdlock(&l->lock); /* a callback may scan again */
+    enum error error = l->db ? scan_pairs(l, prefix, each, context) : l->open_error;
+    pthread_rwlock_unlock(&l->lock);
     return error;
 }
 

@@ -3,8 +3,10 @@
 #include "tests/harness/harness.h"
 
 #include <dirent.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static struct kv *open_kv(const char *name)
@@ -481,4 +483,45 @@ TEST(a_flipped_bit_in_the_manifest_is_refused_or_changes_nothing)
             test_fail(__FILE__, __LINE__, "byte %zu: %d batches are left", at, left);
     }
     buffer_free(&s.content);
+}
+
+static enum error put_text(struct kv *kv, const char *key, size_t size)
+{
+    char *value = xcalloc(1, size + 1);
+    memset(value, key[0], size);
+    struct kv_change row = change(key, value);
+    enum error error = kv->driver->write(kv, &row, 1);
+    free(value);
+    return error;
+}
+
+static enum error count_pair(void *context, struct bytes key, struct bytes value)
+{
+    (void)key;
+    *(size_t *)context += value.size;
+    return ERR_OK;
+}
+
+/* The limit on the size of files stands for a full disk: it takes a part of a write. */
+TEST(writes_after_one_that_the_disk_cut_short_survive_a_restart)
+{
+    struct kv *kv = open_kv("short");
+    struct rlimit before, low;
+    size_t bytes = 0;
+    EXPECT_INT(put_text(kv, "a", 1000), ERR_OK);
+    signal(SIGXFSZ, SIG_IGN);
+    EXPECT_INT(getrlimit(RLIMIT_FSIZE, &before), 0);
+    low = (struct rlimit){100000, before.rlim_max};
+    EXPECT_INT(setrlimit(RLIMIT_FSIZE, &low), 0);
+    enum error refused = put_text(kv, "b", 300000);
+    EXPECT_INT(setrlimit(RLIMIT_FSIZE, &before), 0);
+    EXPECT(refused != ERR_OK);
+    EXPECT_INT(put_text(kv, "c", 2000), ERR_OK);
+    EXPECT_INT(put_text(kv, "d", 50000), ERR_OK);
+    kv->driver->close(kv);
+
+    kv = open_kv("short");
+    EXPECT_INT(kv->driver->scan(kv, BYTES_LITERAL(""), count_pair, &bytes), ERR_OK);
+    EXPECT_INT(bytes, 1000 + 2000 + 50000);
+    kv->driver->close(kv);
 }
