@@ -18,6 +18,7 @@
     X(NO_SPACE, "the disk is full")                  \
     X(IO, "the disk refused")                        \
     X(NO_MEMORY, "a memory limit is reached")        \
+    X(NO_FILES, "no file descriptor is left")        \
     X(NETWORK, "the connection failed")              \
     X(TIMED_OUT, "took too long")                    \
     X(CLOSED, "closed or stopping")

@@ -2,7 +2,8 @@
  *
  * io_posix.c uses the kernel's files. tests/simulation has a simulated disk that tears and loses
  * writes, is full, and fails. Calls block. They are made on disk workers and at start-up; any other
- * caller says why. Errors: ERR_NO_SPACE, ERR_NOT_FOUND, ERR_EXISTS, ERR_IO (any other refusal; the
+ * caller says why. Errors: ERR_NO_SPACE, ERR_NO_FILES (no descriptor is left: nothing was done, and
+ * a later attempt may succeed), ERR_NOT_FOUND, ERR_EXISTS, ERR_IO (any other refusal; the
  * implementation has logged it), ERR_UNSUPPORTED (no direct I/O on this file system). */
 #ifndef STORAGE_IO_H
 #define STORAGE_IO_H

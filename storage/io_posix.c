@@ -45,6 +45,8 @@ static enum error refused(struct io *io, const char *call, const char *path)
     char text[128];
     trace_log(posix_of(io)->trace, TRACE_ERROR, "file operation failed", F_STRING("call", call),
               F_STRING("path", path), F_STRING("reason", strerror_r(reason, text, sizeof text)));
+    if (reason == EMFILE || reason == ENFILE)
+        return ERR_NO_FILES;
     return reason == ENOSPC || reason == EDQUOT ? ERR_NO_SPACE : ERR_IO;
 }
 

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* A path in this program's directory. A few are valid at a time. */
@@ -209,6 +210,20 @@ static void keep_line(struct trace *trace, struct bytes line)
 {
     (void)trace;
     snprintf(logged, sizeof logged, "%.*s", BYTES_PRINTF(line));
+}
+
+TEST(a_lack_of_descriptors_is_an_error_of_its_own)
+{
+    struct io *io = io_posix();
+    struct rlimit before, none = {0};
+    EXPECT_INT(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none.rlim_max = before.rlim_max;
+    EXPECT_INT(setrlimit(RLIMIT_NOFILE, &none), 0);
+    struct io_file *file;
+    enum error error = io->ops->open(io, path_of("never made"), IO_WRITE | IO_CREATE, &file);
+    EXPECT_INT(setrlimit(RLIMIT_NOFILE, &before), 0);
+    EXPECT_INT(error, ERR_NO_FILES);
+    EXPECT_INT(io->ops->open(io, path_of("never made"), IO_READ, &file), ERR_NOT_FOUND);
 }
 
 TEST(a_full_disk_is_an_error_of_its_own_and_is_logged)
