@@ -223,6 +223,25 @@ class Bench:
                 system.stop()
                 shutil.rmtree(system.directory, ignore_errors=True)
 
+    def run_requests(self):
+        """Requests of one record, one under way for each connection. A prepared request is sent again and again."""
+        for connections in (1, 16, 256):
+            scenario = f'requests {connections}c'
+            running = [self.fresh(kind) for kind in self.systems()]
+            for system in running:
+                system.start()
+                system.create('requests', 16)
+            for pair in range(self.options.pairs):
+                for system in self.in_turn(running, pair):
+                    before = system.cpu_seconds()
+                    f = client('bench_replay', system.port, 'requests', 16, connections, 100, self.options.seconds)
+                    self.note(scenario, system.name, rate=f['rate'], p50_us=f['p50_us'], p99_us=f['p99_us'],
+                              failed=f['failed'],
+                              cpu_us_per_request=(system.cpu_seconds() - before) * 1e6 / max(f['requests'], 1))
+            for system in running:
+                system.stop()
+                shutil.rmtree(system.directory, ignore_errors=True)
+
     def run_fetch(self):
         running = [self.fresh(kind) for kind in self.systems()]
         for system in running:
@@ -331,7 +350,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--pairs', type=int, default=5)
     parser.add_argument('--seconds', type=int, default=5)
-    parser.add_argument('--only', default='produce,tail,fetch,latency,start')
+    parser.add_argument('--only', default='produce,requests,tail,fetch,latency,start')
     parser.add_argument('--without-kafka', action='store_true')
     parser.add_argument('--directory', default=None, help='where data goes (default: the temporary directory)')
     parser.add_argument('--json')
