@@ -75,8 +75,9 @@ static void submit(struct executor *executor, struct job *job)
     }
     pthread_mutex_lock(&w->mutex);
     list_append(&w->queued, &job->node);
-    pthread_cond_signal(&w->work);
     pthread_mutex_unlock(&w->mutex);
+    /* Not under the mutex: the worker would wake up only to wait for it. */
+    pthread_cond_signal(&w->work);
 }
 
 struct disk_worker *disk_worker_start(struct shard *shard, const char *name)
