@@ -216,7 +216,8 @@ static bool open_shards(struct program *p, struct message *message)
         struct disk_worker **own = p->workers[i];
         struct shard_workers workers = {.journal = disk_worker_executor(own[JOURNAL]),
                                         .background = disk_worker_executor(own[BACKGROUND]),
-                                        .reader = disk_worker_executor(own[READER])};
+                                        .reader = disk_worker_executor(own[READER]),
+                                        .writer = loop_writer(p->loops[i])};
         if (shard_open(p->shards[i], p->kv, &workers, message))
             return false;
     }

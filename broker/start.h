@@ -9,6 +9,7 @@
 /* Journal writes; flushes and checkpoints; cold reads. */
 struct shard_workers {
     struct executor *journal, *background, *reader;
+    struct async_writer *writer; /* for small writes of the journal; NULL: its worker does them */
 };
 
 /* Opens the store, groups, catalog, partitions and tasks of one shard, in this order. Shard 0 is

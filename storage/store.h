@@ -18,6 +18,7 @@
 #define STORAGE_STORE_H
 
 #include "base/timers.h"
+#include "storage/async_writer.h"
 #include "storage/kv.h"
 #include "storage/log.h"
 #include "storage/row_kind.h"
@@ -43,6 +44,7 @@ struct store_options {
     size_t unflushed_bytes;  /* tail bytes that start a flush */
     int64_t min_free_bytes;  /* below this the disk counts as full */
     struct executor *journal_worker, *background_worker;
+    struct async_writer *async_writer; /* for small units; NULL: the journal worker writes them */
     struct timers *timers;
     struct kv *kv; /* opened by recovery, shared by the shards */
     /* Called once, on the shard, when the journal, a segment or the key-value store cannot be

@@ -42,6 +42,10 @@ struct store_log {
     bool names_durable; /* of its directory and those above */
 };
 
+/* A unit with at most so many bytes and parts is written without the journal worker. For more, the
+ * checksum alone would take too much of the shard's turn. */
+enum { ASYNC_UNIT_BYTES = 64 << 10, ASYNC_UNIT_PARTS = 16 };
+
 /* The changes of a log that take effect when a unit is durable. */
 struct store_unit_mark {
     struct store_log *log;
@@ -58,6 +62,8 @@ struct store_unit_blocks {
 
 struct store_unit {
     struct job job;
+    struct async_write async;
+    struct iovec async_parts[ASYNC_UNIT_PARTS];
     struct store *store;
     uint8_t *data; /* aligned; room for the header, then parts */
     size_t size, capacity;

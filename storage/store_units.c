@@ -152,18 +152,26 @@ static void reset(struct store_unit *u)
 
 /* Writing */
 
-static void run_write(struct job *job)
+/* Completes the header and names the parts of the write. Returns their number. */
+static int finish_unit(struct store_unit *u, struct iovec *parts)
 {
-    struct store_unit *u = CONTAINER_OF(job, struct store_unit, job);
-    struct iovec parts[1 + RANGES_MAX];
     journal_unit_seal(u->data, &u->header);
     parts[0] = (struct iovec){u->data, journal_padded(u->size)};
     for (int i = 0; i < u->range_count; i++)
         parts[1 + i] = (struct iovec){(void *)(uintptr_t)u->ranges[i].at,
                                       (size_t)u->ranges[i].count * IO_ALIGNMENT};
-    u->result = journal_write(&u->store->journal, u->place.file, parts, 1 + u->range_count,
-                              u->place.position);
+    return 1 + u->range_count;
 }
+
+static void run_write(struct job *job)
+{
+    struct store_unit *u = CONTAINER_OF(job, struct store_unit, job);
+    struct iovec parts[1 + RANGES_MAX];
+    int count = finish_unit(u, parts);
+    u->result = journal_write(&u->store->journal, u->place.file, parts, count, u->place.position);
+}
+
+static void write_done(struct job *job);
 
 /* Adds the rows of a durable unit to the changes for the next checkpoint. */
 static void collect_rows(struct store *s, const struct store_unit *u)
@@ -200,10 +208,49 @@ static void unit_durable(struct store *s, struct store_unit *u)
     reset(u);
 }
 
+static void write_on_worker(struct store *s, struct store_unit *u)
+{
+    u->job = (struct job){.run = run_write, .done = write_done};
+    s->options.journal_worker->submit(s->options.journal_worker, &u->job);
+}
+
+static void async_done(struct async_write *write, enum error result)
+{
+    struct store_unit *u = CONTAINER_OF(write, struct store_unit, async);
+    if (result == ERR_UNSUPPORTED) {
+        write_on_worker(u->store, u);
+        return;
+    }
+    u->result = result;
+    write_done(&u->job);
+}
+
+/* Writes a small unit from the shard's thread. The two changes of threads, to the journal worker
+ * and back, would cost more time than anything else but the disk. */
+static bool write_async(struct store *s, struct store_unit *u)
+{
+    struct async_writer *writer = s->options.async_writer;
+    const struct journal_file *file = u->place.file;
+    size_t size = journal_padded(store_unit_bytes(u));
+    if (writer == NULL || !file->direct || size > ASYNC_UNIT_BYTES ||
+        1 + u->range_count > ASYNC_UNIT_PARTS)
+        return false;
+    int descriptor = s->env->io->ops->descriptor(s->env->io, file->file);
+    if (descriptor < 0)
+        return false;
+    u->async = (struct async_write){.descriptor = descriptor,
+                                    .parts = u->async_parts,
+                                    .count = finish_unit(u, u->async_parts),
+                                    .size = size,
+                                    .position = u->place.position,
+                                    .done = async_done};
+    return writer->start(writer, &u->async);
+}
+
 static void submit(struct store *s, struct store_unit *u)
 {
-    u->job = (struct job){.run = u->job.run, .done = u->job.done};
-    s->options.journal_worker->submit(s->options.journal_worker, &u->job);
+    if (!write_async(s, u))
+        write_on_worker(s, u);
 }
 
 static void write_done(struct job *job)
@@ -311,8 +358,6 @@ static void start_write(struct store *s, struct store_unit *u)
         .checkpoint = s->checkpoint_lsn,
         .next = journal_next(&s->journal),
     };
-    u->job.run = run_write;
-    u->job.done = write_done;
     s->in_flight = true;
     s->filling ^= 1;
     store_checkpoint_capture(s);

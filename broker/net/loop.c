@@ -3,6 +3,7 @@
 #include "broker/broker.h"
 #include "broker/connection/connection.h"
 #include "broker/net/listener.h"
+#include "broker/net/ring.h"
 #include "broker/turn.h"
 
 #include <errno.h>
@@ -19,6 +20,7 @@ struct loop {
     struct shard *shard;
     struct event *wake_event, *timer_event;
     int wake_descriptor;
+    struct ring *ring; /* NULL: a worker writes everything */
     pthread_t thread;
     atomic_bool stopping;
     bool clock_is_read;
@@ -49,6 +51,7 @@ static void woken(evutil_socket_t descriptor, short what, void *context)
     while (read(descriptor, &count, sizeof count) < 0 && errno == EINTR)
         ;
     woke(&loop->events);
+    ring_reap(loop->ring);
 }
 
 static void timer_fired(evutil_socket_t descriptor, short what, void *context)
@@ -71,11 +74,17 @@ struct loop *loop_create(struct broker *broker, int id)
     loop->wake_descriptor = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     ASSERT(loop->wake_descriptor >= 0);
     loop->shard = shard_create(broker, id, wake, loop);
+    loop->ring = ring_create(loop->wake_descriptor, loop->shard->env->trace);
     loop->wake_event =
         event_new(loop->events.base, loop->wake_descriptor, EV_READ | EV_PERSIST, woken, loop);
     loop->timer_event = event_new(loop->events.base, -1, 0, timer_fired, loop);
     event_add(loop->wake_event, NULL);
     return loop;
+}
+
+struct async_writer *loop_writer(struct loop *loop)
+{
+    return ring_writer(loop->ring);
 }
 
 struct shard *loop_shard(struct loop *loop)
@@ -131,6 +140,7 @@ void loop_free(struct loop *loop)
     event_free(loop->wake_event);
     event_free(loop->timer_event);
     shard_free(loop->shard);
+    ring_free(loop->ring);
     close(loop->wake_descriptor);
     event_base_free(loop->events.base);
     free(loop);

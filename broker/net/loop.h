@@ -7,12 +7,15 @@
 
 #include "broker/shard.h"
 
+struct async_writer;
 struct listener;
 struct loop;
 
 /* Makes the loop and its shard. The thread does not run yet. */
 struct loop *loop_create(struct broker *broker, int id);
 struct shard *loop_shard(struct loop *loop);
+/* For writes of the shard's thread; NULL: the kernel has none. */
+struct async_writer *loop_writer(struct loop *loop);
 
 /* Starts the thread. Before this call the caller may use the shard; after it only the thread
  * may. */

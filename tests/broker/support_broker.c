@@ -134,8 +134,9 @@ static void open_shards(struct test_broker *b)
         b->shards[i] = shard_create(&b->broker, i, NULL, NULL);
     }
     for (int i = 0; i < b->broker.shard_count; i++) {
-        struct shard_workers workers = {&b->journals[i].executor, &b->backgrounds[i].executor,
-                                        &b->readers[i].executor};
+        struct shard_workers workers = {.journal = &b->journals[i].executor,
+                                        .background = &b->backgrounds[i].executor,
+                                        .reader = &b->readers[i].executor};
         if (shard_open(b->shards[i], b->kv, &workers, &message) != ERR_OK)
             test_fail(__FILE__, __LINE__, "opening shard %d: %s", i, message.text);
     }

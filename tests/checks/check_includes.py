@@ -11,6 +11,7 @@ MAY_INCLUDE["client-tools"] = {"base", "protocol", "storage", "processors", "cli
 HOMES = [
     (r"leveldb/", r"storage/kv_leveldb\.c"),
     (r"event2/", r"broker/net/\w+\.[ch]|broker/main\.c"),
+    (r"liburing\.h", r"broker/net/ring\.c"),
     (r"openssl/", r"base/crypto\.c|broker/net/transport_tls\.c"),
     (r"(zlib|zstd|lz4\w*|snappy\S*|zconf)\.h", r"protocol/compression\w*\.c"),
     (r"(sys/socket|netinet/\S+|arpa/inet|netdb)\.h", r"broker/net/\w+\.[ch]|client-tools/cluster/\w+\.[ch]"),

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 
 static const struct uuid topic_id = {{1, 2, 3, 4}};
 static const struct log_config config = {.segment_bytes = 2 << 20,
@@ -30,10 +31,14 @@ struct place {
     bool closed;
 };
 
+static struct async_writer *async_writer; /* of the stores that start() opens */
+static bool may_fail;
+
 static void on_failed(void *context, enum error error)
 {
     (void)context;
-    test_fail(__FILE__, __LINE__, "the store failed: %s", error_text(error));
+    if (!may_fail)
+        test_fail(__FILE__, __LINE__, "the store failed: %s", error_text(error));
 }
 
 static void start(struct place *p, const char *name)
@@ -58,6 +63,7 @@ static void start(struct place *p, const char *name)
                                     .unflushed_bytes = 1 << 20,
                                     .journal_worker = executor_inline(),
                                     .background_worker = executor_inline(),
+                                    .async_writer = async_writer,
                                     .timers = &p->timers,
                                     .kv = p->kv,
                                     .failed = on_failed};
@@ -238,6 +244,164 @@ static void expect_readable(struct log *log, int64_t count)
         EXPECT(read.slice != NULL);
         log_slice_unref(read.slice);
     }
+}
+
+/* A writer that a test finishes by hand. */
+struct slow_writer {
+    struct async_writer writer;
+    struct async_write *write; /* under way */
+    int started;
+};
+
+static bool start_slowly(struct async_writer *writer, struct async_write *write)
+{
+    struct slow_writer *w = CONTAINER_OF(writer, struct slow_writer, writer);
+    EXPECT(w->write == NULL);
+    w->write = write;
+    w->started++;
+    return true;
+}
+
+/* Writes everything, or with an error nothing. */
+static void finish(struct slow_writer *w, enum error result)
+{
+    struct async_write *write = w->write;
+    EXPECT(write != NULL);
+    if (result == ERR_OK) {
+        ssize_t written =
+            pwritev(write->descriptor, write->parts, write->count, (off_t)write->position);
+        EXPECT_INT(written, write->size);
+    }
+    w->write = NULL;
+    write->done(write, result);
+}
+
+struct noted_commit {
+    struct commit commit;
+    bool done;
+    enum error result;
+};
+
+static void note_commit(struct commit *commit, enum error result)
+{
+    struct noted_commit *c = CONTAINER_OF(commit, struct noted_commit, commit);
+    c->done = true;
+    c->result = result;
+}
+
+static void commit_one(struct place *p, struct log *log, size_t size, struct noted_commit *commit)
+{
+    *commit = (struct noted_commit){.commit.done = note_commit};
+    store_begin(p->store);
+    append(p, log, size);
+    store_commit(p->store, &commit->commit);
+    store_turn(p->store, clock_monotonic_ms(p->env.clock), 0);
+}
+
+static struct slow_writer slow;
+
+static struct log *start_slow(struct place *p, const char *name)
+{
+    slow = (struct slow_writer){.writer.start = start_slowly};
+    async_writer = &slow.writer;
+    start(p, name);
+    return store_log(p->store, topic_id, 0, &config, true);
+}
+
+static void stop_slow(struct place *p)
+{
+    stop(p, false);
+    async_writer = NULL;
+}
+
+TEST(a_small_unit_is_acknowledged_when_its_asynchronous_write_is_done)
+{
+    struct place p;
+    struct noted_commit commit;
+    struct log *log = start_slow(&p, "async");
+    commit_one(&p, log, 100, &commit);
+    EXPECT_INT(slow.started, 1);
+    EXPECT(!commit.done);
+    EXPECT_INT(log_durable_offset(log), 0);
+    finish(&slow, ERR_OK);
+    EXPECT(commit.done && commit.result == ERR_OK);
+    EXPECT_INT(log_durable_offset(log), 1);
+    stop_slow(&p);
+    restart(&p, "async", "async-again");
+    EXPECT_INT(p.report.batches, 1);
+    stop(&p, true);
+}
+
+TEST(the_entries_of_the_meantime_are_the_next_unit)
+{
+    struct place p;
+    struct noted_commit first, second;
+    struct log *log = start_slow(&p, "async-next");
+    commit_one(&p, log, 100, &first);
+    commit_one(&p, log, 100, &second);
+    EXPECT_INT(slow.started, 1);
+    finish(&slow, ERR_OK);
+    EXPECT(first.done && !second.done);
+    EXPECT_INT(slow.started, 2);
+    finish(&slow, ERR_OK);
+    EXPECT(second.done);
+    stop_slow(&p);
+}
+
+TEST(the_journal_worker_writes_what_the_asynchronous_writer_could_not)
+{
+    struct place p;
+    struct noted_commit commit;
+    struct log *log = start_slow(&p, "async-refused");
+    commit_one(&p, log, 100, &commit);
+    finish(&slow, ERR_UNSUPPORTED);
+    EXPECT(commit.done && commit.result == ERR_OK);
+    stop_slow(&p);
+    restart(&p, "async-refused", "async-refused-again");
+    EXPECT_INT(p.report.batches, 1);
+    stop(&p, true);
+}
+
+TEST(the_journal_worker_writes_large_units)
+{
+    struct place p;
+    struct noted_commit commit;
+    struct log *log = start_slow(&p, "async-large");
+    commit_one(&p, log, 200000, &commit);
+    EXPECT_INT(slow.started, 0);
+    EXPECT(commit.done && commit.result == ERR_OK);
+    stop_slow(&p);
+}
+
+TEST(an_asynchronous_write_on_a_full_disk_is_done_again)
+{
+    struct place p;
+    struct noted_commit commit;
+    struct log *log = start_slow(&p, "async-full");
+    commit_one(&p, log, 100, &commit);
+    finish(&slow, ERR_NO_SPACE);
+    EXPECT(!commit.done && store_is_full(p.store));
+    timers_run(&p.timers, clock_monotonic_ms(p.env.clock) + 1000);
+    EXPECT_INT(slow.started, 2);
+    finish(&slow, ERR_OK);
+    EXPECT(commit.done && commit.result == ERR_OK && !store_is_full(p.store));
+    stop_slow(&p);
+}
+
+TEST(an_asynchronous_write_that_fails_is_final)
+{
+    struct place p;
+    struct noted_commit commit;
+    may_fail = true;
+    struct log *log = start_slow(&p, "async-failed");
+    commit_one(&p, log, 100, &commit);
+    finish(&slow, ERR_IO);
+    EXPECT(commit.done && commit.result == ERR_IO);
+    EXPECT_INT(log_durable_offset(log), 0);
+    EXPECT(!store_accepts(p.store));
+    EXPECT_INT(slow.started, 1);
+    stop_slow(&p);
+    may_fail = false;
 }
 
 static const struct io_ops *real_ops;
