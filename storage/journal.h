@@ -58,9 +58,11 @@ MUST_USE enum error journal_write(const struct journal *j, struct journal_file *
                                   const struct iovec *parts, int count, int64_t position);
 
 /* A new file, not on disk yet. Call journal_prepare (blocks) next, then journal_add_spare if it
- * succeeded, else journal_file_free. */
+ * succeeded, else journal_file_free. With `in_time` no unit waits for the file: it is filled with
+ * zeros, so that the later writes are faster. */
 struct journal_file *journal_file_create(struct journal *j);
-MUST_USE enum error journal_prepare(const struct journal *j, struct journal_file *file);
+MUST_USE enum error journal_prepare(const struct journal *j, struct journal_file *file,
+                                    bool in_time);
 void journal_add_spare(struct journal *j, struct journal_file *file);
 void journal_file_free(const struct journal *j, struct journal_file *file);
 

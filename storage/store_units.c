@@ -289,7 +289,7 @@ struct prepare_job {
 static void run_prepare(struct job *job)
 {
     struct prepare_job *p = CONTAINER_OF(job, struct prepare_job, job);
-    p->result = journal_prepare(&p->store->journal, p->file);
+    p->result = journal_prepare(&p->store->journal, p->file, !p->on_demand);
 }
 
 static void prepare_done(struct job *job)

@@ -412,7 +412,7 @@ TEST(a_journal_file_that_does_not_fit_on_the_disk_is_removed)
     s.disk->fail_error = ERR_NO_SPACE;
     s.disk->fail_from = s.disk->calls + 1; /* there is room for its name, but not for its blocks */
     s.disk->fail_to = UINT64_MAX;
-    EXPECT_INT(journal_prepare(&journal, file), ERR_NO_SPACE);
+    EXPECT_INT(journal_prepare(&journal, file, false), ERR_NO_SPACE);
     int files = 0;
     EXPECT_INT(s.disk->io.ops->list(&s.disk->io, "data/shard-9", count_name, &files), ERR_OK);
     EXPECT_INT(files, 1);
