@@ -55,7 +55,7 @@ void log_close(struct log *log)
         return;
     ASSERT(log->jobs == 0);
     for (size_t i = 0; i < log->segment_count; i++)
-        segment_file_unref(log->segments[i].file);
+        log_forget_file(&log->segments[i]);
     free(log->segments);
     log_swap_free(log->swap);
     tail_free(&log->tail);
@@ -148,25 +148,35 @@ void log_roll(struct log *log)
     add_segment(log, log->next_offset);
 }
 
+struct segment_file *log_open_file(const struct segment *segment)
+{
+    return segment->held ? segment_file_ref(segment->held) : segment_file_recall(&segment->memo);
+}
+
+void log_forget_file(struct segment *segment)
+{
+    segment_file_forget(&segment->memo);
+    segment_file_unref(segment->held);
+    segment->held = NULL;
+}
+
 void log_cache_file(struct log *log, struct segment *segment, struct segment_file *file)
 {
     segment->used_ms = clock_monotonic_ms(log->env->clock);
-    if (segment->file == file || file == NULL)
+    if (file == NULL || segment->held)
         return;
-    if (segment->file && segment->file->writable && !file->writable)
-        return;
-    segment_file_unref(segment->file);
-    segment->file = segment_file_ref(file);
+    struct segment_file *known = file->writable ? NULL : segment_file_recall(&segment->memo);
+    if (known == NULL || !known->writable)
+        segment_file_remember(&segment->memo, file);
+    segment_file_unref(known);
 }
 
 void log_close_idle_files(struct log *log, int64_t since_ms)
 {
     for (size_t i = 0; i < log->segment_count; i++) {
         struct segment *segment = &log->segments[i];
-        if (segment->file && !segment->unnamed && segment->used_ms < since_ms) {
-            segment_file_unref(segment->file);
-            segment->file = NULL;
-        }
+        if (segment->memo.file && segment->used_ms < since_ms)
+            segment_file_forget(&segment->memo);
     }
 }
 

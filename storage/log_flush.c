@@ -13,7 +13,8 @@ enum { UNCACHED_MIN = 256 << 10 };
 struct flush_segment {
     int64_t base_offset, next_offset; /* next_offset: of the file, before the flush */
     int64_t position;                 /* bytes in the file before the flush */
-    struct segment_file *file;        /* writable, or NULL */
+    struct segment_file_memo memo;    /* of the writable file */
+    struct segment_file *file;        /* while it is written, or NULL */
     bool create, complete;
     bool known, damaged;             /* whether `before` is */
     struct segment_summary before;   /* of the file, before the flush */
@@ -75,8 +76,8 @@ static size_t plan_segment(struct log *log, struct segment *segment, size_t batc
                     plan.position + plan.size == segment->size;
     if (plan.batch_count == 0 && !plan.complete)
         return batch;
-    if (segment->file && segment->file->writable)
-        plan.file = segment_file_ref(segment->file);
+    if (segment->memo.file && segment->memo.file->writable)
+        segment_file_copy_memo(&plan.memo, &segment->memo);
     flush->segments[flush->segment_count++] = plan;
     return batch;
 }
@@ -117,7 +118,9 @@ static void take_results(struct log *log, const struct flush_segment *plan)
     segment->damaged = plan->damaged;
     segment->created = true;
     segment->completed = segment->completed || plan->complete;
-    log_cache_file(log, segment, plan->file);
+    struct segment_file *file = segment_file_recall(&plan->memo);
+    log_cache_file(log, segment, file);
+    segment_file_unref(file);
 }
 
 void log_flush_end(struct log_flush *flush, enum error result)
@@ -126,7 +129,7 @@ void log_flush_end(struct log_flush *flush, enum error result)
     for (size_t i = 0; i < flush->segment_count; i++) {
         if (result == ERR_OK)
             take_results(log, &flush->segments[i]);
-        segment_file_unref(flush->segments[i].file);
+        segment_file_forget(&flush->segments[i].memo);
     }
     if (result == ERR_OK) {
         log->directory_made = true;
@@ -162,6 +165,7 @@ static enum error learn(struct log_flush *flush, struct flush_segment *plan)
 
 static enum error open_file(struct log_flush *flush, struct flush_segment *plan)
 {
+    plan->file = segment_file_recall(&plan->memo);
     if (plan->file)
         return ERR_OK;
     int flags = IO_READ | IO_WRITE | (plan->create ? IO_CREATE : 0);
@@ -280,6 +284,15 @@ static enum error write_index(struct log_flush *flush, const struct flush_segmen
     return error;
 }
 
+/* There may be many logs to flush, so the file does not stay in use until the flush ends. */
+static void release_file(struct flush_segment *plan)
+{
+    if (plan->file)
+        segment_file_remember(&plan->memo, plan->file);
+    segment_file_unref(plan->file);
+    plan->file = NULL;
+}
+
 static enum error flush_segment(struct log_flush *flush, struct flush_segment *plan, bool sync)
 {
     struct buffer offsets, times;
@@ -300,6 +313,7 @@ static enum error flush_segment(struct log_flush *flush, struct flush_segment *p
     if (error == ERR_OK)
         error = write_index(flush, plan, SEGMENT_TIME_INDEX, buffer_view(&times),
                             plan->before.time_index_bytes, sync);
+    release_file(plan);
     buffer_free(&offsets);
     buffer_free(&times);
     return error;

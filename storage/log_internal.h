@@ -22,13 +22,14 @@ struct segment {
     bool damaged;                     /* its batches do not fill it: retention by time keeps it */
     bool known;                       /* the two summaries include the files' content at opening */
     bool completed;                   /* closed, and its indexes got their last entries */
-    bool unnamed;                     /* its files are still named .swap: `file` stays open */
+    bool unnamed;                     /* its files are still named .swap: `held` keeps them open */
     struct segment_summary summary;   /* of all batches; index fields unused */
     struct segment_summary flushed;   /* of the batches in the files */
     int64_t index_entries;            /* of the offset index, including those of the tail */
     int64_t bytes_since_index;
-    struct segment_file *file; /* cached, or NULL */
-    int64_t used_ms;           /* monotonic */
+    struct segment_file_memo memo; /* its file, if the cache has it */
+    struct segment_file *held;     /* unnamed: a reference; otherwise NULL */
+    int64_t used_ms;               /* monotonic */
 };
 
 /* A batch in memory. */
@@ -107,7 +108,10 @@ static inline bool log_is_sparse(const struct log *log, const struct segment *se
 struct segment *log_segment_at(const struct log *log, int64_t base_offset);
 /* Closes the active segment, which must not be empty, and starts the next one. */
 void log_roll(struct log *log);
-/* Caches the open file, with a reference of its own. */
+/* A reference to the open file. NULL: it is not open. */
+struct segment_file *log_open_file(const struct segment *segment);
+void log_forget_file(struct segment *segment);
+/* Remembers the open file. */
 void log_cache_file(struct log *log, struct segment *segment, struct segment_file *file);
 
 /* A job's copy of the segments. */

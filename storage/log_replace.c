@@ -22,7 +22,7 @@ void new_segments_free(struct new_segments *n)
     if (n == NULL)
         return;
     for (size_t i = 0; i < n->count; i++)
-        segment_file_unref(n->at[i].file);
+        log_forget_file(&n->at[i]);
     free(n->at);
     free(n);
 }
@@ -40,19 +40,19 @@ static bool indexes_are_whole(const struct segment_file *file, const struct segm
 static enum error open_new(struct env *env, const char *directory, struct segment *segment)
 {
     struct io *io = env->io;
-    enum error error = segment_file_open_swap(io, directory, segment->base_offset, &segment->file);
+    enum error error = segment_file_open_swap(io, directory, segment->base_offset, &segment->held);
     if (error == ERR_OK)
-        error = io->ops->size(io, segment->file->file, &segment->size);
+        error = io->ops->size(io, segment->held->file, &segment->size);
     if (error != ERR_OK)
         return error;
     struct segment_view view = {.directory = directory,
                                 .base_offset = segment->base_offset,
                                 .next_offset = segment->next_offset,
                                 .size = segment->size,
-                                .file = segment->file,
+                                .file = segment->held,
                                 .sparse = true};
     error = segment_summarize(&view, &segment->summary);
-    if (error == ERR_OK && !indexes_are_whole(segment->file, &segment->summary))
+    if (error == ERR_OK && !indexes_are_whole(segment->held, &segment->summary))
         error = ERR_CORRUPT;
     segment->flushed_size = segment->size;
     segment->flushed = segment->summary;
@@ -155,7 +155,7 @@ static void put_in_place(struct log *log, size_t first, size_t old_count,
            behind * sizeof *segments);
     for (size_t i = 0; i < old_count; i++) {
         log->size_bytes -= log->segments[first + i].size;
-        segment_file_unref(log->segments[first + i].file);
+        log_forget_file(&log->segments[first + i]);
     }
     for (size_t i = 0; i < n->count; i++)
         log->size_bytes += n->at[i].size;
@@ -245,10 +245,20 @@ enum error log_swap_run(struct io *io, const char *directory, struct log_swap *s
     return error == ERR_OK ? io->ops->sync_directory(io, directory) : error;
 }
 
+/* The files have their names, so the cache may close them. */
+static void give_up(struct segment *segment)
+{
+    if (segment->held)
+        segment_file_remember(&segment->memo, segment->held);
+    segment_file_unref(segment->held);
+    segment->held = NULL;
+    segment->unnamed = false;
+}
+
 void log_swap_done(struct log *log)
 {
     for (size_t i = 0; i < log->segment_count; i++)
-        log->segments[i].unnamed = false;
+        give_up(&log->segments[i]);
     log_swap_free(log->swap);
     log->swap = NULL;
 }

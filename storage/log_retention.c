@@ -111,7 +111,7 @@ struct log_delete *log_delete_begin(struct log *log)
     for (size_t i = 0; i < count; i++) {
         d->base_offsets[i] = log->segments[i].base_offset;
         log->size_bytes -= log->segments[i].size;
-        segment_file_unref(log->segments[i].file);
+        log_forget_file(&log->segments[i]);
     }
     log->segment_count -= count;
     memmove(log->segments, log->segments + count, log->segment_count * sizeof log->segments[0]);

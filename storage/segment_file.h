@@ -3,6 +3,7 @@
 #ifndef STORAGE_SEGMENT_FILE_H
 #define STORAGE_SEGMENT_FILE_H
 
+#include "base/list.h"
 #include "storage/io.h"
 
 #include <stdatomic.h>
@@ -20,10 +21,12 @@ bool segment_name_parse(const char *name, int64_t *base_offset, enum segment_par
  * Missing files are fine. */
 MUST_USE enum error segment_unlink(struct io *io, const char *directory, int64_t base_offset);
 
-/* The open .log file. Reference counted (atomic): a log's cache, jobs and slices hold references,
- * and the last one closes it. It stays readable after it was unlinked. */
+/* The open .log file. Reference counted (atomic): jobs, slices and the cache of open files hold
+ * references, and the last one closes it. It stays readable after it was unlinked. */
 struct segment_file {
     atomic_int references;
+    atomic_int memos;        /* and one more while it is open; the last one frees the memory */
+    struct list_node cached; /* in the cache, which holds a reference; under the cache's mutex */
     bool writable;
     struct io *io;
     struct io_file *file;
@@ -38,6 +41,30 @@ MUST_USE enum error segment_file_open_swap(struct io *io, const char *directory,
                                            int64_t base_offset, struct segment_file **out);
 struct segment_file *segment_file_ref(struct segment_file *f);
 void segment_file_unref(struct segment_file *f); /* NULL is fine */
+
+/* The cache of open files is one for the whole process, as the limit of descriptors is. A memo
+ * names a file without a reference. The cache keeps the file open until others need its descriptor:
+ * then the file that was used longest ago is closed. A file in use stays open, and is closed as
+ * soon as it is free. All threads may use the cache; a memo has one owner. */
+struct segment_file_memo {
+    struct segment_file *file; /* or NULL */
+};
+/* Puts a file that the caller has a reference to into the cache and the memo. */
+void segment_file_remember(struct segment_file_memo *memo, struct segment_file *f);
+void segment_file_copy_memo(struct segment_file_memo *to, const struct segment_file_memo *from);
+/* A reference. NULL: the memo is empty, or the file was closed. */
+MUST_USE struct segment_file *segment_file_recall(const struct segment_file_memo *memo);
+/* The last memo of a file takes it out of the cache. */
+void segment_file_forget(struct segment_file_memo *memo);
+/* The number of descriptors that segments may hold. When that many are in use, opening a file for
+ * reading gives ERR_NO_FILES. Files for writing are opened all the same: a flush needs few at a
+ * time. Call it before threads start. */
+void segment_file_set_limit(int descriptors);
+struct segment_file_counts {
+    int open, cached; /* descriptors; files */
+};
+struct segment_file_counts segment_file_count(void);
+
 /* Reads exactly `size` bytes. ERR_CORRUPT: there are fewer. */
 MUST_USE enum error segment_file_read(struct io *io, struct segment_file *file, void *data,
                                       size_t size, int64_t position);

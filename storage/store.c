@@ -86,6 +86,16 @@ void store_note_fallback(struct store *s)
               F_STRING("directory", s->journal.directory));
 }
 
+static int64_t spares_max(int64_t checkpoint_bytes, int64_t journal_file_bytes)
+{
+    return 2 + 2 * checkpoint_bytes / journal_file_bytes;
+}
+
+int64_t store_journal_files(int64_t checkpoint_bytes, int64_t journal_file_bytes)
+{
+    return spares_max(checkpoint_bytes, journal_file_bytes) + 2;
+}
+
 enum error store_open(struct env *env, const struct store_options *options, struct store **out,
                       struct message *message)
 {
@@ -94,7 +104,7 @@ enum error store_open(struct env *env, const struct store_options *options, stru
     enum error error = read_mark(s, message);
     char *directory = journal_directory(options->data_directory, options->shard);
     if (error == ERR_OK) {
-        int64_t spares = 2 + 2 * options->checkpoint_bytes / options->journal_file_bytes;
+        int64_t spares = spares_max(options->checkpoint_bytes, options->journal_file_bytes);
         error = journal_open(&s->journal, env, directory, s->options.journal_file_bytes,
                              (size_t)spares, message);
         s->started = error == ERR_OK;

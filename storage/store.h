@@ -53,6 +53,8 @@ struct store_options {
     void *context;
 };
 
+/* How many journal files a shard keeps open. */
+int64_t store_journal_files(int64_t checkpoint_bytes, int64_t journal_file_bytes);
 /* Opens a shard's store. recovery_run() has put the data directory in order. */
 MUST_USE enum error store_open(struct env *env, const struct store_options *options,
                                struct store **out, struct message *message);
