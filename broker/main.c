@@ -4,11 +4,13 @@
 #include "broker/arguments.h"
 #include "broker/broker.h"
 #include "broker/data_directory.h"
+#include "broker/descriptors.h"
 #include "broker/disk_worker.h"
 #include "broker/net/acceptor.h"
 #include "broker/net/loop.h"
 #include "broker/start.h"
 #include "storage/recovery.h"
+#include "storage/segment_file.h"
 
 #include <event2/event.h>
 #include <malloc.h>
@@ -23,7 +25,7 @@
 
 extern char **environ;
 
-enum { SHARDS_MAX = 64 };
+enum { SHARDS_MAX = 64, DESCRIPTORS_MAX = 1 << 30 };
 
 /* The disk workers of each shard. */
 enum { JOURNAL, BACKGROUND, READER, WORKERS };
@@ -234,15 +236,35 @@ static int choose_shards(const struct settings *s)
     return (int)MAX(1, MIN(cores / 2, 4));
 }
 
-/* Raises the limit of descriptors to its maximum. A quarter is for files, the rest for clients. */
-static size_t take_descriptors(void)
+/* Raises the limit of descriptors to its maximum, and returns it. */
+static size_t raise_limit(void)
 {
-    struct rlimit files;
+    struct rlimit files = {0};
     if (getrlimit(RLIMIT_NOFILE, &files) != 0)
-        return SIZE_MAX;
-    files.rlim_cur = files.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &files);
-    return files.rlim_cur == RLIM_INFINITY ? SIZE_MAX : files.rlim_cur / 4 * 3;
+        return DESCRIPTORS_MAX;
+    struct rlimit raised = {files.rlim_max, files.rlim_max};
+    if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
+        files = raised;
+    return MIN(files.rlim_cur, (rlim_t)DESCRIPTORS_MAX);
+}
+
+static enum error take_descriptors(struct program *p, struct message *message)
+{
+    const struct settings *s = &p->settings;
+    struct descriptor_needs needs = {
+        .shards = p->broker.shard_count,
+        .listeners = LISTENERS_MAX,
+        .journal_files = store_journal_files(s->checkpoint_bytes, s->journal_file_bytes)};
+    struct descriptor_shares shares;
+    enum error error = descriptors_divide(raise_limit(), &needs, &shares, message);
+    if (error != ERR_OK)
+        return error;
+    p->broker.descriptors = shares.connections;
+    segment_file_set_limit((int)shares.segments);
+    trace_log(&p->trace, TRACE_INFO, "file descriptors", F_INT("limit", shares.limit),
+              F_INT("connections", shares.connections), F_INT("segments", shares.segments),
+              F_INT("others", shares.own));
+    return ERR_OK;
 }
 
 static void keep_memory(void)
@@ -331,7 +353,6 @@ static int run(struct program *p)
                                 .shards = p->shards,
                                 .shard_count = choose_shards(&p->settings),
                                 .node_id = (int32_t)p->settings.node_id,
-                                .descriptors = take_descriptors(),
                                 .stop = stop_now};
     p->base = event_base_new();
     p->closed_descriptor = eventfd(0, EFD_CLOEXEC);
@@ -339,7 +360,7 @@ static int run(struct program *p)
     struct recovery_report report = {0};
     struct recovery_options recovery = {p->settings.log_dirs, p->broker.shard_count,
                                         p->settings.journal_file_bytes};
-    if (!open_acceptors(p, &message))
+    if (take_descriptors(p, &message) || !open_acceptors(p, &message))
         return cannot_run(message.text);
     if (data_directory_check(p->settings.log_dirs, &message))
         return cannot_run(message.text);

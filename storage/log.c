@@ -148,18 +148,6 @@ void log_roll(struct log *log)
     add_segment(log, log->next_offset);
 }
 
-struct segment_file *log_open_file(const struct segment *segment)
-{
-    return segment->held ? segment_file_ref(segment->held) : segment_file_recall(&segment->memo);
-}
-
-void log_forget_file(struct segment *segment)
-{
-    segment_file_forget(&segment->memo);
-    segment_file_unref(segment->held);
-    segment->held = NULL;
-}
-
 void log_cache_file(struct log *log, struct segment *segment, struct segment_file *file)
 {
     segment->used_ms = clock_monotonic_ms(log->env->clock);

@@ -109,8 +109,16 @@ struct segment *log_segment_at(const struct log *log, int64_t base_offset);
 /* Closes the active segment, which must not be empty, and starts the next one. */
 void log_roll(struct log *log);
 /* A reference to the open file. NULL: it is not open. */
-struct segment_file *log_open_file(const struct segment *segment);
-void log_forget_file(struct segment *segment);
+static inline struct segment_file *log_open_file(const struct segment *segment)
+{
+    return segment->held ? segment_file_ref(segment->held) : segment_file_recall(&segment->memo);
+}
+static inline void log_forget_file(struct segment *segment)
+{
+    segment_file_forget(&segment->memo);
+    segment_file_unref(segment->held);
+    segment->held = NULL;
+}
 /* Remembers the open file. */
 void log_cache_file(struct log *log, struct segment *segment, struct segment_file *file);
 
