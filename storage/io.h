@@ -68,6 +68,12 @@ struct io *io_posix(void);
  * is logged. */
 void io_posix_set_trace(struct trace *trace);
 
+/* Whether nothing was done and a later attempt may succeed. */
+static inline bool io_error_passes(enum error error)
+{
+    return error == ERR_NO_SPACE || error == ERR_NO_FILES;
+}
+
 /* One buffer; see io_ops.write. */
 MUST_USE enum error io_write(struct io *io, struct io_file *file, const void *data, size_t size,
                              int64_t position);

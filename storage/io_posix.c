@@ -5,12 +5,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+
+enum { NO_FILES_QUIET_MS = 10000 };
 
 struct io_file {
     int descriptor;
@@ -21,11 +25,30 @@ struct io_file {
 struct posix_io {
     struct io io;
     struct trace *trace;
+    _Atomic int64_t no_files_ms; /* when the lack of descriptors was logged last; 0: never */
 };
 
 static struct posix_io *posix_of(struct io *io)
 {
     return CONTAINER_OF(io, struct posix_io, io);
+}
+
+/* A flush of many logs meets the limit with every file, so only one line in ten seconds is
+ * printed. */
+static void log_no_files(struct posix_io *io, const char *call, const char *path, const char *why)
+{
+    struct rlimit limit = {0};
+    if (io->trace == NULL)
+        return;
+    int64_t now = clock_monotonic_ms(io->trace->clock), last = atomic_load(&io->no_files_ms);
+    if ((last != 0 && now - last < NO_FILES_QUIET_MS) ||
+        !atomic_compare_exchange_strong(&io->no_files_ms, &last, now))
+        return;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    trace_log(io->trace, TRACE_WARN,
+              "no file descriptor is left: the broker waits for one, raise the limit of open files",
+              F_INT("limit", limit.rlim_cur), F_STRING("call", call), F_STRING("path", path),
+              F_STRING("reason", why));
 }
 
 /* Translates errno to an error, and logs it unless it is an ordinary answer. */
@@ -43,10 +66,12 @@ static enum error refused(struct io *io, const char *call, const char *path)
         break;
     }
     char text[128];
+    if (reason == EMFILE || reason == ENFILE) {
+        log_no_files(posix_of(io), call, path, strerror_r(reason, text, sizeof text));
+        return ERR_NO_FILES;
+    }
     trace_log(posix_of(io)->trace, TRACE_ERROR, "file operation failed", F_STRING("call", call),
               F_STRING("path", path), F_STRING("reason", strerror_r(reason, text, sizeof text)));
-    if (reason == EMFILE || reason == ENFILE)
-        return ERR_NO_FILES;
     return reason == ENOSPC || reason == EDQUOT ? ERR_NO_SPACE : ERR_IO;
 }
 
@@ -302,7 +327,7 @@ static const struct io_ops posix_ops = {
     .descriptor = posix_descriptor,
 };
 
-static struct posix_io posix = {{&posix_ops}, NULL};
+static struct posix_io posix = {.io = {&posix_ops}};
 
 struct io *io_posix(void)
 {

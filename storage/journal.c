@@ -218,6 +218,11 @@ enum error journal_write(const struct journal *j, struct journal_file *file,
         struct io_file *direct = file->file;
         file->direct = false;
         error = open_file(j, file);
+        if (error == ERR_NO_FILES) { /* the next attempt begins in the same way */
+            file->file = direct;
+            file->direct = true;
+            return error;
+        }
         io->ops->close(io, direct);
         if (error != ERR_OK)
             return ERR_IO; /* there is no open file for a second attempt */
@@ -258,7 +263,7 @@ enum error journal_prepare(const struct journal *j, struct journal_file *file, b
         error = io->ops->sync(io, file->file);
     if (error == ERR_OK)
         error = io->ops->sync_directory(io, j->directory);
-    if (error == ERR_NO_SPACE && file->file) { /* the next attempt has another name */
+    if (io_error_passes(error) && file->file) { /* the next attempt has another name */
         char *path = journal_path(j->directory, file->sequence);
         (void)!io->ops->unlink(io, path);
         free(path);
@@ -302,6 +307,23 @@ static enum error recycle_file(const struct journal *j, struct journal_file *fil
     return error;
 }
 
+/* New names that are not durable must not be used. */
+static enum error give_up_names(const struct journal *j, struct list *files)
+{
+    struct io *io = j->env->io;
+    enum error error = ERR_OK;
+    LIST_FOR_EACH (node, files) {
+        struct journal_file *file = CONTAINER_OF(node, struct journal_file, node);
+        if (file->sequence == 0 || error != ERR_OK)
+            continue;
+        char *path = journal_path(j->directory, file->sequence);
+        error = io->ops->unlink(io, path);
+        free(path);
+        file->sequence = 0;
+    }
+    return error;
+}
+
 enum error journal_recycle(const struct journal *j, struct list *files)
 {
     enum error error = ERR_OK;
@@ -311,7 +333,7 @@ enum error journal_recycle(const struct journal *j, struct list *files)
     }
     if (error == ERR_OK && !list_is_empty(files))
         error = j->env->io->ops->sync_directory(j->env->io, j->directory);
-    return error;
+    return error == ERR_NO_FILES ? give_up_names(j, files) : error;
 }
 
 void journal_recycled(struct journal *j, struct list *files)

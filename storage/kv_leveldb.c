@@ -48,6 +48,8 @@ static struct leveldb_kv *leveldb_of(struct kv *kv)
 /* LevelDB reports errors only as text. */
 static enum error error_of(const char *text)
 {
+    if (strstr(text, "Too many open files")) /* also "in system" */
+        return ERR_NO_FILES;
     if (strstr(text, "Corruption") || strstr(text, "checksum"))
         return ERR_CORRUPT;
     if (strstr(text, "No space left"))

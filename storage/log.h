@@ -90,6 +90,7 @@ struct producer_states *log_producers(struct log *log);
  *   ERR_OUT_OF_RANGE     the offset is below the log's start or above its end
  *   ERR_BUSY             the range is not in memory, and its position in the files is not known:
  *                        run a log_read_job
+ *   ERR_NO_FILES         (of the job) its file cannot be opened now: try again later
  *   ERR_IO, ERR_CORRUPT  that range cannot be read */
 MUST_USE enum error log_read(struct log *log, int64_t offset, int64_t end_offset, size_t max_bytes,
                              bool at_least_one, struct log_slice **out);
@@ -140,8 +141,8 @@ bool log_is_loaded(const struct log *log);
 struct log_flush;
 struct log_flush *log_flush_begin(struct log *log); /* NULL: nothing to do, or one is running */
 /* On the worker. With `sync` it also makes its writes durable. Without, the owner calls sync_all,
- * once for many logs, before it relies on a flush. ERR_NO_SPACE, ERR_IO: nothing is lost, because
- * the tail keeps the batches and a later flush writes them again. */
+ * once for many logs, before it relies on a flush. ERR_NO_SPACE, ERR_NO_FILES, ERR_IO: nothing is
+ * lost, because the tail keeps the batches and a later flush writes them again. */
 MUST_USE enum error log_flush_run(struct log_flush *flush, bool sync);
 /* On the shard again: raises the flushed offset if there was no error, and frees the plan. */
 void log_flush_end(struct log_flush *flush, enum error result);

@@ -82,7 +82,9 @@ void segment_file_set_limit(int descriptors)
 
 struct segment_file_counts segment_file_count(void)
 {
-    return (struct segment_file_counts){atomic_load(&cache.open), atomic_load(&cache.cached)};
+    return (struct segment_file_counts){.open = atomic_load(&cache.open),
+                                        .limit = cache.limit,
+                                        .cached = atomic_load(&cache.cached)};
 }
 
 /* Under the mutex. The caller takes over the cache's reference. */

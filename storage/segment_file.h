@@ -61,7 +61,8 @@ void segment_file_forget(struct segment_file_memo *memo);
  * time. Call it before threads start. */
 void segment_file_set_limit(int descriptors);
 struct segment_file_counts {
-    int open, cached; /* descriptors; files */
+    int open, limit; /* descriptors */
+    int cached;      /* files */
 };
 struct segment_file_counts segment_file_count(void);
 

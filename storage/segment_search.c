@@ -32,7 +32,7 @@ enum error segment_locate(const struct segment_view *view, int64_t offset,
     struct offset_index_entry entry;
     bool found;
     enum error error = offset_index_floor(view, offset, &entry, &found);
-    if (error == ERR_IO)
+    if (error == ERR_IO || error == ERR_NO_FILES)
         return error;
     if (error != ERR_OK || !found || !entry_is_right(view, entry, out))
         *out = segment_start(view);
@@ -72,7 +72,7 @@ enum error segment_locate_time(const struct segment_view *view, int64_t timestam
     struct time_index_entry entry;
     bool found, right;
     enum error error = time_index_floor(view, timestamp, &entry, &found);
-    if (error == ERR_IO)
+    if (error == ERR_IO || error == ERR_NO_FILES)
         return error;
     if (error != ERR_OK || !found)
         return ERR_OK;

@@ -69,7 +69,7 @@ static struct store *store_create(struct env *env, const struct store_options *o
     s->tick.fire = tick;
     s->retry.fire = retry;
     struct list *lists[] = {&s->dirty, &s->unflushed, &s->with_tail, &s->moved,
-                            &s->dying, &s->finished,  &s->failed};
+                            &s->dying, &s->finished,  &s->failed,    &s->removals};
     for (size_t i = 0; i < COUNT_OF(lists); i++)
         list_init(lists[i]);
     buffer_init(&s->removed, SIZE_MAX / 2);
@@ -272,9 +272,19 @@ bool store_accepts(const struct store *s)
            s->unflushed_bytes < UNFLUSHED_FACTOR * (int64_t)s->options.unflushed_bytes;
 }
 
+enum error store_lack(const struct store *s)
+{
+    if (s->full & ~(unsigned)FULL_NO_FILES)
+        return ERR_NO_SPACE;
+    bool much_waits =
+        s->unflushed_bytes >= UNFLUSHED_FACTOR * (int64_t)s->options.unflushed_bytes ||
+        store_unit_bytes(&s->units[s->filling]) >= s->options.unit_bytes;
+    return s->full && much_waits ? ERR_NO_FILES : ERR_OK;
+}
+
 bool store_is_full(const struct store *s)
 {
-    return s->full != 0;
+    return store_lack(s) != ERR_OK;
 }
 
 void store_on_durable(struct store *s, void (*moved)(void *context, struct log *log), void *context)
@@ -294,6 +304,7 @@ static void tick(struct timer *timer, int64_t now_ms)
         store_units_seal(s, false);
     store_checkpoint_turn(s);
     store_logs_reap(s);
+    store_logs_retry_removals(s);
     store_logs_look_after_files(s);
     store_leave(s);
 }

@@ -209,7 +209,7 @@ void store_checkpoint_unit_durable(struct store *s)
 static void forget_what_is_gone(struct store *s)
 {
     if (list_is_empty(&s->unflushed) && !s->checkpoint_owed)
-        s->full &= ~(unsigned)FULL_FLUSH;
+        s->full &= ~(unsigned)(FULL_FLUSH | FULL_NO_FILES);
 }
 
 void store_checkpoint_turn(struct store *s)
@@ -287,7 +287,7 @@ static enum error write_rows(struct checkpoint *c)
 }
 
 /* Errors in here are final: after a failed sync or write the state of the disk is unknown, so a
- * retry proves nothing. */
+ * retry proves nothing. Only a lack of descriptors is not: the call did nothing. */
 static enum error make_durable(struct checkpoint *c)
 {
     struct io *io = c->store->env->io;
@@ -307,7 +307,7 @@ static void run_checkpoint(struct job *job)
     for (size_t i = 0; i < c->flush_count; i++) {
         struct flush_item *f = &c->flushes[i];
         f->result = log_flush_run(f->flush, c->is_whole && c->sync_each);
-        if (f->result != ERR_OK && c->result != ERR_IO)
+        if (f->result != ERR_OK && (c->result == ERR_OK || io_error_passes(c->result)))
             c->result = f->result;
     }
     if (!c->is_whole || c->result != ERR_OK)
@@ -316,7 +316,7 @@ static void run_checkpoint(struct job *job)
     if (c->result != ERR_OK)
         return;
     c->result = make_durable(c);
-    c->final = c->result != ERR_OK;
+    c->final = c->result != ERR_OK && c->result != ERR_NO_FILES;
 }
 
 /* Back on the shard */
@@ -378,13 +378,13 @@ static void checkpoint_done(struct job *job)
     else if (c->is_whole)
         checkpoint_failed(s);
     if (c->result == ERR_OK) {
-        s->full &= ~(unsigned)FULL_FLUSH;
+        s->full &= ~(unsigned)(FULL_FLUSH | FULL_NO_FILES);
         s->close_result = ERR_OK;
-    } else if (c->result == ERR_NO_SPACE && !c->final) {
-        s->full |= FULL_FLUSH;
+    } else if (io_error_passes(c->result) && !c->final) {
+        s->full |= c->result == ERR_NO_SPACE ? FULL_FLUSH : FULL_NO_FILES;
         s->retry_checkpoint_ms = s->now_ms + FLUSH_AGE_MS;
         if (s->closing)
-            s->close_result = ERR_NO_SPACE;
+            s->close_result = c->result;
     } else {
         store_fail(s, c->result);
     }

@@ -106,9 +106,10 @@ struct checkpoint {
 };
 
 enum full_reason {
-    FULL_LOW = 1,     /* less than min_free_bytes are left */
-    FULL_FLUSH = 2,   /* a flush or checkpoint met a full disk */
-    FULL_JOURNAL = 4, /* the journal met a full disk */
+    FULL_LOW = 1,      /* less than min_free_bytes are left */
+    FULL_FLUSH = 2,    /* a flush or checkpoint met a full disk */
+    FULL_JOURNAL = 4,  /* the journal met a full disk */
+    FULL_NO_FILES = 8, /* no descriptor was left; it counts when much waits */
 };
 
 struct store {
@@ -132,6 +133,7 @@ struct store {
 
     struct map logs, by_pointer;
     struct list dirty, unflushed, with_tail, moved, dying;
+    struct list removals; /* of files: they wait for a descriptor */
     int64_t tail_bytes, unflushed_bytes, unflushed_since_ms;
     struct row_changes rows; /* durable, since the last checkpoint began */
     struct buffer removed;   /* the same, keys of removed logs */
@@ -207,6 +209,8 @@ void store_log_apply(struct store *s, const struct store_unit_mark *mark);
 void store_logs_trim(struct store *s);
 /* Deletes files of removed logs that no job uses any more. */
 void store_logs_reap(struct store *s);
+/* Tries the removals again that found no descriptor. */
+void store_logs_retry_removals(struct store *s);
 void store_logs_look_after_files(struct store *s);
 void store_log_delete_segments(struct store *s, struct store_log *log);
 

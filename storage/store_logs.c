@@ -32,19 +32,6 @@ static void free_log(struct store *s, struct store_log *l)
     free(l);
 }
 
-void store_logs_free(struct store *s)
-{
-    for (;;) {
-        size_t at = 0;
-        struct store_log *l = map_next(&s->logs, &at);
-        if (l == NULL)
-            break;
-        free_log(s, l);
-    }
-    map_free(&s->logs);
-    map_free(&s->by_pointer);
-}
-
 /* Loading the rows of the last run */
 
 static bool is_ours(const struct store *s, struct uuid topic_id, int32_t partition)
@@ -281,6 +268,7 @@ void store_log_delete_segments(struct store *s, struct store_log *l)
 
 struct remove_job {
     struct job job;
+    struct list_node waiting; /* in store.removals */
     struct store *store;
     char *directory, *topic;
     enum error result;
@@ -296,21 +284,48 @@ static void run_remove(struct job *job)
         (void)!io->ops->remove_directory(io, r->topic);
 }
 
+static void free_removal(struct remove_job *r)
+{
+    free(r->directory);
+    free(r->topic);
+    free(r);
+}
+
 static void remove_done(struct job *job)
 {
     struct remove_job *r = CONTAINER_OF(job, struct remove_job, job);
     struct store *s = r->store;
     store_enter(s);
     s->jobs--;
+    if (r->result == ERR_NO_FILES && !s->closing) {
+        r->waiting = (struct list_node){0};
+        list_append(&s->removals, &r->waiting);
+        store_leave(s);
+        return;
+    }
     if (r->result != ERR_OK)
         trace_log(
             s->env->trace, TRACE_WARN,
             "the files of a deleted partition could not be removed: the next start removes them",
             F_STRING("directory", r->directory), F_STRING("reason", error_text(r->result)));
-    free(r->directory);
-    free(r->topic);
-    free(r);
+    free_removal(r);
     store_leave(s);
+}
+
+static void submit_removal(struct store *s, struct remove_job *r)
+{
+    r->job = (struct job){.run = run_remove, .done = remove_done};
+    s->jobs++;
+    s->options.background_worker->submit(s->options.background_worker, &r->job);
+}
+
+void store_logs_retry_removals(struct store *s)
+{
+    struct list waiting;
+    list_init(&waiting);
+    list_take_all(&waiting, &s->removals);
+    for (struct list_node *node; (node = list_pop(&waiting));)
+        submit_removal(s, CONTAINER_OF(node, struct remove_job, waiting));
 }
 
 void store_logs_reap(struct store *s)
@@ -322,12 +337,26 @@ void store_logs_reap(struct store *s)
             continue;
         struct remove_job *r = xcalloc(1, sizeof *r);
         *r = (struct remove_job){
-            .job = {.run = run_remove, .done = remove_done},
             .store = s,
             .directory = partition_directory(s->data_directory, l->topic_id, l->partition),
             .topic = topic_directory(s->data_directory, l->topic_id)};
         free_log(s, l);
-        s->jobs++;
-        s->options.background_worker->submit(s->options.background_worker, &r->job);
+        submit_removal(s, r);
     }
+}
+
+void store_logs_free(struct store *s)
+{
+    for (;;) {
+        size_t at = 0;
+        struct store_log *l = map_next(&s->logs, &at);
+        if (l == NULL)
+            break;
+        free_log(s, l);
+    }
+    struct list_node *node;
+    while ((node = list_pop(&s->removals))) /* the next start removes them */
+        free_removal(CONTAINER_OF(node, struct remove_job, waiting));
+    map_free(&s->logs);
+    map_free(&s->by_pointer);
 }

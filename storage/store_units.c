@@ -258,9 +258,9 @@ static void write_done(struct job *job)
     struct store_unit *u = CONTAINER_OF(job, struct store_unit, job);
     struct store *s = u->store;
     store_enter(s);
-    if (u->result == ERR_NO_SPACE && !s->closing) {
+    if (io_error_passes(u->result) && !s->closing) {
         /* Nothing is lost: the same unit is written again to the same place. */
-        s->full |= FULL_JOURNAL;
+        s->full |= u->result == ERR_NO_SPACE ? FULL_JOURNAL : FULL_NO_FILES;
         s->write_refused = true;
         timers_set(s->options.timers, &s->retry, s->now_ms + RETRY_MS);
     } else if (u->result != ERR_OK) {
@@ -301,17 +301,17 @@ static void prepare_done(struct job *job)
     s->preparing[p->on_demand] = false;
     if (p->result == ERR_OK) {
         journal_add_spare(&s->journal, p->file);
-        s->full &= ~(unsigned)FULL_JOURNAL;
+        s->full &= ~(unsigned)(FULL_JOURNAL | FULL_NO_FILES);
         store_units_hand_over(s);
     } else {
         journal_file_free(&s->journal, p->file);
         s->prepare_retry_ms = s->now_ms + RETRY_MS;
-        if (p->result != ERR_NO_SPACE)
+        if (!io_error_passes(p->result))
             store_fail(s, p->result);
         else
-            s->full |= FULL_JOURNAL;
-        if (p->result == ERR_NO_SPACE && s->closing && !store_units_idle(s))
-            store_fail(s, ERR_NO_SPACE);
+            s->full |= p->result == ERR_NO_SPACE ? FULL_JOURNAL : FULL_NO_FILES;
+        if (io_error_passes(p->result) && s->closing && !store_units_idle(s))
+            store_fail(s, p->result);
         timers_set(s->options.timers, &s->retry, s->now_ms + RETRY_MS);
     }
     free(p);

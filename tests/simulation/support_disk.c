@@ -90,6 +90,8 @@ static enum error sim_open(struct io *io, const char *path, int flags, struct io
     struct sim_disk *disk = disk_of(io);
     size_t parent, inode;
     char name[SIM_NAME_SIZE];
+    if (!sim_disk_has_descriptor(disk))
+        return ERR_NO_FILES;
     if ((flags & IO_DIRECT) && disk->refuse_direct)
         return ERR_UNSUPPORTED;
     if (!find_parent(disk, path, &parent, name))
@@ -253,6 +255,8 @@ static enum error sim_sync_directory(struct io *io, const char *path)
 {
     struct sim_disk *disk = disk_of(io);
     size_t inode = 0;
+    if (!sim_disk_has_descriptor(disk))
+        return ERR_NO_FILES;
     if (strcmp(path, ".") != 0 && !find(disk, path, &inode))
         return ERR_NOT_FOUND;
     return sync_inode(disk, inode);
@@ -279,6 +283,8 @@ static enum error sim_list(struct io *io, const char *path,
 {
     struct sim_disk *disk = disk_of(io);
     size_t inode;
+    if (!sim_disk_has_descriptor(disk))
+        return ERR_NO_FILES;
     if (!find(disk, path, &inode))
         return ERR_NOT_FOUND;
     struct sim_content *c = content_ref(disk->inodes[inode]);

@@ -45,6 +45,7 @@ struct sim_disk {
     enum error fail_error;       /* ERR_NO_SPACE: only calls that need room for something new */
     enum error (*refuse)(struct sim_disk *disk, bool grows); /* both are set by the disk */
     void (*happened)(struct sim_disk *disk);
+    uint64_t opens, no_files_from, no_files_to; /* openings [from, to): ERR_NO_FILES */
     bool refuse_direct;
     bool refuse_direct_writes; /* accepts the flag, but refuses the writes */
     int64_t free_bytes;
@@ -55,6 +56,13 @@ struct sim_disk *sim_disk_create(void);
 /* The disk after a crash now. */
 struct sim_disk *sim_disk_crash(const struct sim_disk *disk, enum crash_kind kind, uint64_t seed);
 void sim_disk_free(struct sim_disk *disk);
+
+/* Counts a call that needs a descriptor, for a moment or for longer. */
+static inline bool sim_disk_has_descriptor(struct sim_disk *disk)
+{
+    uint64_t open = disk->opens++;
+    return open < disk->no_files_from || open >= disk->no_files_to;
+}
 
 /* For checks, without the io interface: the content as a process sees it, or NULL. */
 struct sim_view {

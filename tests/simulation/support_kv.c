@@ -133,6 +133,8 @@ static void kv_close(struct kv *kv)
 static enum error kv_write(struct kv *kv, const struct kv_change *changes, size_t count)
 {
     struct sim_disk *disk = CONTAINER_OF(kv, struct sim_disk, kv);
+    if (!sim_disk_has_descriptor(disk))
+        return ERR_NO_FILES;
     enum error error = disk->refuse(disk, false);
     if (error != ERR_OK)
         return error;

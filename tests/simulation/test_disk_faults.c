@@ -2,6 +2,7 @@
  * store, and that nothing acknowledged is lost.
  *
  *   full      nothing fails; all entries become durable when there is room again
+ *   no files  no descriptor is left: the same
  *   fails     at start: an error that names the path; later: the store stops, commits get ERR_IO,
  *             and the next start finds everything that was acknowledged */
 #include "tests/harness/harness.h"
@@ -14,7 +15,8 @@ enum { ACTIONS = 70, SHARDS = 2 };
 struct trial {
     uint64_t seed;
     enum error error;
-    uint64_t from, to; /* calls that fail */
+    uint64_t from, to; /* calls that fail; of ERR_NO_FILES: openings */
+    bool for_ever;     /* also while the store closes */
     enum crash_kind crash;
 };
 
@@ -77,10 +79,17 @@ static void play(const struct trial *t, struct life *life, struct model *model, 
     }
     if (t->error == ERR_NO_SPACE)
         life->disk->fail_to = 0; /* there is room again */
+    if (!t->for_ever)
+        life->disk->no_files_to = 0;
     wait(life);
     out->failures = life->failures;
     out->refused = h.refused;
-    if (t->error == ERR_NO_SPACE) {
+    if (t->for_ever) {
+        EXPECT_INT(life->failures, 0);
+        life_close(life);
+        return;
+    }
+    if (io_error_passes(t->error)) {
         EXPECT_INT(life->failures, 0);
         EXPECT(all_acknowledged(model));
         EXPECT(!any_is_full(life));
@@ -97,9 +106,14 @@ static struct outcome try(const struct trial *t)
 {
     struct outcome out = {0};
     struct sim_disk *disk = sim_disk_create();
-    disk->fail_from = t->from;
-    disk->fail_to = t->to;
-    disk->fail_error = t->error;
+    if (t->error == ERR_NO_FILES) {
+        disk->no_files_from = t->from;
+        disk->no_files_to = t->to;
+    } else {
+        disk->fail_from = t->from;
+        disk->fail_to = t->to;
+        disk->fail_error = t->error;
+    }
     disk->refuse_direct = t->seed % 2;
     struct model model;
     model_init(&model, SHARDS);
@@ -113,8 +127,8 @@ static struct outcome try(const struct trial *t)
     else
         EXPECT(error == t->error && life.message.text[0] != '\0');
     life_end(&life);
-    out.calls = disk->calls;
-    disk->fail_to = 0;
+    out.calls = t->error == ERR_NO_FILES ? disk->opens : disk->calls;
+    disk->fail_to = disk->no_files_to = 0;
     struct sim_disk *left = sim_disk_crash(disk, t->crash, t->seed);
     expect_model(t, &model, left);
     sim_disk_free(left);
@@ -138,6 +152,38 @@ TEST(a_disk_that_is_full_for_a_while_loses_nothing_and_the_store_continues)
     }
     EXPECT(full > 50);
     EXPECT(not_started > 10);
+}
+
+TEST(a_lack_of_descriptors_loses_nothing_and_the_store_continues)
+{
+    int started = 0, not_started = 0;
+    for (uint64_t seed = test_seed(); seed < test_seed() + 4; seed++) {
+        struct trial t = {.seed = seed, .error = ERR_NO_FILES, .crash = CRASH_LOSE_ALL};
+        uint64_t calls = try(&t).calls;
+        for (t.from = 0; t.from < calls; t.from++) {
+            t.to = t.from + 1 + t.from % 13;
+            struct outcome out = try(&t);
+            started += out.started;
+            not_started += !out.started;
+        }
+    }
+    EXPECT(started > 50);
+    EXPECT(not_started > 10);
+}
+
+TEST(without_any_descriptor_the_store_waits_and_what_it_acknowledged_is_safe)
+{
+    int was_full = 0;
+    for (uint64_t seed = test_seed(); seed < test_seed() + 4; seed++) {
+        struct trial t = {.seed = seed, .error = ERR_NO_FILES, .for_ever = true};
+        uint64_t calls = try(&t).calls;
+        t.to = UINT64_MAX;
+        for (t.from = 0; t.from < calls; t.from++) {
+            t.crash = (enum crash_kind)(t.from % CRASH_KINDS);
+            was_full += try(&t).was_full;
+        }
+    }
+    EXPECT(was_full > 0);
 }
 
 TEST(a_disk_that_fails_once_stops_the_store_and_loses_nothing)

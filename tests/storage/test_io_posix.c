@@ -215,14 +215,24 @@ static void keep_line(struct trace *trace, struct bytes line)
 TEST(a_lack_of_descriptors_is_an_error_of_its_own)
 {
     struct io *io = io_posix();
+    struct trace trace = {
+        .level = TRACE_INFO, .format = TRACE_TEXT, .clock = clock_system(), .write = keep_line};
     struct rlimit before, none = {0};
     EXPECT_INT(getrlimit(RLIMIT_NOFILE, &before), 0);
     none.rlim_max = before.rlim_max;
     EXPECT_INT(setrlimit(RLIMIT_NOFILE, &none), 0);
     struct io_file *file;
     enum error error = io->ops->open(io, path_of("never made"), IO_WRITE | IO_CREATE, &file);
-    EXPECT_INT(setrlimit(RLIMIT_NOFILE, &before), 0);
     EXPECT_INT(error, ERR_NO_FILES);
+    io_posix_set_trace(&trace);
+    EXPECT_INT(io->ops->sync_directory(io, test_directory()), ERR_NO_FILES);
+    EXPECT(strstr(logged, "WARN") && strstr(logged, "limit=0") && strstr(logged, "call=open"));
+    EXPECT(strstr(logged, test_directory()) && strstr(logged, "Too many open files"));
+    logged[0] = '\0'; /* a second line would say nothing new */
+    EXPECT_INT(io->ops->sync_directory(io, test_directory()), ERR_NO_FILES);
+    EXPECT_STRING(logged, "");
+    io_posix_set_trace(NULL);
+    EXPECT_INT(setrlimit(RLIMIT_NOFILE, &before), 0);
     EXPECT_INT(io->ops->open(io, path_of("never made"), IO_READ, &file), ERR_NOT_FOUND);
 }
 

@@ -525,3 +525,31 @@ TEST(writes_after_one_that_the_disk_cut_short_survive_a_restart)
     EXPECT_INT(bytes, 1000 + 2000 + 50000);
     kv->driver->close(kv);
 }
+
+TEST(a_write_without_a_descriptor_has_an_error_of_its_own_and_works_later)
+{
+    struct kv *kv = open_kv("descriptors");
+    struct rlimit before, none;
+    enum error refused = ERR_OK;
+    size_t bytes = 0, kept = 0;
+    EXPECT_INT(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){0, before.rlim_max};
+    EXPECT_INT(setrlimit(RLIMIT_NOFILE, &none), 0);
+    /* LevelDB opens a new file when its log is full. */
+    for (int i = 0; i < 100 && refused == ERR_OK; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "k%d", i);
+        refused = put_text(kv, key, 100000);
+        kept += refused == ERR_OK ? 100000 : 0;
+    }
+    EXPECT_INT(refused, ERR_NO_FILES);
+    EXPECT_INT(put_text(kv, "still", 1), ERR_NO_FILES);
+    EXPECT_INT(setrlimit(RLIMIT_NOFILE, &before), 0);
+    EXPECT_INT(put_text(kv, "later", 7), ERR_OK);
+    kv->driver->close(kv);
+
+    kv = open_kv("descriptors");
+    EXPECT_INT(kv->driver->scan(kv, BYTES_LITERAL(""), count_pair, &bytes), ERR_OK);
+    EXPECT_INT(bytes, kept + 7);
+    kv->driver->close(kv);
+}
