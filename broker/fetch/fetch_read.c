@@ -69,10 +69,26 @@ static enum kafka_error error_of_read(enum error error)
     }
 }
 
+/* The file cannot be opened now. The partition's answer stays empty, without an error, which every
+ * client takes as a reason to ask again. Records of other partitions are sent at once; without any
+ * the fetch waits as if there were none. */
+static void wait_for_descriptor(struct fetch_part *fp, struct fetch_item *item)
+{
+    trace_log(fp->part.shard->env->trace, TRACE_WARN,
+              "a fetch waits for a file descriptor: raise the limit of open files",
+              F_INT("segments_may_have", segment_file_count().limit));
+    if (fp->bytes > 0)
+        end_wait(fp, item);
+}
+
 /* Takes over the slice. */
 static void take_slice(struct fetch_part *fp, struct fetch_item *item, const struct partition *p,
                        enum error error, struct log_slice *slice)
 {
+    if (error == ERR_NO_FILES) {
+        wait_for_descriptor(fp, item);
+        return;
+    }
     enum kafka_error code = error_of_read(error);
     if (slice && cannot_read_zstd(fp, p, slice))
         code = KAFKA_UNSUPPORTED_COMPRESSION_TYPE;

@@ -15,6 +15,8 @@ enum special_timestamp {
     LATEST_TIERED = -5,  /* nothing is tiered: no offset */
 };
 
+enum { NOT_AVAILABLE_SINCE_VERSION = 5 }; /* the error that means: ask again */
+
 /* The first version that knows a special timestamp, by its negative. */
 static const int16_t special_since[] = {0, 1, 1, 7, 8, 9};
 
@@ -71,6 +73,13 @@ static int64_t end_offset(const struct offset_part *op, const struct partition *
     return partition_visible_end(p, request_of(op)->isolation);
 }
 
+/* Clients try again soon after this answer, which Kafka gives while it does not know an offset. */
+static enum kafka_error error_of_wait(const struct offset_part *op)
+{
+    bool knows = request_of(op)->request->header.api_version >= NOT_AVAILABLE_SINCE_VERSION;
+    return knows ? KAFKA_OFFSET_NOT_AVAILABLE : KAFKA_LEADER_NOT_AVAILABLE;
+}
+
 static void job_done(struct job *job)
 {
     struct log_time_job *time = CONTAINER_OF(job, struct log_time_job, job);
@@ -79,6 +88,8 @@ static void job_done(struct job *job)
     struct partition *p = op->held;
     if (p->deleted)
         item->out->error_code = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+    else if (time->result == ERR_NO_FILES)
+        item->out->error_code = error_of_wait(op);
     else if (time->result != ERR_OK)
         item->out->error_code = KAFKA_KAFKA_STORAGE_ERROR;
     else

@@ -227,8 +227,9 @@ void append_batch(struct append *append, struct partition *partition,
         refuse(out, KAFKA_NOT_LEADER_OR_FOLLOWER, "the broker is stopping", messages);
         return;
     }
-    if (store_is_full(append->shard->store)) {
-        refuse(out, KAFKA_KAFKA_STORAGE_ERROR, "the disk is full", messages);
+    enum error lack = store_lack(append->shard->store);
+    if (lack != ERR_OK) {
+        refuse(out, KAFKA_KAFKA_STORAGE_ERROR, error_text(lack), messages);
         return;
     }
     if (input->records.size == 0) {

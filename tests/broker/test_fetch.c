@@ -1,6 +1,7 @@
 #include "tests/broker/support_broker.h"
 
 #include "protocol/record_batch.h"
+#include "storage/segment_file.h"
 
 static struct fetch_response_responses_partitions *only(struct fetch_response *response)
 {
@@ -384,6 +385,46 @@ TEST(records_that_left_memory_are_read_from_files)
         EXPECT_INT(test_count_records(p->records.bytes, 55), 45);
         test_broker_free(b);
     }
+}
+
+/* Clients take an empty answer as a reason to ask again. It does not come at once, so they do not
+ * ask all the time. */
+TEST(a_fetch_without_a_descriptor_waits_and_is_empty)
+{
+    struct test_broker *b = test_broker_start(1, NULL);
+    struct test_client *c = test_client_open(b, 0);
+    test_create_topic(c, "orders", 2, NULL);
+    for (int32_t p = 0; p < 2; p++)
+        test_produce(c, "orders", p, &(struct test_batch){.count = 10});
+    test_broker_restart(b);
+    c = test_client_open(b, 0);
+    segment_file_set_limit(0);
+    struct fetch_request *request = request_for(c, b, "orders", 2);
+    request->max_wait_ms = 500;
+    request->min_bytes = 1;
+    test_send(c, API_FETCH, 11, request);
+    test_settle(b);
+    test_advance(b, 499);
+    EXPECT(!test_has_response(c));
+    test_advance(b, 1);
+    struct fetch_response *r = test_receive(c, API_FETCH, 11);
+    for (int32_t p = 0; p < 2; p++) {
+        EXPECT_INT(r->responses[0].partitions[p].error_code, KAFKA_NONE);
+        EXPECT_INT(r->responses[0].partitions[p].high_watermark, 10);
+        EXPECT_INT(r->responses[0].partitions[p].records.bytes.size, 0);
+    }
+    EXPECT(strstr(test_log(b), "a fetch waits for a file descriptor") != NULL);
+    segment_file_set_limit(1); /* for one partition: its records are sent at once */
+    request->min_bytes = 1 << 20;
+    test_send(c, API_FETCH, 11, request);
+    test_settle(b);
+    r = test_receive(c, API_FETCH, 11);
+    EXPECT_INT(test_count_records(r->responses[0].partitions[0].records.bytes, 0), 10);
+    EXPECT_INT(r->responses[0].partitions[1].records.bytes.size, 0);
+    segment_file_set_limit(INT32_MAX);
+    r = test_call(c, API_FETCH, 11, request_for(c, b, "orders", 2));
+    EXPECT_INT(test_count_records(r->responses[0].partitions[1].records.bytes, 0), 10);
+    test_broker_free(b);
 }
 
 /* Records in a segment's file and later ones in memory come in two answers, like two segments. The

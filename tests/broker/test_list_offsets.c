@@ -1,3 +1,4 @@
+#include "storage/segment_file.h"
 #include "tests/broker/support_broker.h"
 
 #include "protocol/record_batch.h"
@@ -75,6 +76,23 @@ TEST(a_time_gives_the_first_record_at_or_after_it)
         }
         test_broker_free(b);
     }
+}
+
+TEST(a_search_without_a_descriptor_gets_an_error_that_clients_retry)
+{
+    struct test_broker *b = test_broker_start(1, NULL);
+    struct test_client *c = test_client_open(b, 0);
+    test_create_topic(c, "orders", 1, NULL);
+    test_produce(c, "orders", 0, &(struct test_batch){.count = 1, .timestamp = 1000});
+    test_broker_restart(b);
+    c = test_client_open(b, 0);
+    segment_file_set_limit(0);
+    EXPECT_INT(list(c, 4, "orders", 0, 1000)->error_code, KAFKA_LEADER_NOT_AVAILABLE);
+    EXPECT_INT(list(c, 5, "orders", 0, 1000)->error_code, KAFKA_OFFSET_NOT_AVAILABLE);
+    EXPECT_INT(list(c, 5, "orders", 0, -1)->offset, 1); /* needs no file */
+    segment_file_set_limit(INT32_MAX);
+    EXPECT_INT(list(c, 5, "orders", 0, 1000)->offset, 0);
+    test_broker_free(b);
 }
 
 TEST(either_isolation_level_sees_the_same_end_and_the_same_times)
