@@ -5,6 +5,8 @@
 #include "broker/config/settings.h"
 #include "broker/net/listener.h"
 
+#include <stdatomic.h>
+
 struct shard;
 
 struct broker {
@@ -16,7 +18,9 @@ struct broker {
     char cluster_id[24]; /* base64url of a random UUID, made at first start */
     struct listener listeners[LISTENERS_MAX];
     int listener_count;
-    size_t descriptors; /* for connections; a limit besides max.connections */
+    size_t descriptors;            /* for connections; a limit besides max.connections */
+    atomic_size_t connections;     /* open, or accepted and on their way to a shard */
+    atomic_size_t connections_max; /* max.connections as it is now; shard 0 sets it */
     /* Called on any shard when the journal failed or a stop was requested. */
     void (*stop)(struct broker *broker, int exit_code, const char *reason);
     void *context;

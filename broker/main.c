@@ -192,6 +192,7 @@ static void on_signal(evutil_socket_t number, short what, void *context)
 static bool open_acceptors(struct program *p, struct message *message)
 {
     struct acceptor_options options = {.base = p->base,
+                                       .broker = &p->broker,
                                        .loops = p->loops,
                                        .loop_count = p->broker.shard_count,
                                        .congestion = p->settings.socket_congestion,

@@ -1,5 +1,6 @@
 #include "broker/partitions.h"
 
+#include "broker/broker.h"
 #include "broker/fetch/waits.h"
 #include "broker/groups/coordinator.h"
 #include "broker/runner/runner.h"
@@ -97,6 +98,8 @@ void partitions_apply_settings(struct shard *shard, struct live_settings *live)
 {
     struct live_settings *old = shard->live;
     shard->live = live;
+    if (shard->id == 0)
+        atomic_store(&shard->broker->connections_max, (size_t)live->now.max_connections);
     for (size_t i = 0; i < catalog_count(shard->catalog); i++)
         configure_topic(shard, catalog_at(shard->catalog, i));
     live_settings_unref(old);

@@ -40,6 +40,8 @@ static enum error load_settings(struct shard *shard, struct message *message)
         live_settings_load(shard->store, broker->settings, broker->node_id, &shard->live);
     if (error)
         message_set(message, "the broker's configs cannot be read: %s", error_text(error));
+    else
+        atomic_store(&broker->connections_max, (size_t)shard->live->now.max_connections);
     return error;
 }
 

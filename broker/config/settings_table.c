@@ -72,7 +72,8 @@ const struct setting broker_setting_table[] = {
     INT("max.incremental.fetch.session.cache.slots", fetch_session_slots, "1000", 0, 1000000,
         "maximum number of fetch sessions"),
     LIVE_INT("max.connections", max_connections, "100000", 1, INT32_MAX,
-             "maximum number of connections; never more than three quarters of the file "
+             "maximum number of connections; above it new clients wait; never more than three "
+             "quarters of the file "
              "descriptors that the broker does not need itself"),
     TIME("group.min.session.timeout.ms", group_min_session_ms, "6000", 1, INT32_MAX,
          "shortest session timeout that a group member may request"),

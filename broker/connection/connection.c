@@ -93,6 +93,7 @@ struct connection *connection_create(struct shard *shard, const struct listener 
     c->last_active_ms = shard->now_ms;
     list_append(&shard->connections, &c->node);
     shard->connection_count++;
+    atomic_fetch_add(&shard->broker->connections, 1);
     update_wants(c);
     return c;
 }
@@ -107,6 +108,7 @@ void connection_close(struct connection *c)
     list_remove(&c->node);
     list_remove(&c->turn_node);
     c->shard->connection_count--;
+    atomic_fetch_sub(&c->shard->broker->connections, 1);
     LIST_FOR_EACH_SAFE (node, &c->slots) {
         struct request *request = CONTAINER_OF(node, struct request, slot);
         if (request->done)

@@ -1,5 +1,6 @@
 #include "broker/net/acceptor.h"
 
+#include "broker/broker.h"
 #include "broker/net/listener.h"
 #include "broker/net/loop.h"
 
@@ -25,6 +26,11 @@ struct acceptor {
     int next_loop;
 };
 
+static int open_spare(void)
+{
+    return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 /* On loopback the default is cubic, because pacing (BBR) only slows it. */
 static void tune(const struct acceptor *a, int descriptor, const struct sockaddr *address)
 {
@@ -43,27 +49,60 @@ static void tune(const struct acceptor *a, int descriptor, const struct sockaddr
                    (socklen_t)strlen(congestion));
 }
 
+static void wait(struct acceptor *a)
+{
+    struct timeval time = {0, RETRY_MS * 1000};
+    event_del(a->accept_event);
+    event_add(a->retry_event, &time);
+}
+
+static size_t connection_limit(const struct acceptor *a)
+{
+    const struct broker *b = a->options.broker;
+    return MIN(atomic_load(&b->connections_max), b->descriptors);
+}
+
+static bool is_full(const struct acceptor *a)
+{
+    return atomic_load(&a->options.broker->connections) >= connection_limit(a);
+}
+
+/* New clients wait in the queue of the socket. */
+static void wait_for_room(struct acceptor *a)
+{
+    const struct broker *b = a->options.broker;
+    bool by_files = b->descriptors < atomic_load(&b->connections_max);
+    trace_log(a->options.trace, TRACE_WARN, "too many connections: new clients wait",
+              F_INT("limit", connection_limit(a)),
+              F_STRING("limited_by", by_files ? "the limit of open files" : "max.connections"));
+    wait(a);
+}
+
 /* There are no descriptors left, and the listening socket stays readable, so the loop would spin.
  * Accepts and closes one client with the spare descriptor, and pauses accepting for a moment. */
 static void pause_accepting(struct acceptor *a)
 {
     trace_log(a->options.trace, TRACE_WARN, "accepting connections pauses",
               F_STRING("reason", strerror(errno)));
-    close(a->spare);
+    if (a->spare >= 0)
+        close(a->spare);
     int refused = accept(a->descriptor, NULL, NULL);
     if (refused >= 0)
         close(refused);
-    a->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    event_del(a->accept_event);
-    struct timeval wait = {0, RETRY_MS * 1000};
-    event_add(a->retry_event, &wait);
+    a->spare = open_spare();
+    wait(a);
 }
 
 static void retry(evutil_socket_t descriptor, short what, void *context)
 {
     (void)descriptor, (void)what;
     struct acceptor *a = context;
-    event_add(a->accept_event, NULL);
+    if (a->spare < 0)
+        a->spare = open_spare();
+    if (is_full(a))
+        wait(a);
+    else
+        event_add(a->accept_event, NULL);
 }
 
 static void acceptable(evutil_socket_t descriptor, short what, void *context)
@@ -73,6 +112,10 @@ static void acceptable(evutil_socket_t descriptor, short what, void *context)
     for (int i = 0; i < ACCEPTS_PER_EVENT; i++) {
         struct sockaddr_storage address;
         socklen_t size = sizeof address;
+        if (is_full(a)) {
+            wait_for_room(a);
+            return;
+        }
         int accepted =
             accept4(descriptor, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (accepted < 0) {
@@ -83,6 +126,7 @@ static void acceptable(evutil_socket_t descriptor, short what, void *context)
         char host[64] = "unknown";
         getnameinfo((struct sockaddr *)&address, size, host, sizeof host, NULL, 0, NI_NUMERICHOST);
         tune(a, accepted, (struct sockaddr *)&address);
+        atomic_fetch_add(&a->options.broker->connections, 1);
         loop_take_socket(a->options.loops[a->next_loop], a->listener, accepted, host);
         a->next_loop = (a->next_loop + 1) % a->options.loop_count;
     }
@@ -138,7 +182,7 @@ enum error acceptor_open(const struct acceptor_options *options, struct listener
     a->options = *options;
     a->listener = listener;
     a->descriptor = descriptor;
-    a->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    a->spare = open_spare();
     a->accept_event = event_new(options->base, descriptor, EV_READ | EV_PERSIST, acceptable, a);
     a->retry_event = event_new(options->base, -1, 0, retry, a);
     listener_set_port(listener, bound_port(descriptor));
@@ -156,6 +200,7 @@ void acceptor_close(struct acceptor *a)
     event_free(a->accept_event);
     event_free(a->retry_event);
     close(a->descriptor);
-    close(a->spare);
+    if (a->spare >= 0)
+        close(a->spare);
     free(a);
 }

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/trace.h"
 
+struct broker;
 struct event_base;
 struct loop;
 struct acceptor;
@@ -13,6 +14,7 @@ struct listener;
 
 struct acceptor_options {
     struct event_base *base;
+    struct broker *broker; /* counts connections; its limit is obeyed */
     struct loop **loops;
     int loop_count;
     const char *congestion; /* TCP congestion control; "" for the default rule */
@@ -23,6 +25,8 @@ struct acceptor_options {
  * Accepts nothing before acceptor_start. The listener must outlive the connections. */
 MUST_USE enum error acceptor_open(const struct acceptor_options *options, struct listener *listener,
                                   struct acceptor **out, struct message *message);
+/* Above the limit of connections nothing is accepted, as in Kafka: new clients wait until others
+ * leave. */
 void acceptor_start(struct acceptor *a);
 void acceptor_close(struct acceptor *a);
 

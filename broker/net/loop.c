@@ -157,16 +157,14 @@ struct new_socket {
 static void take_socket(struct mail *mail, struct shard *shard)
 {
     struct new_socket *s = CONTAINER_OF(mail, struct new_socket, mail);
-    const struct broker *broker = shard->broker;
-    size_t allowed = MIN((size_t)shard->live->now.max_connections, broker->descriptors) /
-                     (size_t)broker->shard_count;
-    if (shard->stopping || shard->connection_count >= MAX(allowed, (size_t)1)) {
+    if (shard->stopping) {
         close(s->descriptor);
     } else {
         struct transport *transport =
             s->listener->transports->create(s->listener, &s->loop->events, s->descriptor);
         connection_create(shard, s->listener, transport, s->host);
     }
+    atomic_fetch_sub(&shard->broker->connections, 1); /* it is no longer on its way */
     free(s);
 }
 

@@ -250,19 +250,26 @@ def test_a_stopped_client_continues_later():
 
 
 def test_clients_cannot_take_all_descriptors():
-    """The remaining descriptors are for files. The next client is disconnected, no thread spins, and later clients are
-    accepted."""
+    """The remaining descriptors are for files. The next client waits, no thread spins, and it is served when others
+    have left."""
     with Attacked(descriptors=200, shards=1) as broker:
         links = []
         try:
             for _ in range(300):
                 links.append(Link(broker.port))
-            assert links[-1].read() is None, "the 300th client was served"
+            links[-1].socket.sendall(frame(METADATA, 1, i32(0)))
             before, started = broker.cpu_seconds(), time.monotonic()
             while time.monotonic() < started + 1:
                 assert broker.bystander.check() < 1
             spent = broker.cpu_seconds() - before
             print(f"      {broker.bystander.count} records, {spent:.2f} CPU seconds in a second")
+            links[-1].socket.settimeout(0.1)
+            try:
+                links[-1].socket.recv(1)
+                assert False, "the 300th client was served"
+            except TimeoutError:
+                pass
+            assert "too many connections: new clients wait" in broker.log_text()
         finally:
             for link in links:
                 link.socket.close()
