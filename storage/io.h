@@ -46,7 +46,8 @@ struct io_ops {
     enum error (*make_directory)(struct io *io, const char *path);   /* ERR_OK when it exists */
     enum error (*remove_directory)(struct io *io, const char *path); /* must be empty */
     enum error (*sync_directory)(struct io *io, const char *path);
-    /* Makes everything of the file system that holds `path` durable (syncfs). */
+    /* Makes everything of the file system that holds `path` durable (syncfs). On the file system
+     * of the first lock() a failure is final: every later call fails, too. */
     enum error (*sync_all)(struct io *io, const char *path);
     /* Calls `each` for every name but . and .. */
     enum error (*list)(struct io *io, const char *path,

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,12 +26,24 @@ struct io_file {
 struct posix_io {
     struct io io;
     struct trace *trace;
+    /* The kernel reports a failed write once to each descriptor that was open at that time. So the
+     * file system's descriptor is the one that the lock holds from the start to the end. */
+    struct {
+        pthread_mutex_t mutex; /* also held during syncfs: only one caller gets the report */
+        int descriptor;        /* -1: nothing is locked */
+        dev_t device;
+        bool failed;
+    } synced;
     _Atomic int64_t no_files_ms; /* when the lack of descriptors was logged last; 0: never */
 };
 
+static struct posix_io posix;
+
+/* There is one state, also for an io that borrows some of these calls. */
 static struct posix_io *posix_of(struct io *io)
 {
-    return CONTAINER_OF(io, struct posix_io, io);
+    (void)io;
+    return &posix;
 }
 
 /* A flush of many logs meets the limit with every file, so only one line in ten seconds is
@@ -247,7 +260,7 @@ static enum error posix_sync_directory(struct io *io, const char *path)
     return error;
 }
 
-static enum error posix_sync_all(struct io *io, const char *path)
+static enum error sync_other(struct io *io, const char *path)
 {
     int descriptor;
     enum error error = open_directory(io, path, &descriptor);
@@ -257,6 +270,27 @@ static enum error posix_sync_all(struct io *io, const char *path)
         error = refused(io, "syncfs", path);
     close(descriptor);
     return error;
+}
+
+/* A failure is final: later calls of any thread fail, too. */
+static enum error sync_locked(struct posix_io *p, const char *path)
+{
+    enum error error = ERR_IO;
+    pthread_mutex_lock(&p->synced.mutex);
+    if (!p->synced.failed)
+        error = syncfs(p->synced.descriptor) == 0 ? ERR_OK : refused(&p->io, "syncfs", path);
+    p->synced.failed = error != ERR_OK;
+    pthread_mutex_unlock(&p->synced.mutex);
+    return error;
+}
+
+static enum error posix_sync_all(struct io *io, const char *path)
+{
+    struct posix_io *p = posix_of(io);
+    struct stat info;
+    /* A directory that was moved away is still on the file system that was locked. */
+    bool is_other = stat(path, &info) == 0 && info.st_dev != p->synced.device;
+    return p->synced.descriptor < 0 || is_other ? sync_other(io, path) : sync_locked(p, path);
 }
 
 static enum error posix_list(struct io *io, const char *path,
@@ -278,6 +312,19 @@ static enum error posix_list(struct io *io, const char *path,
     return error;
 }
 
+/* Remembers the descriptor of the first lock, which is taken before threads start. */
+static enum error hold(struct posix_io *p, int descriptor, const char *path)
+{
+    struct stat info;
+    if (fstat(descriptor, &info) != 0)
+        return refused(&p->io, "fstat", path);
+    if (p->synced.descriptor < 0) {
+        p->synced.descriptor = descriptor;
+        p->synced.device = info.st_dev;
+    }
+    return ERR_OK;
+}
+
 /* The descriptor stays open, so that the lock ends with the process. */
 static enum error posix_lock(struct io *io, const char *path)
 {
@@ -285,7 +332,7 @@ static enum error posix_lock(struct io *io, const char *path)
     if (descriptor < 0)
         return refused(io, "open", path);
     if (flock(descriptor, LOCK_EX | LOCK_NB) == 0)
-        return ERR_OK;
+        return hold(posix_of(io), descriptor, path);
     enum error error = errno == EWOULDBLOCK ? ERR_BUSY : refused(io, "flock", path);
     close(descriptor);
     return error;
@@ -327,7 +374,10 @@ static const struct io_ops posix_ops = {
     .descriptor = posix_descriptor,
 };
 
-static struct posix_io posix = {.io = {&posix_ops}};
+static struct posix_io posix = {
+    .io = {&posix_ops},
+    .synced = {.mutex = PTHREAD_MUTEX_INITIALIZER, .descriptor = -1},
+};
 
 struct io *io_posix(void)
 {

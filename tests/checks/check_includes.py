@@ -15,7 +15,7 @@ HOMES = [
     (r"openssl/", r"base/crypto\.c|broker/net/transport_tls\.c"),
     (r"(zlib|zstd|lz4\w*|snappy\S*|zconf)\.h", r"protocol/compression\w*\.c"),
     (r"(sys/socket|netinet/\S+|arpa/inet|netdb)\.h", r"broker/net/\w+\.[ch]|client-tools/cluster/\w+\.[ch]"),
-    (r"pthread\.h", r"broker/[\w/]+\.[ch]|base/(block_pool|trace_repeats)\.c|storage/(kv_leveldb|segment_file)\.c"),
+    (r"pthread\.h", r"broker/[\w/]+\.[ch]|base/(block_pool|trace_repeats)\.c|storage/(io_posix|kv_leveldb|segment_file)\.c"),
 ]
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.MULTILINE)
 
