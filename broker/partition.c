@@ -33,6 +33,25 @@ int64_t partition_visible_end(const struct partition *partition, enum isolation 
     return log_durable_offset(partition->log);
 }
 
+void partition_report_damage(struct shard *shard, const struct partition *partition,
+                             const struct log_read_job *read)
+{
+    const struct log_damage *damage = &read->damage;
+    if (read->result != ERR_CORRUPT || !damage->is_new)
+        return;
+    char *path = log_segment_path(partition->log, damage->segment_base);
+    if (damage->byte < 0)
+        trace_log(shard->env->trace, TRACE_ERROR, "a read found a segment file missing",
+                  F_BYTES("topic", partition->topic->name), F_INT("partition", partition->index),
+                  F_STRING("file", path), F_INT("offset", read->offset));
+    else
+        trace_log(shard->env->trace, TRACE_ERROR, "a read met damaged bytes",
+                  F_BYTES("topic", partition->topic->name), F_INT("partition", partition->index),
+                  F_STRING("file", path), F_INT("byte", damage->byte),
+                  F_INT("offset", read->offset));
+    free(path);
+}
+
 /* Partitions of one topic roll at different times when the topic asks for jitter. */
 static struct log_config config_of(struct shard *shard, const struct topic_settings *settings)
 {

@@ -45,6 +45,10 @@ int64_t partition_append(struct shard *shard, struct partition *partition,
  * (processors with READ_COMMITTED). No other code of the broker reads the log's durable offset. */
 int64_t partition_visible_end(const struct partition *partition, enum isolation isolation);
 
+/* Logs damage that a read of the partition met for the first time. */
+void partition_report_damage(struct shard *shard, const struct partition *partition,
+                             const struct log_read_job *read);
+
 /* Holds the partition while a job uses its log. The release may free it. */
 void partition_hold(struct partition *partition);
 void partition_release(struct shard *shard, struct partition *partition);

@@ -60,6 +60,7 @@ void log_close(struct log *log)
     log_swap_free(log->swap);
     tail_free(&log->tail);
     producer_states_free(log->producers);
+    free(log->reported);
     free(log->directory);
     free(log);
 }

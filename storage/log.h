@@ -95,6 +95,15 @@ struct producer_states *log_producers(struct log *log);
 MUST_USE enum error log_read(struct log *log, int64_t offset, int64_t end_offset, size_t max_bytes,
                              bool at_least_one, struct log_slice **out);
 
+/* Where a read met damage. */
+struct log_damage {
+    bool is_new;          /* no earlier read reported this place (of the last 64 of the log) */
+    int64_t segment_base; /* of the file */
+    int64_t byte;         /* where the batch begins; -1: the file is missing */
+};
+/* The path of a segment's file; the caller frees it. */
+char *log_segment_path(const struct log *log, int64_t segment_base);
+
 /* The same on a disk worker: finds the position with the index and reads the pages into memory. The
  * owner sets the first fields and `job.done` and calls log_read_submit. In done() it gets result
  * and slice (a reference of its own). It does not close the log meanwhile: log_busy(). */
@@ -106,7 +115,8 @@ struct log_read_job {
     bool at_least_one;
     enum error result;
     struct log_slice *slice;
-    struct read_plan *plan; /* log_read.c's own */
+    struct log_damage damage; /* with ERR_CORRUPT */
+    struct read_plan *plan;   /* log_read.c's own */
 };
 void log_read_submit(struct executor *executor, struct log_read_job *job);
 

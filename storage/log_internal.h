@@ -69,6 +69,7 @@ struct log {
     struct producer_states *producers;
     struct read_hint hints[READ_HINTS];
     unsigned next_hint;
+    struct damage_report *reported; /* places of damage; NULL: none was met */
     bool directory_made, flushing;
     int jobs;
     /* A swap of segments starts a generation. Old readers began before the last swap. The names in
@@ -91,6 +92,10 @@ bool tail_contains(const struct tail *t, int64_t offset);
 /* Batches, starting with the one that contains `offset`. NULL: none fits. */
 struct log_slice *tail_read(const struct tail *t, int64_t offset, int64_t end_offset,
                             size_t max_bytes, bool at_least_one);
+
+/* log_damage.c */
+/* Whether the place was not reported before. Remembers it. */
+bool log_damage_report(struct log *log, int64_t segment_base, int64_t byte);
 
 /* log.c */
 static inline struct segment *log_active(const struct log *log)

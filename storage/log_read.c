@@ -25,6 +25,7 @@ struct read_plan {
     int64_t hint_position;      /* of the offset, or -1 */
     struct table_entry *entry;  /* the segment that was read, or NULL */
     struct read_hint next;
+    int64_t bad_byte; /* of the entry's file, with ERR_CORRUPT */
 };
 
 /* A slice with one piece of a file. */
@@ -70,6 +71,7 @@ static enum error collect(struct log_read_job *job, struct segment_scan *scan,
             scan->next_offset <= job->end_offset && (fits || (size == 0 && job->at_least_one));
         if (wanted || size == 0) /* a first batch that is too large may have a wrong header */
             error = segment_scan_check(scan);
+        plan->bad_byte = scan->batch_position;
         if (error != ERR_OK || !wanted)
             break;
         size += scan->batch_size;
@@ -93,6 +95,7 @@ static enum error read_segment(struct log_read_job *job, struct read_plan *plan)
         plan->offset = view->next_offset;
         return ERR_OK;
     }
+    plan->bad_byte = -1;
     enum error error = table_entry_open(job->log->env->io, plan->entry);
     if (error == ERR_OK && plan->hint_position < 0)
         error = segment_locate(view, plan->offset, &place);
@@ -100,12 +103,14 @@ static enum error read_segment(struct log_read_job *job, struct read_plan *plan)
         return error;
     struct segment_scan scan;
     segment_scan_init(&scan, view, place);
-    if (find_batch(&scan, plan->offset))
+    if (find_batch(&scan, plan->offset)) {
         error = collect(job, &scan, plan);
-    else if (scan.error == ERR_OK && view->sparse)
+    } else if (scan.error == ERR_OK && view->sparse) {
         plan->offset = view->next_offset;
-    else
+    } else {
         error = scan.error != ERR_OK ? scan.error : ERR_CORRUPT;
+        plan->bad_byte = scan.position;
+    }
     segment_scan_free(&scan);
     return error;
 }
@@ -143,6 +148,16 @@ static void remember(struct log *log, const struct read_hint *hint)
 
 static void start_read(struct executor *executor, struct log_read_job *job, int64_t offset);
 
+static void note_damage(struct log_read_job *read, const struct read_plan *plan)
+{
+    int64_t segment_base = plan->entry->view.base_offset;
+    read->damage = (struct log_damage){
+        .is_new = log_damage_report(read->log, segment_base, plan->bad_byte),
+        .segment_base = segment_base,
+        .byte = plan->bad_byte,
+    };
+}
+
 static void read_done(struct job *job)
 {
     struct log_read_job *read = CONTAINER_OF(job, struct log_read_job, job);
@@ -151,6 +166,8 @@ static void read_done(struct job *job)
     segment_table_install(log, &plan->table);
     if (read->result != ERR_OK && read->offset < log->start_offset)
         read->result = ERR_OUT_OF_RANGE; /* deleted meanwhile */
+    if (read->result == ERR_CORRUPT && plan->entry)
+        note_damage(read, plan);
     if (read->slice && plan->entry && !job_plan_is_old(&plan->plan)) {
         struct segment *segment = log_segment_at(log, plan->entry->view.base_offset);
         if (segment)

@@ -116,6 +116,7 @@ static void job_done(struct job *job)
         log_slice_unref(read->slice);
         fail_item(fp, fp->job_item, KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
     } else {
+        partition_report_damage(shard, p, read);
         take_slice(fp, fp->job_item, p, read->result, read->slice);
     }
     partition_release(shard, p);

@@ -122,6 +122,7 @@ static void read_done(struct job *job)
     bool is_wanted =
         task->read.result == ERR_OK && !host_is_over(&task->host) && !task->runner->shard->stopping;
     task->reading = false;
+    partition_report_damage(task->runner->shard, task->partition, &task->read);
     if (is_wanted)
         take_slice(task, task->read.slice);
     else

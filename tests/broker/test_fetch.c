@@ -3,6 +3,9 @@
 #include "protocol/record_batch.h"
 #include "storage/segment_file.h"
 
+#include <glob.h>
+#include <stdio.h>
+
 static struct fetch_response_responses_partitions *only(struct fetch_response *response)
 {
     EXPECT_INT(response->responses_count, 1);
@@ -385,6 +388,42 @@ TEST(records_that_left_memory_are_read_from_files)
         EXPECT_INT(test_count_records(p->records.bytes, 55), 45);
         test_broker_free(b);
     }
+}
+
+static int lines_with(struct test_broker *b, const char *text)
+{
+    int count = 0;
+    for (const char *at = test_log(b); (at = strstr(at, text)); at++)
+        count++;
+    return count;
+}
+
+TEST(damage_is_logged_once_with_its_file_and_byte)
+{
+    struct test_broker *b = test_broker_start(1, NULL);
+    struct test_client *c = test_client_open(b, 0);
+    test_create_topic(c, "orders", 1, NULL);
+    test_produce(c, "orders", 0, &(struct test_batch){.count = 10, .value_size = 100});
+    test_broker_restart(b);
+    c = test_client_open(b, 0);
+    glob_t found;
+    char pattern[512];
+    snprintf(pattern, sizeof pattern, "%s/topics/*/0/*.log",
+             test_shard(b, 0)->broker->settings->log_dirs);
+    EXPECT_INT(glob(pattern, 0, NULL, &found), 0);
+    struct io_file *file;
+    EXPECT_INT(io_posix()->ops->open(io_posix(), found.gl_pathv[0], IO_WRITE, &file), ERR_OK);
+    EXPECT_INT(io_write(io_posix(), file, "\xfe", 1, 200), ERR_OK);
+    io_posix()->ops->close(io_posix(), file);
+    for (int i = 0; i < 3; i++)
+        EXPECT_INT(test_fetch(c, "orders", 0, i)->error_code, KAFKA_CORRUPT_MESSAGE);
+    EXPECT_INT(lines_with(b, "a read met damaged bytes"), 1);
+    char line[600];
+    snprintf(line, sizeof line, "topic=orders partition=0 file=%s byte=0 offset=0",
+             found.gl_pathv[0]);
+    EXPECT_INT(lines_with(b, line), 1);
+    globfree(&found);
+    test_broker_free(b);
 }
 
 /* Clients take an empty answer as a reason to ask again. It does not come at once, so they do not

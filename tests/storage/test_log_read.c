@@ -488,6 +488,47 @@ TEST(a_truncated_index_is_rebuilt_and_a_sound_empty_one_is_not)
     log_world_close(&w);
 }
 
+static struct log_damage damage_at(struct filled_log *f, int64_t offset)
+{
+    struct log_read_job job = {.job.done = nothing,
+                               .log = f->w.log,
+                               .offset = offset,
+                               .end_offset = f->next,
+                               .max_bytes = 100,
+                               .at_least_one = true};
+    log_read_submit(executor_inline(), &job);
+    EXPECT_INT(job.result, ERR_CORRUPT);
+    return job.damage;
+}
+
+TEST(each_place_of_damage_is_new_once)
+{
+    struct filled_log *f = fill(1 << 20);
+    log_world_flush(&f->w);
+    log_trim_tail(f->w.log, 0);
+    char *path = path_of_segment(f, 0, SEGMENT_LOG);
+    int64_t position = 0, places = 0;
+    for (int64_t at = 0; at < f->next; at = f->next_of[at]) {
+        file_write_at(path, position + (int64_t)f->size_of[at] - 1, "\xfe", 1);
+        struct log_damage first = damage_at(f, at), second = damage_at(f, at);
+        EXPECT(first.is_new && !second.is_new);
+        EXPECT_INT(first.segment_base, 0);
+        EXPECT_INT(first.byte, position);
+        EXPECT_INT(second.byte, position);
+        position += (int64_t)f->size_of[at];
+        places++;
+    }
+    EXPECT(places > 3);
+    EXPECT(!damage_at(f, f->first_of[f->next - 1]).is_new);
+    EXPECT_INT(f->w.env.io->ops->unlink(f->w.env.io, path), ERR_OK);
+    log_close_idle_files(f->w.log, INT64_MAX);
+    struct log_damage missing = damage_at(f, 0);
+    EXPECT(missing.is_new && !damage_at(f, 0).is_new);
+    EXPECT_INT(missing.byte, -1);
+    free(path);
+    drop(f);
+}
+
 TEST(a_missing_segment_is_an_error_for_its_offsets_alone)
 {
     struct filled_log *f = fill(2000);
