@@ -19,6 +19,7 @@
     X(IO, "the disk refused")                        \
     X(NO_MEMORY, "a memory limit is reached")        \
     X(NO_FILES, "no file descriptor is left")        \
+    X(MOVED, "it is no longer where it was")         \
     X(NETWORK, "the connection failed")              \
     X(TIMED_OUT, "took too long")                    \
     X(CLOSED, "closed or stopping")

@@ -104,9 +104,16 @@ static enum error open_cluster(struct shard *shard)
 static void journal_failed(void *context, enum error error)
 {
     struct shard *shard = context;
-    char reason[128];
-    snprintf(reason, sizeof reason, "the journal cannot be written: %s", error_text(error));
-    shard->broker->stop(shard->broker, 4, reason);
+    struct message reason;
+    if (error == ERR_MOVED)
+        message_set(&reason,
+                    "the data directory %s was moved, replaced or removed while the broker ran. "
+                    "Everything that was acknowledged is in the journals of that directory: move "
+                    "it back, or set log.dirs to where it is now, and start the broker",
+                    shard->broker->settings->log_dirs);
+    else
+        message_set(&reason, "the journal cannot be written: %s", error_text(error));
+    shard->broker->stop(shard->broker, 4, reason.text);
 }
 
 static enum error open_store(struct shard *shard, struct kv *kv,

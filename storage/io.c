@@ -93,15 +93,15 @@ enum error io_replace_file(struct io *io, const char *path, struct bytes content
     return error;
 }
 
-static enum error make_directories(struct io *io, const char *path, int depth, int *made)
+static enum error make_directories(struct io *io, const char *path, int levels, int *made)
 {
     enum error error = io->ops->make_directory(io, path);
     if (error == ERR_OK)
         ++*made;
-    if (error != ERR_NOT_FOUND || depth == PATH_DEPTH_MAX || strrchr(path, '/') == NULL)
+    if (error != ERR_NOT_FOUND || levels <= 1 || strrchr(path, '/') == NULL)
         return error;
     char *parent = parent_of(path);
-    error = make_directories(io, parent, depth + 1, made);
+    error = make_directories(io, parent, levels - 1, made);
     free(parent);
     if (error == ERR_OK)
         error = io->ops->make_directory(io, path);
@@ -110,10 +110,10 @@ static enum error make_directories(struct io *io, const char *path, int depth, i
     return error;
 }
 
-enum error io_make_directories(struct io *io, const char *path, int *made)
+enum error io_make_directories(struct io *io, const char *path, int levels, int *made)
 {
     *made = 0;
-    return make_directories(io, path, 0, made);
+    return make_directories(io, path, levels, made);
 }
 
 enum error io_sync_parents(struct io *io, const char *path, int levels)
@@ -133,7 +133,7 @@ enum error io_sync_parents(struct io *io, const char *path, int levels)
 enum error io_make_path(struct io *io, const char *path)
 {
     int made;
-    enum error error = io_make_directories(io, path, &made);
+    enum error error = io_make_directories(io, path, PATH_DEPTH_MAX, &made);
     return error == ERR_OK ? io_sync_parents(io, path, made) : error;
 }
 

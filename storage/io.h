@@ -47,13 +47,16 @@ struct io_ops {
     enum error (*remove_directory)(struct io *io, const char *path); /* must be empty */
     enum error (*sync_directory)(struct io *io, const char *path);
     /* Makes everything of the file system that holds `path` durable (syncfs). On the file system
-     * of the first lock() a failure is final: every later call fails, too. */
+     * of a lock() a failure is final: every later call fails, too. */
     enum error (*sync_all)(struct io *io, const char *path);
     /* Calls `each` for every name but . and .. */
     enum error (*list)(struct io *io, const char *path,
                        void (*each)(void *context, const char *name), void *context);
     /* Takes an exclusive lock that ends with the process. ERR_BUSY: another process holds it. */
     enum error (*lock)(struct io *io, const char *path);
+    /* ERR_MOVED: the directory at `path` is none that holds a lock. It was moved, replaced or
+     * removed. Open files are still those of the old one. ERR_OK when nothing is locked. */
+    enum error (*check_place)(struct io *io, const char *path);
     enum error (*free_bytes)(struct io *io, const char *path, int64_t *out);
     /* The kernel's descriptor for sendfile, or -1 (the data must then be read). */
     int (*descriptor)(struct io *io, struct io_file *file);
@@ -84,9 +87,9 @@ MUST_USE enum error io_read_file(struct io *io, const char *path, struct buffer 
 MUST_USE enum error io_replace_file(struct io *io, const char *path, struct bytes content);
 /* Makes a directory and the missing ones above it. Their names are durable on return. */
 MUST_USE enum error io_make_path(struct io *io, const char *path);
-/* The same without syncing; *made is their number. Their names are durable after
- * io_sync_parents(io, path, made) or sync_all. */
-MUST_USE enum error io_make_directories(struct io *io, const char *path, int *made);
+/* The same without syncing, and at most `levels` of them; *made is their number. Their names are
+ * durable after io_sync_parents(io, path, made) or sync_all. ERR_NOT_FOUND: more are missing. */
+MUST_USE enum error io_make_directories(struct io *io, const char *path, int levels, int *made);
 /* Syncs the `levels` directories above a path. */
 MUST_USE enum error io_sync_parents(struct io *io, const char *path, int levels);
 /* Removes a directory and everything in it; ERR_OK when there is none. */

@@ -23,17 +23,22 @@ struct io_file {
     char path[];
 };
 
+/* A directory with a lock. It stays open until the process ends, so its inode cannot be used again.
+ * The kernel reports a failed write once to each descriptor that was open at that time, so the file
+ * system is synced with this one. */
+struct held_directory {
+    struct held_directory *next;
+    int descriptor;
+    dev_t device;
+    ino_t inode;
+    bool sync_failed;
+};
+
 struct posix_io {
     struct io io;
     struct trace *trace;
-    /* The kernel reports a failed write once to each descriptor that was open at that time. So the
-     * file system's descriptor is the one that the lock holds from the start to the end. */
-    struct {
-        pthread_mutex_t mutex; /* also held during syncfs: only one caller gets the report */
-        int descriptor;        /* -1: nothing is locked */
-        dev_t device;
-        bool failed;
-    } synced;
+    pthread_mutex_t mutex; /* also held during syncfs: only one caller gets the report */
+    struct held_directory *held;
     _Atomic int64_t no_files_ms; /* when the lack of descriptors was logged last; 0: never */
 };
 
@@ -273,24 +278,34 @@ static enum error sync_other(struct io *io, const char *path)
 }
 
 /* A failure is final: later calls of any thread fail, too. */
-static enum error sync_locked(struct posix_io *p, const char *path)
+static enum error sync_held(struct posix_io *p, struct held_directory *held, const char *path)
 {
     enum error error = ERR_IO;
-    pthread_mutex_lock(&p->synced.mutex);
-    if (!p->synced.failed)
-        error = syncfs(p->synced.descriptor) == 0 ? ERR_OK : refused(&p->io, "syncfs", path);
-    p->synced.failed = error != ERR_OK;
-    pthread_mutex_unlock(&p->synced.mutex);
+    pthread_mutex_lock(&p->mutex);
+    if (!held->sync_failed)
+        error = syncfs(held->descriptor) == 0 ? ERR_OK : refused(&p->io, "syncfs", path);
+    held->sync_failed = error != ERR_OK;
+    pthread_mutex_unlock(&p->mutex);
     return error;
+}
+
+/* The first locked directory on the file system that holds `path`, or NULL. A path that does not
+ * exist was moved away. */
+static struct held_directory *held_on_device(const struct posix_io *p, const char *path)
+{
+    struct stat info;
+    bool exists = stat(path, &info) == 0;
+    struct held_directory *held = p->held;
+    while (held && exists && held->device != info.st_dev)
+        held = held->next;
+    return held;
 }
 
 static enum error posix_sync_all(struct io *io, const char *path)
 {
     struct posix_io *p = posix_of(io);
-    struct stat info;
-    /* A directory that was moved away is still on the file system that was locked. */
-    bool is_other = stat(path, &info) == 0 && info.st_dev != p->synced.device;
-    return p->synced.descriptor < 0 || is_other ? sync_other(io, path) : sync_locked(p, path);
+    struct held_directory *held = held_on_device(p, path);
+    return held ? sync_held(p, held, path) : sync_other(io, path);
 }
 
 static enum error posix_list(struct io *io, const char *path,
@@ -312,16 +327,28 @@ static enum error posix_list(struct io *io, const char *path,
     return error;
 }
 
-/* Remembers the descriptor of the first lock, which is taken before threads start. */
-static enum error hold(struct posix_io *p, int descriptor, const char *path)
+/* Opens the directory of a lock, which is taken before threads start. */
+static enum error hold_directory(struct posix_io *p, const char *path)
 {
     struct stat info;
-    if (fstat(descriptor, &info) != 0)
-        return refused(&p->io, "fstat", path);
-    if (p->synced.descriptor < 0) {
-        p->synced.descriptor = descriptor;
-        p->synced.device = info.st_dev;
+    const char *slash = strrchr(path, '/');
+    char *directory = slash ? xstrndup(path, (size_t)(slash - path) + 1) : xstrdup(".");
+    int descriptor = -1;
+    enum error error = open_directory(&p->io, directory, &descriptor);
+    if (error == ERR_OK && fstat(descriptor, &info) != 0)
+        error = refused(&p->io, "fstat", directory);
+    free(directory);
+    if (error != ERR_OK) {
+        if (descriptor >= 0)
+            close(descriptor);
+        return error;
     }
+    struct held_directory *held = xcalloc(1, sizeof *held);
+    held->next = p->held;
+    held->descriptor = descriptor;
+    held->device = info.st_dev;
+    held->inode = info.st_ino;
+    p->held = held;
     return ERR_OK;
 }
 
@@ -332,10 +359,23 @@ static enum error posix_lock(struct io *io, const char *path)
     if (descriptor < 0)
         return refused(io, "open", path);
     if (flock(descriptor, LOCK_EX | LOCK_NB) == 0)
-        return hold(posix_of(io), descriptor, path);
+        return hold_directory(posix_of(io), path);
     enum error error = errno == EWOULDBLOCK ? ERR_BUSY : refused(io, "flock", path);
     close(descriptor);
     return error;
+}
+
+static enum error posix_check_place(struct io *io, const char *path)
+{
+    const struct held_directory *held = posix_of(io)->held;
+    struct stat info;
+    if (held == NULL)
+        return ERR_OK;
+    if (stat(path, &info) != 0)
+        return errno == ENOENT || errno == ENOTDIR ? ERR_MOVED : refused(io, "stat", path);
+    while (held && (held->device != info.st_dev || held->inode != info.st_ino))
+        held = held->next;
+    return held ? ERR_OK : ERR_MOVED;
 }
 
 static enum error posix_free_bytes(struct io *io, const char *path, int64_t *out)
@@ -370,13 +410,14 @@ static const struct io_ops posix_ops = {
     .sync_all = posix_sync_all,
     .list = posix_list,
     .lock = posix_lock,
+    .check_place = posix_check_place,
     .free_bytes = posix_free_bytes,
     .descriptor = posix_descriptor,
 };
 
 static struct posix_io posix = {
     .io = {&posix_ops},
-    .synced = {.mutex = PTHREAD_MUTEX_INITIALIZER, .descriptor = -1},
+    .mutex = PTHREAD_MUTEX_INITIALIZER,
 };
 
 struct io *io_posix(void)

@@ -152,7 +152,7 @@ enum error journal_open(struct journal *j, struct env *env, const char *director
     struct old_journal_files names = {.last = 0};
     list_init(&names.files);
     int made;
-    enum error error = io_make_directories(env->io, directory, &made);
+    enum error error = io_make_directories(env->io, directory, 1, &made);
     if (error == ERR_OK)
         error = io_sync_parents(env->io, directory, made);
     if (error == ERR_OK)

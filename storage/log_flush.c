@@ -8,7 +8,10 @@
 #include <limits.h>
 #include <stdlib.h>
 
-enum { UNCACHED_MIN = 256 << 10 };
+enum {
+    UNCACHED_MIN = 256 << 10,
+    LOG_LEVELS = 3, /* topics, topic and partition; the data directory is never made again */
+};
 
 struct flush_segment {
     int64_t base_offset, next_offset; /* next_offset: of the file, before the flush */
@@ -326,7 +329,7 @@ enum error log_flush_run(struct log_flush *flush, bool sync)
     int made = 0;
     enum error error = ERR_OK;
     if (flush->make_directory)
-        error = io_make_directories(io, flush->directory, &made);
+        error = io_make_directories(io, flush->directory, LOG_LEVELS, &made);
     for (size_t i = 0; i < flush->segment_count && error == ERR_OK; i++) {
         error = flush_segment(flush, &flush->segments[i], sync);
         created = created || flush->segments[i].create;

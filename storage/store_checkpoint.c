@@ -301,9 +301,14 @@ static enum error make_durable(struct checkpoint *c)
     return error;
 }
 
-static void run_checkpoint(struct job *job)
+static enum error check_place(const struct checkpoint *c)
 {
-    struct checkpoint *c = CONTAINER_OF(job, struct checkpoint, job);
+    struct io *io = c->store->env->io;
+    return io->ops->check_place(io, c->store->data_directory);
+}
+
+static void write_all(struct checkpoint *c)
+{
     for (size_t i = 0; i < c->flush_count; i++) {
         struct flush_item *f = &c->flushes[i];
         f->result = log_flush_run(f->flush, c->is_whole && c->sync_each);
@@ -317,6 +322,22 @@ static void run_checkpoint(struct job *job)
         return;
     c->result = make_durable(c);
     c->final = c->result != ERR_OK && c->result != ERR_NO_FILES;
+}
+
+/* If the data directory was moved, files of that name are not its files. So what was written is
+ * believed only if it is still there afterwards. */
+static void run_checkpoint(struct job *job)
+{
+    struct checkpoint *c = CONTAINER_OF(job, struct checkpoint, job);
+    c->result = check_place(c);
+    for (size_t i = 0; i < c->flush_count; i++)
+        c->flushes[i].result = c->result;
+    if (c->result != ERR_OK)
+        return;
+    write_all(c);
+    enum error place = check_place(c);
+    if (place != ERR_OK)
+        c->result = place;
 }
 
 /* Back on the shard */

@@ -7,14 +7,16 @@ struct space_job {
     struct job job;
     struct store *store;
     int64_t free_bytes;
-    enum error result;
+    enum error result, place;
 };
 
 static void run_space(struct job *job)
 {
     struct space_job *p = CONTAINER_OF(job, struct space_job, job);
     struct io *io = p->store->env->io;
-    p->result = io->ops->free_bytes(io, p->store->data_directory, &p->free_bytes);
+    p->place = io->ops->check_place(io, p->store->data_directory);
+    if (p->place == ERR_OK)
+        p->result = io->ops->free_bytes(io, p->store->data_directory, &p->free_bytes);
 }
 
 static void space_done(struct job *job)
@@ -24,7 +26,10 @@ static void space_done(struct job *job)
     store_enter(s);
     s->jobs--;
     s->space_job_running = false;
-    bool low = p->result == ERR_OK && p->free_bytes < s->options.min_free_bytes;
+    if (p->place == ERR_MOVED)
+        store_fail(s, ERR_MOVED);
+    bool low =
+        p->place == ERR_OK && p->result == ERR_OK && p->free_bytes < s->options.min_free_bytes;
     bool was_low = s->full & FULL_LOW;
     if (low != was_low)
         trace_log(s->env->trace, low ? TRACE_WARN : TRACE_INFO,

@@ -289,7 +289,12 @@ struct prepare_job {
 static void run_prepare(struct job *job)
 {
     struct prepare_job *p = CONTAINER_OF(job, struct prepare_job, job);
+    struct io *io = p->store->env->io;
     p->result = journal_prepare(&p->store->journal, p->file, !p->on_demand);
+    if (p->result == ERR_OK || p->result == ERR_NOT_FOUND) { /* it may be another directory */
+        enum error place = io->ops->check_place(io, p->store->data_directory);
+        p->result = place != ERR_OK ? place : p->result;
+    }
 }
 
 static void prepare_done(struct job *job)

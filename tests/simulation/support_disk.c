@@ -300,6 +300,12 @@ static enum error sim_lock(struct io *io, const char *path)
     return ERR_OK;
 }
 
+static enum error sim_check_place(struct io *io, const char *path)
+{
+    (void)path;
+    return disk_of(io)->is_moved ? ERR_MOVED : ERR_OK;
+}
+
 static enum error sim_free_bytes(struct io *io, const char *path, int64_t *out)
 {
     (void)path;
@@ -330,6 +336,7 @@ static const struct io_ops sim_ops = {
     .sync_all = sim_sync_all,
     .list = sim_list,
     .lock = sim_lock,
+    .check_place = sim_check_place,
     .free_bytes = sim_free_bytes,
     .descriptor = sim_descriptor,
 };

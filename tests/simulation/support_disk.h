@@ -49,6 +49,7 @@ struct sim_disk {
     bool refuse_direct;
     bool refuse_direct_writes; /* accepts the flag, but refuses the writes */
     int64_t free_bytes;
+    bool is_moved; /* the data directory; everything else works */
     int open_files;
 };
 

@@ -165,6 +165,30 @@ TEST(an_error_of_the_journal_is_final_and_reported_once)
     model_free(&s.model);
 }
 
+/* The descriptors of the journal still lead to the old directory, names do not. */
+TEST(a_data_directory_that_was_moved_is_final_and_gets_no_new_files)
+{
+    struct scene s;
+    struct store *store = begin(&s);
+    history_produce(&s.history, 0, 0);
+    run_jobs(&s);
+    s.disk->is_moved = true;
+    history_produce(&s.history, 0, 1);
+    life_turn(&s.life, 0, 1);
+    run_jobs(&s);
+    EXPECT_INT(s.model.shards[0].acknowledged, s.model.shards[0].submitted);
+    uint64_t opens = s.disk->opens;
+    let_pass(&s, 3000); /* a flush is due */
+    EXPECT_INT(s.disk->opens, opens);
+    EXPECT_INT(s.life.failures, 1);
+    EXPECT(!store_accepts(store));
+    uint64_t acknowledged = s.model.shards[0].acknowledged;
+    history_produce(&s.history, 0, 0);
+    let_pass(&s, 1000);
+    EXPECT_INT(s.model.shards[0].acknowledged, acknowledged);
+    finish(&s);
+}
+
 TEST(the_journal_waits_while_the_disk_is_full_and_then_continues)
 {
     struct scene s;

@@ -140,7 +140,8 @@ TEST(directories_are_made_listed_and_removed_whole)
 {
     struct io *io = io_posix();
     int made;
-    EXPECT_INT(io_make_directories(io, path_of("d/e/f"), &made), ERR_OK);
+    EXPECT_INT(io_make_directories(io, path_of("d/e/f"), 2, &made), ERR_NOT_FOUND);
+    EXPECT_INT(io_make_directories(io, path_of("d/e/f"), 3, &made), ERR_OK);
     EXPECT_INT(made, 3);
     EXPECT_INT(io_sync_parents(io, path_of("d/e/f"), made), ERR_OK);
     EXPECT_INT(io_make_path(io, path_of("d/e/f")), ERR_OK);
@@ -191,10 +192,25 @@ TEST(reading_a_file_stops_at_the_buffers_maximum)
     buffer_free(&b);
 }
 
-TEST(a_lock_is_not_taken_twice)
+TEST(a_lock_is_not_taken_twice_and_its_directory_is_known)
 {
-    EXPECT_INT(io_posix()->ops->lock(io_posix(), path_of("lock")), ERR_OK);
-    EXPECT_INT(io_posix()->ops->lock(io_posix(), path_of("lock")), ERR_BUSY);
+    struct io *io = io_posix();
+    char place[512], away[512];
+    snprintf(place, sizeof place, "%s", path_of("place"));
+    snprintf(away, sizeof away, "%s", path_of("away"));
+    EXPECT_INT(io->ops->check_place(io, place), ERR_OK); /* nothing is locked */
+    EXPECT_INT(io->ops->make_directory(io, place), ERR_OK);
+    EXPECT_INT(io->ops->lock(io, path_of("place/lock")), ERR_OK);
+    EXPECT_INT(io->ops->lock(io, path_of("place/lock")), ERR_BUSY);
+    EXPECT_INT(io->ops->check_place(io, place), ERR_OK);
+    EXPECT_INT(io->ops->rename(io, place, away), ERR_OK);
+    EXPECT_INT(io->ops->check_place(io, place), ERR_MOVED);
+    EXPECT_INT(io->ops->sync_all(io, place), ERR_OK); /* what was written is still there */
+    EXPECT_INT(io->ops->make_directory(io, place), ERR_OK);
+    EXPECT_INT(io->ops->check_place(io, place), ERR_MOVED);
+    EXPECT_INT(io->ops->remove_directory(io, place), ERR_OK);
+    EXPECT_INT(io->ops->rename(io, away, place), ERR_OK);
+    EXPECT_INT(io->ops->check_place(io, place), ERR_OK);
 }
 
 TEST(the_file_system_reports_its_free_bytes_and_syncs)
