@@ -1,5 +1,7 @@
 #include "broker/data_directory.h"
 
+#include "base/symlink.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -114,6 +116,14 @@ static enum error check_parent(const char *directory, struct message *message)
 enum error data_directory_check(const char *path, struct message *message)
 {
     struct stat found = {.st_mode = S_IFDIR};
+    struct dangling_link link;
+    if (symlink_find_dangling(path, &link)) {
+        message_set(message,
+                    "cannot use the data directory %s: %s is a symbolic link to %s, which does not "
+                    "exist: mount or create %s, or set log.dirs to another directory",
+                    path, link.path, link.target, link.target);
+        return ERR_INVALID;
+    }
     if (is_missing(path, &found))
         return check_parent(path, message);
     if (!S_ISDIR(found.st_mode))

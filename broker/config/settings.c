@@ -1,6 +1,7 @@
 #include "broker/config/settings.h"
 
 #include "base/properties.h"
+#include "base/symlink.h"
 #include "broker/net/listener.h"
 
 #include <ctype.h>
@@ -130,9 +131,14 @@ static bool read_file(struct loading *l, const char *from, const char *path, int
     struct buffer text;
     buffer_init(&text, 16 << 20);
     errno = 0;
+    struct dangling_link link;
     bool fine = depth <= DEEPEST_INCLUDE && read_whole(path, &text);
     if (depth > DEEPEST_INCLUDE)
         buffer_printf(l->faults, "%s: includes are nested too deeply\n", from);
+    else if (!fine && symlink_find_dangling(path, &link))
+        buffer_printf(l->faults,
+                      "%s: cannot be read: %s is a symbolic link to %s, which does not exist\n",
+                      from, link.path, link.target);
     else if (!fine)
         buffer_printf(l->faults, "%s: cannot be read: %s\n", from,
                       errno ? strerror(errno) : "larger than 16 MiB");

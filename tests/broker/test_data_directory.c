@@ -100,3 +100,17 @@ TEST(a_file_is_not_a_directory)
     unlink(p.inside);
     rmdir(p.root);
 }
+
+TEST(a_link_that_leads_nowhere_is_named_with_its_target)
+{
+    struct place p = make_place("link");
+    char below[128];
+    EXPECT_INT(symlink("/nonexistent/disk", p.inside), 0);
+    expect_refused(p.inside, "link is a symbolic link to /nonexistent/disk, which does not exist");
+    snprintf(below, sizeof below, "%s/data", p.inside);
+    expect_refused(below, "link is a symbolic link to /nonexistent/disk, which does not exist");
+    EXPECT_INT(unlink(p.inside), 0);
+    EXPECT_INT(symlink(p.root, p.inside), 0);
+    struct message message = {""};
+    EXPECT_INT(data_directory_check(p.inside, &message), ERR_OK);
+}

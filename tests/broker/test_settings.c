@@ -4,6 +4,7 @@
 #include "broker/config/topic_settings.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 /* The faults of a configuration with these flags, or "". */
 static const char *faults_of_all(const char *const *flags)
@@ -162,4 +163,21 @@ TEST(no_key_is_in_a_table_twice)
         for (const struct setting *row = tables[i]; row->key; row++)
             EXPECT(setting_find(tables[i], bytes_string(row->key)) == row);
     }
+}
+
+TEST(a_configuration_file_that_is_a_link_to_nowhere_is_refused_with_the_target)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/link.properties", test_directory());
+    EXPECT_INT(symlink("/nonexistent/file", path), 0);
+    struct settings_load load = {.file = path};
+    struct settings settings;
+    struct buffer faults, ignored;
+    buffer_init(&faults, 4096);
+    buffer_init(&ignored, 4096);
+    EXPECT_INT(settings_load(&load, &settings, NULL, &faults, &ignored), ERR_INVALID);
+    EXPECT(strstr(buffer_c_string(&faults), "is a symbolic link to /nonexistent/file") != NULL);
+    settings_unload(&settings);
+    buffer_free(&faults);
+    buffer_free(&ignored);
 }
