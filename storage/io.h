@@ -58,6 +58,8 @@ struct io_ops {
      * removed. Open files are still those of the old one. ERR_OK when nothing is locked. */
     enum error (*check_place)(struct io *io, const char *path);
     enum error (*free_bytes)(struct io *io, const char *path, int64_t *out);
+    /* Whether the open file still has the path that it was opened with. */
+    bool (*has_name)(struct io *io, struct io_file *file);
     /* The kernel's descriptor for sendfile, or -1 (the data must then be read). */
     int (*descriptor)(struct io *io, struct io_file *file);
 };

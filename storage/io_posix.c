@@ -387,6 +387,14 @@ static enum error posix_free_bytes(struct io *io, const char *path, int64_t *out
     return ERR_OK;
 }
 
+static bool posix_has_name(struct io *io, struct io_file *file)
+{
+    (void)io;
+    struct stat named, open;
+    return stat(file->path, &named) == 0 && fstat(file->descriptor, &open) == 0 &&
+           named.st_dev == open.st_dev && named.st_ino == open.st_ino;
+}
+
 static int posix_descriptor(struct io *io, struct io_file *file)
 {
     (void)io;
@@ -412,6 +420,7 @@ static const struct io_ops posix_ops = {
     .lock = posix_lock,
     .check_place = posix_check_place,
     .free_bytes = posix_free_bytes,
+    .has_name = posix_has_name,
     .descriptor = posix_descriptor,
 };
 

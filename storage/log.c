@@ -21,6 +21,16 @@ static void add_segment(struct log *log, int64_t base_offset)
     segment_summary_init(&segment->flushed);
 }
 
+struct segment *log_add_segment(struct log *log, size_t index, int64_t base_offset)
+{
+    add_segment(log, base_offset);
+    struct segment added = *log_active(log);
+    size_t behind = log->segment_count - 1 - (index + 1);
+    memmove(&log->segments[index + 2], &log->segments[index + 1], behind * sizeof added);
+    log->segments[index + 1] = added;
+    return &log->segments[index + 1];
+}
+
 struct log *log_open(struct env *env, const char *directory, const struct log_config *config,
                      const struct log_state *state)
 {

@@ -150,6 +150,9 @@ bool log_is_loaded(const struct log *log);
  * worker writes them (segments, indexes, new files, directories). One at a time per log. */
 struct log_flush;
 struct log_flush *log_flush_begin(struct log *log); /* NULL: nothing to do, or one is running */
+/* A segment's file may vanish: somebody removed or renamed it. Then the flush gives ERR_NOT_FOUND,
+ * and log_flush_end closes that segment and moves the batches that were not flushed to a new one,
+ * which the next flush writes. So the state of the log has changed. */
 /* On the worker. With `sync` it also makes its writes durable. Without, the owner calls sync_all,
  * once for many logs, before it relies on a flush. ERR_NO_SPACE, ERR_NO_FILES, ERR_IO: nothing is
  * lost, because the tail keeps the batches and a later flush writes them again. */

@@ -18,12 +18,12 @@ struct flush_segment {
     int64_t position;                 /* bytes in the file before the flush */
     struct segment_file_memo memo;    /* of the writable file */
     struct segment_file *file;        /* while it is written, or NULL */
-    bool create, complete;
-    bool known, damaged;             /* whether `before` is */
-    struct segment_summary before;   /* of the file, before the flush */
-    struct segment_summary flushed;  /* and after it */
-    size_t first_batch, batch_count; /* in the plan's batches */
-    int64_t size;                    /* bytes to write */
+    bool create, complete, lost;      /* lost: its file vanished */
+    bool known, damaged;              /* whether `before` is */
+    struct segment_summary before;    /* of the file, before the flush */
+    struct segment_summary flushed;   /* and after it */
+    size_t first_batch, batch_count;  /* in the plan's batches */
+    int64_t size;                     /* bytes to write */
 };
 
 struct log_flush {
@@ -126,9 +126,26 @@ static void take_results(struct log *log, const struct flush_segment *plan)
     segment_file_unref(file);
 }
 
+static void continue_without(struct log *log, const struct flush_segment *plan)
+{
+    if (plan->create) /* only its directory was missing */
+        return;
+    char *path = segment_path(log->directory, plan->base_offset, SEGMENT_LOG);
+    trace_log(log->env->trace, TRACE_ERROR,
+              "a segment file vanished: the partition continues in a new one",
+              F_STRING("file", path), F_INT("from_offset", plan->base_offset),
+              F_INT("to_offset", plan->next_offset));
+    free(path);
+    log_close_lost(log, plan->base_offset);
+}
+
 void log_flush_end(struct log_flush *flush, enum error result)
 {
     struct log *log = flush->log;
+    for (size_t i = 0; i < flush->segment_count; i++) {
+        if (flush->segments[i].lost)
+            continue_without(log, &flush->segments[i]);
+    }
     for (size_t i = 0; i < flush->segment_count; i++) {
         if (result == ERR_OK)
             take_results(log, &flush->segments[i]);
@@ -139,6 +156,8 @@ void log_flush_end(struct log_flush *flush, enum error result)
         log->flushed_offset = flush->end_offset;
         log->unflushed_bytes -= flush->size;
     }
+    if (result == ERR_NOT_FOUND)
+        log->directory_made = false; /* it may be gone, too */
     log->flushing = false;
     log->jobs--;
     free(flush->segments);
@@ -176,7 +195,7 @@ static enum error open_file(struct log_flush *flush, struct flush_segment *plan)
         segment_file_open(flush->io, flush->directory, plan->base_offset, flags, &plan->file);
     if (error == ERR_OK && plan->create) /* a failed attempt may have left bytes */
         error = flush->io->ops->truncate(flush->io, plan->file->file, 0);
-    return error == ERR_NOT_FOUND ? ERR_IO : error;
+    return error;
 }
 
 /* Large writes bypass the page cache: filling pages that nobody reads soon costs more time than the
@@ -316,6 +335,9 @@ static enum error flush_segment(struct log_flush *flush, struct flush_segment *p
     if (error == ERR_OK)
         error = write_index(flush, plan, SEGMENT_TIME_INDEX, buffer_view(&times),
                             plan->before.time_index_bytes, sync);
+    /* What was written to a file that was removed is gone when it is closed. */
+    if (error == ERR_OK && !flush->io->ops->has_name(flush->io, plan->file->file))
+        error = ERR_NOT_FOUND;
     release_file(plan);
     buffer_free(&offsets);
     buffer_free(&times);
@@ -332,11 +354,12 @@ enum error log_flush_run(struct log_flush *flush, bool sync)
         error = io_make_directories(io, flush->directory, LOG_LEVELS, &made);
     for (size_t i = 0; i < flush->segment_count && error == ERR_OK; i++) {
         error = flush_segment(flush, &flush->segments[i], sync);
+        flush->segments[i].lost = error == ERR_NOT_FOUND;
         created = created || flush->segments[i].create;
     }
     if (error == ERR_OK && sync && created)
         error = io->ops->sync_directory(io, flush->directory);
     if (error == ERR_OK && sync && made > 0)
         error = io_sync_parents(io, flush->directory, made);
-    return error == ERR_NOT_FOUND ? ERR_IO : error;
+    return error;
 }

@@ -93,6 +93,10 @@ bool tail_contains(const struct tail *t, int64_t offset);
 struct log_slice *tail_read(const struct tail *t, int64_t offset, int64_t end_offset,
                             size_t max_bytes, bool at_least_one);
 
+/* log_lost.c: the file of this segment vanished. Closes the segment at the flushed offset; the
+ * batches after it, which are in the tail, become the start of a new segment. */
+void log_close_lost(struct log *log, int64_t base_offset);
+
 /* log_damage.c */
 /* Whether the place was not reported before. Remembers it. */
 bool log_damage_report(struct log *log, int64_t segment_base, int64_t byte);
@@ -111,6 +115,8 @@ static inline bool log_is_sparse(const struct log *log, const struct segment *se
 }
 /* The segment with this base offset, or NULL. */
 struct segment *log_segment_at(const struct log *log, int64_t base_offset);
+/* Makes room for a segment after the one at `index`, and starts it at an offset. */
+struct segment *log_add_segment(struct log *log, size_t index, int64_t base_offset);
 /* Closes the active segment, which must not be empty, and starts the next one. */
 void log_roll(struct log *log);
 /* A reference to the open file. NULL: it is not open. */

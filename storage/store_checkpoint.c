@@ -230,6 +230,13 @@ void store_checkpoint_turn(struct store *s)
 
 /* On the worker */
 
+/* Whether a later attempt may succeed. ERR_NOT_FOUND: a segment's file vanished, and the log
+ * continues in another one. */
+static bool passes(enum error error)
+{
+    return io_error_passes(error) || error == ERR_NOT_FOUND;
+}
+
 static enum error note_key(void *context, struct bytes key, struct bytes value)
 {
     (void)value;
@@ -312,7 +319,7 @@ static void write_all(struct checkpoint *c)
     for (size_t i = 0; i < c->flush_count; i++) {
         struct flush_item *f = &c->flushes[i];
         f->result = log_flush_run(f->flush, c->is_whole && c->sync_each);
-        if (f->result != ERR_OK && (c->result == ERR_OK || io_error_passes(c->result)))
+        if (f->result != ERR_OK && (c->result == ERR_OK || passes(c->result)))
             c->result = f->result;
     }
     if (!c->is_whole || c->result != ERR_OK)
@@ -348,6 +355,8 @@ static void end_flushes(struct store *s)
     for (size_t i = 0; i < c->flush_count; i++) {
         struct flush_item *f = &c->flushes[i];
         log_flush_end(f->flush, f->result);
+        if (f->result == ERR_NOT_FOUND)
+            store_log_changed(s, f->log); /* the checkpoint must not write the row from before */
         f->log->names_durable |= c->is_whole && c->result == ERR_OK;
         store_log_account(s, f->log);
         if (!f->log->removed)
@@ -401,8 +410,9 @@ static void checkpoint_done(struct job *job)
     if (c->result == ERR_OK) {
         s->full &= ~(unsigned)(FULL_FLUSH | FULL_NO_FILES);
         s->close_result = ERR_OK;
-    } else if (io_error_passes(c->result) && !c->final) {
-        s->full |= c->result == ERR_NO_SPACE ? FULL_FLUSH : FULL_NO_FILES;
+    } else if (passes(c->result) && !c->final) {
+        if (c->result != ERR_NOT_FOUND)
+            s->full |= c->result == ERR_NO_SPACE ? FULL_FLUSH : FULL_NO_FILES;
         s->retry_checkpoint_ms = s->now_ms + FLUSH_AGE_MS;
         if (s->closing)
             s->close_result = c->result;

@@ -1,10 +1,13 @@
 """A segment that was cut or removed while the broker was stopped: reading its records gives an error, all else
 works."""
-from broker import Broker
+import shutil
+
+from broker import Broker, wait_until
 from wire import LATEST, Wire, make_batch, records_of
 
 NONE, CORRUPT_MESSAGE = 0, 2
 COUNT = 40
+SECONDS = 30
 
 
 def value(number):
@@ -67,3 +70,46 @@ def test_a_segment_that_was_cut():
 
 def test_a_segment_that_was_removed():
     lose(lambda segment: segment.unlink())
+
+
+def test_a_segment_that_vanishes_under_the_broker_stops_only_itself():
+    """Its flushed records are gone. All others, of its partition too, are stored and survive a crash."""
+    count = 20
+    with Broker(settings={"tidemill.checkpoint.interval.ms": 200, "tidemill.tail.cache.bytes": 0}) as broker:
+        segments = broker.directory / "data" / "topics"
+
+        def produce(wire, first):
+            for n in range(first, first + count):
+                for partition in range(2):
+                    answer = wire.produce("t", make_batch([b"%d" % n]), partition=partition)
+                    assert answer.error_code == NONE, answer
+
+        def check(wire, end):
+            for partition, first in ((0, count), (1, 0)):
+                values = []
+                while len(values) < end - first:
+                    answer = wire.fetch("t", first + len(values), partition=partition)
+                    assert answer.error_code == NONE, (partition, answer)
+                    values += [int(r.value) for r in records_of(answer.records)]
+                assert values == list(range(first, end)), (partition, values)
+            assert wire.fetch("t", 0, partition=0).error_code in (NONE, CORRUPT_MESSAGE)
+
+        with Wire(broker.port) as wire:
+            wire.create("t", partitions=2)
+            produce(wire, 0)
+            size = sum(len(make_batch([b"%d" % n])) for n in range(count))
+            wait_until(lambda: [log for log in segments.glob("*/0/*.log") if log.stat().st_size >= size], SECONDS,
+                       "the flush")
+            shutil.rmtree(next(segments.glob("*/0")))
+            produce(wire, count)
+            wait_until(lambda: "a segment file vanished" in broker.log_text(), SECONDS, "the broker to notice")
+            check(wire, 2 * count)
+            wait_until(lambda: list(segments.glob(f"*/0/{count:020}.log")), SECONDS, "a new segment")
+        broker.restart()
+        with Wire(broker.port) as wire:
+            check(wire, 2 * count)
+            produce(wire, 2 * count)
+        broker.restart(kill=True)
+        with Wire(broker.port) as wire:
+            check(wire, 3 * count)
+            assert wire.fetch("t", 0, partition=0).error_code == CORRUPT_MESSAGE

@@ -313,6 +313,12 @@ static enum error sim_free_bytes(struct io *io, const char *path, int64_t *out)
     return ERR_OK;
 }
 
+static bool sim_has_name(struct io *io, struct io_file *file)
+{
+    (void)io, (void)file;
+    return true;
+}
+
 static int sim_descriptor(struct io *io, struct io_file *file)
 {
     (void)io, (void)file;
@@ -338,6 +344,7 @@ static const struct io_ops sim_ops = {
     .lock = sim_lock,
     .check_place = sim_check_place,
     .free_bytes = sim_free_bytes,
+    .has_name = sim_has_name,
     .descriptor = sim_descriptor,
 };
 

@@ -305,6 +305,12 @@ static enum error fault_list(struct io *io, const char *path,
                                    : real()->list(io_posix(), path, each, context);
 }
 
+static bool fault_has_name(struct io *io, struct io_file *file)
+{
+    (void)io;
+    return real()->has_name(io_posix(), file);
+}
+
 static int fault_descriptor(struct io *io, struct io_file *file)
 {
     (void)io;
@@ -324,6 +330,7 @@ static const struct io_ops fault_ops = {
     .make_directory = fault_make_directory,
     .sync_directory = fault_sync_directory,
     .list = fault_list,
+    .has_name = fault_has_name,
     .descriptor = fault_descriptor,
 };
 

@@ -352,3 +352,98 @@ TEST(the_state_opens_the_log_again)
     expect_all_indexes_match(&w);
     log_world_close(&w);
 }
+
+/* --- files that vanish --- */
+
+enum vanishing { FILE_IS_CLOSED, FILE_IS_OPEN, DIRECTORY_GOES, VANISHINGS };
+
+static enum error flush_once(struct log_world *w)
+{
+    log_set_durable(w->log, log_next_offset(w->log));
+    struct log_flush *flush = log_flush_begin(w->log);
+    EXPECT(flush != NULL);
+    enum error error = log_flush_run(flush, true);
+    log_flush_end(flush, error);
+    return error;
+}
+
+static void vanish(struct log_world *w, enum vanishing how)
+{
+    struct io *io = w->env.io;
+    char *path = segment_path(w->directory, 0, SEGMENT_LOG);
+    if (how != FILE_IS_OPEN)
+        log_close_idle_files(w->log, INT64_MAX);
+    if (how == DIRECTORY_GOES)
+        EXPECT_INT(io_remove_tree(io, w->directory), ERR_OK);
+    else
+        EXPECT_INT(io->ops->unlink(io, path), ERR_OK);
+    free(path);
+}
+
+static void expect_offsets(struct log_world *w, int64_t lost, int64_t end)
+{
+    for (int64_t offset = 0; offset < end; offset++) {
+        struct read_result r = log_world_read(w, offset, end, 1, true);
+        EXPECT_INT(r.error, offset < lost ? ERR_CORRUPT : ERR_OK);
+        EXPECT_INT(r.first_offset, offset < lost ? -1 : offset);
+        read_result_free(&r);
+    }
+}
+
+TEST(a_log_whose_file_vanished_continues_in_a_new_segment)
+{
+    for (int how = 0; how < VANISHINGS; how++) {
+        struct log_world w;
+        log_world_init(&w);
+        w.config.index_interval_bytes = 100;
+        log_world_open(&w, (struct log_state){0});
+        for (int i = 0; i < 10; i++)
+            log_world_append(&w, (struct batch_spec){.count = 1, .value_size = 100});
+        log_world_flush(&w);
+        log_trim_tail(w.log, 0);
+        for (int i = 0; i < 10; i++)
+            log_world_append(&w, (struct batch_spec){.count = 1, .value_size = 100});
+        vanish(&w, (enum vanishing)how);
+        EXPECT_INT(flush_once(&w), ERR_NOT_FOUND);
+        EXPECT_INT(log_flushed_offset(w.log), 10);
+        log_world_append(&w, (struct batch_spec){.count = 1, .value_size = 100});
+        EXPECT_INT(flush_once(&w), ERR_OK);
+        EXPECT_INT(log_flushed_offset(w.log), 21);
+        EXPECT_INT(log_state(w.log).active_base, 10);
+        EXPECT_INT(log_unflushed_bytes(w.log), 0);
+        log_trim_tail(w.log, 0);
+        log_close_idle_files(w.log, INT64_MAX);
+        expect_offsets(&w, 10, 21);
+        struct log_state state = log_state(w.log);
+        log_world_open(&w, state);
+        expect_offsets(&w, 10, 21);
+        log_world_append(&w, (struct batch_spec){.count = 1, .value_size = 100});
+        log_world_flush(&w);
+        expect_offsets(&w, 10, 22);
+        log_world_close(&w);
+    }
+}
+
+/* The last entries of a closed segment's indexes are missing, and later segments have batches. */
+TEST(a_closed_segment_may_vanish_too)
+{
+    struct log_world w;
+    log_world_init(&w);
+    w.config.segment_bytes = 2000;
+    log_world_open(&w, (struct log_state){0});
+    for (int i = 0; i < 5; i++)
+        log_world_append(&w, (struct batch_spec){.count = 1, .value_size = 100});
+    log_world_flush(&w);
+    for (int i = 0; i < 40; i++)
+        log_world_append(&w, (struct batch_spec){.count = 1, .value_size = 100});
+    EXPECT(log_state(w.log).active_base > 20);
+    vanish(&w, FILE_IS_CLOSED);
+    EXPECT_INT(flush_once(&w), ERR_NOT_FOUND);
+    EXPECT_INT(flush_once(&w), ERR_OK);
+    EXPECT_INT(log_flushed_offset(w.log), 45);
+    log_trim_tail(w.log, 0);
+    expect_offsets(&w, 5, 45);
+    log_world_open(&w, log_state(w.log));
+    expect_offsets(&w, 5, 45);
+    log_world_close(&w);
+}
