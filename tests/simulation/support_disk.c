@@ -9,6 +9,7 @@
 struct io_file {
     size_t inode;
     bool direct;
+    char *path;
 };
 
 static struct sim_disk *disk_of(struct io *io)
@@ -108,7 +109,7 @@ static enum error sim_open(struct io *io, const char *path, int flags, struct io
     }
     ASSERT(!disk->inodes[inode]->is_directory);
     struct io_file *file = xmalloc(sizeof *file);
-    *file = (struct io_file){.inode = inode, .direct = flags & IO_DIRECT};
+    *file = (struct io_file){.inode = inode, .direct = flags & IO_DIRECT, .path = xstrdup(path)};
     disk->open_files++;
     *out = file;
     return ERR_OK;
@@ -117,6 +118,7 @@ static enum error sim_open(struct io *io, const char *path, int flags, struct io
 static void sim_close(struct io *io, struct io_file *file)
 {
     disk_of(io)->open_files--;
+    free(file->path);
     free(file);
 }
 
@@ -315,8 +317,8 @@ static enum error sim_free_bytes(struct io *io, const char *path, int64_t *out)
 
 static bool sim_has_name(struct io *io, struct io_file *file)
 {
-    (void)io, (void)file;
-    return true;
+    size_t inode;
+    return find(disk_of(io), file->path, &inode) && inode == file->inode;
 }
 
 static int sim_descriptor(struct io *io, struct io_file *file)

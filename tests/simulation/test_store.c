@@ -1,5 +1,7 @@
 /* The answers of the store, step by step, on a simulated disk. */
 #include "storage/journal.h"
+#include "storage/log_slice.h"
+#include "storage/segment_file.h"
 #include "storage/store_rows.h"
 #include "tests/harness/harness.h"
 #include "tests/simulation/support_history.h"
@@ -38,6 +40,11 @@ static void finish(struct scene *s)
 static struct log *log_of(struct scene *s, int topic, int partition)
 {
     return store_log(s->life.stores[0], model_topic_id(topic), partition, &life_log_config, true);
+}
+
+static void nothing_more(struct job *job)
+{
+    (void)job;
 }
 
 static void run_jobs(struct scene *s)
@@ -444,6 +451,67 @@ TEST(a_journal_file_that_does_not_fit_on_the_disk_is_removed)
     journal_file_free(&journal, file);
     journal_close(&journal);
     finish(&s);
+}
+
+static void expect_batches(struct log *log, int64_t first, int64_t end)
+{
+    EXPECT_INT(log_next_offset(log), end);
+    for (int64_t offset = first; offset < end;) {
+        struct log_read_job read = {.job.done = nothing_more,
+                                    .log = log,
+                                    .offset = offset,
+                                    .end_offset = end,
+                                    .max_bytes = 1,
+                                    .at_least_one = true};
+        log_read_submit(executor_inline(), &read);
+        EXPECT_INT(read.result, ERR_OK);
+        offset = read.slice ? read.slice->next_offset : end;
+        log_slice_unref(read.slice);
+    }
+}
+
+/* A checkpoint meets the lost file. It must not write the state from before: its last segment is
+ * the lost one, and batches that are in the new one would be appended once more. */
+TEST(a_checkpoint_after_a_segment_vanished_has_the_new_segment)
+{
+    struct scene s;
+    struct store *store = begin(&s);
+    struct log *log = log_of(&s, 0, 0);
+    int64_t lost, base;
+    do { /* until a segment has both flushed batches and others */
+        let_pass(&s, 3000);
+        lost = log_flushed_offset(log);
+        base = log_state(log).active_base;
+        history_produce(&s.history, 0, 0);
+        life_turn(&s.life, 0, 1);
+        run_jobs(&s);
+    } while (lost == base || log_state(log).active_base != base);
+    char *directory = partition_directory("data", model_topic_id(0), 0);
+    char *path = segment_path(directory, base, SEGMENT_LOG);
+    EXPECT_INT(s.disk->io.ops->unlink(&s.disk->io, path), ERR_OK);
+    int64_t end = log_next_offset(log);
+    uint64_t checkpoints = store_stats(store).checkpoints;
+    life_turn(&s.life, 0, 30000); /* a checkpoint is due, not only a flush */
+    let_pass(&s, 3000);
+    EXPECT(store_stats(store).checkpoints > checkpoints);
+    EXPECT_INT(s.life.failures, 0);
+    EXPECT_INT(log_state(log).active_base, lost);
+    life_end(&s.life);
+
+    struct sim_disk *left = sim_disk_crash(s.disk, CRASH_KILL, 1);
+    struct life again;
+    EXPECT_INT(life_recover(&again, left, 1, 2), ERR_OK);
+    EXPECT_INT(again.report.damaged_logs, 0); /* the state names a file that exists */
+    EXPECT_INT(life_open(&again), ERR_OK);
+    expect_batches(store_log(again.stores[0], model_topic_id(0), 0, &life_log_config, false), lost,
+                   end);
+    free(path);
+    free(directory);
+    life_close(&again);
+    life_end(&again);
+    sim_disk_free(left);
+    sim_disk_free(s.disk);
+    model_free(&s.model);
 }
 
 TEST(after_a_clean_stop_there_is_nothing_to_redo)
