@@ -89,7 +89,7 @@ static void job_done(struct job *job)
     if (p->deleted)
         item->out->error_code = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
     else if (time->result == ERR_NO_FILES)
-        item->out->error_code = error_of_wait(op);
+        item->out->error_code = (int16_t)error_of_wait(op);
     else if (time->result != ERR_OK)
         item->out->error_code = KAFKA_KAFKA_STORAGE_ERROR;
     else
