@@ -15,7 +15,8 @@
  *
  * Owner: one shard. The files are in <data>/topics/<topic id>/<partition>/, byte-compatible with
  * Apache Kafka: 20-digit base offset with .log, .index, .timeindex. A log that is not in use holds
- * no descriptor: files are opened on first use, and log_close_idle_files closes them again. */
+ * no descriptor: files are opened on first use. The cache of open files (segment_file.h) closes
+ * them when others need the descriptors, log_close_idle_files when they are idle. */
 #ifndef STORAGE_LOG_H
 #define STORAGE_LOG_H
 
