@@ -206,7 +206,7 @@ static bool must_roll(const struct log *log, const struct batch_header *batch, s
 }
 
 static void append(struct log *log, struct shared_buffer *buffer, const uint8_t *at, size_t size,
-                   const struct batch_header *batch, int64_t wall_ms)
+                   const struct batch_header *batch, int64_t steady_ms)
 {
     if (must_roll(log, batch, size))
         log_roll(log);
@@ -235,18 +235,18 @@ static void append(struct log *log, struct shared_buffer *buffer, const uint8_t 
     log->size_bytes += (int64_t)size;
     log->unflushed_bytes += (int64_t)size;
     if (batch->producer_id >= 0)
-        producer_appended(log->producers, batch, wall_ms);
+        producer_appended(log->producers, batch, steady_ms);
 }
 
 int64_t log_append(struct log *log, struct shared_buffer *buffer, uint8_t *batch, size_t size,
-                   int32_t leader_epoch, int64_t wall_ms)
+                   int32_t leader_epoch, int64_t steady_ms)
 {
     struct batch_header header;
     batch_stamp(batch, log->next_offset, leader_epoch);
     bool whole = batch_header_read(bytes_of(batch, size), &header);
     ASSERT(whole && (size_t)header.batch_length + BATCH_OVERHEAD == size);
     ASSERT(header.last_offset_delta >= 0);
-    append(log, buffer, batch, size, &header, wall_ms);
+    append(log, buffer, batch, size, &header, steady_ms);
     return header.base_offset;
 }
 
@@ -258,7 +258,7 @@ enum error log_append_recovered(struct log *log, struct shared_buffer *buffer, c
     if (!batch_header_read(view, &header) || batch_size(view) != size ||
         header.last_offset_delta < 0 || header.base_offset != log->next_offset)
         return ERR_CORRUPT;
-    append(log, buffer, batch, size, &header, log->env->clock->wall_ms(log->env->clock));
+    append(log, buffer, batch, size, &header, PRODUCER_TIME_UNKNOWN);
     return ERR_OK;
 }
 

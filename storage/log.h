@@ -72,10 +72,12 @@ void *log_owner(const struct log *log);
 /* Appends one validated batch: writes base offset and leader epoch into it and keeps a reference to
  * `buffer`, which contains `batch`. First rolls to a new segment if size, age, index or offset
  * range require it. The caller has checked the producer's sequence with log_producers(); the append
- * updates the producer state. Returns the base offset. */
+ * updates the producer state. The producer ages from steady_ms, the time of a clock that never
+ * leaps. Returns the base offset. */
 int64_t log_append(struct log *log, struct shared_buffer *buffer, uint8_t *batch, size_t size,
-                   int32_t leader_epoch, int64_t wall_ms);
-/* Recovery: the same for a batch that has its offset already. It must be the next offset. */
+                   int32_t leader_epoch, int64_t steady_ms);
+/* Recovery: the same for a batch that has its offset already. It must be the next offset. Its
+ * producer ages from the next look at it: a clock that was wrong at the start changes nothing. */
 MUST_USE enum error log_append_recovered(struct log *log, struct shared_buffer *buffer,
                                          const uint8_t *batch, size_t size);
 /* Everything below `offset` is durable and visible. A smaller offset changes nothing. */

@@ -16,9 +16,9 @@ struct producer_batch {
 struct producer {
     uint64_t id;
     int16_t epoch;
-    int8_t count; /* of batches, oldest first */
-    bool expired; /* forgotten; stays until producer_states_changed reports it */
-    int64_t last_wall_ms;
+    int8_t count;    /* of batches, oldest first */
+    bool expired;    /* forgotten; stays until producer_states_changed reports it */
+    int64_t last_ms; /* steady time, or PRODUCER_TIME_UNKNOWN */
     struct producer_batch batches[PRODUCER_BATCHES];
     struct list_node changed;
 };
@@ -110,7 +110,8 @@ static void mark_changed(struct producer_states *p, struct producer *producer)
         list_append(&p->changed, &producer->changed);
 }
 
-void producer_appended(struct producer_states *p, const struct batch_header *batch, int64_t wall_ms)
+void producer_appended(struct producer_states *p, const struct batch_header *batch,
+                       int64_t steady_ms)
 {
     ASSERT(batch->producer_id >= 0);
     struct producer *producer = find_or_add(p, batch->producer_id);
@@ -119,7 +120,7 @@ void producer_appended(struct producer_states *p, const struct batch_header *bat
     p->expired -= producer->expired;
     producer->expired = false;
     producer->epoch = batch->producer_epoch;
-    producer->last_wall_ms = wall_ms;
+    producer->last_ms = steady_ms;
     mark_changed(p, producer);
     if (batch->attributes & BATCH_CONTROL)
         return; /* a transaction marker has no sequence */
@@ -140,7 +141,7 @@ static void append_row(const struct producer *producer, struct buffer *row)
 {
     buffer_append_u8(row, ROW_VERSION);
     buffer_append_be16(row, (uint16_t)producer->epoch);
-    buffer_append_be64(row, (uint64_t)producer->last_wall_ms);
+    buffer_append_be64(row, (uint64_t)producer->last_ms);
     buffer_append_u8(row, (uint8_t)producer->count);
     for (int i = 0; i < producer->count; i++) {
         const struct producer_batch *batch = &producer->batches[i];
@@ -180,7 +181,7 @@ enum error producer_states_load(struct producer_states *p, int64_t producer_id, 
     struct producer loaded = {0};
     int8_t version = read_i8(&r);
     loaded.epoch = read_i16(&r);
-    loaded.last_wall_ms = read_i64(&r);
+    loaded.last_ms = read_i64(&r);
     loaded.count = read_i8(&r);
     if (r.failed || version != ROW_VERSION || producer_id < 0 || loaded.count < 0 ||
         loaded.count > PRODUCER_BATCHES)
@@ -195,17 +196,21 @@ enum error producer_states_load(struct producer_states *p, int64_t producer_id, 
         return ERR_CORRUPT;
     struct producer *producer = find_or_add(p, producer_id);
     producer->epoch = loaded.epoch;
-    producer->last_wall_ms = loaded.last_wall_ms;
+    producer->last_ms = loaded.last_ms;
     producer->count = loaded.count;
     memcpy(producer->batches, loaded.batches, sizeof loaded.batches);
     return ERR_OK;
 }
 
-void producer_states_expire(struct producer_states *p, int64_t wall_ms, int64_t expiration_ms)
+void producer_states_expire(struct producer_states *p, int64_t steady_ms, int64_t expiration_ms)
 {
     size_t at = 0;
     for (struct producer *producer; (producer = map_next(&p->producers, &at));) {
-        if (producer->expired || wall_ms - producer->last_wall_ms <= expiration_ms)
+        if (producer->last_ms < 0) {
+            producer->last_ms = steady_ms;
+            mark_changed(p, producer);
+        }
+        if (producer->expired || steady_ms - producer->last_ms <= expiration_ms)
             continue;
         producer->expired = true;
         p->expired++;

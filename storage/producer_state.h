@@ -8,7 +8,10 @@
 #include "base/error.h"
 #include "protocol/record_batch.h"
 
-enum { PRODUCER_BATCHES = 5 };
+enum {
+    PRODUCER_BATCHES = 5,
+    PRODUCER_TIME_UNKNOWN = -1, /* of an append: the next producer_states_expire gives its own */
+};
 
 struct producer_states;
 
@@ -26,9 +29,9 @@ void producer_states_free(struct producer_states *p);
 enum producer_check producer_check(const struct producer_states *p,
                                    const struct batch_header *batch, int64_t *original_offset,
                                    int64_t *original_timestamp);
-/* Adds an appended batch whose base_offset is set. */
+/* Adds an appended batch whose base_offset is set. The time is one that never leaps. */
 void producer_appended(struct producer_states *p, const struct batch_header *batch,
-                       int64_t wall_ms);
+                       int64_t steady_ms);
 
 /* The rows for a checkpoint: one for each producer that changed since the last call. A null row
  * means expired. `each` copies the row if it keeps it. */
@@ -37,8 +40,8 @@ void producer_states_changed(struct producer_states *p,
                              void *context);
 MUST_USE enum error producer_states_load(struct producer_states *p, int64_t producer_id,
                                          struct bytes row);
-/* Forgets producers that have written nothing since wall_ms - expiration_ms. */
-void producer_states_expire(struct producer_states *p, int64_t wall_ms, int64_t expiration_ms);
+/* Forgets producers that have written nothing since steady_ms - expiration_ms. */
+void producer_states_expire(struct producer_states *p, int64_t steady_ms, int64_t expiration_ms);
 size_t producer_states_count(const struct producer_states *p);
 
 #endif

@@ -168,11 +168,11 @@ static void add_part(struct store *s, const struct journal_part *part)
 }
 
 int64_t store_append(struct store *s, struct log *log, struct shared_buffer *buffer, uint8_t *batch,
-                     size_t size, int64_t wall_ms)
+                     size_t size, int64_t steady_ms)
 {
     struct store_log *l = store_log_of(s, log);
     ASSERT(s->entry_open && !l->removed);
-    int64_t base = log_append(log, buffer, batch, size, 0, wall_ms);
+    int64_t base = log_append(log, buffer, batch, size, 0, steady_ms);
     struct journal_part part = {.kind = JOURNAL_BATCH,
                                 .topic_id = l->topic_id,
                                 .partition = l->partition,

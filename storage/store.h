@@ -78,7 +78,7 @@ void store_remove_log(struct store *s, struct uuid topic_id, int32_t partition);
 void store_begin(struct store *s);
 /* Appends a batch to the log and adds it to the entry. Returns its base offset. */
 int64_t store_append(struct store *s, struct log *log, struct shared_buffer *buffer, uint8_t *batch,
-                     size_t size, int64_t wall_ms);
+                     size_t size, int64_t steady_ms);
 void store_put(struct store *s, struct bytes key, struct bytes value);
 void store_delete(struct store *s, struct bytes key);
 /* Deletes a topic's row and puts a row ROW_DELETED. Only because of the stored deletion may this

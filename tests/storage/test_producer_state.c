@@ -196,6 +196,27 @@ TEST(silent_producers_expire_and_their_rows_are_deleted)
     producer_states_free(p);
 }
 
+TEST(a_producer_with_an_unknown_time_ages_from_the_first_look)
+{
+    struct producer_states *p = producer_states_create();
+    struct rows rows = {0};
+    struct batch_header batch = batch_of(7, 3, 0, 1);
+    producer_appended(p, &batch, PRODUCER_TIME_UNKNOWN);
+    producer_states_changed(p, keep_row, &rows);
+    struct producer_states *loaded = producer_states_create();
+    EXPECT_INT(producer_states_load(loaded, 7, rows.at[0].row), ERR_OK);
+    free_rows(&rows);
+    producer_states_expire(loaded, 100000, 1000);
+    EXPECT_INT(producer_states_count(loaded), 1);
+    producer_states_changed(loaded, keep_row, &rows);
+    EXPECT_INT(rows.count, 1); /* it has its time now */
+    free_rows(&rows);
+    producer_states_expire(loaded, 101001, 1000);
+    EXPECT_INT(producer_states_count(loaded), 0);
+    producer_states_free(loaded);
+    producer_states_free(p);
+}
+
 TEST(an_expired_producer_that_returns_starts_anew)
 {
     struct producer_states *p = producer_states_create();
