@@ -21,6 +21,8 @@ struct broker {
     size_t descriptors;            /* for connections; a limit besides max.connections */
     atomic_size_t connections;     /* open, or accepted and on their way to a shard */
     atomic_size_t connections_max; /* max.connections as it is now; shard 0 sets it */
+    /* Trusted and steady time less monotonic time (timekeeper.h). */
+    _Atomic int64_t trusted_offset_ms, steady_offset_ms;
     /* Called on any shard when the journal failed or a stop was requested. */
     void (*stop)(struct broker *broker, int exit_code, const char *reason);
     void *context;

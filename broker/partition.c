@@ -21,7 +21,7 @@ int64_t partition_append(struct shard *shard, struct partition *partition,
     ASSERT(!partition->deleted);
     partition->last_append_ms = shard->now_ms;
     int64_t offset =
-        store_append(shard->store, partition->log, buffer, batch, size, shard->wall_ms);
+        store_append(shard->store, partition->log, buffer, batch, size, shard->steady_ms);
     ASSERT(offset >= partition_visible_end(partition, READ_UNCOMMITTED));
     return offset;
 }

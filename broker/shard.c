@@ -48,6 +48,8 @@ void shard_read_clock(struct shard *shard)
 {
     shard->now_ms = clock_monotonic_ms(shard->env->clock);
     shard->wall_ms = shard->env->clock->wall_ms(shard->env->clock);
+    shard->trusted_ms = shard->now_ms + atomic_load(&shard->broker->trusted_offset_ms);
+    shard->steady_ms = shard->now_ms + atomic_load(&shard->broker->steady_offset_ms);
 }
 
 void shard_post(struct shard *to, struct mail *mail)

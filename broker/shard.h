@@ -24,6 +24,7 @@ struct runner;         /* runner.h: this shard's processor tasks */
 struct waits;          /* fetch/waits.h */
 struct fetch_sessions; /* fetch/fetch_session.h */
 struct upkeep;         /* upkeep.h */
+struct timekeeper;     /* timekeeper.h: shard 0 only */
 
 struct shard {
     int id;
@@ -44,7 +45,10 @@ struct shard {
     struct upkeep *upkeep;                 /* of its partitions, such as retention */
     struct executor *background;           /* runs the store's jobs */
     struct executor *reader;               /* runs read and time jobs, apart from flushes */
-    int64_t now_ms, wall_ms;               /* of this turn */
+    struct timekeeper *timekeeper;
+    int64_t now_ms, wall_ms; /* of this turn; wall: for timestamps of records */
+    /* Of this turn (timekeeper.h). Trusted: for ages of records. Steady: for all else that ages. */
+    int64_t trusted_ms, steady_ms;
     struct list connections;
     struct list ready_connections;  /* with replies to send or input to continue with */
     struct list paused_connections; /* their input waits for memory of other connections */
@@ -72,7 +76,7 @@ void shard_free(struct shard *shard);
 /* Delivers the mail that has arrived, in order. Returns whether there was any. */
 bool shard_deliver_mail(struct shard *shard);
 
-/* Reads the clocks into now_ms and wall_ms; the loop calls it when it wakes. */
+/* Reads the times of the turn; the loop calls it when it wakes. */
 void shard_read_clock(struct shard *shard);
 
 /* Sends mail to another shard (or to itself: delivered next turn). */

@@ -6,6 +6,7 @@
 #include "broker/groups/coordinator.h"
 #include "broker/partitions.h"
 #include "broker/runner/runner.h"
+#include "broker/timekeeper.h"
 #include "broker/topics/controller.h"
 #include "broker/turn.h"
 
@@ -159,6 +160,9 @@ enum error shard_open(struct shard *shard, struct kv *kv, const struct shard_wor
                       struct message *message)
 {
     enum error error = open_store(shard, kv, workers, message);
+    if (error == ERR_OK && shard->id == 0)
+        error = timekeeper_open(shard, message);
+    shard_read_clock(shard);
     if (error == ERR_OK)
         error = load_settings(shard, message);
     if (error)
@@ -233,6 +237,7 @@ void shard_close(struct shard *shard, void (*done)(void *context, struct shard *
     LIST_FOR_EACH (node, &shard->connections)
         connection_stop_reading(connection_of_node(node));
     store_begin(shard->store);
+    timekeeper_close(shard->timekeeper);
     store_commit(shard->store, &c->commit);
 }
 
@@ -248,6 +253,7 @@ void shards_drain(struct broker *broker)
 
 void shard_dismantle(struct shard *shard)
 {
+    timekeeper_free(shard->timekeeper);
     coordinator_free(shard->coordinator);
     runner_free(shard->runner);
     controller_free(shard->controller);

@@ -9,7 +9,6 @@ enum {
     LONGEST_ROUND_MS = 60000, /* through the whole ring */
     SHORTEST_PAUSE_MS = 10,
     LOADS_AT_ONCE = 8,
-    CLOCK_LEAP_MS = 3600 * 1000L, /* the wall clock may gain this much on the monotonic one */
 };
 
 struct upkeep {
@@ -17,8 +16,6 @@ struct upkeep {
     struct list ring;
     size_t count;
     struct timer timer;
-    int64_t start_ms, start_wall_ms;
-    bool leap_said;
     int loading; /* jobs under way */
 };
 
@@ -41,23 +38,9 @@ static void move_start(struct shard *shard, struct partition *p, int64_t start)
     store_commit(shard->store, NULL);
 }
 
-/* The wall clock, limited by the monotonic clock. */
-static int64_t trusted_wall_ms(struct upkeep *u)
-{
-    struct shard *shard = u->shard;
-    int64_t most = u->start_wall_ms + (shard->now_ms - u->start_ms) + CLOCK_LEAP_MS;
-    if (shard->wall_ms > most && !u->leap_said) {
-        u->leap_said = true;
-        trace_log(shard->env->trace, TRACE_WARN,
-                  "the wall clock jumped forward: retention ignores the jump until a restart",
-                  F_INT("leap_ms", shard->wall_ms - most + CLOCK_LEAP_MS));
-    }
-    return MIN(shard->wall_ms, most);
-}
-
 static void apply_retention(struct upkeep *u, struct partition *p)
 {
-    int64_t start = log_retention_start(p->log, trusted_wall_ms(u));
+    int64_t start = log_retention_start(p->log, u->shard->trusted_ms);
     if (start > log_start_offset(p->log))
         move_start(u->shard, p, start);
 }
@@ -102,7 +85,7 @@ static void tend(struct upkeep *u, struct partition *p)
         apply_retention(u, p);
     else if (has_limits(&p->settings))
         load_log(u, p);
-    producer_states_expire(log_producers(p->log), shard->wall_ms,
+    producer_states_expire(log_producers(p->log), shard->steady_ms,
                            shard->live->now.producer_id_expiration_ms);
 }
 
@@ -137,8 +120,6 @@ struct upkeep *upkeep_create(struct shard *shard)
     struct upkeep *u = xcalloc(1, sizeof *u);
     u->shard = shard;
     u->timer.fire = tend_some;
-    u->start_ms = shard->now_ms;
-    u->start_wall_ms = shard->wall_ms;
     list_init(&u->ring);
     set_timer(u, 0);
     return u;

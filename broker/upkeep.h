@@ -3,8 +3,7 @@
  * All partitions of a shard are in a ring. A timer tends a few at a time, so that no turn pays for
  * all. A round through the ring takes log.retention.check.interval.ms, at most a minute.
  *
- * Retention trusts the wall clock only as far as the monotonic clock agrees. If the wall clock
- * leaps forward while the broker runs, retention deletes nothing (the log reports it once). */
+ * Retention counts in trusted time, producers age in steady time (timekeeper.h). */
 #ifndef BROKER_UPKEEP_H
 #define BROKER_UPKEEP_H
 

@@ -183,6 +183,12 @@ const struct setting broker_setting_table[] = {
          "bytes in memory at which a flush to the segments starts, for all partitions together"),
     SIZE("tidemill.min.free.bytes", min_free_bytes, "67108864", 0, LARGEST,
          "minimum free disk space; below it only produce requests are refused"),
+    TIME("tidemill.clock.settle.ms", clock_settle_ms, "3600000", 0, 1LL << 40,
+         "how long the wall clock must run evenly after a leap before it is trusted; until then "
+         "nothing is deleted because of the leap"),
+    TIME("tidemill.clock.max.down.ms", clock_max_down_ms, "43200000", 0, 1LL << 40,
+         "longest time between a stop and a start that counts as time at once; a longer one may "
+         "also be a wrong clock and counts as a leap"),
     INT("tidemill.max.in.flight.requests", max_in_flight_requests, "1000", 1, 1000000,
         "unanswered requests per connection at which the broker stops reading from it"),
     SIZE("tidemill.max.in.flight.bytes", max_in_flight_bytes, "134217728", 1024, 1LL << 40,

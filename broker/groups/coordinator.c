@@ -56,7 +56,8 @@ static void group_timer(struct timer *timer, int64_t now_ms)
 {
     struct coordinated *cg = CONTAINER_OF(timer, struct coordinated, timer);
     struct coordinator *c = cg->coordinator;
-    struct group_event event = {.kind = GROUP_TIME, .now_ms = now_ms, .wall_ms = c->shard->wall_ms};
+    struct group_event event = {
+        .kind = GROUP_TIME, .now_ms = now_ms, .steady_ms = c->shard->steady_ms};
     group_step(cg->group, &event, &c->actions);
     coordinator_execute(c, cg);
 }
@@ -133,7 +134,7 @@ void coordinator_step(struct coordinator *c, struct bytes group_id, struct group
                       bool create)
 {
     event->now_ms = c->shard->now_ms;
-    event->wall_ms = c->shard->wall_ms;
+    event->steady_ms = c->shard->steady_ms;
     struct coordinated *cg = coordinator_find(c, group_id);
     if (cg == NULL && create)
         cg = coordinator_make(c, group_id);

@@ -78,7 +78,7 @@ void coordinator_cleanup(struct timer *timer, int64_t now_ms)
     struct coordinated **idle =
         xcalloc(MAX(c->groups.count, (size_t)1), sizeof(struct coordinated *));
     for (struct coordinated *cg; (cg = map_next(&c->groups, &at));) {
-        expire_offsets(c, cg, c->shard->wall_ms - retention_ms);
+        expire_offsets(c, cg, c->shard->steady_ms - retention_ms);
         if (cg->offsets.count == 0 && group_is_idle(cg->group))
             idle[count++] = cg;
     }

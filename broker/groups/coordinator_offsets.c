@@ -12,7 +12,7 @@ static enum kafka_error ask(struct coordinator *c, struct coordinated *cg,
     event.kind = GROUP_COMMIT;
     event.token = NULL;
     event.now_ms = c->shard->now_ms;
-    event.wall_ms = c->shard->wall_ms;
+    event.steady_ms = c->shard->steady_ms;
     group_step(cg->group, &event, &c->actions);
     ASSERT(c->actions.reply_count == 1);
     return c->actions.replies[0].error;
@@ -34,7 +34,7 @@ enum kafka_error coordinator_commit(struct coordinator *c, struct bytes group_id
     enum kafka_error error = ask(c, cg, who);
     for (size_t i = 0; i < count && !error; i++) {
         struct committed_offset value = items[i].value;
-        value.commit_ms = c->shard->wall_ms;
+        value.commit_ms = c->shard->steady_ms;
         coordinator_put_offset(c, cg, items[i].topic, items[i].partition, &value);
     }
     durable_line_close(&c->line);
@@ -127,7 +127,7 @@ static void set_offset(struct coordinator *c, struct bytes group_id, struct byte
     if (cg == NULL)
         return;
     const struct committed_offset value = {
-        .offset = offset, .leader_epoch = -1, .commit_ms = c->shard->wall_ms};
+        .offset = offset, .leader_epoch = -1, .commit_ms = c->shard->steady_ms};
     coordinator_put_offset(c, cg, topic, partition, &value);
     durable_line_close(&c->line);
 }

@@ -77,7 +77,7 @@ struct group {
     bool initial;           /* preparing the first generation: waits for more members */
     bool grew;              /* a member came while it waited */
     int64_t initial_end_ms; /* waits no longer than this */
-    int64_t empty_since_ms; /* wall time; when the last member left */
+    int64_t empty_since_ms; /* steady time; when the last member left */
     size_t bytes;           /* see GROUP_BYTES_MAX */
     int64_t wake_ms;        /* no deadline is earlier: GROUP_TIME must come then */
 };
@@ -119,7 +119,7 @@ enum group_event_kind {
 
 struct group_event {
     enum group_event_kind kind;
-    int64_t now_ms, wall_ms;
+    int64_t now_ms, steady_ms;
     void *token;
     /* The sender, for SYNC, HEARTBEAT and COMMIT. */
     struct bytes member_id, instance_id;

@@ -226,7 +226,7 @@ void group_complete_join(struct group *g, const struct group_event *event,
     actions->save = true;
     if (g->member_count == 0) {
         group_enter(g, GROUP_EMPTY);
-        g->empty_since_ms = event->wall_ms;
+        g->empty_since_ms = event->steady_ms;
     } else {
         start_generation(g, event, actions);
     }

@@ -9,7 +9,7 @@ struct committed_offset {
     bool is_set;
     int32_t leader_epoch; /* -1: unknown */
     int64_t offset;
-    int64_t commit_ms;     /* wall time */
+    int64_t commit_ms;     /* steady time */
     struct bytes metadata; /* the client's own text, returned unchanged */
 };
 

@@ -278,6 +278,24 @@ void test_broker_restart(struct test_broker *b)
     test_broker_restart_with(b, b->broker.shard_count);
 }
 
+static void run_command(const char *command)
+{
+    if (system(command) != 0)
+        test_fail(__FILE__, __LINE__, "failed: %s", command);
+}
+
+/* Keeps the files as they are now, and brings them back after the regular end. */
+void test_broker_crash(struct test_broker *b)
+{
+    const char *at = b->directory;
+    run_command(arena_printf(&b->arena, "cp -a '%s' '%s.crash'", at, at));
+    close_shards(b);
+    free_clients(b);
+    run_command(arena_printf(&b->arena, "rm -r '%s' && mv '%s.crash' '%s'", at, at, at));
+    b->broker.cluster_id[0] = '\0';
+    open_shards(b);
+}
+
 void test_broker_free(struct test_broker *b)
 {
     close_shards(b);

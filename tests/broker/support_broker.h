@@ -34,7 +34,9 @@ struct test_machine {
 struct test_broker *test_broker_start_on(const struct test_machine *machine, int shards, ...);
 /* Stops regularly and starts again on the same directory. The clients are gone. */
 void test_broker_restart(struct test_broker *b);
-/* The same with another number of shards. */
+/* Ends as if it was killed now, and starts again. The clients are gone. */
+void test_broker_crash(struct test_broker *b);
+/* The same as a regular restart with another number of shards. */
 void test_broker_restart_with(struct test_broker *b, int shards);
 void test_broker_free(struct test_broker *b);
 struct shard *test_shard(struct test_broker *b, int shard);

@@ -74,7 +74,7 @@ static void step(struct group_world *w, struct group_event *event, const char *w
     enum group_state state = w->group->state;
     int32_t generation = w->group->generation;
     event->now_ms = w->now_ms;
-    event->wall_ms = w->now_ms + 1000000;
+    event->steady_ms = w->now_ms + 1000000;
     group_step(w->group, event, &w->actions);
     bool changed = state != w->group->state || generation != w->group->generation;
     if (event->kind == GROUP_TIME && !changed && !w->actions.save && w->actions.reply_count == 0)

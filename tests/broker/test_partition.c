@@ -80,19 +80,6 @@ TEST(retention_reaches_logs_that_were_not_used_since_the_start)
     }
 }
 
-TEST(a_clock_that_leaps_deletes_nothing)
-{
-    struct test_broker *b = test_broker_start(1, NULL);
-    struct test_client *c = test_client_open(b, 0);
-    test_create_topic(c, "orders", 1, "retention.ms=7200000", NULL);
-    test_produce(c, "orders", 0, &(struct test_batch){.count = 2});
-    test_leap(b, 100 * (int64_t)HOUR_MS);
-    go_round(b);
-    EXPECT_INT(start_of(b, "orders", 0), 0);
-    EXPECT(strstr(test_log(b), "the wall clock jumped forward") != NULL);
-    test_broker_free(b);
-}
-
 TEST(idle_producers_are_removed_in_time)
 {
     struct test_broker *b = test_broker_start(1, "producer.id.expiration.ms=7200000",
