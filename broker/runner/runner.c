@@ -24,7 +24,7 @@ static bool run_slice(struct runner_task *task)
     const struct shard *shard = task->runner->shard;
     struct host_slice slice = {
         .now_ms = shard->now_ms,
-        .wall_ms = shard->wall_ms,
+        .record_clock = {shard->wall_ms, shard->steady_ms},
         .max_records = SLICE_RECORDS_MAX,
         .clock = shard->env->clock,
         .budget_ns = SLICE_BUDGET_NS,

@@ -329,7 +329,7 @@ struct bytes trial_input(const struct trial *t)
 static bool run_batch(struct trial_task *task, struct bytes batch, int64_t now_ms,
                       struct failure *f)
 {
-    struct host_slice slice = {.wall_ms = now_ms, .max_records = SLICE};
+    struct host_slice slice = {.record_clock = {now_ms, now_ms}, .max_records = SLICE};
     task->batch = batch;
     while (host_run(&task->host, &slice))
         host_flush(&task->host);

@@ -170,8 +170,8 @@ static void judge(struct chain_step *s, const struct chain_record *r, struct ste
     if (!step_where(s, r, verdict, reason) || !judge_id(d, r, verdict, reason))
         return;
     bool event_clock = own->clock == CLOCK_EVENT;
-    d->time = event_clock ? r->event_time : r->wall_ms;
-    d->now = r->wall_ms;
+    d->time = event_clock ? r->event_time : r->clock.steady_ms;
+    d->now = r->clock.steady_ms;
     d->is_late = d->is_duplicate = false;
     if (event_clock && d->time < late_before(d, r->watermark)) {
         judge_late(d, r, verdict, reason);

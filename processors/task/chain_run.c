@@ -61,8 +61,8 @@ struct chain_step *chain_run_find(const struct chain_run *run, struct bytes proc
 static bool extract_time(struct chain_run *run, struct chain_record *r)
 {
     struct expression_input input = chain_record_input(r);
-    if (event_time_of(&chain_first(run->chain)->time, &input, r->wall_ms, r->arena, &r->event_time,
-                      &run->reasons[0]))
+    if (event_time_of(&chain_first(run->chain)->time, &input, r->clock.wall_ms, r->arena,
+                      &r->event_time, &run->reasons[0]))
         return true;
     run->verdicts[0].fate = FATE_DEAD;
     return false;
@@ -186,7 +186,7 @@ static void add_dead_letter(struct chain_run *run, size_t i, int topic,
         .processor = p->name,
         .version = p->version,
         .partition = run->partition,
-        .wall_ms = r->wall_ms,
+        .wall_ms = r->clock.wall_ms,
         .watermark = r->watermark,
     };
     dead_letter_add(&run->outbox, route_to(topic, run->partition), run->verdicts[i].record, &origin,
@@ -249,7 +249,8 @@ static void bury(struct chain_run *run, size_t failed, const struct chain_record
     add_dead_letter(run, failed, run->chain->processors[failed]->dead_letter_topic, r);
 }
 
-void chain_run_record(struct chain_run *run, const struct record *record, int64_t wall_ms)
+void chain_run_record(struct chain_run *run, const struct record *record,
+                      const struct record_clock *clock)
 {
     ASSERT(!run->is_pending);
     size_t at, failed;
@@ -261,7 +262,7 @@ void chain_run_record(struct chain_run *run, const struct record *record, int64_
         .value_is_json = run->reads_value && !bytes_is_null(record->value) &&
                          json_check(record->value, &at) == NULL,
         .watermark = run->watermark,
-        .wall_ms = wall_ms,
+        .clock = *clock,
         .arena = &run->arena,
     };
     run->counters.records_in++;

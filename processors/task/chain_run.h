@@ -29,7 +29,8 @@ void chain_run_init(struct chain_run *run, const struct chain *chain, int32_t pa
 void chain_run_free(struct chain_run *run);
 
 /* Takes one record through the chain; no windows may be pending. */
-void chain_run_record(struct chain_run *run, const struct record *record, int64_t wall_ms);
+void chain_run_record(struct chain_run *run, const struct record *record,
+                      const struct record_clock *clock);
 /* Raises the watermark; the windows that it completes are pending afterwards. */
 void chain_run_raise(struct chain_run *run, int64_t watermark);
 /* Emits pending windows, at most *budget panes, and subtracts their number from it. */

@@ -351,10 +351,10 @@ static enum input_status take_measured(struct host *h, const struct host_slice *
 {
     struct clock *clock = slice->clock;
     if (clock == NULL)
-        return task_take(h->task, h->inputs, slice->wall_ms, slice->max_records, message);
+        return task_take(h->task, h->inputs, &slice->record_clock, slice->max_records, message);
     int64_t begin_ns = clock->monotonic_ns(clock);
     enum input_status status =
-        task_take(h->task, h->inputs, slice->wall_ms, h->slice_records, message);
+        task_take(h->task, h->inputs, &slice->record_clock, h->slice_records, message);
     int64_t took_ns = clock->monotonic_ns(clock) - begin_ns;
     if (status == INPUT_RECORD ||
         took_ns > slice->budget_ns) /* a short slice at the end of the input measures nothing */

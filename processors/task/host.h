@@ -75,7 +75,7 @@ struct host_setup {
 /* One slice: the time now, and how much work it may do. */
 struct host_slice {
     int64_t now_ms; /* monotonic: for the commit interval and idleness */
-    int64_t wall_ms;
+    struct record_clock record_clock;
     size_t max_records;
     struct clock *clock; /* measures how many records fit in budget_ns; NULL: take max_records */
     int64_t budget_ns;

@@ -4,6 +4,12 @@
 
 #include "processors/expression/expression.h"
 
+/* The time at a record. */
+struct record_clock {
+    int64_t wall_ms;   /* for the future guard and the times in dead letters */
+    int64_t steady_ms; /* the processing-time clock: it never leaps */
+};
+
 struct chain_record {
     const struct record *record; /* as the step before it passed it */
     int32_t partition;
@@ -11,7 +17,7 @@ struct chain_record {
     bool value_is_json;
     int64_t event_time; /* unknown to a step that judges before it (validate as the first) */
     int64_t watermark;  /* its value before this record */
-    int64_t wall_ms;
+    struct record_clock clock;
     struct arena *arena; /* lives as long as the record */
 };
 

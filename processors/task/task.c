@@ -120,11 +120,11 @@ static void move_over_holes(struct task *t, struct input *const *inputs)
 
 /* Whether the step is full afterwards. A window's result can be as large as the record's output, so
  * a step that the record has filled takes none. */
-static bool take_record(struct task *t, size_t from, const struct record *record, int64_t wall_ms,
-                        size_t *budget)
+static bool take_record(struct task *t, size_t from, const struct record *record,
+                        const struct record_clock *clock, size_t *budget)
 {
     ASSERT(record->offset >= t->cursors[from]);
-    chain_run_record(&t->run, record, wall_ms);
+    chain_run_record(&t->run, record, clock);
     move_cursor(t, from, record->offset + 1);
     t->taken_from = from;
     t->records_in_step++;
@@ -134,8 +134,9 @@ static bool take_record(struct task *t, size_t from, const struct record *record
     return is_full || (*budget < left && task_wants_flush(t));
 }
 
-enum input_status task_take(struct task *t, struct input *const *inputs, int64_t wall_ms,
-                            size_t max_records, struct message *message)
+enum input_status task_take(struct task *t, struct input *const *inputs,
+                            const struct record_clock *clock, size_t max_records,
+                            struct message *message)
 {
     size_t budget = MIN(MAX(max_records, (size_t)1), (size_t)MAX_PER_SLICE);
     t->is_dirty |= t->run.is_pending;
@@ -144,7 +145,7 @@ enum input_status task_take(struct task *t, struct input *const *inputs, int64_t
         size_t from;
         enum input_status status = inputs_next(inputs, t->input_count, &from, message);
         if (status == INPUT_RECORD) {
-            if (take_record(t, from, &inputs[from]->head, wall_ms, &budget))
+            if (take_record(t, from, &inputs[from]->head, clock, &budget))
                 break;
         } else {
             move_over_holes(t, inputs);

@@ -12,6 +12,7 @@
 
 #include "processors/task/commit.h"
 #include "processors/task/input.h"
+#include "processors/task/record.h"
 #include "processors/task/task_counters.h"
 #include "processors/topology/topology.h"
 #include "protocol/record_batch.h"
@@ -42,14 +43,14 @@ const struct task_counters *task_counters(const struct task *t);
 /* `index` as in chain_processor_name. */
 struct processor_counters task_processor_counters(const struct task *t, size_t index);
 
-/* Takes records from task_input_count(t) inputs, in the order of input.h. wall_ms is the broker's
- * clock for the future guard, the processing-time clock and the dead letters' times. `max_records`
+/* Takes records from task_input_count(t) inputs, in the order of input.h. `max_records`
  * bounds the slice (records, results of windows, skipped batches). The slice also ends when the
  * open step is large enough to be committed. In both cases the result is INPUT_RECORD: more can be
  * done at once. INPUT_AT_END, INPUT_WAITING and INPUT_FAILED come from the inputs. Records taken
  * before a failure stay taken. Only task_flush commits. */
-enum input_status task_take(struct task *t, struct input *const *inputs, int64_t wall_ms,
-                            size_t max_records, struct message *message);
+enum input_status task_take(struct task *t, struct input *const *inputs,
+                            const struct record_clock *clock, size_t max_records,
+                            struct message *message);
 
 /* Whether the open step has reached the size at which it should be committed (1 MiB of output). */
 bool task_wants_flush(const struct task *t);

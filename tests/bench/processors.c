@@ -174,7 +174,9 @@ static void run_batch(struct bench *b)
     struct input *input = &b->input.input;
     enum input_status status = INPUT_RECORD;
     while (status == INPUT_RECORD) {
-        status = task_take(b->task, &input, FIRST_MS + 3600000, SIZE_MAX, &message);
+        status = task_take(b->task, &input,
+                           &(struct record_clock){FIRST_MS + 3600000, FIRST_MS + 3600000}, SIZE_MAX,
+                           &message);
         ASSERT(status != INPUT_FAILED);
         if (task_wants_flush(b->task))
             flush(b);

@@ -43,6 +43,28 @@ TEST(a_pipeline_writes_results_duplicates_and_dead_letters)
     }
 }
 
+TEST(dedup_by_processing_time_ignores_a_leap_of_the_wall_clock)
+{
+    struct test_broker *b =
+        test_broker_start(1, "connections.max.idle.ms=-1", "log.retention.ms=-1", NULL);
+    struct test_client *c = test_client_open(b, 0);
+    test_create_topic(c, "events", 1, NULL);
+    pipeline_set(c, "events", "processor.u.type=dedup", "processor.u.id=key",
+                 "processor.u.within=1d", "processor.u.clock=processing", "processor.u.output=once",
+                 NULL);
+    pipeline_put(c, "events", 0, EPOCH, "a", "1");
+    test_leap(b, INT64_C(8) * 24 * 60 * MINUTE);
+    test_advance(b, 60 * MINUTE);
+    pipeline_put(c, "events", 0, EPOCH, "a", "2");
+    test_broker_restart(b);
+    c = test_client_open(b, 0);
+    for (int i = 0; i < 70; i++)
+        test_advance(b, MINUTE); /* the leap is accepted */
+    pipeline_put(c, "events", 0, EPOCH, "a", "3");
+    EXPECT_STRING(topic_sorted(c, "once"), "a=1\n");
+    test_broker_free(b);
+}
+
 TEST(a_slice_takes_as_many_records_as_its_time_allows)
 {
     const struct host_slice slice = {.max_records = SLICE_RECORDS_MAX,

@@ -393,7 +393,8 @@ void model_init(struct model *m, size_t input_count, const char *sections)
 {
     *m = (struct model){.input_count = input_count, .keeps_open = false};
     world_init(&m->world, 1, sections);
-    m->slice = (struct host_slice){.wall_ms = WORLD_WALL_MS, .max_records = 1 << 14};
+    m->slice =
+        (struct host_slice){.record_clock = {WORLD_WALL_MS, WORLD_WALL_MS}, .max_records = 1 << 14};
     buffer_init(&m->steps, 256 << 20);
     buffer_init(&m->trace, 1 << 20);
     for (size_t i = 0; i < input_count; i++) {

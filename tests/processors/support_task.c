@@ -163,7 +163,8 @@ enum input_status world_take(struct world *w, struct bytes batch, size_t slice)
 {
     struct input *input = &w->input.input;
     w->batch = bytes_copy(batch);
-    enum input_status status = task_take(w->task, &input, w->wall_ms, slice, &w->message);
+    enum input_status status = task_take(
+        w->task, &input, &(struct record_clock){w->wall_ms, w->wall_ms}, slice, &w->message);
     batch_input_release(&w->input);
     free_bytes(w->batch);
     w->batch = BYTES_NULL;
