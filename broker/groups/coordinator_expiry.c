@@ -1,8 +1,9 @@
 /* Expiry in groups: old offsets, offsets of deleted topics, empty groups.
  *
- * An offset's age counts from its commit. While the group has members, only offsets of topics
- * without a subscriber age. In an empty group the age counts at the earliest from the time when the
- * last member left. */
+ * The rules are Kafka's (KIP-211). An offset's age counts from its commit. While the group has
+ * members, only offsets of topics without a subscriber age, and none while members join: the next
+ * one may subscribe. In an empty group the age counts at the earliest from the time when the last
+ * member left. A group without a protocol type is a consumer that assigns its own partitions. */
 #include "broker/broker.h"
 #include "broker/groups/coordinator_internal.h"
 #include "broker/groups/subscription.h"
@@ -23,20 +24,30 @@ static bool may_age(const struct group *g, struct bytes topic)
         return false;
     if (g->state == GROUP_EMPTY)
         return true;
-    return group_is_of_consumers(g) && !group_subscribes(g, topic);
+    return g->state == GROUP_STABLE && group_is_of_consumers(g) && !group_subscribes(g, topic);
 }
 
-static void expire_topic(struct coordinator *c, struct coordinated *cg, struct bytes topic,
-                         int64_t limit_ms)
+/* A time that the commit brought begins with the commit, also in an empty group. */
+static bool is_old(const struct coordinator *c, const struct group *g,
+                   const struct committed_offset *o)
 {
-    if (cg->group->state == GROUP_EMPTY && cg->group->empty_since_ms > limit_ms)
-        return;
+    int64_t retention_ms = c->shard->broker->settings->offsets_retention_minutes * 60 * 1000;
+    int64_t since_ms = o->commit_ms;
+    if (o->retention_ms >= 0)
+        retention_ms = o->retention_ms;
+    else if (g->state == GROUP_EMPTY)
+        since_ms = MAX(since_ms, g->empty_since_ms);
+    return c->shard->steady_ms - since_ms >= retention_ms;
+}
+
+static void expire_topic(struct coordinator *c, struct coordinated *cg, struct bytes topic)
+{
     const struct topic_offsets *t = offsets_of_topic(&cg->offsets, topic);
     int32_t capacity = t->capacity;
     bool asked = false;
     for (int32_t i = 0; i < capacity; i++) {
         const struct committed_offset *o = offsets_get(&cg->offsets, topic, i);
-        if (o == NULL || o->commit_ms > limit_ms)
+        if (o == NULL || !is_old(c, cg->group, o))
             continue;
         if (!asked && !may_age(cg->group, topic))
             return;
@@ -56,7 +67,7 @@ static size_t topic_names(const struct coordinated *cg, struct bytes **out)
     return count;
 }
 
-static void expire_offsets(struct coordinator *c, struct coordinated *cg, int64_t limit_ms)
+static void expire_offsets(struct coordinator *c, struct coordinated *cg)
 {
     struct bytes *names;
     size_t count = topic_names(cg, &names);
@@ -64,7 +75,7 @@ static void expire_offsets(struct coordinator *c, struct coordinated *cg, int64_
         if (catalog_by_name(c->shard->catalog, names[i]) == NULL)
             coordinator_remove_topic(c, cg, names[i]);
         else
-            expire_topic(c, cg, names[i], limit_ms);
+            expire_topic(c, cg, names[i]);
         free((void *)names[i].data);
     }
     free(names);
@@ -73,12 +84,11 @@ static void expire_offsets(struct coordinator *c, struct coordinated *cg, int64_
 void coordinator_cleanup(struct timer *timer, int64_t now_ms)
 {
     struct coordinator *c = CONTAINER_OF(timer, struct coordinator, cleanup);
-    int64_t retention_ms = c->shard->broker->settings->offsets_retention_minutes * 60 * 1000;
     size_t at = 0, count = 0;
     struct coordinated **idle =
         xcalloc(MAX(c->groups.count, (size_t)1), sizeof(struct coordinated *));
     for (struct coordinated *cg; (cg = map_next(&c->groups, &at));) {
-        expire_offsets(c, cg, c->shard->steady_ms - retention_ms);
+        expire_offsets(c, cg);
         if (cg->offsets.count == 0 && group_is_idle(cg->group))
             idle[count++] = cg;
     }

@@ -127,7 +127,7 @@ static void set_offset(struct coordinator *c, struct bytes group_id, struct byte
     if (cg == NULL)
         return;
     const struct committed_offset value = {
-        .offset = offset, .leader_epoch = -1, .commit_ms = c->shard->steady_ms};
+        .offset = offset, .leader_epoch = -1, .commit_ms = c->shard->steady_ms, .retention_ms = -1};
     coordinator_put_offset(c, cg, topic, partition, &value);
     durable_line_close(&c->line);
 }

@@ -6,7 +6,10 @@
 
 #include <stdlib.h>
 
-enum { ROW_FORMAT = 1 };
+enum {
+    ROW_FORMAT = 1,
+    ROW_FORMAT_RETENTION = 2, /* of an offset: with a retention time */
+};
 
 void group_row_key(struct bytes group_id, struct buffer *key)
 {
@@ -146,10 +149,13 @@ void offset_row_key(struct bytes group_id, struct bytes topic, int32_t partition
 
 void offset_row_value(const struct committed_offset *offset, struct buffer *value)
 {
-    buffer_append_u8(value, ROW_FORMAT);
+    bool is_limited = offset->retention_ms >= 0;
+    buffer_append_u8(value, is_limited ? ROW_FORMAT_RETENTION : ROW_FORMAT);
     buffer_append_be64(value, (uint64_t)offset->offset);
     buffer_append_be32(value, (uint32_t)offset->leader_epoch);
     buffer_append_be64(value, (uint64_t)offset->commit_ms);
+    if (is_limited)
+        buffer_append_be64(value, (uint64_t)offset->retention_ms);
     buffer_append_bytes(value, offset->metadata);
 }
 
@@ -178,13 +184,17 @@ enum error offset_from_row(struct bytes key, struct bytes value, struct offset_r
     if (!parse_offset_key(key, out))
         return ERR_CORRUPT;
     struct reader r = reader_of(value);
-    enum error error = check_format(&r);
+    bool is_limited = value.size > 0 && value.data[0] == ROW_FORMAT_RETENTION;
+    enum error error = is_limited ? ERR_OK : check_format(&r);
     if (error)
         return error;
+    if (is_limited)
+        (void)read_i8(&r);
     out->offset = (struct committed_offset){.is_set = true};
     out->offset.offset = read_i64(&r);
     out->offset.leader_epoch = read_i32(&r);
     out->offset.commit_ms = read_i64(&r);
+    out->offset.retention_ms = is_limited ? read_i64(&r) : -1;
     out->offset.metadata = bytes_of(r.at, reader_left(&r));
     return r.failed ? ERR_CORRUPT : ERR_OK;
 }

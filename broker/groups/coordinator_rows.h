@@ -3,18 +3,19 @@
  *   'G' group                                the group: state, generation, members
  *   'O' group 0 topic 0 partition (be32)     one committed offset
  *
- * Values begin with a format version (1). A topic name has no zero byte, so the end of an offset's
- * key shows where the group's name ends, whatever bytes that name has. Numbers are big endian,
- * texts are compact strings as in protocol/writer.h (null stays null):
+ * Values begin with a format version: 1, or 2 for an offset whose commit brought a retention time
+ * (OffsetCommit v2 to v4). A topic name has no zero byte, so the end of an offset's key shows where
+ * the group's name ends, whatever bytes that name has. Numbers are big endian, texts are compact
+ * strings as in protocol/writer.h (null stays null):
  *
- *   group         version i8, state i8, generation i32, empty since i64 (wall ms),
+ *   group         version i8, state i8, generation i32, empty since i64 (steady ms),
  *                 protocol type, protocol name, leader's member id, members uvarint
  *   per member    id, instance id, client id, client host, session timeout i32,
  *                 rebalance timeout i32, assignment, protocols uvarint
  *   per protocol  name, metadata
  *
- *   offset        version i8, offset i64, leader epoch i32, commit time i64 (wall ms),
- *                 metadata (the rest)
+ *   offset        version i8, offset i64, leader epoch i32, commit time i64 (steady ms),
+ *                 version 2: retention time i64 (ms), metadata (the rest)
  *
  * Members that were never in a generation are not stored: no answer has admitted them yet. */
 #ifndef BROKER_GROUPS_COORDINATOR_ROWS_H

@@ -10,6 +10,7 @@ struct committed_offset {
     int32_t leader_epoch; /* -1: unknown */
     int64_t offset;
     int64_t commit_ms;     /* steady time */
+    int64_t retention_ms;  /* from the commit on; -1: the broker's, by the rules of expiry */
     struct bytes metadata; /* the client's own text, returned unchanged */
 };
 

@@ -20,7 +20,7 @@ static enum kafka_error check(const struct shard *shard, const struct topic *top
 }
 
 /* Sets the errors of one topic's partitions and collects those to commit. */
-static size_t check_topic(struct shard *shard, struct request *request,
+static size_t check_topic(struct shard *shard, struct request *request, int64_t retention_ms,
                           const struct offset_commit_request_topics *in,
                           struct offset_commit_response_topics *out, struct offset_item *items)
 {
@@ -41,6 +41,7 @@ static size_t check_topic(struct shard *shard, struct request *request,
             .partition = p->partition_index,
             .value = {.offset = p->committed_offset,
                       .leader_epoch = p->committed_leader_epoch,
+                      .retention_ms = retention_ms,
                       .metadata = p->committed_metadata},
         };
     }
@@ -72,7 +73,8 @@ void offset_commit_handle(struct shard *shard, struct request *request)
     out->topics = request_alloc(request, (size_t)in->topics_count, sizeof *out->topics);
     out->topics_count = in->topics_count;
     for (int32_t t = 0; t < in->topics_count; t++)
-        count += check_topic(shard, request, &in->topics[t], &out->topics[t], items + count);
+        count += check_topic(shard, request, MAX(in->retention_time_ms, (int64_t)-1),
+                             &in->topics[t], &out->topics[t], items + count);
     const struct group_event who = {
         .member_id = in->member_id,
         .instance_id = in->group_instance_id,

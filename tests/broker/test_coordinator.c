@@ -42,6 +42,25 @@ static void commit(struct test_client *c, const char *group, const char *topic, 
     EXPECT_INT(r->topics[0].partitions[0].error_code, KAFKA_NONE);
 }
 
+/* Versions 2 to 4 carry the time for which the offset is kept; -1: the broker's. */
+static void commit_for(struct test_client *c, const char *group, const char *topic,
+                       int64_t retention_ms)
+{
+    struct offset_commit_request_topics_partitions p = {0, 1, -1, BYTES_LITERAL("note")};
+    struct offset_commit_request_topics t = {
+        .name = bytes_string(topic), .partitions = &p, .partitions_count = 1};
+    struct offset_commit_request request;
+    schema_defaults(&offset_commit_request_schema, &request);
+    request.group_id = bytes_string(group);
+    request.generation_id_or_member_epoch = -1;
+    request.member_id = BYTES_LITERAL("");
+    request.retention_time_ms = retention_ms;
+    request.topics = &t;
+    request.topics_count = 1;
+    struct offset_commit_response *r = test_call(c, API_OFFSET_COMMIT, 3, &request);
+    EXPECT_INT(r->topics[0].partitions[0].error_code, KAFKA_NONE);
+}
+
 static void send_fetch(struct test_client *c, const char *group)
 {
     struct offset_fetch_request request;
@@ -51,8 +70,9 @@ static void send_fetch(struct test_client *c, const char *group)
     test_send(c, API_OFFSET_FETCH, 7, &request);
 }
 
-/* The committed offset of partition 0 of a topic, or -1. */
-static int64_t committed(struct test_client *c, const char *group, const char *topic)
+/* What is committed for partition 0 of a topic, or NULL. */
+static const struct offset_fetch_response_topics_partitions *
+find_committed(struct test_client *c, const char *group, const char *topic)
 {
     send_fetch(c, group);
     test_settle(test_broker_of(c));
@@ -60,13 +80,21 @@ static int64_t committed(struct test_client *c, const char *group, const char *t
     EXPECT_INT(r->error_code, KAFKA_NONE);
     for (int32_t i = 0; i < r->topics_count; i++) {
         const struct offset_fetch_response_topics_partitions *p = r->topics[i].partitions;
-        if (!bytes_equal_string(r->topics[i].name, topic) || p->partition_index != 0)
-            continue;
-        EXPECT_BYTES(p->metadata, BYTES_LITERAL("note"));
-        EXPECT_INT(p->committed_leader_epoch, 7);
-        return p->committed_offset;
+        if (bytes_equal_string(r->topics[i].name, topic) && p->partition_index == 0)
+            return p;
     }
-    return -1;
+    return NULL;
+}
+
+/* The committed offset of partition 0 of a topic, or -1. */
+static int64_t committed(struct test_client *c, const char *group, const char *topic)
+{
+    const struct offset_fetch_response_topics_partitions *p = find_committed(c, group, topic);
+    if (p == NULL)
+        return -1;
+    EXPECT_BYTES(p->metadata, BYTES_LITERAL("note"));
+    EXPECT_INT(p->committed_leader_epoch, 7);
+    return p->committed_offset;
 }
 
 static int delete_offset(struct test_client *c, const char *group, const char *topic)
@@ -129,21 +157,30 @@ static struct bytes subscription(struct test_broker *b, const char *topic)
     return bytes_of(at, size + 12);
 }
 
-static struct member join(struct test_client *c, const char *group, const char *topic,
-                          int32_t session_ms)
+static void send_join(struct test_client *c, const char *group, const char *topic,
+                      int32_t session_ms, int32_t rebalance_ms)
 {
-    struct test_broker *b = test_broker_of(c);
-    struct join_group_request_protocols protocol = {BYTES_LITERAL("range"), subscription(b, topic)};
+    struct join_group_request_protocols protocol = {BYTES_LITERAL("range"),
+                                                    subscription(test_broker_of(c), topic)};
     struct join_group_request request;
     schema_defaults(&join_group_request_schema, &request);
     request.group_id = bytes_string(group);
     request.session_timeout_ms = session_ms;
-    request.rebalance_timeout_ms = MINUTE_MS;
+    request.rebalance_timeout_ms = rebalance_ms;
     request.member_id = BYTES_LITERAL("");
     request.protocol_type = BYTES_LITERAL("consumer");
     request.protocols = &protocol;
     request.protocols_count = 1;
-    struct join_group_response *joined = test_call(c, API_JOIN_GROUP, 3, &request);
+    test_send(c, API_JOIN_GROUP, 3, &request);
+}
+
+static struct member join(struct test_client *c, const char *group, const char *topic,
+                          int32_t session_ms)
+{
+    struct test_broker *b = test_broker_of(c);
+    send_join(c, group, topic, session_ms, MINUTE_MS);
+    test_settle(b);
+    struct join_group_response *joined = test_receive(c, API_JOIN_GROUP, 3);
     EXPECT_INT(joined->error_code, KAFKA_NONE);
     struct member m = {group, joined->member_id, joined->generation_id, session_ms};
     struct sync_group_request_assignments own = {m.id, BYTES_LITERAL("all of it")};
@@ -413,6 +450,51 @@ TEST(while_a_group_has_members_only_offsets_of_other_topics_age)
     EXPECT_INT(committed(c, "g", "orders"), -1);
     EXPECT(!is_listed(c, "g"));
     test_broker_free(b);
+}
+
+TEST(while_members_join_again_no_offset_ages)
+{
+    struct test_broker *b = start(1);
+    struct test_client *c = test_client_open(b, 0);
+    test_create_topic(c, "orders", 1, NULL);
+    test_create_topic(c, "bills", 1, NULL);
+    commit(c, "g", "bills", 0, 2);
+    struct member m = join(c, "g", "orders", LONG_SESSION_MS);
+    struct test_client *other = test_client_open(b, 0);
+    send_join(other, "g", "orders", LONG_SESSION_MS, LONG_SESSION_MS);
+    test_settle(b);
+    EXPECT_BYTES(describe(c, "g")->group_state, BYTES_LITERAL("PreparingRebalance"));
+    hours_pass(b, 13); /* who joins next may subscribe to it */
+    EXPECT_INT(committed(c, "g", "bills"), 2);
+    leave(c, &m);
+    test_broker_free(b);
+}
+
+TEST(a_commit_with_a_time_of_its_own_expires_then)
+{
+    FOR_SHARD_COUNTS(shards)
+    {
+        struct test_broker *b = start(shards);
+        struct test_client *c = test_client_open(b, 0);
+        test_create_topic(c, "orders", 1, NULL);
+        test_create_topic(c, "bills", 1, NULL);
+        test_create_topic(c, "notes", 1, NULL);
+        commit_for(c, "g", "orders", HOUR_MS / 2);
+        commit_for(c, "g", "bills", 3 * (int64_t)HOUR_MS);
+        commit_for(c, "g", "notes", -1);
+        test_broker_restart(b);
+        c = test_client_open(b, 0);
+        EXPECT(find_committed(c, "g", "orders") != NULL);
+        hours_pass(b, 7);
+        EXPECT(find_committed(c, "g", "orders") == NULL);
+        EXPECT(find_committed(c, "g", "notes") != NULL);
+        hours_pass(b, 5);
+        EXPECT(find_committed(c, "g", "notes") == NULL);
+        EXPECT(find_committed(c, "g", "bills") != NULL);
+        hours_pass(b, 20);
+        EXPECT(find_committed(c, "g", "bills") == NULL);
+        test_broker_free(b);
+    }
 }
 
 TEST(an_empty_group_without_offsets_is_removed_for_good)
