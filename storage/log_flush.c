@@ -1,5 +1,6 @@
 /* Flushing: writes the tail to the segments. The shard makes the plan, a worker writes it, and the
  * shard takes the results. log_internal.h says what a job may touch. */
+#include "storage/leader_epoch_file.h"
 #include "storage/log_internal.h"
 #include "storage/offset_index.h"
 #include "storage/segment_writer.h"
@@ -357,6 +358,8 @@ enum error log_flush_run(struct log_flush *flush, bool sync)
         flush->segments[i].lost = error == ERR_NOT_FOUND;
         created = created || flush->segments[i].create;
     }
+    if (error == ERR_OK && created)
+        error = leader_epoch_file_write(io, flush->directory, sync);
     if (error == ERR_OK && sync && created)
         error = io->ops->sync_directory(io, flush->directory);
     if (error == ERR_OK && sync && made > 0)

@@ -5,6 +5,7 @@
 #include "storage/time_index.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 static int64_t part_size(const struct log_world *w, int64_t base, enum segment_part part)
 {
@@ -22,6 +23,37 @@ static struct buffer part_content(const struct log_world *w, int64_t base, enum 
     EXPECT_INT(io_read_file(io_posix(), path, &content), ERR_OK);
     free(path);
     return content;
+}
+
+static void expect_epoch_file(struct log_world *w)
+{
+    struct buffer text;
+    char *path = log_world_path(w, "leader-epoch-checkpoint");
+    buffer_init(&text, 100);
+    EXPECT_INT(io_read_file(w->env.io, path, &text), ERR_OK);
+    free(path);
+    EXPECT_STRING(buffer_c_string(&text), "0\n1\n0 0\n");
+    buffer_free(&text);
+}
+
+/* Kafka's own format (CheckpointFile): version, number of entries, "epoch start-offset". */
+TEST(the_first_flush_and_each_new_segment_write_the_leader_epoch_file)
+{
+    struct log_world w;
+    log_world_init(&w);
+    w.config.segment_bytes = 1; /* a segment for each batch */
+    log_world_open(&w, (struct log_state){0});
+    log_world_append(&w, (struct batch_spec){.count = 1});
+    log_world_flush(&w);
+    expect_epoch_file(&w);
+    /* A power failure may leave the file empty. */
+    char *path = log_world_path(&w, "leader-epoch-checkpoint");
+    EXPECT_INT(truncate(path, 0), 0);
+    free(path);
+    log_world_append(&w, (struct batch_spec){.count = 1});
+    log_world_flush(&w);
+    expect_epoch_file(&w);
+    log_world_close(&w);
 }
 
 TEST(only_durable_batches_are_flushed)
