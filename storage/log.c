@@ -82,6 +82,11 @@ void log_configure(struct log *log, const struct log_config *config)
     log->config.segment_bytes = MIN(config->segment_bytes, (int64_t)INT32_MAX);
 }
 
+int64_t log_delete_delay_ms(const struct log *log)
+{
+    return log->config.file_delete_delay_ms;
+}
+
 struct log_state log_state(const struct log *log)
 {
     const struct segment *active = log_active(log);

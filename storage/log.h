@@ -35,6 +35,7 @@ struct log_config {
     int64_t segment_bytes, segment_ms, segment_index_bytes, index_interval_bytes;
     int64_t retention_ms, retention_bytes; /* -1: no limit */
     bool delete_enabled;                   /* cleanup.policy has delete */
+    int64_t file_delete_delay_ms;          /* 0: dead files are removed at once */
 };
 
 /* The state of a log in a checkpoint. log_open starts from it. */
@@ -51,7 +52,8 @@ struct log_state {
  * flush creates the directory. */
 struct log *log_open(struct env *env, const char *directory, const struct log_config *config,
                      const struct log_state *state);
-void log_close(struct log *log); /* no job of it may be under way */
+void log_close(struct log *log);                    /* no job of it may be under way */
+int64_t log_delete_delay_ms(const struct log *log); /* log_config.file_delete_delay_ms */
 void log_configure(struct log *log, const struct log_config *config);
 struct log_state log_state(const struct log *log);
 
@@ -182,6 +184,9 @@ struct log_delete; /* the files of dead segments, or of replaced ones (log_repla
  * segments are not flushed, or replaced segments are still being read. */
 struct log_delete *log_delete_begin(struct log *log);
 MUST_USE enum error log_delete_run(struct log_delete *d);
+/* After the job, if the config has a delay: the segments whose files are only renamed
+ * (deleted_files.h). Returns their number; the caller frees the array. */
+size_t log_delete_renamed(const struct log_delete *d, int64_t **base_offsets);
 /* If some dead files could not be deleted, a job after the next opening deletes them. If some names
  * of new segments could not be given, the next job tries again. */
 void log_delete_end(struct log_delete *d);

@@ -1,4 +1,5 @@
 /* Retention by time and size: chooses segments, and removes them. */
+#include "storage/deleted_files.h"
 #include "storage/log_internal.h"
 
 #include <stdlib.h>
@@ -62,6 +63,7 @@ struct log_delete {
     struct log *log;
     int64_t *base_offsets;
     size_t count;
+    bool only_rename;
     struct log_swap *swap; /* gives the names of this swap instead; NULL: unlinks segments */
     enum error result;
 };
@@ -72,6 +74,7 @@ static struct log_delete *begin(struct log *log, size_t count, struct log_swap *
     d->log = log;
     d->base_offsets = xcalloc(count + 1, sizeof d->base_offsets[0]);
     d->count = count;
+    d->only_rename = log->config.file_delete_delay_ms > 0;
     d->swap = swap;
     log->jobs++;
     return d;
@@ -124,11 +127,23 @@ enum error log_delete_run(struct log_delete *d)
     if (d->swap)
         return d->result = log_swap_run(io, d->log->directory, d->swap);
     for (size_t i = 0; i < d->count; i++) {
-        enum error error = segment_unlink(io, d->log->directory, d->base_offsets[i]);
+        enum error error = d->only_rename
+                               ? deleted_files_rename(io, d->log->directory, d->base_offsets[i])
+                               : segment_unlink(io, d->log->directory, d->base_offsets[i]);
         if (error != ERR_OK)
             d->result = error;
     }
     return d->result;
+}
+
+size_t log_delete_renamed(const struct log_delete *d, int64_t **base_offsets)
+{
+    size_t count = d->only_rename ? d->count : 0;
+    if (count == 0)
+        return 0;
+    *base_offsets = xcalloc(count, sizeof **base_offsets);
+    memcpy(*base_offsets, d->base_offsets, count * sizeof **base_offsets);
+    return count;
 }
 
 void log_delete_end(struct log_delete *d)

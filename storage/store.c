@@ -68,8 +68,8 @@ static struct store *store_create(struct env *env, const struct store_options *o
     s->sealed = true;
     s->tick.fire = tick;
     s->retry.fire = retry;
-    struct list *lists[] = {&s->dirty, &s->unflushed, &s->with_tail, &s->moved,
-                            &s->dying, &s->finished,  &s->failed,    &s->removals};
+    struct list *lists[] = {&s->dirty,   &s->unflushed, &s->with_tail, &s->moved,   &s->dying,
+                            &s->deleted, &s->finished,  &s->failed,    &s->removals};
     for (size_t i = 0; i < COUNT_OF(lists); i++)
         list_init(lists[i]);
     buffer_init(&s->removed, SIZE_MAX / 2);
@@ -127,6 +127,7 @@ enum error store_open(struct env *env, const struct store_options *options, stru
     store_enter(s);
     store_units_prepare_spare(s);
     store_check_space(s);
+    store_deleted_search(s);
     store_leave(s);
     *out = s;
     return ERR_OK;
@@ -140,6 +141,7 @@ void store_free(struct store *s)
     timers_cancel(s->options.timers, &s->retry);
     store_checkpoint_free(s);
     store_logs_free(s);
+    store_deleted_free(s);
     store_units_free(s);
     row_changes_free(&s->rows);
     buffer_free(&s->removed);
@@ -306,6 +308,7 @@ static void tick(struct timer *timer, int64_t now_ms)
     store_logs_reap(s);
     store_logs_retry_removals(s);
     store_logs_look_after_files(s);
+    store_deleted_remove_due(s);
     store_leave(s);
 }
 

@@ -134,6 +134,7 @@ struct store {
     struct map logs, by_pointer;
     struct list dirty, unflushed, with_tail, moved, dying;
     struct list removals; /* of files: they wait for a descriptor */
+    struct list deleted;  /* renamed files that are not due yet: store_deleted.c */
     int64_t tail_bytes, unflushed_bytes, unflushed_since_ms;
     struct row_changes rows; /* durable, since the last checkpoint began */
     struct buffer removed;   /* the same, keys of removed logs */
@@ -213,6 +214,17 @@ void store_logs_reap(struct store *s);
 void store_logs_retry_removals(struct store *s);
 void store_logs_look_after_files(struct store *s);
 void store_log_delete_segments(struct store *s, struct store_log *log);
+
+/* store_deleted.c */
+/* The renamed files of segments, or a renamed directory of a log, wait for their removal. Both take
+ * what they are given. */
+void store_deleted_segments(struct store *s, char *directory, int64_t *bases, size_t count,
+                            int64_t delay_ms);
+void store_deleted_log(struct store *s, char *directory, char *topic, int64_t delay_ms);
+void store_deleted_remove_due(struct store *s);
+/* Removes files of segments that the last run has renamed, in the background. */
+void store_deleted_search(struct store *s);
+void store_deleted_free(struct store *s);
 
 /* store_checkpoint.c */
 void store_checkpoint_init(struct store *s);

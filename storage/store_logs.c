@@ -1,4 +1,5 @@
 /* The logs of a shard: loads, opens, accounts, trims and removes them. */
+#include "storage/deleted_files.h"
 #include "storage/shard_map.h"
 #include "storage/store_internal.h"
 
@@ -229,6 +230,7 @@ struct delete_job {
     struct store *store;
     struct store_log *log;
     struct log_delete *plan;
+    int64_t delay_ms; /* the log's when the job began */
     enum error result;
 };
 
@@ -244,6 +246,12 @@ static void delete_done(struct job *job)
     struct store *s = d->store;
     store_enter(s);
     s->jobs--;
+    int64_t *renamed = NULL;
+    size_t count = log_delete_renamed(d->plan, &renamed);
+    if (count > 0)
+        store_deleted_segments(
+            s, partition_directory(s->data_directory, d->log->topic_id, d->log->partition), renamed,
+            count, d->delay_ms);
     log_delete_end(d->plan);
     if (d->result != ERR_OK)
         trace_log(s->env->trace, TRACE_WARN, "old segments could not be deleted",
@@ -258,8 +266,11 @@ void store_log_delete_segments(struct store *s, struct store_log *l)
     if (plan == NULL)
         return;
     struct delete_job *d = xcalloc(1, sizeof *d);
-    *d = (struct delete_job){
-        .job = {.run = run_delete, .done = delete_done}, .store = s, .log = l, .plan = plan};
+    *d = (struct delete_job){.job = {.run = run_delete, .done = delete_done},
+                             .store = s,
+                             .log = l,
+                             .plan = plan,
+                             .delay_ms = log_delete_delay_ms(l->log)};
     s->jobs++;
     s->options.background_worker->submit(s->options.background_worker, &d->job);
 }
@@ -271,13 +282,27 @@ struct remove_job {
     struct list_node waiting; /* in store.removals */
     struct store *store;
     char *directory, *topic;
+    int64_t delay_ms;
+    bool is_renamed;
     enum error result;
 };
+
+static enum error rename_directory(const struct remove_job *r)
+{
+    struct io *io = r->store->env->io;
+    char *to = deleted_directory(r->directory);
+    enum error error = io->ops->rename(io, r->directory, to);
+    free(to);
+    return error;
+}
 
 static void run_remove(struct job *job)
 {
     struct remove_job *r = CONTAINER_OF(job, struct remove_job, job);
     struct io *io = r->store->env->io;
+    r->is_renamed = r->delay_ms > 0 && rename_directory(r) == ERR_OK;
+    if (r->is_renamed)
+        return;
     r->result = io_remove_tree(io, r->directory);
     /* This removes the topic's directory with the last partition. Before, it is not empty. */
     if (r->result == ERR_OK)
@@ -308,6 +333,8 @@ static void remove_done(struct job *job)
             s->env->trace, TRACE_WARN,
             "the files of a deleted partition could not be removed: the next start removes them",
             F_STRING("directory", r->directory), F_STRING("reason", error_text(r->result)));
+    if (r->is_renamed)
+        store_deleted_log(s, deleted_directory(r->directory), xstrdup(r->topic), r->delay_ms);
     free_removal(r);
     store_leave(s);
 }
@@ -339,7 +366,8 @@ void store_logs_reap(struct store *s)
         *r = (struct remove_job){
             .store = s,
             .directory = partition_directory(s->data_directory, l->topic_id, l->partition),
-            .topic = topic_directory(s->data_directory, l->topic_id)};
+            .topic = topic_directory(s->data_directory, l->topic_id),
+            .delay_ms = l->log ? log_delete_delay_ms(l->log) : 0};
         free_log(s, l);
         submit_removal(s, r);
     }

@@ -49,8 +49,8 @@ const struct setting topic_setting_table[] = {
          "log.cleaner.delete.retention.ms",
          "stored, but has no effect; compaction is not built yet"),
     TIME("file.delete.delay.ms", file_delete_delay_ms, "60000", 0, "log.segment.delete.delay.ms",
-         "stored, but has no effect; files of a deleted segment are deleted as soon as no reader "
-         "uses them"),
+         "files of a deleted segment or topic are renamed to .deleted and removed after this time, "
+         "or at the next start, or when the disk is nearly full"),
     INT("flush.messages", flush_messages, LARGEST_TEXT, 1, LARGEST, "log.flush.interval.messages",
         "when set to more than 1, produce requests are acknowledged before the sync"),
     TIME("flush.ms", flush_ms, LARGEST_TEXT, 0, "log.flush.interval.ms",
@@ -294,5 +294,6 @@ struct log_config topic_log_config(const struct topic_settings *s)
         .retention_ms = s->retention_ms,
         .retention_bytes = s->retention_bytes,
         .delete_enabled = list_has(s->cleanup_policy, "delete"),
+        .file_delete_delay_ms = s->file_delete_delay_ms,
     };
 }

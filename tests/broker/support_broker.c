@@ -46,7 +46,7 @@ struct test_broker {
     char directory[256];
     const char *flags[FLAGS_MAX + 1];
     int closed, held_shard;
-    bool journal_held, background_held;
+    bool journal_held, background_held, disk_is_full;
 };
 
 struct test_transport {
@@ -100,6 +100,15 @@ static enum error no_lock(struct io *io, const char *path)
 {
     (void)io;
     (void)path;
+    return ERR_OK;
+}
+
+static enum error free_bytes(struct io *io, const char *path, int64_t *out)
+{
+    const struct test_broker *b = CONTAINER_OF(io, struct test_broker, io);
+    if (!b->disk_is_full)
+        return io_posix()->ops->free_bytes(io, path, out);
+    *out = 0;
     return ERR_OK;
 }
 
@@ -161,6 +170,7 @@ static void make_world(struct test_broker *b)
     random_seeded_init(&b->random, test_seed());
     b->io_ops = *io_posix()->ops;
     b->io_ops.lock = no_lock;
+    b->io_ops.free_bytes = free_bytes;
     b->io.ops = &b->io_ops;
     b->trace = (struct trace){.level = TRACE_INFO, .clock = &b->clock.clock, .write = keep_line};
     b->env = (struct env){&b->clock.clock, &b->random.random, &b->trace, &b->io, kv_leveldb()};
@@ -406,6 +416,11 @@ void test_hold_journal(struct test_broker *b, bool hold)
 void test_hold_background(struct test_broker *b, bool hold)
 {
     b->background_held = hold;
+}
+
+void test_fill_disk(struct test_broker *b, bool full)
+{
+    b->disk_is_full = full;
 }
 
 void test_leap(struct test_broker *b, int64_t ms)

@@ -56,6 +56,8 @@ void test_hold_journal(struct test_broker *b, bool hold);
 void test_hold_background(struct test_broker *b, bool hold);
 /* While held, a shard has no turn, and its mail waits. -1: none is held. */
 void test_hold_shard(struct test_broker *b, int shard);
+/* The disk has no free space, for a broker with tidemill.min.free.bytes above 0. */
+void test_fill_disk(struct test_broker *b, bool full);
 /* Moves both clocks, then settles. */
 void test_advance(struct test_broker *b, int64_t ms);
 /* Moves only the wall clock. */
