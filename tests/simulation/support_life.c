@@ -18,6 +18,7 @@ const struct log_config life_log_config = {
     .segment_ms = INT64_MAX,
     .segment_index_bytes = 1 << 20,
     .index_interval_bytes = 500,
+    .file_delete_delay_ms = 1,
     .retention_ms = -1,
     .retention_bytes = -1,
     .delete_enabled = true,
