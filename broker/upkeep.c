@@ -1,6 +1,7 @@
 #include "broker/upkeep.h"
 
 #include "broker/broker.h"
+#include "broker/runner/runner.h"
 
 #include <stdlib.h>
 
@@ -41,6 +42,7 @@ static void move_start(struct shard *shard, struct partition *p, int64_t start)
 static void apply_retention(struct upkeep *u, struct partition *p)
 {
     int64_t start = log_retention_start(p->log, u->shard->trusted_ms);
+    start = runner_guard_start(p, start);
     if (start > log_start_offset(p->log))
         move_start(u->shard, p, start);
 }

@@ -178,6 +178,9 @@ void log_close_idle_files(struct log *log, int64_t since_ms);
  * log_delete_begin then unlinks segments that are wholly below the start. A start at the log's end
  * closes the active segment, so that it is deleted, too. */
 int64_t log_retention_start(struct log *log, int64_t wall_ms);
+/* The start that keeps also those segments below `start` that have offsets from `unread` on, the
+ * newest first, as long as their sum is at most max_bytes. */
+int64_t log_guarded_start(const struct log *log, int64_t start, int64_t unread, int64_t max_bytes);
 void log_set_start(struct log *log, int64_t offset);
 struct log_delete; /* the files of dead segments, or of replaced ones (log_replace.h) */
 /* NULL: there is nothing to delete, or not yet: the log is not loaded, a flush is under way, the

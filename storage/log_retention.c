@@ -47,6 +47,21 @@ int64_t log_retention_start(struct log *log, int64_t wall_ms)
     return MAX(start, log->start_offset);
 }
 
+int64_t log_guarded_start(const struct log *log, int64_t start, int64_t unread, int64_t max_bytes)
+{
+    int64_t kept_bytes = 0, guarded = start;
+    for (size_t i = log->segment_count; i-- > 0;) {
+        const struct segment *segment = &log->segments[i];
+        if (segment->base_offset >= start)
+            continue;
+        kept_bytes += segment->size;
+        if (segment->next_offset <= MAX(unread, log->start_offset) || kept_bytes > max_bytes)
+            break;
+        guarded = segment->base_offset;
+    }
+    return MAX(guarded, log->start_offset);
+}
+
 void log_set_start(struct log *log, int64_t offset)
 {
     ASSERT(offset <= log->next_offset);

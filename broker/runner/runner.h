@@ -26,6 +26,9 @@ void runner_free(struct runner *runner);
 void runner_partition_opened(struct shard *shard, struct partition *partition);
 void runner_partition_changed(struct shard *shard, struct partition *partition);
 void runner_partition_closed(struct shard *shard, struct partition *partition);
+/* The log start that retention may set instead of `start`: retention.guard keeps segments that an
+ * active task has not read. */
+int64_t runner_guard_start(struct partition *partition, int64_t start);
 /* partitions_visible_moved calls it. */
 void runner_partition_moved(struct shard *shard, struct partition *partition);
 

@@ -172,7 +172,7 @@ void runner_input_seek(struct runner_task *task, int64_t timestamp)
     log_time_submit(task->runner->shard->reader, &task->seek);
 }
 
-/* Retention does not wait for processors. */
+/* Retention waits for an active task only, and not without limit: runner_guard.c. */
 static void say_skipped(const struct runner_task *task, int64_t from, int64_t to)
 {
     trace_log(task->runner->shard->env->trace, TRACE_WARN,

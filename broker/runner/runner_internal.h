@@ -10,7 +10,8 @@
  *   runner_commit.c  steps become entries; output topics are created
  *   runner_outbox.c  parcels to other shards
  *   runner_parcels.c parcels from other shards
- *   runner_idle.c    watermarks of idle partitions */
+ *   runner_idle.c    watermarks of idle partitions
+ *   runner_guard.c   retention waits for tasks */
 #ifndef BROKER_RUNNER_RUNNER_INTERNAL_H
 #define BROKER_RUNNER_RUNNER_INTERNAL_H
 
@@ -45,7 +46,9 @@ struct runner_task {
     struct bytes source; /* the task's name in parcels: prefix + incarnation, owned */
     /* Distinguishes tasks with the same name: a new one counts its steps from 1 again. */
     uint64_t incarnation;
-    struct buffer unread; /* keys (be32 size, bytes) of rows that could not be restored */
+    int64_t stored_cursor; /* the last one in an entry or a row; 0 before the first */
+    bool guard_said;       /* that retention deletes records it has not read */
+    struct buffer unread;  /* keys (be32 size, bytes) of rows that could not be restored */
 
     struct batch_source batches; /* of its input: slices of the log */
     struct batch_input batch_input;

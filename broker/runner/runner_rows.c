@@ -51,6 +51,7 @@ static struct bytes row_key(struct runner_task *task, enum runner_row kind, stru
 void runner_rows_put_cursor(struct runner_task *task, int64_t cursor)
 {
     uint8_t value[CURSOR_SIZE];
+    task->stored_cursor = cursor;
     store_be64(value, (uint64_t)cursor);
     store_be64(value + 8, task->incarnation);
     store_be64(value + 16, (uint64_t)chain_state_version(task->host.chain));
@@ -141,7 +142,8 @@ static void restore_cursor(struct load *l, struct bytes key, struct bytes value)
         key_list_add(&l->runner->garbage, key);
         return;
     }
-    host_restore_cursor(&task->host, 0, (int64_t)load_be64(value.data));
+    task->stored_cursor = (int64_t)load_be64(value.data);
+    host_restore_cursor(&task->host, 0, task->stored_cursor);
     task->incarnation = load_be64(value.data + 8);
 }
 

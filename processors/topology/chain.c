@@ -33,6 +33,12 @@ int64_t chain_commit_interval_ms(const struct chain *c)
     return chain_first(c)->commit_interval_ms;
 }
 
+int64_t chain_retention_guard_bytes(const struct chain *c)
+{
+    const struct processor *first = chain_first(c);
+    return first->holds_retention ? first->retention_guard_bytes : -1;
+}
+
 enum chain_start chain_start(const struct chain *c, int64_t *time_ms)
 {
     *time_ms = chain_first(c)->start_ms;

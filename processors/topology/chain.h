@@ -28,6 +28,8 @@ bool chain_is_enabled(const struct chain *c);
  * version. A new version starts at the place that `start` names. */
 int64_t chain_state_version(const struct chain *c);
 int64_t chain_commit_interval_ms(const struct chain *c);
+/* retention.guard.max: how many bytes of each partition retention keeps for the chain. -1: off. */
+int64_t chain_retention_guard_bytes(const struct chain *c);
 /* Where a chain without state begins; *time_ms for START_TIME: the first record at or after it. */
 enum chain_start chain_start(const struct chain *c, int64_t *time_ms);
 

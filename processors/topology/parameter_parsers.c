@@ -83,6 +83,15 @@ enum error parse_positive_duration(const struct parameter *p, struct bytes text,
     return e;
 }
 
+enum error parse_size(const struct parameter *p UNUSED, struct bytes text, void *field,
+                      struct message *why)
+{
+    if (parse_size_bytes(text, field) && *(int64_t *)field >= 0)
+        return ERR_OK;
+    message_set(why, "'%.*s' is not a size such as 512MiB or 10GiB", BYTES_PRINTF(text));
+    return ERR_INVALID;
+}
+
 static enum error parse_number(struct bytes text, int64_t max, int64_t *out, struct message *why)
 {
     if (parse_i64(text, out) && *out >= 1 && *out <= max)

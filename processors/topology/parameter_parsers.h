@@ -36,6 +36,7 @@ PARAMETER_PARSER(parse_bool);
 PARAMETER_PARSER(parse_duration);
 PARAMETER_PARSER(parse_duration_or_off);
 PARAMETER_PARSER(parse_positive_duration);
+PARAMETER_PARSER(parse_size);
 PARAMETER_PARSER(parse_count);
 PARAMETER_PARSER(parse_partitions);
 PARAMETER_PARSER(parse_topic);

@@ -28,6 +28,8 @@ struct processor {
     /* Of the chain; meaningful on its first processor. */
     bool enabled;
     int64_t state_version, commit_interval_ms;
+    int holds_retention; /* retention.guard=hold */
+    int64_t retention_guard_bytes;
     enum chain_start start;
     int64_t start_ms;
     struct event_time time; /* of the first processor; the others have a copy of its numbers */

@@ -61,9 +61,7 @@ TEST(parameters_that_are_not_built_are_refused_by_name)
                                           "max-wait",
                                           "mode",
                                           "repartition.partitions",
-                                          "retention.guard",
                                           "state.ttl",
-                                          "retention.guard.max",
                                           "retry.max-attempts",
                                           "schema",
                                           "shed",
@@ -267,6 +265,8 @@ TEST(parameters_of_a_chain_are_set_on_its_first_processor)
                                              "state.version = 2",
                                              "start = latest",
                                              "enabled = false",
+                                             "retention.guard = off",
+                                             "retention.guard.max = 1GiB",
                                              "commit.interval = 10ms"};
     for (size_t i = 0; i < COUNT_OF(parameters); i++) {
         char sections[512];
@@ -368,6 +368,7 @@ TEST(a_chain_has_the_parameters_of_its_first_processor)
     struct topology *t =
         parse(&w, "[t/z]\ntype = filter\nwhere = true\nafter = d\noutput = p\n" DEDUP
                   "start = @2026-11-20\nstate.version = 3\ncommit.interval = 1s\n"
+                  "retention.guard.max = 3MiB\n"
                   "enabled = false\n" FILTER "output = o\n");
     EXPECT_INT(topology_chain_count(t), 2);
     const struct chain *d = topology_chain(t, 0), *f = topology_chain(t, 1);
@@ -383,7 +384,22 @@ TEST(a_chain_has_the_parameters_of_its_first_processor)
     EXPECT_INT(chain_start(f, &start_ms), START_EARLIEST);
     EXPECT_INT(chain_state_version(f), 1);
     EXPECT_INT(chain_commit_interval_ms(f), 20);
+    EXPECT_INT(chain_retention_guard_bytes(d), 3 << 20);
+    EXPECT_INT(chain_retention_guard_bytes(f), 10LL << 30);
     world_free(&w);
+}
+
+TEST(a_retention_guard_is_hold_or_off_with_a_size)
+{
+    struct world w;
+    struct topology *t = parse(&w, FILTER "output = o\nretention.guard = off\n");
+    EXPECT_INT(chain_retention_guard_bytes(topology_chain(t, 0)), -1);
+    world_free(&w);
+    expect_refusal(1, FILTER "output = o\nretention.guard = on\n",
+                   "processor.f.retention.guard: 'on' is not allowed; allowed: off, hold");
+    expect_refusal(1, FILTER "output = o\nretention.guard.max = -1\n",
+                   "processor.f.retention.guard.max: '-1' is not a size such as 512MiB or 10GiB");
+    expect_refusal(1, FILTER "output = o\nretention.guard.max = 1d\n", "is not a size");
 }
 
 TEST(an_id_without_the_key_gives_a_warning)

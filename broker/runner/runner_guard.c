@@ -1,0 +1,55 @@
+/* retention.guard: retention keeps segments that an active task has not read. */
+#include "broker/runner/runner_internal.h"
+
+/* A task that was stopped, or whose chain is paused (enabled=false), is not active. */
+static bool is_active(const struct host *h)
+{
+    return (h->state == HOST_RUNNING || h->state == HOST_BLOCKED) && chain_is_enabled(h->chain);
+}
+
+/* What the task may keep: nothing on a full disk, because a task continues only when there is room
+ * again. */
+static int64_t max_bytes(const struct runner_task *task)
+{
+    bool is_full = store_is_full(task->runner->shard->store);
+    return is_full ? 0 : chain_retention_guard_bytes(task->host.chain);
+}
+
+static void say_limit(struct runner_task *task, int64_t to)
+{
+    if (task->guard_said)
+        return;
+    task->guard_said = true;
+    trace_log(task->runner->shard->env->trace, TRACE_WARN,
+              "retention.guard has reached its limit: unread records are deleted",
+              F_BYTES("topic", task->topic->name), F_INT("partition", task->partition->index),
+              F_BYTES("processor", chain_name(task->host.chain)),
+              F_INT("from_offset", task->stored_cursor), F_INT("to_offset", to),
+              F_INT("max_bytes", max_bytes(task)));
+}
+
+/* The start that keeps what this task has not read. Only a stored position counts: after a crash
+ * the task reads again from there. */
+static int64_t guard(struct runner_task *task, int64_t start)
+{
+    bool is_read = task->stored_cursor >= start;
+    if (is_read)
+        task->guard_said = false;
+    if (is_read || !is_active(&task->host) || chain_retention_guard_bytes(task->host.chain) < 0)
+        return start;
+    int64_t kept =
+        log_guarded_start(task->partition->log, start, task->stored_cursor, max_bytes(task));
+    if (kept > task->stored_cursor)
+        say_limit(task, kept);
+    return kept;
+}
+
+int64_t runner_guard_start(struct partition *partition, int64_t start)
+{
+    int64_t guarded = start;
+    LIST_FOR_EACH (node, &partition->tasks) {
+        int64_t kept = guard(CONTAINER_OF(node, struct runner_task, in_partition), start);
+        guarded = MIN(guarded, kept);
+    }
+    return guarded;
+}
