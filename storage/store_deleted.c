@@ -7,7 +7,10 @@
 
 #include <stdlib.h>
 
-enum { SEARCHED_AT_ONCE = 64 };
+enum {
+    SEARCHED_AT_ONCE = 64, /* directories in one job */
+    REMOVED_AT_ONCE = 256, /* jobs begun in one tick */
+};
 
 struct store_deleted {
     struct list_node node; /* in store.deleted */
@@ -84,10 +87,13 @@ void store_deleted_log(struct store *s, char *directory, char *topic, int64_t de
 void store_deleted_remove_due(struct store *s)
 {
     struct executor *worker = s->options.background_worker;
+    int begun = 0;
     LIST_FOR_EACH_SAFE (node, &s->deleted) {
         struct store_deleted *d = CONTAINER_OF(node, struct store_deleted, node);
         if (d->due_ms > s->now_ms && s->full == 0)
             continue;
+        if (begun++ == REMOVED_AT_ONCE)
+            break;
         list_remove(&d->node);
         d->job = (struct job){.run = run, .done = done};
         s->jobs++;
