@@ -55,7 +55,7 @@ int64_t log_guarded_start(const struct log *log, int64_t start, int64_t unread, 
         if (segment->base_offset >= start)
             continue;
         kept_bytes += segment->size;
-        if (segment->next_offset <= MAX(unread, log->start_offset) || kept_bytes > max_bytes)
+        if (segment->next_offset <= unread || kept_bytes > max_bytes)
             break;
         guarded = segment->base_offset;
     }

@@ -15,7 +15,7 @@ static int64_t max_bytes(const struct runner_task *task)
     return is_full ? 0 : chain_retention_guard_bytes(task->host.chain);
 }
 
-static void say_limit(struct runner_task *task, int64_t to)
+static void say_limit(struct runner_task *task, int64_t from, int64_t to)
 {
     if (task->guard_said)
         return;
@@ -23,9 +23,8 @@ static void say_limit(struct runner_task *task, int64_t to)
     trace_log(task->runner->shard->env->trace, TRACE_WARN,
               "retention.guard has reached its limit: unread records are deleted",
               F_BYTES("topic", task->topic->name), F_INT("partition", task->partition->index),
-              F_BYTES("processor", chain_name(task->host.chain)),
-              F_INT("from_offset", task->stored_cursor), F_INT("to_offset", to),
-              F_INT("max_bytes", max_bytes(task)));
+              F_BYTES("processor", chain_name(task->host.chain)), F_INT("from_offset", from),
+              F_INT("to_offset", to), F_INT("max_bytes", max_bytes(task)));
 }
 
 /* The start that keeps what this task has not read. Only a stored position counts: after a crash
@@ -37,10 +36,11 @@ static int64_t guard(struct runner_task *task, int64_t start)
         task->guard_said = false;
     if (is_read || !is_active(&task->host) || chain_retention_guard_bytes(task->host.chain) < 0)
         return start;
-    int64_t kept =
-        log_guarded_start(task->partition->log, start, task->stored_cursor, max_bytes(task));
-    if (kept > task->stored_cursor)
-        say_limit(task, kept);
+    struct log *log = task->partition->log;
+    int64_t unread = MAX(task->stored_cursor, log_start_offset(log));
+    int64_t kept = log_guarded_start(log, start, unread, max_bytes(task));
+    if (kept > unread)
+        say_limit(task, unread, kept);
     return kept;
 }
 
