@@ -21,6 +21,7 @@ struct coordinator *coordinator_create(struct shard *shard)
                                       .max_members = s->group_max_size};
     group_actions_init(&c->actions);
     list_init(&c->dirty);
+    list_init(&c->all);
     list_init(&c->waiting);
     durable_line_init(&c->line, shard->store);
     c->saved.done = coordinator_saved;
@@ -71,6 +72,7 @@ struct coordinated *coordinator_add(struct coordinator *c, struct group *group)
     cg->timer.fire = group_timer;
     void *before = map_put(&c->groups, group->id, cg);
     ASSERT(before == NULL);
+    list_append(&c->all, &cg->node);
     return cg;
 }
 

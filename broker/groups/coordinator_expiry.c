@@ -10,7 +10,11 @@
 
 #include <stdlib.h>
 
-enum { CLEANUP_INTERVAL_MS = 600 * 1000 }; /* Kafka's offsets.retention.check.interval.ms */
+enum {
+    CLEANUP_INTERVAL_MS = 600 * 1000, /* Kafka's offsets.retention.check.interval.ms */
+    PAUSE_MS = 10,                    /* between the turns of a round */
+    LOOKS_AT_ONCE = 5000,             /* at partitions, in one turn */
+};
 
 /* The offsets that show a processor's lag do not age. */
 static bool never_ages(const struct group *g)
@@ -81,22 +85,30 @@ static void expire_offsets(struct coordinator *c, struct coordinated *cg)
     free(names);
 }
 
+/* Returns how many partitions it has looked at. */
+static size_t clean_up_group(struct coordinator *c, struct coordinated *cg)
+{
+    size_t looks = 10 + cg->offsets.count; /* about the time that a group without offsets takes */
+    expire_offsets(c, cg);
+    if (cg->offsets.count == 0 && group_is_idle(cg->group)) {
+        coordinator_erase(c, cg);
+        coordinator_forget(cg);
+    }
+    return looks;
+}
+
+/* A round looks at each group, in several turns if there are many. */
 void coordinator_cleanup(struct timer *timer, int64_t now_ms)
 {
     struct coordinator *c = CONTAINER_OF(timer, struct coordinator, cleanup);
-    size_t at = 0, count = 0;
-    struct coordinated **idle =
-        xcalloc(MAX(c->groups.count, (size_t)1), sizeof(struct coordinated *));
-    for (struct coordinated *cg; (cg = map_next(&c->groups, &at));) {
-        expire_offsets(c, cg);
-        if (cg->offsets.count == 0 && group_is_idle(cg->group))
-            idle[count++] = cg;
+    bool is_new_round = c->cleanup_left == 0;
+    c->cleanup_left = is_new_round ? c->groups.count : MIN(c->cleanup_left, c->groups.count);
+    for (size_t looks = 0; c->cleanup_left > 0 && looks < LOOKS_AT_ONCE; c->cleanup_left--) {
+        struct list_node *node = list_pop(&c->all);
+        list_append(&c->all, node);
+        looks += clean_up_group(c, CONTAINER_OF(node, struct coordinated, node));
     }
-    for (size_t i = 0; i < count; i++) {
-        coordinator_erase(c, idle[i]);
-        coordinator_forget(idle[i]);
-    }
-    free(idle);
     durable_line_close(&c->line);
-    timers_set(&c->shard->timers, timer, now_ms + CLEANUP_INTERVAL_MS);
+    timers_set(&c->shard->timers, timer,
+               now_ms + (c->cleanup_left > 0 ? PAUSE_MS : CLEANUP_INTERVAL_MS));
 }

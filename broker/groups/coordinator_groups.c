@@ -7,6 +7,7 @@ void coordinator_free_group(struct coordinated *cg)
 {
     timers_cancel(&cg->coordinator->shard->timers, &cg->timer);
     list_remove(&cg->dirty);
+    list_remove(&cg->node);
     group_free(cg->group);
     offsets_free(&cg->offsets);
     free(cg);

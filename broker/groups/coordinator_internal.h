@@ -13,6 +13,7 @@ struct coordinated {
     struct offsets offsets;
     struct timer timer;
     struct list_node dirty; /* in coordinator->dirty */
+    struct list_node node;  /* in coordinator->all */
     bool has_row;           /* the group is stored, not only its offsets */
 };
 
@@ -21,7 +22,9 @@ struct coordinator {
     struct group_limits limits;
     struct map groups; /* struct coordinated by group id */
     struct group_actions actions;
+    struct list all; /* the groups, in the order in which expiry looks at them */
     struct timer cleanup;
+    size_t cleanup_left; /* groups that this round of expiry has not looked at */
     struct durable_line line;
     struct list dirty;        /* groups whose row must be written */
     struct list waiting;      /* struct commit: answers that wait for these rows */

@@ -497,6 +497,42 @@ TEST(a_commit_with_a_time_of_its_own_expires_then)
     }
 }
 
+static int count_groups(struct test_broker *b)
+{
+    int count = 0;
+    size_t at = 0;
+    while (coordinator_next(test_shard(b, 0)->coordinator, &at, NULL))
+        count++;
+    return count;
+}
+
+/* All groups of a shard in one turn would delay its requests. */
+TEST(the_offsets_of_many_groups_expire_in_several_turns)
+{
+    enum { GROUPS = 3000 };
+    struct test_broker *b = start(1);
+    struct test_client *c = test_client_open(b, 0);
+    test_create_topic(c, "orders", 1, NULL);
+    for (int i = 0; i < GROUPS; i++) {
+        char group[16];
+        snprintf(group, sizeof group, "g%d", i);
+        coordinator_set_offset(test_shard(b, 0), bytes_string(group), BYTES_LITERAL("orders"), 0,
+                               i);
+    }
+    test_settle(b);
+    int before = count_groups(b);
+    EXPECT_INT(before, GROUPS);
+    for (int i = 0; i < 200 && count_groups(b) == before; i++)
+        test_advance(b, MINUTE_MS);
+    EXPECT(count_groups(b) < before && count_groups(b) > before / 2);
+    for (int i = 0; i < 60; i++)
+        test_advance(b, MINUTE_MS);
+    EXPECT_INT(count_groups(b), 0);
+    test_broker_restart(b);
+    EXPECT_INT(count_groups(b), 0);
+    test_broker_free(b);
+}
+
 TEST(an_empty_group_without_offsets_is_removed_for_good)
 {
     FOR_SHARD_COUNTS(shards)
