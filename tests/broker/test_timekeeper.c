@@ -268,3 +268,43 @@ TEST(records_have_the_wall_clocks_time_during_a_leap)
     EXPECT_INT(r->log_append_time_ms, test_shard(s.b, 0)->wall_ms);
     end(&s);
 }
+
+TEST(what_is_written_during_a_leap_is_not_old)
+{
+    for (size_t i = 0; i < COUNT_OF(leaps); i++) {
+        struct scene s = set_scene(1);
+        test_leap(s.b, leaps[i]);
+        pass(&s, 2 * MINUTE_MS);
+        commit(&s);
+        s.batch.sequence = 3;
+        s.offset = test_produce(s.c, "orders", 0, &s.batch)->base_offset;
+        pass(&s, 50 * MINUTE_MS);
+        EXPECT(has_offset(&s));
+        EXPECT(knows_producer(&s));
+        test_leap(s.b, -leaps[i]); /* the clock is set right */
+        pass(&s, 50 * MINUTE_MS);
+        expect_all(&s);
+        end(&s);
+    }
+}
+
+TEST(a_broker_that_ran_for_long_knows_its_time_after_a_crash)
+{
+    struct scene s = set_scene(1);
+    pass(&s, 13 * HOUR_MS);
+    test_broker_crash(s.b);
+    connect(&s);
+    EXPECT_INT(count_in_log(&s, LEAPT), 0);
+    end(&s);
+}
+
+TEST(a_regular_stop_stores_its_time)
+{
+    struct scene s = {.b = test_broker_start(1, "tidemill.clock.max.down.ms=0", NULL)};
+    pass(&s, 3 * MINUTE_MS);
+    test_advance(s.b, MINUTE_MS - 5000);
+    test_leap(s.b, 40000); /* down: within the tolerance of a minute */
+    test_broker_restart(s.b);
+    EXPECT_INT(count_in_log(&s, LEAPT), 0);
+    end(&s);
+}
