@@ -14,6 +14,13 @@ bool journal_parse_name(const char *name, uint64_t *sequence)
     return end == 32;
 }
 
+bool journal_name_is_unfinished(const char *name)
+{
+    size_t size = strlen(name), end = strlen(JOURNAL_NEW);
+    return strncmp(name, "journal-", 8) == 0 && size > end &&
+           strcmp(name + size - end, JOURNAL_NEW) == 0;
+}
+
 char *journal_path(const char *directory, uint64_t sequence)
 {
     size_t size = strlen(directory) + 40;
@@ -32,7 +39,16 @@ char *journal_directory(const char *data_directory, int shard)
 
 /* Opening */
 
+/* If it cannot be removed, it only takes up space, and the next start tries again. */
+static void remove_unfinished(const struct journal *j, const char *name)
+{
+    char *path = io_path(j->directory, name);
+    (void)!j->env->io->ops->unlink(j->env->io, path);
+    free(path);
+}
+
 struct old_journal_files {
+    const struct journal *journal;
     struct list files; /* of struct journal_file, not opened, in no order */
     uint64_t last;
 };
@@ -41,6 +57,8 @@ static void note_name(void *context, const char *name)
 {
     struct old_journal_files *names = context;
     uint64_t sequence;
+    if (journal_name_is_unfinished(name))
+        remove_unfinished(names->journal, name);
     if (!journal_parse_name(name, &sequence))
         return;
     names->last = MAX(names->last, sequence);
@@ -73,10 +91,9 @@ static void free_all(const struct journal *j, struct list *files)
         journal_file_free(j, CONTAINER_OF(node, struct journal_file, node));
 }
 
-static enum error open_file(const struct journal *j, struct journal_file *file)
+static enum error open_path(const struct journal *j, struct journal_file *file, const char *path)
 {
     struct io *io = j->env->io;
-    char *path = journal_path(j->directory, file->sequence);
     int flags = IO_READ | IO_WRITE | IO_CREATE;
     enum error error = ERR_UNSUPPORTED;
     if (file->direct)
@@ -87,17 +104,33 @@ static enum error open_file(const struct journal *j, struct journal_file *file)
     }
     if (error != ERR_OK)
         file->file = NULL;
+    return error;
+}
+
+static enum error open_file(const struct journal *j, struct journal_file *file)
+{
+    char *path = journal_path(j->directory, file->sequence);
+    enum error error = open_path(j, file, path);
     free(path);
     return error;
 }
 
-static enum error open_reserved(const struct journal *j, struct journal_file *file)
+static enum error open_reserved(const struct journal *j, struct journal_file *file,
+                                const char *path)
 {
-    enum error error = open_file(j, file);
+    struct io *io = j->env->io;
+    int64_t size;
+    enum error error = open_path(j, file, path);
     if (error == ERR_OK)
-        error = j->env->io->ops->reserve(j->env->io, file->file, j->file_bytes);
-    /* Without a reservation the journal may meet a full disk earlier. */
-    return error == ERR_UNSUPPORTED ? ERR_OK : error;
+        error = io->ops->size(io, file->file, &size);
+    if (error != ERR_OK)
+        return error;
+    error = io->ops->reserve(io, file->file, j->file_bytes);
+    if (error == ERR_UNSUPPORTED) /* the journal may meet a full disk earlier */
+        error = size < j->file_bytes ? io->ops->truncate(io, file->file, j->file_bytes) : ERR_OK;
+    if (error == ERR_OK && size < j->file_bytes)
+        error = io->ops->sync(io, file->file);
+    return error;
 }
 
 /* Files of an earlier run become spares under new names. Files beyond spares_max are removed. */
@@ -115,8 +148,11 @@ static enum error adopt_files(struct journal *j, struct list *files)
     LIST_FOR_EACH (at, &adopted) {
         struct journal_file *file = CONTAINER_OF(at, struct journal_file, node);
         file->direct = j->direct;
-        if (error == ERR_OK && file->sequence != 0)
-            error = open_reserved(j, file);
+        if (error == ERR_OK && file->sequence != 0) {
+            char *path = journal_path(j->directory, file->sequence);
+            error = open_reserved(j, file, path);
+            free(path);
+        }
         j->direct = file->direct;
     }
     if (error == ERR_OK)
@@ -149,7 +185,7 @@ enum error journal_open(struct journal *j, struct env *env, const char *director
     j->direct = true;
     list_init(&j->full);
     list_init(&j->spares);
-    struct old_journal_files names = {.last = 0};
+    struct old_journal_files names = {.journal = j};
     list_init(&names.files);
     int made;
     enum error error = io_make_directories(env->io, directory, 1, &made);
@@ -253,21 +289,27 @@ static enum error fill(const struct journal *j, struct journal_file *file)
     return error == ERR_UNSUPPORTED ? ERR_OK : error; /* journal_write meets it, too */
 }
 
+/* The file gets its name when it has its whole size: recovery takes a shorter one for damaged. */
 enum error journal_prepare(const struct journal *j, struct journal_file *file, bool in_time)
 {
     struct io *io = j->env->io;
-    enum error error = open_reserved(j, file);
+    char *path = journal_path(j->directory, file->sequence);
+    size_t size = strlen(path) + sizeof JOURNAL_NEW;
+    char *unfinished = xmalloc(size);
+    snprintf(unfinished, size, "%s" JOURNAL_NEW, path);
+    enum error error = open_reserved(j, file, unfinished);
     if (error == ERR_OK && in_time)
         error = fill(j, file);
     if (error == ERR_OK)
-        error = io->ops->sync(io, file->file);
+        error = io->ops->rename(io, unfinished, path);
+    if (io_error_passes(error) && file->file) /* the next attempt has another name */
+        (void)!io->ops->unlink(io, unfinished);
     if (error == ERR_OK)
         error = io->ops->sync_directory(io, j->directory);
-    if (io_error_passes(error) && file->file) { /* the next attempt has another name */
-        char *path = journal_path(j->directory, file->sequence);
+    if (io_error_passes(error) && file->file)
         (void)!io->ops->unlink(io, path);
-        free(path);
-    }
+    free(unfinished);
+    free(path);
     return error;
 }
 

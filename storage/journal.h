@@ -5,7 +5,8 @@
  * Each file has journal_file_bytes and is recycled: the fastest durable write is a direct write to
  * blocks that were written before. The blocks of a new file are reserved, not zeroed. A spare is
  * prepared before the current file is full, so that a full disk does not stop the journal at once.
- * A file's name is durable before its first unit is written.
+ * A file's name and size are durable before its first unit is written. Until it has its size, it is
+ * named .new.
  *
  * The struct belongs to the shard. Functions that block say so. They touch only the journal_file,
  * and the fields of `journal` that never change (env, directory, file_bytes). */
@@ -77,6 +78,9 @@ void journal_keep(struct journal *j, struct list *files);
 
 /* "journal-00000000000000000007.log"; false for other names. */
 bool journal_parse_name(const char *name, uint64_t *sequence);
+/* Whether it is the name of a file that was still being prepared. */
+#define JOURNAL_NEW ".new"
+bool journal_name_is_unfinished(const char *name);
 /* The path of a file; the caller frees it. */
 char *journal_path(const char *directory, uint64_t sequence);
 /* <data>/shard-<n>; the caller frees it. */

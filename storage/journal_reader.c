@@ -1,6 +1,7 @@
 #include "storage/journal_reader.h"
 
 #include "storage/journal.h"
+#include "storage/journal_witness.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,7 @@ struct journal_reader {
     struct shared_buffer *scratch; /* of the last unit: reused if nobody else holds a reference */
     size_t scratch_capacity;
     bool closed_in_order;
+    struct journal_witness witness; /* of this run; zeros if there is none */
     uint64_t needed; /* the file that must exist: the mark's, or the last unit's `next`; 0: none */
 };
 
@@ -125,6 +127,16 @@ static enum error open_file(struct journal_reader *r, struct journal_input *f)
     return error;
 }
 
+/* Without a witness of this run the other checks remain, so an error is not a reason to stop. */
+static void read_witness(struct journal_reader *r)
+{
+    struct journal_witness witness;
+    if (journal_witness_read(r->env, r->directory, &witness) != ERR_OK || witness.run != r->run)
+        return;
+    r->witness = witness;
+    r->checkpoint = witness.checkpoint;
+}
+
 enum error journal_reader_open(struct env *env, const char *directory, uint32_t shard,
                                const struct journal_mark *mark, struct journal_reader **out)
 {
@@ -132,6 +144,7 @@ enum error journal_reader_open(struct env *env, const char *directory, uint32_t 
     *r = (struct journal_reader){.env = env, .shard = shard, .run = mark->run, .lsn = mark->lsn};
     r->directory = xstrdup(directory);
     r->needed = mark->sequence;
+    read_witness(r);
     enum error error = env->io->ops->list(env->io, directory, note_file, r);
     if (error == ERR_NOT_FOUND)
         error = ERR_OK; /* the run ended before it made its directory */
@@ -249,13 +262,39 @@ static enum error later_unit_exists(struct journal_reader *r, bool *found)
     return error;
 }
 
-static bool file_exists(const struct journal_reader *r, uint64_t sequence)
+/* The file that must exist and does not, or a file that was truncated; 0: none. A file has its name
+ * only when it has its whole size. */
+static uint64_t lacking_file(const struct journal_reader *r)
 {
+    bool missing = r->needed != 0;
     for (size_t i = 0; i < r->file_count; i++) {
-        if (r->files[i].sequence == sequence)
-            return true;
+        const struct journal_input *f = &r->files[i];
+        if (f->size < r->witness.file_bytes && (f == r->current || !f->consumed))
+            return f->sequence;
+        missing &= f->sequence != r->needed;
     }
-    return false;
+    return missing ? r->needed : 0;
+}
+
+/* Whether something else than a later unit shows that durable bytes are missing. Then `at` becomes
+ * the place of the first of them. */
+static bool durable_bytes_are_missing(const struct journal_reader *r, struct journal_mark *at)
+{
+    const struct journal_witness *w = &r->witness;
+    lsn_t file_start = w->durable - (lsn_t)w->position;
+    if (w->durable > r->lsn) {
+        if (r->lsn >= file_start) {
+            at->sequence = w->sequence;
+            at->position = (int64_t)(r->lsn - file_start);
+        }
+        return true;
+    }
+    uint64_t lacking = lacking_file(r);
+    if (lacking != 0 && (r->current == NULL || lacking != r->current->sequence)) {
+        at->sequence = lacking;
+        at->position = 0;
+    }
+    return lacking != 0;
 }
 
 enum error journal_reader_judge(struct journal_reader *r, enum journal_end *end,
@@ -278,7 +317,7 @@ enum error journal_reader_judge(struct journal_reader *r, enum journal_end *end,
         error = read_header(r, r->current, r->position, &unit, &ours);
     if (ours && unit.lsn == r->lsn)
         *cut_bytes = (int64_t)journal_unit_size(&unit);
-    later |= r->needed != 0 && !file_exists(r, r->needed);
+    later |= durable_bytes_are_missing(r, at);
     *end = later ? JOURNAL_DAMAGED : *cut_bytes > 0 ? JOURNAL_TORN : JOURNAL_ENDED;
     return error;
 }

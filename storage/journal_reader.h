@@ -2,8 +2,9 @@
  *
  * A run writes one unit at a time, and the next one only when the previous one is durable. So a
  * crash can tear only the last unit. A unit that is not whole, with whole units of the same run
- * after it, was damaged after it was durable. The reader tells the two cases apart. It never skips
- * a unit. */
+ * after it, was damaged after it was durable. So was everything that is missing below the end that
+ * the witness names (journal_witness.h). The reader tells these cases apart. It never skips a unit.
+ */
 #ifndef STORAGE_JOURNAL_READER_H
 #define STORAGE_JOURNAL_READER_H
 
@@ -22,7 +23,7 @@ struct journal_mark {
 
 enum journal_end {
     JOURNAL_ENDED, /* no unit follows */
-    JOURNAL_TORN,  /* the last unit is not whole and none follows: its write was interrupted */
+    JOURNAL_TORN,  /* the last unit is not whole, and nothing says that it was durable */
     JOURNAL_DAMAGED,
 };
 
@@ -36,7 +37,8 @@ void journal_reader_close(struct journal_reader *r); /* NULL is fine */
 /* The next whole unit, with its own reference to the bytes (header included); NULL at the end. */
 MUST_USE enum error journal_reader_next(struct journal_reader *r, struct journal_unit *unit,
                                         struct shared_buffer **bytes);
-/* How the journal ended. Call it after journal_reader_next gave NULL. */
+/* How the journal ended, and where it is torn or damaged. Call it after journal_reader_next gave
+ * NULL. */
 MUST_USE enum error journal_reader_judge(struct journal_reader *r, enum journal_end *end,
                                          struct journal_mark *at, int64_t *cut_bytes);
 /* The key-value store was durable up to here, according to the units that were read. After

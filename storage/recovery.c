@@ -2,6 +2,7 @@
 
 #include "storage/data_meta.h"
 #include "storage/journal.h"
+#include "storage/journal_witness.h"
 #include "storage/redo.h"
 
 #include <stdio.h>
@@ -160,7 +161,8 @@ static void remove_journal(void *context, const char *name)
 {
     struct tidying *t = context;
     uint64_t sequence;
-    if (!journal_parse_name(name, &sequence))
+    if (!journal_parse_name(name, &sequence) && !journal_name_is_unfinished(name) &&
+        strcmp(name, JOURNAL_WITNESS_NAME) != 0)
         return;
     char *path = io_path(t->directory, name);
     (void)!t->r->env->io->ops->unlink(t->r->env->io, path);

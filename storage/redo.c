@@ -285,7 +285,8 @@ static enum error judge_end(struct redo *redo, const struct redo_journal *journa
     redo->report->cut_bytes += cut_bytes;
     if (end == JOURNAL_TORN) {
         trace_log(redo->env->trace, TRACE_INFO,
-                  "the last unit of the journal is incomplete; none of it was acknowledged",
+                  "the last unit of the journal is incomplete and left out: no mark says that it "
+                  "was durable",
                   F_INT("shard", journal->shard), F_INT("file", at.sequence),
                   F_INT("position", at.position), F_INT("bytes", cut_bytes));
         return ERR_OK;

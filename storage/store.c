@@ -126,6 +126,7 @@ enum error store_open(struct env *env, const struct store_options *options, stru
     timers_set(options->timers, &s->tick, s->now_ms + TICK_MS);
     store_enter(s);
     store_units_prepare_spare(s);
+    store_witness_turn(s);
     store_check_space(s);
     store_deleted_search(s);
     store_leave(s);
@@ -304,6 +305,7 @@ static void tick(struct timer *timer, int64_t now_ms)
     store_check_space(s);
     if (!s->sealed && store_units_idle(s))
         store_units_seal(s, false);
+    store_witness_turn(s);
     store_checkpoint_turn(s);
     store_logs_reap(s);
     store_logs_retry_removals(s);
@@ -377,7 +379,8 @@ static bool job_is_running(const struct store *s)
 
 enum close_step { CLOSE_WAITS, CLOSE_GOES_ON, CLOSE_FINISHED };
 
-/* The steps of closing: entries, removed logs, a last checkpoint, a unit marked as the last. */
+/* The steps of closing: entries, removed logs, a last checkpoint, a unit marked as the last. If the
+ * checkpoint failed, the next start needs the journal, so the witness is brought up to date. */
 static enum close_step close_step(struct store *s)
 {
     if (job_is_running(s))
@@ -398,6 +401,11 @@ static enum close_step close_step(struct store *s)
     }
     if (s->closing_unit_tried)
         return CLOSE_FINISHED;
+    if (!s->closing_witness_tried && s->witness.known.durable > s->checkpoint_lsn) {
+        s->closing_witness_tried = true;
+        store_witness_turn(s);
+        return CLOSE_GOES_ON;
+    }
     s->closing_unit_tried = true;
     store_units_seal(s, true);
     return CLOSE_GOES_ON;

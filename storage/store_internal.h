@@ -1,6 +1,6 @@
 /* Shared by the files of the store: store.c (entries), store_units.c (units on their way to the
- * journal), store_logs.c (the logs), store_checkpoint.c (flushes, checkpoints), store_space.c (free
- * space). All others use store.h.
+ * journal), store_logs.c (the logs), store_checkpoint.c (flushes, checkpoints), store_witness.c
+ * (the journal's witness), store_space.c (free space). All others use store.h.
  *
  * Everything here belongs to the shard's thread. A job touches only the fields of its own struct.
  */
@@ -8,6 +8,7 @@
 #define STORAGE_STORE_INTERNAL_H
 
 #include "storage/journal.h"
+#include "storage/journal_witness.h"
 #include "storage/store.h"
 #include "storage/store_rows.h"
 
@@ -105,6 +106,17 @@ struct checkpoint {
     enum error result;
 };
 
+/* The write of the journal's witness that is under way, if any. */
+struct witness_job {
+    struct job job;
+    struct store *store;
+    struct journal_witness known; /* the end of the last durable unit with entries */
+    struct journal_witness next;  /* being written, or the last one */
+    lsn_t written;                /* the last one's `durable` */
+    bool running, exists, has_failed;
+    enum error result;
+};
+
 enum full_reason {
     FULL_LOW = 1,      /* less than min_free_bytes are left */
     FULL_FLUSH = 2,    /* a flush or checkpoint met a full disk */
@@ -141,6 +153,7 @@ struct store {
     bool checkpoint_owed;    /* the last one failed */
     bool flushed_unsynced;   /* segments have bytes that are not synced */
     struct checkpoint checkpoint;
+    struct witness_job witness;
 
     struct list finished; /* commits whose done() is due with ERR_OK */
     struct list failed;   /* and with ERR_IO */
@@ -152,7 +165,7 @@ struct store {
     unsigned jobs; /* under way, without the unit's and the checkpoint's */
     unsigned full; /* of enum full_reason */
     bool space_job_running, has_failed, started;
-    bool closing, closed, final_checkpoint_tried, closing_unit_tried;
+    bool closing, closed, final_checkpoint_tried, closing_unit_tried, closing_witness_tried;
     enum error close_result;
     void (*close_done)(void *context, enum error result);
     void *close_context;
@@ -235,6 +248,14 @@ void store_checkpoint_turn(struct store *s);
 void store_checkpoint_capture(struct store *s);
 /* Called when a unit is durable: starts the checkpoint that waited for it. */
 void store_checkpoint_unit_durable(struct store *s);
+
+/* store_witness.c */
+/* Notes a unit with entries that is durable. */
+void store_witness_durable(struct store *s, const struct store_unit *u);
+/* Whether there is news for the witness. */
+bool store_witness_is_behind(const struct store *s);
+/* Starts writing the witness if there is news and no write is under way. */
+void store_witness_turn(struct store *s);
 
 /* store_space.c */
 void store_check_space(struct store *s);

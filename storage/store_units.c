@@ -197,6 +197,8 @@ static void unit_durable(struct store *s, struct store_unit *u)
     s->stats.journal_bytes += size;
     s->entries_since_checkpoint += u->entries;
     s->sealed = u->entries == 0;
+    if (u->entries > 0)
+        store_witness_durable(s, u);
     if (u->has_rows)
         collect_rows(s, u);
     int index = (int)(u - s->units);
