@@ -20,6 +20,7 @@ struct flush_segment {
     struct segment_file_memo memo;    /* of the writable file */
     struct segment_file *file;        /* while it is written, or NULL */
     bool create, complete, lost;      /* lost: its file vanished */
+    bool names;                       /* the flush may have created files */
     bool known, damaged;              /* whether `before` is */
     struct segment_summary before;    /* of the file, before the flush */
     struct segment_summary flushed;   /* and after it */
@@ -186,6 +187,13 @@ static enum error learn(struct log_flush *flush, struct flush_segment *plan)
     return ERR_OK;
 }
 
+static enum error cut_file(struct io *io, struct io_file *file, int64_t to)
+{
+    int64_t size;
+    enum error error = io->ops->size(io, file, &size);
+    return error == ERR_OK && size > to ? io->ops->truncate(io, file, to) : error;
+}
+
 static enum error open_file(struct log_flush *flush, struct flush_segment *plan)
 {
     plan->file = segment_file_recall(&plan->memo);
@@ -194,8 +202,6 @@ static enum error open_file(struct log_flush *flush, struct flush_segment *plan)
     int flags = IO_READ | IO_WRITE | (plan->create ? IO_CREATE : 0);
     enum error error =
         segment_file_open(flush->io, flush->directory, plan->base_offset, flags, &plan->file);
-    if (error == ERR_OK && plan->create) /* a failed attempt may have left bytes */
-        error = flush->io->ops->truncate(flush->io, plan->file->file, 0);
     return error;
 }
 
@@ -239,9 +245,16 @@ static enum error write_cached(struct log_flush *flush, const struct flush_segme
     return ERR_OK;
 }
 
+/* The first flush of a file may find bytes that a failed attempt or a crash left. They are cut
+ * after the write: some file systems are slow with a file that was truncated first, because they
+ * allocate its blocks again and write them out when it is closed. */
 static enum error write_batches(struct log_flush *flush, const struct flush_segment *plan)
 {
-    return plan->size >= UNCACHED_MIN ? write_uncached(flush, plan) : write_cached(flush, plan);
+    enum error error =
+        plan->size >= UNCACHED_MIN ? write_uncached(flush, plan) : write_cached(flush, plan);
+    if (error == ERR_OK && (plan->create || !plan->known))
+        error = cut_file(flush->io, plan->file->file, plan->position + plan->size);
+    return error;
 }
 
 /* Adds a time entry for the largest timestamp so far, unless the last entry has it. */
@@ -278,21 +291,26 @@ static void make_entries(struct log_flush *flush, struct flush_segment *plan,
 static enum error write_index_file(struct io *io, struct io_file *file, struct bytes entries,
                                    int64_t position)
 {
-    int64_t size;
-    enum error error = io->ops->size(io, file, &size);
-    if (error == ERR_OK && size > position) /* left by a failed attempt */
-        error = io->ops->truncate(io, file, position);
+    enum error error = cut_file(io, file, position); /* a failed attempt may have left bytes */
     if (error == ERR_OK && entries.size > 0)
         error = io_write(io, file, entries.data, entries.size, position);
     return error;
 }
 
-static enum error write_index(struct log_flush *flush, const struct flush_segment *plan,
+/* Most segments of small partitions never get an entry while they are active. So an index file is
+ * created with its first entry, or when the segment is closed or large. */
+static bool index_is_due(const struct flush_segment *plan, struct bytes entries)
+{
+    return entries.size > 0 || plan->complete || (plan->create && plan->size >= UNCACHED_MIN);
+}
+
+static enum error write_index(struct log_flush *flush, struct flush_segment *plan,
                               enum segment_part part, struct bytes entries, int64_t position,
                               bool sync)
 {
-    if (entries.size == 0 && !plan->create)
+    if (!index_is_due(plan, entries))
         return ERR_OK;
+    plan->names |= position == 0;
     struct io *io = flush->io;
     char *path = segment_path(flush->directory, plan->base_offset, part);
     struct io_file *file;
@@ -356,7 +374,7 @@ enum error log_flush_run(struct log_flush *flush, bool sync)
     for (size_t i = 0; i < flush->segment_count && error == ERR_OK; i++) {
         error = flush_segment(flush, &flush->segments[i], sync);
         flush->segments[i].lost = error == ERR_NOT_FOUND;
-        created = created || flush->segments[i].create;
+        created |= flush->segments[i].create || flush->segments[i].names;
     }
     if (error == ERR_OK && created)
         error = leader_epoch_file_write(io, flush->directory, sync);

@@ -181,7 +181,7 @@ static enum error cut_index(struct io *io, const char *directory, const struct l
 /* Removes later segments, and indexes whose segment is gone (.log comes first in the order).
  * Empties the files of an empty active segment. */
 static enum error remove_beyond(struct io *io, const char *directory, const struct log_state *state,
-                                const struct segment_listing *found)
+                                const struct segment_listing *found, bool for_redo)
 {
     int64_t end = state->active_base + (state->active_size > 0 ? 1 : 0);
     int64_t last_log = -1;
@@ -193,22 +193,26 @@ static enum error remove_beyond(struct io *io, const char *directory, const stru
         if (file->base_offset < end && file->base_offset == last_log)
             continue;
         bool again = file->base_offset == state->active_base && state->active_size == 0;
+        if (again && for_redo && file->part == SEGMENT_LOG)
+            continue;
         error = again ? empty_file(io, directory, file) : remove_file(io, directory, file);
     }
     return error;
 }
 
-enum error log_cut_files(struct env *env, const char *directory, const struct log_state *state)
+static enum error cut_files(struct env *env, const char *directory, const struct log_state *state,
+                            bool for_redo)
 {
     struct io *io = env->io;
     struct segment_listing found;
     enum error error = find_files(io, directory, &found);
     if (error == ERR_OK)
-        error = remove_beyond(io, directory, state, &found);
+        error = remove_beyond(io, directory, state, &found, for_redo);
     free(found.at);
     if (error != ERR_OK || state->active_size == 0)
         return error;
-    error = cut_active(io, directory, state);
+    if (!for_redo)
+        error = cut_active(io, directory, state);
     if (error == ERR_OK)
         error =
             cut_index(io, directory, state, SEGMENT_INDEX, OFFSET_INDEX_ENTRY, offset_entry_stays);
@@ -216,4 +220,15 @@ enum error log_cut_files(struct env *env, const char *directory, const struct lo
         error =
             cut_index(io, directory, state, SEGMENT_TIME_INDEX, TIME_INDEX_ENTRY, time_entry_stays);
     return error;
+}
+
+enum error log_cut_files(struct env *env, const char *directory, const struct log_state *state)
+{
+    return cut_files(env, directory, state, false);
+}
+
+enum error log_cut_files_for_redo(struct env *env, const char *directory,
+                                  const struct log_state *state)
+{
+    return cut_files(env, directory, state, true);
 }

@@ -90,6 +90,15 @@ static enum error check_files(struct redo *redo, const struct redo_log *l, struc
     return ERR_OK;
 }
 
+/* All batches that a segment has after the state are in the journal and are written again, except
+ * after accepted damage. */
+static enum error cut_files(struct redo *redo, const struct redo_log *l,
+                            const struct log_state *state)
+{
+    return redo->report->damaged > 0 ? log_cut_files(redo->env, l->directory, state)
+                                     : log_cut_files_for_redo(redo->env, l->directory, state);
+}
+
 enum error redo_open_log(struct redo *redo, struct redo_log *l)
 {
     enum error error;
@@ -102,7 +111,7 @@ enum error redo_open_log(struct redo *redo, struct redo_log *l)
     } else {
         error = check_files(redo, l, &state);
         if (error == ERR_OK)
-            error = log_cut_files(redo->env, l->directory, &state);
+            error = cut_files(redo, l, &state);
     }
     if (error != ERR_OK)
         return error;

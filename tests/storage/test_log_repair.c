@@ -104,6 +104,32 @@ TEST(cutting_removes_torn_bytes_after_the_state)
     EXPECT_INT(part_size(&w, 0, SEGMENT_LOG), state.active_size);
 }
 
+/* Redo writes the same batches again, over what the files already have of them and more. */
+TEST(a_flush_after_redo_cuts_what_a_crash_left_behind_its_batches)
+{
+    for (int kept = 0; kept < 2; kept++) { /* whether the state has the batches of the file */
+        struct log_world w;
+        fill(&w, 2);
+        struct log_state state = kept ? log_state(w.log) : (struct log_state){0};
+        log_world_close(&w);
+        char *path = segment_path(w.directory, 0, SEGMENT_LOG);
+        uint8_t left[30000];
+        memset(left, 0xaa, sizeof left);
+        file_write_at(path, state.active_size, left, sizeof left);
+        free(path);
+        EXPECT_INT(log_cut_files_for_redo(&w.env, w.directory, &state), ERR_OK);
+        log_world_open(&w, state);
+        for (int i = 0; i < 3; i++) {
+            log_world_append(&w, (struct batch_spec){.count = 1, .timestamp = 1000});
+            log_world_flush(&w);
+        }
+        log_trim_tail(w.log, 0);
+        EXPECT_INT(part_size(&w, 0, SEGMENT_LOG), log_state(w.log).active_size);
+        expect_readable(&w, 0);
+        log_world_close(&w);
+    }
+}
+
 TEST(cutting_back_to_nothing_empties_the_first_files_and_removes_the_others)
 {
     struct log_world w;
