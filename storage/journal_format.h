@@ -21,9 +21,10 @@ enum {
     JOURNAL_HEADER_SIZE = 80,
     /* The most bytes that a part needs in addition to its key, its bytes and its tail. */
     JOURNAL_PART_OVERHEAD = 80,
-    /* No unit is larger, so a larger length is wrong. */
-    JOURNAL_UNIT_MAX = 1 << 30,
 };
+
+/* No unit is larger, so a larger length is wrong. Its length has 32 bits. */
+#define JOURNAL_UNIT_MAX ((size_t)0xf0000000)
 
 /* A position in a shard's journal: the bytes of all units since the run began. It rises across
  * files. Each run starts at zero. */

@@ -62,6 +62,8 @@ static struct store *store_create(struct env *env, const struct store_options *o
     s->options = *options;
     s->data_directory = xstrdup(options->data_directory);
     s->options.data_directory = s->data_directory;
+    if (s->options.unit_max_bytes == 0)
+        s->options.unit_max_bytes = UNIT_MAX_BYTES;
     s->options.journal_file_bytes = (int64_t)journal_padded((size_t)options->journal_file_bytes);
     s->now_ms = clock_monotonic_ms(env->clock);
     s->last_checkpoint_ms = s->now_ms;
@@ -154,9 +156,30 @@ void store_free(struct store *s)
 
 /* Entries */
 
+static void hand_over_large_unit(struct store *s)
+{
+    if (store_unit_bytes(&s->units[s->filling]) >= s->options.unit_bytes && !s->closing)
+        store_units_hand_over(s);
+}
+
+size_t store_batch_max(const struct store *s)
+{
+    return s->options.unit_max_bytes - UNIT_START_BYTES;
+}
+
+bool store_has_room(struct store *s, size_t bytes)
+{
+    ASSERT(!s->entry_open);
+    hand_over_large_unit(s);
+    size_t used = store_unit_bytes(&s->units[s->filling]);
+    return bytes <= store_batch_max(s) &&
+           used + bytes + JOURNAL_PART_OVERHEAD <= s->options.unit_max_bytes;
+}
+
 void store_begin(struct store *s)
 {
     ASSERT(!s->entry_open && !s->closed);
+    hand_over_large_unit(s);
     s->entry_open = true;
 }
 

@@ -40,6 +40,7 @@ struct store_options {
     int64_t checkpoint_bytes;   /* journal bytes after which a checkpoint starts */
     int64_t checkpoint_interval_ms;
     size_t unit_bytes;       /* a unit that waits with more bytes stops the readers of requests */
+    size_t unit_max_bytes;   /* a unit with more bytes has no room for batches; 0: 1 GiB */
     size_t tail_cache_bytes; /* flushed batches kept in memory, all logs together */
     size_t unflushed_bytes;  /* tail bytes that start a flush */
     int64_t min_free_bytes;  /* below this the disk counts as full */
@@ -74,7 +75,15 @@ struct log *store_log(struct store *s, struct uuid topic_id, int32_t partition,
  * durable. */
 void store_remove_log(struct store *s, struct uuid topic_id, int32_t partition);
 
-/* An entry. Only one is open at a time; store_commit ends it. */
+/* Whether the unit that collects entries has room for one more with a batch of `bytes`. False:
+ * refuse the batch. When the unit before is durable, there is room again for up to
+ * store_batch_max. Ask before store_begin. */
+bool store_has_room(struct store *s, size_t bytes);
+/* No unit ever has room for a larger batch. */
+size_t store_batch_max(const struct store *s);
+
+/* An entry. Only one is open at a time; store_commit ends it. A unit that is large already is
+ * written now if none is under way, so that it does not grow. */
 void store_begin(struct store *s);
 /* Appends a batch to the log and adds it to the entry. Returns its base offset. */
 int64_t store_append(struct store *s, struct log *log, struct shared_buffer *buffer, uint8_t *batch,

@@ -14,6 +14,7 @@
 
 enum {
     UNIT_START_BYTES = 64 << 10, /* a unit's buffer at first; it grows as needed */
+    UNIT_MAX_BYTES = 1 << 30,    /* the rest up to JOURNAL_UNIT_MAX is for rows and steps */
     FLUSH_AGE_MS = 1000,
     RETRY_MS = 100, /* while the disk is full */
     TICK_MS = 1000,

@@ -78,7 +78,9 @@ uint8_t *store_unit_reserve(struct store *s, size_t size)
 {
     struct store_unit *u = &s->units[s->filling];
     size_t need = journal_padded(u->size + size);
-    ASSERT(need <= JOURNAL_UNIT_MAX);
+    /* The room for batches ends at unit_max_bytes. A request with rows, or a processor's step, is
+     * far smaller than the rest. */
+    ASSERT(need + (size_t)u->block_count * IO_ALIGNMENT <= JOURNAL_UNIT_MAX);
     if (need > u->capacity) {
         size_t capacity = MAX(u->capacity * 2, (size_t)UNIT_START_BYTES);
         resize(u, MAX(capacity, need));

@@ -62,8 +62,9 @@ const struct setting broker_setting_table[] = {
     BOOL("auto.create.topics.enable", auto_create_topics, "true",
          "create a missing topic when a client requests its metadata"),
     BOOL("delete.topic.enable", delete_topic_enable, "true", "allow topics to be deleted"),
-    SIZE("socket.request.max.bytes", max_request_bytes, "104857600", 1024, INT32_MAX,
-         "largest request; a larger one closes its connection"),
+    SIZE("socket.request.max.bytes", max_request_bytes, "104857600", 1024, 1 << 30,
+         "largest request; a larger one closes its connection. At most 1 GiB, because one write of "
+         "the journal takes no more"),
     TIME("connections.max.idle.ms", connections_max_idle_ms, "600000", -1, LARGEST,
          "close a connection after this long without traffic; closing may come later by a quarter "
          "of this time, at most 5 s; -1: never"),

@@ -181,11 +181,17 @@ static void stamp(struct append *append, const struct partition *p, uint8_t *bat
     }
 }
 
-static void enter(struct append *append, struct partition *p, struct shared_buffer *buffer,
-                  uint8_t *batch, size_t size, struct append_result *out)
+/* The entry of the batch before, which stays open for append_end. */
+static void end_entry(struct append *append)
 {
     if (append->entry_open)
         store_commit(append->shard->store, NULL);
+    append->entry_open = false;
+}
+
+static void enter(struct append *append, struct partition *p, struct shared_buffer *buffer,
+                  uint8_t *batch, size_t size, struct append_result *out)
+{
     store_begin(append->shard->store);
     append->entry_open = true;
     append->must_wait |= !p->settings.asynchronous;
@@ -208,8 +214,16 @@ static void append_valid(struct append *append, struct partition *p,
         batch = made->data;
         size = made->size;
     }
+    end_entry(append);
     if (size > (size_t)p->settings.segment_bytes) {
         refuse(out, KAFKA_RECORD_LIST_TOO_LARGE, "the batch is larger than segment.bytes",
+               messages);
+    } else if (size > store_batch_max(append->shard->store)) {
+        refuse(out, KAFKA_MESSAGE_TOO_LARGE, "the batch is larger than one write of the journal",
+               messages);
+    } else if (!store_has_room(append->shard->store, size)) {
+        refuse(out, KAFKA_KAFKA_STORAGE_ERROR,
+               "the batch does not fit into the next write of the journal: send it again",
                messages);
     } else {
         stamp(append, p, batch, h, max_timestamp, out);

@@ -75,6 +75,7 @@ enum error life_open(struct life *life)
             .checkpoint_bytes = life->checkpoint_bytes,
             .checkpoint_interval_ms = life->checkpoint_interval_ms,
             .unit_bytes = UNIT_BYTES,
+            .unit_max_bytes = life->unit_max_bytes,
             .tail_cache_bytes = TAIL_CACHE_BYTES,
             .unflushed_bytes = UNFLUSHED_BYTES,
             .min_free_bytes = 1000,

@@ -143,6 +143,59 @@ TEST(entries_are_not_accepted_while_a_large_unit_waits_behind_another)
     finish(&s);
 }
 
+static void large_entry(struct store *store, size_t size, struct note *note)
+{
+    uint8_t *value = xcalloc(1, size);
+    store_begin(store);
+    store_put(store, BYTES_LITERAL("Orow"), bytes_of(value, size));
+    store_commit(store, &note->commit);
+    free(value);
+}
+
+/* Else a busy turn could make a unit of any size. */
+TEST(a_large_unit_is_written_before_the_next_entry)
+{
+    struct scene s;
+    struct store *store = begin(&s);
+    char trace[16] = "";
+    struct note notes[2] = {{{{0}, add_note}, trace, 'a'}, {{{0}, add_note}, trace, 'b'}};
+    life_settle(&s.life);
+    large_entry(store, 9000, &notes[0]);
+    entry(store, &notes[1]);
+    EXPECT_STRING(trace, "");
+    EXPECT(life_step(&s.life) && life_step(&s.life)); /* without a turn: its write and done() */
+    EXPECT_STRING(trace, "a");
+    finish(&s);
+}
+
+TEST(a_unit_that_waits_has_room_for_batches_up_to_its_limit)
+{
+    struct scene s;
+    s.disk = sim_disk_create();
+    random_seeded_init(&s.random, 1);
+    model_init(&s.model, 1);
+    EXPECT_INT(life_recover(&s.life, s.disk, 1, 1), ERR_OK);
+    s.life.unit_max_bytes = 256 << 10;
+    EXPECT_INT(life_open(&s.life), ERR_OK);
+    struct store *store = s.life.stores[0];
+    char trace[64] = "";
+    struct note notes[33];
+    size_t count = 0, max = store_batch_max(store);
+    EXPECT(max < 256 << 10 && max > 100 << 10);
+    EXPECT(store_has_room(store, max));
+    for (; count < COUNT_OF(notes) && store_has_room(store, 10000); count++) {
+        notes[count] = (struct note){{{0}, add_note}, trace, 'x'};
+        large_entry(store, 10000, &notes[count]); /* the first one is under way with the second */
+    }
+    EXPECT(count > 20 && count < 28);
+    EXPECT(store_has_room(store, 100)); /* a small one still fits */
+    life_settle(&s.life);
+    EXPECT_INT(strlen(trace), count);
+    EXPECT(store_has_room(store, max));
+    EXPECT(!store_has_room(store, max + 1));
+    finish(&s);
+}
+
 TEST(an_error_of_the_journal_is_final_and_reported_once)
 {
     struct scene s;

@@ -67,7 +67,7 @@ TEST(an_impossible_length_is_refused)
     uint8_t *data = make_unit(100, &unit);
     store_be32(data + 4, JOURNAL_HEADER_SIZE - 1);
     EXPECT(!journal_unit_read(bytes_of(data, 4096), &unit));
-    store_be32(data + 4, JOURNAL_UNIT_MAX + 1u);
+    store_be32(data + 4, (uint32_t)(JOURNAL_UNIT_MAX + 1));
     EXPECT(!journal_unit_read(bytes_of(data, 4096), &unit));
     EXPECT(!journal_unit_read(bytes_of(data, JOURNAL_HEADER_SIZE - 1), &unit));
     free(data);
