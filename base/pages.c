@@ -1,5 +1,6 @@
 #include "base/pages.h"
 
+#include <malloc.h>
 #include <stdint.h>
 #include <sys/mman.h>
 
@@ -22,4 +23,9 @@ void *pages_take(size_t size)
 void pages_give(void *memory, size_t size)
 {
     munmap(memory, size);
+}
+
+void pages_trim(void)
+{
+    malloc_trim(0);
 }

@@ -16,5 +16,8 @@ enum { LARGE_PAGE = 2 << 20 };
  * be a multiple of LARGE_PAGE. */
 void *pages_take(size_t size);
 void pages_give(void *memory, size_t size);
+/* Returns the pages between smaller allocations to the system, after very many were freed. It takes
+ * a few milliseconds. */
+void pages_trim(void);
 
 #endif

@@ -1,4 +1,5 @@
 /* tidemilld: arguments, configuration, threads, signals. */
+#include "base/pages.h"
 #include "base/trace_repeats.h"
 #include "base/units.h"
 #include "broker/arguments.h"
@@ -367,6 +368,8 @@ static int run(struct program *p)
         return cannot_run(message.text);
     if (recovery_run(&p->env, &recovery, &p->kv, &report, &message))
         return cannot_run(message.text);
+    if (!report.clean)
+        pages_trim(); /* all logs of the journal were open at once */
     if (!open_shards(p, &message))
         return cannot_run(message.text);
     for (int i = 0; i < p->broker.shard_count; i++)

@@ -209,8 +209,8 @@ MUST_USE enum error log_first_segment(struct env *env, const char *directory, in
  * entries above the state. Durable after sync_all, which recovery calls once for all logs. */
 MUST_USE enum error log_cut_files(struct env *env, const char *directory,
                                   const struct log_state *state);
-/* The same, if the batches after the state are appended again: what is left of their bytes in the
- * active segment is overwritten and cut by the next flush. */
+/* The same, if the batches after the state are appended again: the next flush overwrites and cuts
+ * what is left of them in the active segment, and in the indexes of one that was empty. */
 MUST_USE enum error log_cut_files_for_redo(struct env *env, const char *directory,
                                            const struct log_state *state);
 

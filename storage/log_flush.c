@@ -291,14 +291,15 @@ static void make_entries(struct log_flush *flush, struct flush_segment *plan,
 static enum error write_index_file(struct io *io, struct io_file *file, struct bytes entries,
                                    int64_t position)
 {
-    enum error error = cut_file(io, file, position); /* a failed attempt may have left bytes */
-    if (error == ERR_OK && entries.size > 0)
+    enum error error = ERR_OK;
+    if (entries.size > 0)
         error = io_write(io, file, entries.data, entries.size, position);
-    return error;
+    return error == ERR_OK ? cut_file(io, file, position + (int64_t)entries.size) : error;
 }
 
 /* Most segments of small partitions never get an entry while they are active. So an index file is
- * created with its first entry, or when the segment is closed or large. */
+ * created with its first entry, or when the segment is closed or large. One that a crash left is
+ * written in any case. */
 static bool index_is_due(const struct flush_segment *plan, struct bytes entries)
 {
     return entries.size > 0 || plan->complete || (plan->create && plan->size >= UNCACHED_MIN);
@@ -308,16 +309,17 @@ static enum error write_index(struct log_flush *flush, struct flush_segment *pla
                               enum segment_part part, struct bytes entries, int64_t position,
                               bool sync)
 {
-    if (!index_is_due(plan, entries))
+    bool due = index_is_due(plan, entries);
+    if (!due && !plan->create)
         return ERR_OK;
     plan->names |= position == 0;
     struct io *io = flush->io;
     char *path = segment_path(flush->directory, plan->base_offset, part);
     struct io_file *file;
-    enum error error = io->ops->open(io, path, IO_READ | IO_WRITE | IO_CREATE, &file);
+    enum error error = io->ops->open(io, path, IO_READ | IO_WRITE | (due ? IO_CREATE : 0), &file);
     free(path);
     if (error != ERR_OK)
-        return error;
+        return error == ERR_NOT_FOUND && !due ? ERR_OK : error;
     error = write_index_file(io, file, entries, position);
     if (error == ERR_OK && sync)
         error = io->ops->sync(io, file);

@@ -193,7 +193,7 @@ static enum error remove_beyond(struct io *io, const char *directory, const stru
         if (file->base_offset < end && file->base_offset == last_log)
             continue;
         bool again = file->base_offset == state->active_base && state->active_size == 0;
-        if (again && for_redo && file->part == SEGMENT_LOG)
+        if (again && for_redo)
             continue;
         error = again ? empty_file(io, directory, file) : remove_file(io, directory, file);
     }

@@ -109,7 +109,8 @@ TEST(a_flush_after_redo_cuts_what_a_crash_left_behind_its_batches)
 {
     for (int kept = 0; kept < 2; kept++) { /* whether the state has the batches of the file */
         struct log_world w;
-        fill(&w, 2);
+        fill(&w, 5);
+        EXPECT(part_size(&w, 0, SEGMENT_INDEX) > 0);
         struct log_state state = kept ? log_state(w.log) : (struct log_state){0};
         log_world_close(&w);
         char *path = segment_path(w.directory, 0, SEGMENT_LOG);
@@ -125,6 +126,8 @@ TEST(a_flush_after_redo_cuts_what_a_crash_left_behind_its_batches)
         }
         log_trim_tail(w.log, 0);
         EXPECT_INT(part_size(&w, 0, SEGMENT_LOG), log_state(w.log).active_size);
+        EXPECT(kept || part_size(&w, 0, SEGMENT_INDEX) == 0);
+        EXPECT(kept || part_size(&w, 0, SEGMENT_TIME_INDEX) == 0);
         expect_readable(&w, 0);
         log_world_close(&w);
     }
