@@ -11,6 +11,8 @@ Tidemill runs with its defaults (it syncs before it acknowledges).
 """
 import argparse, json, os, re, shutil, signal, socket, statistics, subprocess, sys, tempfile, time
 
+from touch import Touch
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get('TIDEMILL_BENCH_BUILD', os.path.join(ROOT, 'build', 'bench'))
 HERTZ = os.sysconf('SC_CLK_TCK')
@@ -56,6 +58,9 @@ class System:
     def cpu_seconds(self):
         fields = open(f'/proc/{self.process.pid}/stat').read().rsplit(')', 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / HERTZ
+
+    def descriptors(self):
+        return len(os.listdir(f'/proc/{self.process.pid}/fd'))
 
     def rss_mib(self, peak=False):
         key = 'VmHWM' if peak else 'VmRSS'
@@ -326,6 +331,62 @@ class Bench:
         subprocess.run(['strip', '-o', stripped, os.path.join(BUILD, 'tidemilld')], check=True)
         self.note('binary, stripped', 'tidemill', mib=os.path.getsize(stripped) / 2**20)
 
+    def timed_start(self, system):
+        start = time.monotonic()
+        system.start()
+        return (time.monotonic() - start) * 1000
+
+    def run_partitions(self):
+        """Starts with many partitions: after clean stops, and after kill -9 while all of them get records."""
+        count = self.options.partitions
+        for kind in self.systems():
+            system = self.fresh(kind)
+            system.start()
+            empty_mib = system.rss_mib()
+            topics = [f'many{i}' for i in range(-(-count // 1000))]
+            for topic in topics:
+                system.create(topic, min(count, 1000))
+            self.note(f'{count} partitions, empty', system.name, kib_each=(system.rss_mib() - empty_mib) * 1024 / count)
+            for _ in range(self.options.pairs):
+                loads = [Touch(system.port, topics[i::2], min(count, 1000)) for i in range(2)]
+                for load in loads:
+                    load.start()
+                wait_for(lambda: min(load.done for load in loads) > 0, 600, 'a record in each partition')
+                select_nothing(self.options.seconds)
+                system.stop(signal.SIGKILL)
+                for load in loads:
+                    load.join()
+                ms = self.timed_start(system)
+                self.note(f'ready after kill -9, {count}p', system.name, ms=ms, descriptors=system.descriptors(),
+                          kib_each=(system.rss_mib() - empty_mib) * 1024 / count)
+                system.stop()
+                self.note(f'ready after stop, {count}p', system.name, ms=self.timed_start(system))
+            system.stop()
+            shutil.rmtree(system.directory, ignore_errors=True)
+
+    def run_recovery(self):
+        """Starts with --gib GiB of log, after kill -9 while records arrive."""
+        name = f'{self.options.gib} GiB of log'
+        for kind in self.systems():
+            system = self.fresh(kind)
+            system.start()
+            system.create('log', 16)
+            arguments = ['produce', system.brokers, 'log', 16, 1024]
+            size = 0
+            while size < self.options.gib << 30:
+                size += client('bench_load', *arguments, self.options.seconds, *PRODUCER)['records'] * 1024
+            for _ in range(self.options.pairs):
+                load = start_client('bench_load', *arguments, 60, *PRODUCER)
+                select_nothing(self.options.seconds)
+                system.stop(signal.SIGKILL)
+                load.kill()
+                load.communicate()
+                self.note(f'ready after kill -9, {name}', system.name, ms=self.timed_start(system))
+                system.stop()
+                self.note(f'ready after stop, {name}', system.name, ms=self.timed_start(system))
+            system.stop()
+            shutil.rmtree(system.directory, ignore_errors=True)
+
     def summary(self):
         print('\nMedians, and Tidemill against the others in the same run:')
         for scenario, systems in self.results.items():
@@ -350,7 +411,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--pairs', type=int, default=5)
     parser.add_argument('--seconds', type=int, default=5)
-    parser.add_argument('--only', default='produce,requests,tail,fetch,latency,start')
+    parser.add_argument('--only', default='produce,requests,tail,fetch,latency,start,partitions,recovery')
+    parser.add_argument('--partitions', type=int, default=10000, help='of the part partitions')
+    parser.add_argument('--gib', type=int, default=10, help='of log, in the part recovery')
     parser.add_argument('--without-kafka', action='store_true')
     parser.add_argument('--directory', default=None, help='where data goes (default: the temporary directory)')
     parser.add_argument('--json')
