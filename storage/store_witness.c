@@ -6,11 +6,16 @@ static void run_witness(struct job *job)
     struct witness_job *w = CONTAINER_OF(job, struct witness_job, job);
     struct journal *j = &w->store->journal;
     struct journal_witness before;
+    w->result = j->env->io->ops->check_place(j->env->io, w->store->data_directory);
+    if (w->result != ERR_OK)
+        return; /* no file is made in another directory */
     /* The first slot to write is the one that the last run wrote before its last. */
     if (w->next.count == 0 && journal_witness_read(j->env, j->directory, &before) == ERR_OK)
         w->next.count = before.count;
     w->next.count++;
     w->result = journal_witness_write(j->env, j->directory, &w->next);
+    if (w->result != ERR_OK)
+        w->next.count--; /* the other slot is the only whole one */
 }
 
 /* A failure only weakens recovery's check, and the journal meets a broken disk itself. */
