@@ -23,18 +23,14 @@ struct check {
 static enum error refuse(struct check *c, const char *file, int64_t at)
 {
     message_set(c->message,
-                "%s/%s: damaged at byte %" PRId64 ", and what is lost there was durable: restore "
-                "the whole data directory from a copy. Nothing was changed",
+                "%s/%s: damaged at byte %" PRId64 ", and what is lost there was durable",
                 c->directory, file, at);
     return ERR_CORRUPT;
 }
 
 static enum error refuse_missing(struct check *c, const char *file)
 {
-    message_set(c->message,
-                "%s/%s: the file is missing: put it back, or restore the whole data directory from "
-                "a copy. Nothing was changed",
-                c->directory, file);
+    message_set(c->message, "%s/%s: the file is missing", c->directory, file);
     return ERR_CORRUPT;
 }
 

@@ -6,9 +6,8 @@
  *
  * The files are checked first (kv_files.h). Then LevelDB opens them with paranoid checks. It opens
  * them without these checks only if the sole fault is the torn end of the newest log, as a power
- * cut leaves it. The log does not show whether that last write had been durable. The caller judges
- * by the journals, which contain the position of each checkpoint, too (redo.c), and by the number
- * of starts (recovery.c). */
+ * cut leaves it. The log does not show whether that last write had been durable. The caller has
+ * another copy of the rows, and compares (row_store.h). */
 #include "base/crc32c.h"
 #include "storage/io.h"
 #include "storage/kv.h"
@@ -45,12 +44,14 @@ static struct leveldb_kv *leveldb_of(struct kv *kv)
     return CONTAINER_OF(kv, struct leveldb_kv, kv);
 }
 
-/* LevelDB reports errors only as text. */
+/* LevelDB reports errors only as text. A read behind the end of a table that is too short is an
+ * invalid argument. */
 static enum error error_of(const char *text)
 {
     if (strstr(text, "Too many open files")) /* also "in system" */
         return ERR_NO_FILES;
-    if (strstr(text, "Corruption") || strstr(text, "checksum"))
+    if (strstr(text, "Corruption") || strstr(text, "checksum") || strstr(text, "NotFound") ||
+        strstr(text, "Invalid argument"))
         return ERR_CORRUPT;
     if (strstr(text, "No space left"))
         return ERR_NO_SPACE;
@@ -106,10 +107,7 @@ static enum error check_files(const char *path, enum kv_open how, struct kv_torn
         return error;
     if (how == KV_OPEN_OR_CREATE)
         return ERR_OK;
-    message_set(message,
-                "%s/CURRENT: the file is missing, so the rows of the key-value store cannot be "
-                "found: restore the whole data directory from a copy. Nothing was changed",
-                path);
+    message_set(message, "%s/CURRENT: the file is missing", path);
     return ERR_CORRUPT;
 }
 
@@ -153,13 +151,8 @@ static enum error sync_names(struct leveldb_kv *l, const char *path, struct mess
 static enum error refuse_open(const char *path, char *text, struct message *message)
 {
     enum error error = error_of(text);
-    if (error == ERR_CORRUPT)
-        message_set(message,
-                    "cannot open the key-value store %s: %s: restore the whole data directory from "
-                    "a copy. No row was changed",
-                    path, text);
-    else
-        message_set(message, "cannot open the key-value store %s: %s", path, text);
+    message_set(message, error == ERR_CORRUPT ? "%s: %s" : "cannot open the key-value store %s: %s",
+                path, text);
     leveldb_free(text);
     return error;
 }
@@ -170,6 +163,11 @@ static enum error open_leveldb(struct kv_driver *driver, const char *path, enum 
     struct kv_torn_end torn;
     char *text = NULL;
     enum error error = check_files(path, how, &torn, message);
+    if (error == ERR_OK && torn.file[0] != '\0') {
+        message_set(message, "%s/%s: the last write ends at byte %" PRId64 " and is incomplete",
+                    path, torn.file, torn.at);
+        error = how == KV_OPEN_ALONE ? ERR_CORRUPT : ERR_OK;
+    }
     if (error != ERR_OK)
         return error;
     struct leveldb_kv *l = try_open(driver, path, how, true, &text);
@@ -180,9 +178,6 @@ static enum error open_leveldb(struct kv_driver *driver, const char *path, enum 
     }
     if (l == NULL)
         return refuse_open(path, text, message);
-    if (torn.file[0] != '\0')
-        message_set(message, "%s/%s: the last write ends at byte %" PRId64 " and is incomplete",
-                    path, torn.file, torn.at);
     error = sync_names(l, path, message);
     if (error == ERR_OK)
         *out = &l->kv;
@@ -285,9 +280,11 @@ static struct bytes iterator_part(const leveldb_iterator_t *i,
     return bytes_of(data, size);
 }
 
-static enum error
-scan_pairs(struct leveldb_kv *l, struct bytes prefix,
-           enum error (*each)(void *context, struct bytes key, struct bytes value), void *context)
+/* `message` may be NULL. It gets the reason of ERR_CORRUPT. */
+static enum error scan_pairs(struct leveldb_kv *l, struct bytes prefix,
+                             enum error (*each)(void *context, struct bytes key,
+                                                struct bytes value),
+                             void *context, struct message *message)
 {
     leveldb_iterator_t *i = leveldb_create_iterator(l->db, l->read);
     enum error error = ERR_OK;
@@ -297,13 +294,19 @@ scan_pairs(struct leveldb_kv *l, struct bytes prefix,
         if (!bytes_starts_with(key, prefix))
             break;
         error = check_pair(key, iterator_part(i, leveldb_iter_value), &value);
+        if (error != ERR_OK && message)
+            message_set(message, "%s: the checksum of a row of kind %c is wrong", l->path,
+                        key.size > 0 ? key.data[0] : ' ');
         if (error == ERR_OK)
             error = each(context, key, value);
     }
     char *text = NULL;
     leveldb_iter_get_error(i, &text);
-    if (text && error == ERR_OK)
+    if (text && error == ERR_OK) {
         error = error_of(text);
+        if (message)
+            message_set(message, "%s: %s", l->path, text);
+    }
     leveldb_free(text);
     leveldb_iter_destroy(i);
     return error;
@@ -315,13 +318,45 @@ scan_leveldb(struct kv *kv, struct bytes prefix,
 {
     struct leveldb_kv *l = leveldb_of(kv);
     pthread_rwlock_rdlock(&l->lock); /* a callback may scan again */
-    enum error error = l->db ? scan_pairs(l, prefix, each, context) : l->open_error;
+    enum error error = l->db ? scan_pairs(l, prefix, each, context, NULL) : l->open_error;
     pthread_rwlock_unlock(&l->lock);
     return error;
 }
 
+static enum error ignore_pair(void *context, struct bytes key, struct bytes value)
+{
+    (void)context, (void)key, (void)value;
+    return ERR_OK;
+}
+
+static enum error check_leveldb(struct kv *kv, struct message *message)
+{
+    struct leveldb_kv *l = leveldb_of(kv);
+    pthread_rwlock_rdlock(&l->lock);
+    enum error error =
+        l->db ? scan_pairs(l, BYTES_LITERAL(""), ignore_pair, NULL, message) : l->open_error;
+    pthread_rwlock_unlock(&l->lock);
+    return error;
+}
+
+static enum error set_leveldb_aside(struct kv_driver *driver, const char *path, const char *to)
+{
+    (void)driver;
+    struct io *io = io_posix();
+    struct io_file *file;
+    enum error error = io->ops->open(io, path, IO_READ, &file);
+    if (error != ERR_OK)
+        return error;
+    io->ops->close(io, file);
+    error = io_remove_tree(io, to);
+    if (error == ERR_OK)
+        error = io->ops->rename(io, path, to);
+    return error == ERR_OK ? io_sync_parents(io, path, 1) : error;
+}
+
 struct kv_driver *kv_leveldb(void)
 {
-    static struct kv_driver driver = {open_leveldb, close_leveldb, write_leveldb, scan_leveldb};
+    static struct kv_driver driver = {open_leveldb, close_leveldb, write_leveldb,
+                                      scan_leveldb, check_leveldb, set_leveldb_aside};
     return &driver;
 }

@@ -13,6 +13,7 @@ enum row_kind {
     ROW_TASK = 'S',     /* processor state */
     ROW_OUTBOX = 'X',   /* parcels: outputs for another shard */
     ROW_JOURNAL = 'J',  /* checkpoint positions; written by the store */
+    ROW_COMMIT = 'C',   /* the number of the last write; written by the row store */
     ROW_DELETED = 'D',  /* deleted topics whose files may exist; written by the store */
 };
 

