@@ -11,6 +11,7 @@
 #include "broker/net/loop.h"
 #include "broker/start.h"
 #include "storage/recovery.h"
+#include "storage/row_store.h"
 #include "storage/segment_file.h"
 
 #include <event2/event.h>
@@ -37,6 +38,7 @@ struct program {
     struct settings_source sources[BROKER_SETTINGS_MAX];
     struct trace trace;
     struct env env;
+    struct row_store_driver rows;
     struct broker broker;
     struct shard *shards[SHARDS_MAX];
     struct loop *loops[SHARDS_MAX];
@@ -349,7 +351,9 @@ static void dismantle(struct program *p)
 static int run(struct program *p)
 {
     int64_t started_ns = clock_system()->monotonic_ns(clock_system());
-    p->env = (struct env){clock_system(), random_system(), &p->trace, io_posix(), kv_leveldb()};
+    p->env = (struct env){clock_system(), random_system(), &p->trace, io_posix(), NULL};
+    row_store_init(&p->rows, &p->env, kv_leveldb());
+    p->env.kv = &p->rows.driver;
     p->broker = (struct broker){.env = &p->env,
                                 .settings = &p->settings,
                                 .shards = p->shards,

@@ -6,7 +6,8 @@
 #include "base/env.h"
 #include "storage/io.h"
 
-enum { DATA_FORMAT = 1 };
+/* 1: the key-value store has the only copy of the rows. 2: row files have a second one. */
+enum { DATA_FORMAT = 2, DATA_FORMAT_WITHOUT_ROW_FILES = 1 };
 
 struct data_meta {
     int format;

@@ -5,6 +5,7 @@
 #include "storage/journal_witness.h"
 #include "storage/redo.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -12,7 +13,7 @@ struct recovery {
     struct env *env;
     const struct recovery_options *options;
     struct data_meta meta;
-    bool is_new, rows_are_torn;
+    bool is_new, meta_is_lost;
     struct kv *kv;
     struct redo *redo;
     struct recovery_report *report;
@@ -21,32 +22,39 @@ struct recovery {
 
 /* The directory */
 
-struct foreign {
-    char name[32]; /* empty: none */
+struct found_names {
+    char foreign[32]; /* empty: none */
+    bool rows;        /* a copy of the rows may exist */
 };
 
-static void note_foreign(void *context, const char *name)
+static void note_found(void *context, const char *name)
 {
-    struct foreign *foreign = context;
+    struct found_names *found = context;
     if (strcmp(name, "topics") == 0 || strncmp(name, "shard-", 6) == 0)
-        snprintf(foreign->name, sizeof foreign->name, "%s", name);
+        snprintf(found->foreign, sizeof found->foreign, "%s", name);
+    found->rows |= strcmp(name, "kv") == 0 || strcmp(name, "rows") == 0;
 }
 
-/* Refuses a directory that has topics or journals but no tidemill.meta: it is not a data directory,
- * or the file was lost. A first start that was cut off has made neither of them. */
-static enum error check_new_directory(struct recovery *r)
+/* Without tidemill.meta the rows must prove the number of starts. Refuses a directory that has
+ * topics or journals but no rows: it is not a data directory, or too much was lost. A first start
+ * that was cut off has made no topics and no journals. */
+static enum error judge_meta(struct recovery *r, enum error read_error)
 {
-    struct foreign foreign = {""};
-    struct io *io = r->env->io;
-    enum error error = io->ops->list(io, r->options->data_directory, note_foreign, &foreign);
-    if (error == ERR_OK && foreign.name[0] != '\0') {
+    struct found_names found = {.foreign = ""};
+    const char *directory = r->options->data_directory;
+    enum error error = r->env->io->ops->list(r->env->io, directory, note_found, &found);
+    if (error != ERR_OK)
+        return error;
+    r->is_new = read_error == ERR_NOT_FOUND && found.foreign[0] == '\0';
+    r->meta_is_lost = !r->is_new;
+    if (r->is_new || found.rows)
+        return ERR_OK;
+    if (read_error == ERR_NOT_FOUND)
         message_set(r->message,
-                    "%s has a directory %s but no tidemill.meta: restore the file from a copy "
-                    "or use an empty directory",
-                    r->options->data_directory, foreign.name);
-        error = ERR_CORRUPT;
-    }
-    return error;
+                    "%s has a directory %s but no tidemill.meta and no rows: restore the whole "
+                    "data directory from a copy or use an empty directory",
+                    directory, found.foreign);
+    return ERR_CORRUPT;
 }
 
 static enum error take_directory(struct recovery *r)
@@ -71,38 +79,53 @@ static enum error take_directory(struct recovery *r)
         return error;
     }
     error = data_meta_read(io, directory, &r->meta, r->message);
-    r->is_new = error == ERR_NOT_FOUND;
-    return r->is_new ? check_new_directory(r) : error;
+    return error == ERR_NOT_FOUND || error == ERR_CORRUPT ? judge_meta(r, error) : error;
 }
 
 /* The key-value store */
 
 static enum error open_kv(struct recovery *r)
 {
-    struct message note = {""};
+    struct message message = {""};
     char *path = io_path(r->options->data_directory, "kv");
-    enum kv_open how = r->is_new ? KV_OPEN_OR_CREATE : KV_OPEN_EXISTING;
-    enum error error = r->env->kv->open(r->env->kv, path, how, &r->kv, &note);
+    enum kv_open how = r->is_new                                         ? KV_OPEN_OR_CREATE
+                       : r->meta.format == DATA_FORMAT_WITHOUT_ROW_FILES ? KV_OPEN_ALONE
+                                                                         : KV_OPEN_EXISTING;
+    enum error error = r->env->kv->open(r->env->kv, path, how, &r->kv, &message);
     free(path);
     if (error != ERR_OK)
-        *r->message = note;
-    r->rows_are_torn = error == ERR_OK && note.text[0] != '\0';
-    if (r->rows_are_torn)
-        trace_log(r->env->trace, TRACE_WARN, "the key-value store is repaired",
-                  F_STRING("reason", note.text));
+        *r->message = message;
     return error;
 }
 
-/* The key-value store must know at least as many starts as tidemill.meta. */
+/* The rows must know at least as many starts as tidemill.meta. If it is lost, they must know some.
+ */
 static enum error check_kv(struct recovery *r)
 {
-    if (redo_starts(r->redo) >= r->meta.starts)
+    uint64_t starts = redo_starts(r->redo);
+    const char *directory = r->options->data_directory;
+    if (starts < r->meta.starts) {
+        message_set(r->message,
+                    "%s: the rows in kv and rows know %" PRIu64 " starts of the broker, but "
+                    "tidemill.meta has %" PRIu64 ": both directories were replaced by older "
+                    "copies. Put back the newer copies, or restore the whole data directory from "
+                    "a copy",
+                    directory, starts, r->meta.starts);
+        return ERR_CORRUPT;
+    }
+    if (!r->meta_is_lost)
         return ERR_OK;
-    message_set(r->message,
-                "%s/kv: the key-value store is missing or older than the rest of the data: restore "
-                "the whole data directory from a copy",
-                r->options->data_directory);
-    return ERR_CORRUPT;
+    if (starts == 0) {
+        message_set(r->message,
+                    "%s/tidemill.meta is damaged or missing, and the rows do not know the number "
+                    "of starts: restore the whole data directory from a copy",
+                    directory);
+        return ERR_CORRUPT;
+    }
+    trace_log(r->env->trace, TRACE_WARN, "tidemill.meta is damaged or missing, it is written again",
+              F_STRING("directory", directory), F_INT("starts", starts));
+    r->message->text[0] = '\0';
+    return ERR_OK;
 }
 
 /* Writes the rows, and marks of a new journal for every shard, in one atomic batch. */
@@ -136,6 +159,26 @@ struct tidying {
     const char *directory;
 };
 
+/* Renames the directory to a name that no topic has. The new name ends with ".unknown", or
+ * ".unknown-2" and so on if that exists. */
+static void set_topic_aside(struct tidying *t, const char *path)
+{
+    struct io *io = t->r->env->io;
+    size_t size = strlen(path) + 32;
+    char *aside = xmalloc(size);
+    snprintf(aside, size, "%s.unknown", path);
+    enum error error = io->ops->rename(io, path, aside);
+    for (int i = 2; error == ERR_EXISTS; i++) {
+        snprintf(aside, size, "%s.unknown-%d", path, i);
+        error = io->ops->rename(io, path, aside);
+    }
+    if (error == ERR_OK)
+        error = io->ops->sync_directory(io, t->directory);
+    trace_log(t->r->env->trace, TRACE_WARN, "a topic's files have no topic, they are set aside",
+              F_STRING("directory", path), F_STRING("renamed", error == ERR_OK ? aside : ""));
+    free(aside);
+}
+
 /* Only a stored deletion (ROW_DELETED) deletes a directory, never a missing row: rows can be lost.
  * An unfinished creation leaves no directory. A topic's row is durable before its first record is
  * accepted, and a flush of records makes the directory. */
@@ -151,8 +194,7 @@ static void remove_deleted_topic(void *context, const char *name)
                   F_STRING("directory", path));
         (void)!io_remove_tree(t->r->env->io, path);
     } else {
-        trace_log(t->r->env->trace, TRACE_WARN, "a topic's files have no topic, they are kept",
-                  F_STRING("directory", path));
+        set_topic_aside(t, path);
     }
     free(path);
 }
@@ -209,8 +251,6 @@ static enum error recover(struct recovery *r)
     if (error == ERR_OK)
         error =
             redo_create(r->env, r->options->data_directory, r->kv, r->report, r->message, &r->redo);
-    if (error == ERR_OK && r->rows_are_torn)
-        redo_rows_are_torn(r->redo);
     if (error == ERR_OK)
         error = check_kv(r);
     if (error == ERR_OK)

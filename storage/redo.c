@@ -144,11 +144,6 @@ void redo_free(struct redo *redo)
     free(redo);
 }
 
-void redo_rows_are_torn(struct redo *redo)
-{
-    redo->rows_are_torn = true;
-}
-
 int redo_last_shard(const struct redo *redo)
 {
     int last = -1;
@@ -247,8 +242,9 @@ static enum error walk_unit(struct redo *redo, struct shared_buffer *unit, part_
 static enum error refuse_older(struct redo *redo, const struct redo_journal *journal)
 {
     message_set(redo->message,
-                "%s/kv: the key-value store is older than the journal of shard %d. It was damaged "
-                "or replaced. Restore the whole data directory from a copy",
+                "%s: the rows in kv and rows are older than the journal of shard %d. Both "
+                "directories were replaced by older copies, or lost their last writes. Put back "
+                "the newer copies, or restore the whole data directory from a copy",
                 redo->data_directory, journal->shard);
     return ERR_CORRUPT;
 }
@@ -293,7 +289,7 @@ static enum error judge_end(struct redo *redo, const struct redo_journal *journa
     }
     /* If the rows are older than a checkpoint that recycled files, the journal only looks damaged.
      */
-    if (redo->rows_are_torn || journal_reader_checkpoint(reader) > journal->mark.lsn)
+    if (journal_reader_checkpoint(reader) > journal->mark.lsn)
         return refuse_older(redo, journal);
     redo->report->damaged++;
     message_set(redo->message,

@@ -16,10 +16,6 @@ MUST_USE enum error redo_create(struct env *env, const char *data_directory, str
                                 struct recovery_report *report, struct message *message,
                                 struct redo **out);
 void redo_free(struct redo *redo); /* NULL is fine */
-/* Call this if the last write to the key-value store was left out. If a journal then does not
- * continue at the rows that are left, that write was durable: the rows are damaged, not the
- * journal. */
-void redo_rows_are_torn(struct redo *redo);
 /* The largest shard number and start count among the journals. */
 int redo_last_shard(const struct redo *redo);
 uint64_t redo_starts(const struct redo *redo);

@@ -38,7 +38,6 @@ struct redo {
     int journal_count;
     struct map topics, deleted, logs; /* topics and deleted: struct redo_topic */
     struct row_changes rows;
-    bool rows_are_torn;
     bool something_removed; /* rows of producers may have to be deleted */
     int64_t unflushed;
 };

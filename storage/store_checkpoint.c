@@ -267,8 +267,8 @@ static enum error delete_producers(struct checkpoint *c)
     return error;
 }
 
-/* The key-value store is not safe after its log met a full disk, so it is not written without
- * enough space. */
+/* A write of rows that meets a full disk costs time: the key-value store is opened again. So it is
+ * not tried without enough space for the row file, and for the log and a table of the store. */
 static enum error rows_have_room(const struct checkpoint *c)
 {
     struct io *io = c->store->env->io;
@@ -276,7 +276,7 @@ static enum error rows_have_room(const struct checkpoint *c)
     enum error error = io->ops->free_bytes(io, c->store->data_directory, &room);
     if (error != ERR_OK)
         return error;
-    int64_t need = ROWS_RESERVE_BYTES + 2 * (int64_t)c->rows.bytes;
+    int64_t need = ROWS_RESERVE_BYTES + 3 * (int64_t)c->rows.bytes;
     return room < need ? ERR_NO_SPACE : ERR_OK;
 }
 
@@ -294,17 +294,22 @@ static enum error write_rows(struct checkpoint *c)
 }
 
 /* Errors in here are final: after a failed sync or write the state of the disk is unknown, so a
- * retry proves nothing. Only a lack of descriptors is not: the call did nothing. */
+ * retry proves nothing. Only the rows may be written again after the disk was full (row_store.h),
+ * and after a lack of descriptors, which did nothing. */
 static enum error make_durable(struct checkpoint *c)
 {
     struct io *io = c->store->env->io;
     enum error error = ERR_OK;
     if (!c->sync_each)
         error = io->ops->sync_all(io, c->store->data_directory);
-    if (error == ERR_OK)
+    c->final = true;
+    if (error == ERR_OK) {
         error = write_rows(c);
+        c->final = error != ERR_NO_SPACE;
+    }
     if (error == ERR_OK)
         error = journal_recycle(&c->store->journal, &c->dead_files);
+    c->final &= error != ERR_OK;
     return error;
 }
 
@@ -328,7 +333,7 @@ static void write_all(struct checkpoint *c)
     if (c->result != ERR_OK)
         return;
     c->result = make_durable(c);
-    c->final = c->result != ERR_OK && c->result != ERR_NO_FILES;
+    c->final &= c->result != ERR_NO_FILES;
 }
 
 /* If the data directory was moved, files of that name are not its files. So what was written is

@@ -9,13 +9,20 @@
 #include "storage/io.h"
 #include "storage/kv.h"
 #include "storage/recovery.h"
+#include "storage/row_store.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { SHARDS_MAX = 4, FLAGS_MAX = 32, ROUNDS_MAX = 5000, BUFFER_MAX = 1 << 30 };
+enum {
+    SHARDS_MAX = 4,
+    FLAGS_MAX = 32,
+    ROUNDS_MAX = 5000,
+    BUFFER_MAX = 1 << 30,
+    ROW_GENERATION_BYTES = 16 << 10
+};
 
 struct queue_executor {
     struct executor executor;
@@ -29,6 +36,7 @@ struct test_clock {
 
 struct test_broker {
     struct env env;
+    struct row_store_driver rows;
     struct trace trace;
     struct test_clock clock;
     struct random_seeded random;
@@ -173,7 +181,9 @@ static void make_world(struct test_broker *b)
     b->io_ops.free_bytes = free_bytes;
     b->io.ops = &b->io_ops;
     b->trace = (struct trace){.level = TRACE_INFO, .clock = &b->clock.clock, .write = keep_line};
-    b->env = (struct env){&b->clock.clock, &b->random.random, &b->trace, &b->io, kv_leveldb()};
+    b->env = (struct env){&b->clock.clock, &b->random.random, &b->trace, &b->io, NULL};
+    row_store_init(&b->rows, &b->env, kv_leveldb());
+    b->env.kv = &b->rows.driver;
 }
 
 static void make_listeners(struct test_broker *b)
@@ -195,7 +205,8 @@ static struct test_broker *start(const struct test_machine *machine, const char 
     make_world(b);
     if (machine) {
         b->env.io = machine->io;
-        b->env.kv = machine->kv;
+        b->rows.inner = machine->kv;
+        b->rows.generation_bytes = ROW_GENERATION_BYTES;
         b->order = machine->order;
         random_seeded_init(&b->random, machine->seed);
     }

@@ -9,13 +9,13 @@ ORDER = ["base", "protocol", "storage", "processors", "broker"]
 MAY_INCLUDE = {folder: set(ORDER[:at + 1]) for at, folder in enumerate(ORDER)}
 MAY_INCLUDE["client-tools"] = {"base", "protocol", "storage", "processors", "client-tools"}
 HOMES = [
-    (r"leveldb/", r"storage/kv_leveldb\.c"),
+    (r"leveldb/", r"storage/(kv_leveldb|row_store)\.c"),
     (r"event2/", r"broker/net/\w+\.[ch]|broker/main\.c"),
     (r"liburing\.h", r"broker/net/ring\.c"),
     (r"openssl/", r"base/crypto\.c|broker/net/transport_tls\.c"),
     (r"(zlib|zstd|lz4\w*|snappy\S*|zconf)\.h", r"protocol/compression\w*\.c"),
     (r"(sys/socket|netinet/\S+|arpa/inet|netdb)\.h", r"broker/net/\w+\.[ch]|client-tools/cluster/\w+\.[ch]"),
-    (r"pthread\.h", r"broker/[\w/]+\.[ch]|base/(block_pool|trace_repeats)\.c|storage/(io_posix|kv_leveldb|segment_file)\.c"),
+    (r"pthread\.h", r"broker/[\w/]+\.[ch]|base/(block_pool|trace_repeats)\.c|storage/(io_posix|kv_leveldb|row_store|segment_file)\.c"),
 ]
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.MULTILINE)
 

@@ -28,7 +28,7 @@ usleep sleep nanosleep sched_yield signal sigaction fork execve system getenv se
 """.split()
 # Object files at the edge, which may wait and do I/O.
 RIM = {
-    "storage": r"io_posix|kv_leveldb|segment_file",  # the last locks the cache of the whole process
+    "storage": r"io_posix|kv_leveldb|row_store|segment_file",  # the last locks the cache of the whole process
     "broker": r"main|arguments|data_directory|disk_worker|mailbox|settings|acceptor|loop|transport_\w+",
     "protocol": r"-",
     "processors": r"-",

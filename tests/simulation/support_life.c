@@ -11,6 +11,7 @@ enum {
     UNIT_BYTES = 8 << 10,
     TAIL_CACHE_BYTES = 2 << 10,
     UNFLUSHED_BYTES = 5 << 10,
+    ROW_GENERATION_BYTES = 2 << 10,
 };
 
 const struct log_config life_log_config = {
@@ -45,10 +46,11 @@ enum error life_recover(struct life *life, struct sim_disk *disk, int shard_coun
     life->checkpoint_interval_ms = 20000;
     life->clock = (struct clock){monotonic_ns, wall_ms};
     random_seeded_init(&life->random, seed);
-    life->env = (struct env){.clock = &life->clock,
-                             .random = &life->random.random,
-                             .io = &disk->io,
-                             .kv = &disk->driver};
+    life->env =
+        (struct env){.clock = &life->clock, .random = &life->random.random, .io = &disk->io};
+    row_store_init(&life->rows, &life->env, &disk->driver);
+    life->rows.generation_bytes = ROW_GENERATION_BYTES;
+    life->env.kv = &life->rows.driver;
     for (int i = 0; i < 2 * shard_count; i++)
         sim_executor_init(&life->executors[i]);
     struct recovery_options options = {.data_directory = "data",

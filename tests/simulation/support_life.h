@@ -5,6 +5,7 @@
 
 #include "base/env.h"
 #include "storage/recovery.h"
+#include "storage/row_store.h"
 #include "storage/store.h"
 #include "tests/simulation/support_disk.h"
 #include "tests/simulation/support_executor.h"
@@ -14,6 +15,7 @@ enum { LIFE_SHARDS_MAX = 3 };
 struct life {
     struct sim_disk *disk;
     struct env env;
+    struct row_store_driver rows;
     struct clock clock;
     int64_t now_ms;
     struct random_seeded random;

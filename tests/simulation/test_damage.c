@@ -1,5 +1,6 @@
 /* Damage to durable data. Recovery finds and names it, and never reads it as data or silently cuts
  * it. */
+#include "storage/data_meta.h"
 #include "storage/store_rows.h"
 #include "tests/harness/harness.h"
 #include "tests/simulation/support_history.h"
@@ -306,24 +307,126 @@ TEST(accepted_damage_leaves_the_data_before_it_and_a_copy)
     EXPECT(accepted > 5);
 }
 
+/* The two copies of the rows: those of the key-value store and the files in data/rows. */
+
+static void swap_store(struct sim_disk *a, struct sim_disk *b)
+{
+    struct sim_kv_state *rows = a->rows;
+    a->rows = b->rows;
+    b->rows = rows;
+}
+
+static struct names row_files(struct sim_disk *disk)
+{
+    struct names names = {.count = 0};
+    EXPECT_INT(disk->io.ops->list(&disk->io, "data/rows", note_name, &names), ERR_OK);
+    return names;
+}
+
+static void remove_row_files(struct sim_disk *disk)
+{
+    EXPECT_INT(io_remove_tree(&disk->io, "data/rows"), ERR_OK);
+    EXPECT_INT(disk->io.ops->sync_directory(&disk->io, "data"), ERR_OK);
+}
+
+static void replace_row_files(struct sim_disk *disk, struct sim_disk *from)
+{
+    struct names names = row_files(from);
+    remove_row_files(disk);
+    EXPECT_INT(io_make_path(&disk->io, "data/rows"), ERR_OK);
+    for (size_t i = 0; i < names.count; i++) {
+        char path[160];
+        snprintf(path, sizeof path, "data/rows/%s", names.at[i]);
+        EXPECT_INT(io_replace_file(&disk->io, path, sim_disk_file(from, path).data), ERR_OK);
+    }
+}
+
+static void lose_store(struct sim_disk *disk)
+{
+    struct sim_disk *empty = sim_disk_create();
+    swap_store(disk, empty);
+    sim_disk_free(empty);
+}
+
+static void expect_everything(struct scene *s)
+{
+    struct life life;
+    uint32_t k[LIFE_SHARDS_MAX];
+    enum error error = life_recover(&life, s->disk, SHARDS, 1);
+    const char *wrong = error == ERR_OK ? model_compare(&s->model, s->disk, k) : life.message.text;
+    life_end(&life);
+    if (wrong)
+        test_fail(__FILE__, __LINE__, "%s", wrong);
+}
+
+TEST(one_older_copy_of_the_rows_is_repaired)
+{
+    for (uint64_t seed = test_seed(); seed < test_seed() + 20; seed++) {
+        struct scene s;
+        set_scene(&s, seed);
+        if (seed % 2 == 0)
+            swap_store(s.disk, s.halfway);
+        else
+            replace_row_files(s.disk, s.halfway);
+        expect_everything(&s);
+        clear_scene(&s);
+    }
+}
+
+TEST(one_lost_copy_of_the_rows_is_written_again)
+{
+    for (uint64_t seed = test_seed(); seed < test_seed() + 9; seed++) {
+        struct scene s;
+        set_scene(&s, seed);
+        if (seed % 3 == 0)
+            lose_store(s.disk);
+        else if (seed % 3 == 1)
+            s.disk->has_kv = false;
+        else
+            remove_row_files(s.disk);
+        expect_everything(&s);
+        clear_scene(&s);
+    }
+}
+
+TEST(a_flipped_bit_in_a_row_file_loses_nothing)
+{
+    struct scene s;
+    set_scene(&s, test_seed());
+    struct names names = row_files(s.disk);
+    EXPECT_INT(names.count, 1);
+    char path[160];
+    snprintf(path, sizeof path, "data/rows/%s", names.at[0]);
+    size_t size = sim_disk_file(s.disk, path).data.size;
+    struct sim_disk *sound = s.disk;
+    for (size_t at = 0; at < size; at += 1 + size / 500) {
+        s.disk = sim_disk_crash(sound, CRASH_KEEP_ALL, 0);
+        sim_disk_flip(s.disk, path, at, (uint8_t)(1 << at % 8));
+        expect_everything(&s);
+        sim_disk_free(s.disk);
+    }
+    s.disk = sound;
+    clear_scene(&s);
+}
+
 /* Older rows with newer journals. */
-TEST(a_key_value_store_older_than_the_journals_is_refused)
+TEST(two_copies_of_the_rows_older_than_the_journals_are_refused)
 {
     int refused = 0;
     for (uint64_t seed = test_seed(); seed < test_seed() + 20; seed++) {
         struct scene s;
         set_scene(&s, seed);
-        struct sim_kv_state *rows = s.disk->rows;
         bool differs = sim_disk_row_count(s.disk) != sim_disk_row_count(s.halfway);
-        s.disk->rows = s.halfway->rows;
-        s.halfway->rows = rows;
+        swap_store(s.disk, s.halfway);
+        replace_row_files(s.disk, s.halfway);
         struct life life;
         uint32_t k[LIFE_SHARDS_MAX];
         enum error error = life_recover(&life, s.disk, SHARDS, 1);
         EXPECT(error == ERR_CORRUPT || model_compare(&s.model, s.disk, k) == NULL);
         EXPECT(error == ERR_CORRUPT || !differs);
-        if (error == ERR_CORRUPT && (strstr(life.message.text, "data/kv: ") == NULL ||
-                                     strstr(life.message.text, "accept-damage") != NULL))
+        if (error == ERR_CORRUPT &&
+            (strstr(life.message.text, "data: the rows in kv and rows are older") == NULL ||
+             strstr(life.message.text, "accept-damage") != NULL))
             test_fail(__FILE__, __LINE__, "seed %" PRIu64 ": %s", seed, life.message.text);
         refused += error == ERR_CORRUPT;
         life_end(&life);
@@ -337,83 +440,126 @@ TEST(a_key_value_store_older_than_the_journals_is_refused)
     EXPECT(refused > 5);
 }
 
-TEST(a_lost_key_value_store_is_refused)
+/* The number of starts in tidemill.meta shows that an empty store is not the one that was lost. */
+TEST(rows_that_know_fewer_starts_than_tidemill_meta_are_refused)
 {
-    struct scene s;
-    set_scene(&s, test_seed());
-    struct sim_disk *empty = sim_disk_create();
-    struct sim_kv_state *rows = s.disk->rows;
-    s.disk->rows = empty->rows;
-    empty->rows = rows;
+    struct sim_disk *disk = sim_disk_create(), *older;
     struct life life;
-    EXPECT_INT(life_recover(&life, s.disk, SHARDS, 1), ERR_CORRUPT);
-    EXPECT(strstr(life.message.text, "data/kv") != NULL);
+    EXPECT_INT(life_recover(&life, disk, SHARDS, 1), ERR_OK);
     life_end(&life);
-    sim_disk_free(empty);
-    clear_scene(&s);
+    older = sim_disk_crash(disk, CRASH_KEEP_ALL, 0);
+    EXPECT_INT(life_recover(&life, disk, SHARDS, 1), ERR_OK);
+    life_end(&life);
+    swap_store(disk, older);
+    replace_row_files(disk, older);
+    EXPECT_INT(life_recover(&life, disk, SHARDS, 1), ERR_CORRUPT);
+    EXPECT(strstr(life.message.text, "know 1 starts of the broker, but tidemill.meta has 2") !=
+           NULL);
+    EXPECT(strstr(life.message.text, "restore the whole data directory from a copy") != NULL);
+    life_end(&life);
+    sim_disk_free(older);
+    sim_disk_free(disk);
 }
 
-TEST(a_missing_key_value_store_is_not_created_again)
+TEST(two_lost_copies_of_the_rows_are_refused_and_not_created_again)
 {
     struct scene s;
     set_scene(&s, test_seed());
+    struct sim_disk *sound = sim_disk_crash(s.disk, CRASH_KEEP_ALL, 0);
     s.disk->has_kv = false;
+    remove_row_files(s.disk);
     struct life life;
     EXPECT_INT(life_recover(&life, s.disk, SHARDS, 1), ERR_CORRUPT);
+    EXPECT(strstr(life.message.text, "data/rows") != NULL);
+    EXPECT(strstr(life.message.text, "data/kv") != NULL);
+    EXPECT(strstr(life.message.text, "restore the whole data directory from a copy") != NULL);
     EXPECT(!s.disk->has_kv);
+    life_end(&life);
     s.disk->has_kv = true;
-    life_end(&life);
-    uint32_t k[LIFE_SHARDS_MAX];
-    EXPECT_INT(life_recover(&life, s.disk, SHARDS, 1), ERR_OK);
-    EXPECT(model_compare(&s.model, s.disk, k) == NULL);
-    life_end(&life);
+    replace_row_files(s.disk, sound);
+    expect_everything(&s);
+    sim_disk_free(sound);
     clear_scene(&s);
 }
 
-TEST(a_flipped_bit_in_tidemill_meta_is_found_or_changes_nothing)
+TEST(a_flipped_bit_in_tidemill_meta_is_repaired_from_the_rows)
 {
     struct scene s;
     set_scene(&s, test_seed());
-    size_t bits = 8 * sim_disk_file(s.disk, "data/tidemill.meta").data.size, refused = 0;
-    for (size_t i = 0; i < bits; i++) {
-        struct sim_disk *damaged = sim_disk_crash(s.disk, CRASH_KEEP_ALL, 0);
-        sim_disk_flip(damaged, "data/tidemill.meta", i / 8, (uint8_t)(1 << i % 8));
-        struct life life;
-        uint32_t k[LIFE_SHARDS_MAX];
-        bool starts = life_recover(&life, damaged, SHARDS, 1) == ERR_OK;
-        EXPECT(starts ? model_compare(&s.model, damaged, k) == NULL
-                      : strstr(life.message.text, "tidemill.meta") != NULL);
-        refused += !starts;
-        life_end(&life);
-        sim_disk_free(damaged);
+    struct sim_disk *sound = s.disk;
+    struct bytes meta = sim_disk_file(sound, "data/tidemill.meta").data;
+    for (size_t i = 0; i < 8 * meta.size; i++) {
+        s.disk = sim_disk_crash(sound, CRASH_KEEP_ALL, 0);
+        sim_disk_flip(s.disk, "data/tidemill.meta", i / 8, (uint8_t)(1 << i % 8));
+        expect_everything(&s);
+        struct data_meta found;
+        struct message message;
+        EXPECT_INT(data_meta_read(&s.disk->io, "data", &found, &message), ERR_OK);
+        EXPECT_INT(found.starts, 2);
+        sim_disk_free(s.disk);
     }
-    EXPECT(refused > bits * 9 / 10);
+    s.disk = sound;
     clear_scene(&s);
 }
 
-TEST(topics_without_tidemill_meta_are_not_touched)
+static void lose_meta(struct sim_disk *disk)
+{
+    EXPECT_INT(disk->io.ops->unlink(&disk->io, "data/tidemill.meta"), ERR_OK);
+}
+
+TEST(a_lost_tidemill_meta_is_written_again_from_the_rows)
 {
     struct scene s;
     set_scene(&s, test_seed());
-    EXPECT_INT(s.disk->io.ops->unlink(&s.disk->io, "data/tidemill.meta"), ERR_OK);
+    lose_meta(s.disk);
+    expect_everything(&s);
+    EXPECT(sim_disk_file(s.disk, "data/tidemill.meta").exists);
+    clear_scene(&s);
+}
+
+TEST(topics_without_tidemill_meta_and_rows_are_not_touched)
+{
+    struct scene s;
+    set_scene(&s, test_seed());
+    lose_meta(s.disk);
+    s.disk->has_kv = false;
+    remove_row_files(s.disk);
     struct life life;
     EXPECT_INT(life_recover(&life, s.disk, SHARDS, 1), ERR_CORRUPT);
     EXPECT(strstr(life.message.text, "tidemill.meta") != NULL);
+    EXPECT(strstr(life.message.text, "restore the whole data directory from a copy") != NULL);
     life_end(&life);
     clear_scene(&s);
 }
 
-/* Writes the row of the topic. A null value deletes it, as if it were lost. */
+/* Writes the row of the topic in both copies. A null value deletes it, as if it were lost. */
 static void change_topic_row(struct scene *s, struct bytes value)
 {
     struct row_key key = row_key_topic(model_topic_id(0));
     struct kv_change change = {row_key_view(&key), value};
-    EXPECT_INT(s->disk->driver.write(&s->disk->kv, &change, 1), ERR_OK);
+    struct env env = {.random = random_system(), .io = &s->disk->io};
+    struct row_store_driver rows;
+    struct message message = {""};
+    struct kv *kv;
+    row_store_init(&rows, &env, &s->disk->driver);
+    EXPECT_INT(rows.driver.open(&rows.driver, "data/kv", KV_OPEN_EXISTING, &kv, &message), ERR_OK);
+    EXPECT_INT(rows.driver.write(kv, &change, 1), ERR_OK);
+    rows.driver.close(kv);
 }
 
-TEST(a_topic_that_lost_its_row_keeps_its_files_and_batches)
+/* Renames the topic's directory back, as an operator does. */
+static bool take_back_files(struct scene *s)
 {
-    int vanished = 0;
+    char aside[200], *directory = topic_directory("data", model_topic_id(0));
+    snprintf(aside, sizeof aside, "%s.unknown", directory);
+    bool found = s->disk->io.ops->rename(&s->disk->io, aside, directory) == ERR_OK;
+    free(directory);
+    return found;
+}
+
+TEST(a_topic_that_lost_its_row_keeps_its_files_and_batches_under_another_name)
+{
+    int vanished = 0, aside = 0;
     for (uint64_t seed = test_seed(); seed < test_seed() + 10; seed++) {
         struct scene s;
         set_scene(&s, seed);
@@ -423,10 +569,14 @@ TEST(a_topic_that_lost_its_row_keeps_its_files_and_batches)
             struct life life;
             uint32_t k[LIFE_SHARDS_MAX];
             EXPECT_INT(life_recover(&life, s.disk, SHARDS, seed), ERR_OK);
-            vanished += bytes_is_null(sim_disk_row(s.disk, row_key_view(&key)));
+            bool gone = bytes_is_null(sim_disk_row(s.disk, row_key_view(&key)));
+            vanished += gone;
             EXPECT_INT(life_open(&life), ERR_OK);
             life_close(&life);
             life_end(&life);
+            EXPECT_INT(life_recover(&life, s.disk, SHARDS, seed), ERR_OK);
+            life_end(&life);
+            aside += take_back_files(&s);
             change_topic_row(&s, BYTES_LITERAL("topic"));
             EXPECT_INT(life_recover(&life, s.disk, SHARDS, seed), ERR_OK);
             const char *wrong = model_compare(&s.model, s.disk, k);
@@ -436,7 +586,7 @@ TEST(a_topic_that_lost_its_row_keeps_its_files_and_batches)
         }
         clear_scene(&s);
     }
-    EXPECT(vanished > 2);
+    EXPECT(vanished > 2 && aside > 2);
 }
 
 static bool topic_has_files(struct sim_disk *disk)
@@ -487,7 +637,7 @@ TEST(the_next_start_deletes_the_files_of_a_deleted_topic_also_after_a_checkpoint
 
 /* Before the first flush there is no directory topics: only the journals show that the data
  * directory is in use. */
-TEST(journals_without_tidemill_meta_are_not_touched)
+TEST(journals_without_tidemill_meta_and_rows_are_not_touched)
 {
     struct sim_disk *disk = sim_disk_create();
     struct life life;
@@ -497,8 +647,9 @@ TEST(journals_without_tidemill_meta_are_not_touched)
     life_close(&life);
     life_end(&life);
     sim_disk_free(disk);
-    EXPECT_INT(left->io.ops->unlink(&left->io, "data/tidemill.meta"), ERR_OK);
+    lose_meta(left);
     left->has_kv = false;
+    remove_row_files(left);
     EXPECT_INT(life_recover(&life, left, SHARDS, 1), ERR_CORRUPT);
     EXPECT(strstr(life.message.text, "shard-") != NULL);
     EXPECT(strstr(life.message.text, "tidemill.meta") != NULL);

@@ -3,6 +3,7 @@
 #include "storage/io.h"
 #include "storage/log_internal.h"
 #include "storage/recovery.h"
+#include "storage/row_store.h"
 #include "storage/segment.h"
 #include "storage/store.h"
 #include "storage/store_rows.h"
@@ -23,6 +24,7 @@ static const struct log_config config = {.segment_bytes = 2 << 20,
 
 struct place {
     struct env env;
+    struct row_store_driver rows;
     char directory[300];
     struct timers timers;
     struct kv *kv;
@@ -43,10 +45,10 @@ static void on_failed(void *context, enum error error)
 
 static void start(struct place *p, const char *name)
 {
-    *p = (struct place){.env = {.clock = clock_system(),
-                                .random = random_system(),
-                                .io = io_posix(),
-                                .kv = kv_leveldb()}};
+    *p = (struct place){
+        .env = {.clock = clock_system(), .random = random_system(), .io = io_posix()}};
+    row_store_init(&p->rows, &p->env, kv_leveldb());
+    p->env.kv = &p->rows.driver;
     snprintf(p->directory, sizeof p->directory, "%s/%s", test_directory(), name);
     struct message message = {""};
     struct recovery_options recovery = {

@@ -1,0 +1,28 @@
+/* Keeps two copies of all rows, so that damage to one of them loses nothing.
+ *
+ * The driver stands before another one, such as LevelDB. It writes each change first to a row file
+ * (row_file.h) in the directory `rows` beside the store, and then to the store, with a row that
+ * names this commit. An open compares the copies. A copy that is damaged, missing or older is
+ * written again from the other one, if that one proves itself sound. If neither does, the open
+ * changes no row, and its message names both files.
+ *
+ * A write that fails with ERR_NO_SPACE may be durable. Later writes continue behind it. */
+#ifndef STORAGE_ROW_STORE_H
+#define STORAGE_ROW_STORE_H
+
+#include "base/env.h"
+#include "storage/kv.h"
+
+struct row_store_driver {
+    struct kv_driver driver;
+    struct kv_driver *inner;
+    struct env *env;
+    /* A new row file begins when the writes in the present one are larger than this and than its
+     * snapshot. */
+    int64_t generation_bytes;
+};
+
+/* `env` outlives the driver; its kv may be set to the driver. */
+void row_store_init(struct row_store_driver *d, struct env *env, struct kv_driver *inner);
+
+#endif
