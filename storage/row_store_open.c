@@ -262,13 +262,24 @@ static enum error use_file(struct opening *o, const struct commit_row *commit, c
     return error;
 }
 
+/* Opens the file for appends. A killed process may have left a record or the name of the file that
+ * is not durable yet, and the store must not get ahead of the file. */
+static enum error open_file(struct row_store *s)
+{
+    struct io *io = s->env->io;
+    enum error error = io->ops->open(io, s->path, IO_READ | IO_WRITE, &s->file);
+    if (error == ERR_OK)
+        error = io->ops->sync(io, s->file);
+    return error == ERR_OK ? io->ops->sync_directory(io, s->directory) : error;
+}
+
 static enum error open_with_file(struct opening *o)
 {
     struct row_store *s = o->s;
     struct message note = {""};
     struct commit_row commit;
     bool torn = o->report.state == ROW_FILE_TORN;
-    enum error error = s->env->io->ops->open(s->env->io, s->path, IO_READ | IO_WRITE, &s->file);
+    enum error error = open_file(s);
     if (error != ERR_OK)
         return cannot(o, s->path, error);
     error = open_inner(o, torn ? KV_OPEN_ALONE : KV_OPEN_EXISTING, &note);

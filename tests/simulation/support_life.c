@@ -35,6 +35,12 @@ static int64_t wall_ms(struct clock *clock)
     return CONTAINER_OF(clock, struct life, clock)->now_ms + 1700000000000;
 }
 
+static void note_line(struct trace *trace, struct bytes line)
+{
+    if (memmem(line.data, line.size, "no row is lost", 14))
+        CONTAINER_OF(trace, struct life, trace)->row_warnings++;
+}
+
 enum error life_recover(struct life *life, struct sim_disk *disk, int shard_count, uint64_t seed)
 {
     memset(life, 0, sizeof *life);
@@ -46,8 +52,11 @@ enum error life_recover(struct life *life, struct sim_disk *disk, int shard_coun
     life->checkpoint_interval_ms = 20000;
     life->clock = (struct clock){monotonic_ns, wall_ms};
     random_seeded_init(&life->random, seed);
-    life->env =
-        (struct env){.clock = &life->clock, .random = &life->random.random, .io = &disk->io};
+    life->trace = (struct trace){.level = TRACE_WARN, .clock = &life->clock, .write = note_line};
+    life->env = (struct env){.clock = &life->clock,
+                             .random = &life->random.random,
+                             .trace = &life->trace,
+                             .io = &disk->io};
     row_store_init(&life->rows, &life->env, &disk->driver);
     life->rows.generation_bytes = ROW_GENERATION_BYTES;
     life->env.kv = &life->rows.driver;

@@ -15,6 +15,8 @@ enum { LIFE_SHARDS_MAX = 3 };
 struct life {
     struct sim_disk *disk;
     struct env env;
+    struct trace trace;
+    int row_warnings; /* of damaged rows in the log; a crash alone explains none */
     struct row_store_driver rows;
     struct clock clock;
     int64_t now_ms;

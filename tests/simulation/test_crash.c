@@ -133,6 +133,8 @@ static void recover_and_compare(struct explorer *e, struct sim_disk *disk)
     const char *wrong = model_compare(e->model, disk, k);
     if (life.report.damaged_logs > 0)
         wrong = "a partition is taken for damaged";
+    if (life.row_warnings > 0)
+        wrong = "rows are taken for damaged";
     if (wrong)
         fail(c, wrong);
     c->reached.states++;

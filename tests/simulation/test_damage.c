@@ -409,6 +409,54 @@ TEST(a_flipped_bit_in_a_row_file_loses_nothing)
     clear_scene(&s);
 }
 
+static enum error take_value(void *context, struct bytes key, struct bytes value)
+{
+    (void)key;
+    *(struct bytes *)context = bytes_copy(value);
+    return ERR_OK;
+}
+
+/* A start that upgraded format 1 was cut off, and then the older version, which does not know row
+ * files, has worked. So the row files are old, and the store does not show it. */
+TEST(row_files_in_a_data_directory_of_format_1_are_not_used)
+{
+    for (uint64_t seed = test_seed(); seed < test_seed() + 10; seed++) {
+        struct scene s;
+        struct bytes commit = BYTES_NULL;
+        struct data_meta meta = {.format = 1, .starts = 1};
+        struct message message;
+        set_scene(&s, seed);
+        EXPECT_INT(s.halfway->driver.scan(&s.halfway->kv, BYTES_LITERAL("C"), take_value, &commit),
+                   ERR_OK);
+        struct kv_change change = {BYTES_LITERAL("C"), commit};
+        EXPECT_INT(s.disk->driver.write(&s.disk->kv, &change, 1), ERR_OK);
+        free((void *)(uintptr_t)commit.data);
+        replace_row_files(s.disk, s.halfway);
+        EXPECT_INT(data_meta_write(&s.disk->io, "data", &meta, &message), ERR_OK);
+        expect_everything(&s);
+        EXPECT_INT(data_meta_read(&s.disk->io, "data", &meta, &message), ERR_OK);
+        EXPECT_INT(meta.format, 2);
+        EXPECT_INT(row_files(s.disk).count, 1);
+        expect_everything(&s);
+        clear_scene(&s);
+    }
+}
+
+TEST(a_data_directory_of_a_newer_format_is_refused_by_its_number)
+{
+    struct scene s;
+    struct data_meta meta = {.format = DATA_FORMAT + 1, .starts = 1};
+    struct message message;
+    set_scene(&s, test_seed());
+    EXPECT_INT(data_meta_write(&s.disk->io, "data", &meta, &message), ERR_OK);
+    struct life life;
+    EXPECT_INT(life_recover(&life, s.disk, SHARDS, 1), ERR_UNSUPPORTED);
+    EXPECT(strstr(life.message.text, "the data has format 3, this version reads formats up to 2") !=
+           NULL);
+    life_end(&life);
+    clear_scene(&s);
+}
+
 /* Older rows with newer journals. */
 TEST(two_copies_of_the_rows_older_than_the_journals_are_refused)
 {
