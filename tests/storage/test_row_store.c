@@ -394,6 +394,32 @@ TEST(a_missing_or_older_directory_of_one_copy_loses_no_row)
     clear_scene(&s);
 }
 
+/* The store's own checks cannot find this. */
+TEST(rows_that_the_store_lost_changed_or_invented_are_repaired)
+{
+    struct kv_change harms[] = {{BYTES_LITERAL("changed-0"), BYTES_NULL},
+                                {BYTES_LITERAL("row-0029"), BYTES_NULL},
+                                {BYTES_LITERAL("row-0011"), BYTES_LITERAL("other")},
+                                {BYTES_LITERAL("a"), BYTES_LITERAL("invented")},
+                                {BYTES_LITERAL("z"), BYTES_LITERAL("invented")},
+                                {BYTES_LITERAL("C"), BYTES_NULL}};
+    struct scene s;
+    int repaired = 0, refused = 0;
+    set_scene(&s, "differences");
+    fill(&s);
+    char *path = io_path(s.directory, "kv");
+    for (size_t i = 0; i < COUNT_OF(harms); i++) {
+        EXPECT_INT(kv_leveldb()->open(kv_leveldb(), path, KV_OPEN_EXISTING, &s.kv, &s.message),
+                   ERR_OK);
+        EXPECT_INT(s.kv->driver->write(s.kv, &harms[i], 1), ERR_OK);
+        close_store(&s);
+        expect_nothing_lost(&s, "a difference", &repaired, &refused);
+    }
+    EXPECT_INT(repaired, COUNT_OF(harms));
+    free(path);
+    clear_scene(&s);
+}
+
 TEST(a_damaged_store_is_kept_under_another_name)
 {
     struct scene s;
@@ -793,6 +819,9 @@ TEST(megabytes_of_rows_are_written_again_from_either_copy)
     flip(names.at[0], size_of(names.at[0]) / 2, 4);
     expect_nothing_lost(&s, "the row file", &repaired, &refused);
     EXPECT_INT(repaired, 2);
+    flip(tables.at[0], size_of(tables.at[0]) / 2, 4);
+    flip(names.at[0], size_of(names.at[0]) / 2, 4);
+    expect_refused(&s, "/megabytes/kv", names.at[0]);
     clear_scene(&s);
 }
 
