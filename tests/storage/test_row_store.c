@@ -3,6 +3,7 @@
 #include "storage/row_store.h"
 
 #include "storage/io.h"
+#include "storage/row_file.h"
 #include "tests/harness/harness.h"
 
 #include <pthread.h>
@@ -242,6 +243,46 @@ static size_t size_of(const char *path)
     size_t size = content.size;
     buffer_free(&content);
     return size;
+}
+
+static enum error ignore_record(void *context, const struct row_record *record)
+{
+    (void)context, (void)record;
+    return ERR_OK;
+}
+
+/* Of the only row file. */
+static enum row_file_state state_of_file(const struct scene *s)
+{
+    struct row_file_report report;
+    uint64_t generation;
+    const char *rest;
+    struct names names = files_of(s, "rows", "rows-");
+    EXPECT_INT(names.count, 1);
+    EXPECT(row_file_parse_name(strrchr(names.at[0], '/') + 1, &generation, &rest));
+    EXPECT_INT(row_file_check(io_posix(), names.at[0], generation, ignore_record, NULL, &report),
+               ERR_OK);
+    return report.state;
+}
+
+TEST(a_torn_end_of_the_row_file_is_cut_before_the_next_write)
+{
+    struct scene s;
+    set_scene(&s, "torn");
+    fill(&s);
+    struct names names = files_of(&s, "rows", "rows-");
+    run(&s, "printf 'TMR1%%05000d' 0 >>'%s'", names.at[0]);
+    EXPECT_INT(state_of_file(&s), ROW_FILE_TORN);
+    open_well(&s, KV_OPEN_EXISTING);
+    EXPECT(rows_are_expected(&s) && s.log.size == 0);
+    EXPECT_INT(put(&s, "row-0002", 'x', 10), ERR_OK);
+    read_rows(&s, &s.expected);
+    close_store(&s);
+    EXPECT_INT(state_of_file(&s), ROW_FILE_WHOLE);
+    open_well(&s, KV_OPEN_EXISTING);
+    EXPECT(rows_are_expected(&s) && s.log.size == 0);
+    close_store(&s);
+    clear_scene(&s);
 }
 
 TEST(rows_come_back_and_the_row_of_the_commit_is_hidden)
@@ -626,14 +667,14 @@ static enum error io_open(struct io *io, const char *path, int flags, struct io_
                                               : io_posix()->ops->open(io_posix(), path, flags, out);
 }
 
-/* Writes half of it before it fails. */
-static enum error io_half_write(struct io *io, struct io_file *file, const struct iovec *parts,
-                                int count, int64_t position)
+/* Writes most of it before it fails. */
+static enum error io_cut_write(struct io *io, struct io_file *file, const struct iovec *parts,
+                               int count, int64_t position)
 {
     (void)io;
     if (!fails(true))
         return io_posix()->ops->write(io_posix(), file, parts, count, position);
-    struct iovec half = {parts[0].iov_base, parts[0].iov_len / 2};
+    struct iovec half = {parts[0].iov_base, parts[0].iov_len * 9 / 10};
     (void)!io_posix()->ops->write(io_posix(), file, &half, 1, position);
     return the_io->error;
 }
@@ -678,7 +719,7 @@ static void use_failing_io(struct scene *s, struct failing_io *f, int fail_at, e
 {
     *f = (struct failing_io){.ops = *io_posix()->ops, .fail_at = fail_at, .error = error};
     f->ops.open = io_open;
-    f->ops.write = io_half_write;
+    f->ops.write = io_cut_write;
     f->ops.sync = io_sync;
     f->ops.truncate = io_truncate;
     f->ops.rename = io_rename;
@@ -707,7 +748,7 @@ static int write_with_fault(int fail_at, enum error error)
     if (open_as(&s, KV_OPEN_OR_CREATE) == ERR_OK) {
         for (int i = 0; i < FAULT_WRITES; i++) {
             char key[2] = {(char)('a' + i), '\0'};
-            enum error result = put(&s, key, 'v', 300);
+            enum error result = put(&s, key, 'v', (size_t)(300 - 40 * i));
             done[i] = result == ERR_OK;
             failures += result != ERR_OK;
             EXPECT(result == ERR_OK || result == error);
@@ -716,6 +757,7 @@ static int write_with_fault(int fail_at, enum error error)
         close_store(&s);
     }
     EXPECT(error != ERR_NO_SPACE || failures <= 1);
+    EXPECT(error != ERR_NO_SPACE || !done[FAULT_WRITES - 1] || state_of_file(&s) == ROW_FILE_WHOLE);
     s.env.io = io_posix();
     open_well(&s, KV_OPEN_OR_CREATE);
     read_rows(&s, &s.expected);
