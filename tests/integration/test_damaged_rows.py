@@ -8,6 +8,8 @@ import json
 import shutil
 import subprocess
 
+from kafka.record.util import calc_crc32c
+
 from broker import Broker, wait_until
 from wire import Wire, make_batch, records_of
 
@@ -195,6 +197,22 @@ def test_damage_to_both_copies_is_refused_and_a_repaired_copy_is_enough():
         broker.start()
         assert FILE_REWRITTEN in broker.log_text()
         scene.check()
+        scene.check_aggregate()
+
+
+def test_a_data_directory_without_row_files_is_upgraded():
+    with Broker(shards=2, settings=SETTINGS) as broker:
+        scene = Scene(broker)
+        meta = scene.data / "tidemill.meta"
+
+        def to_format_1():
+            shutil.rmtree(scene.data / "rows")
+            text = meta.read_bytes().splitlines(keepends=True)
+            lines = text[0].replace(b"2", b"1") + text[1]
+            meta.write_bytes(lines + b"crc32c=%08x\n" % calc_crc32c(lines))
+        scene.restart(None, harm=to_format_1, words=("the rows have a second copy now",))
+        assert meta.read_bytes().startswith(b"format=2\n")
+        scene.restart(REWRITTEN, harm=(scene.data / "kv" / "CURRENT").unlink)
         scene.check_aggregate()
 
 

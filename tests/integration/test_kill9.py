@@ -146,4 +146,5 @@ def test_repeated_kills_of_the_broker_lose_no_acknowledged_record():
             assert found[place] == number, f"{place} holds {found[place]}, acknowledged was {number}"
         assert len(found) == producer.sent, "a record is there twice"
         assert consumer.records == found
+        assert "no row is lost" not in broker.log_text()  # a kill is not damage
         print(f"  {CYCLES} kills, {producer.sent} records")
