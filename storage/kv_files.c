@@ -39,8 +39,12 @@ static enum error read_file(struct check *c, const char *name, struct buffer *ou
     char *path = io_path(c->directory, name);
     buffer_init(out, SIZE_MAX / 2);
     enum error error = io_read_file(c->io, path, out);
-    if (error != ERR_OK && error != ERR_NOT_FOUND)
+    if (error == ERR_IO) {
+        message_set(c->message, "%s: the disk cannot read the file", path);
+        error = ERR_CORRUPT;
+    } else if (error != ERR_OK && error != ERR_NOT_FOUND) {
         message_set(c->message, "cannot open the key-value store %s: %s", path, error_text(error));
+    }
     free(path);
     return error;
 }

@@ -94,7 +94,11 @@ static enum error check_file(struct opening *o)
                     s->path);
     message_set(&o->reason, "%s: damaged at byte %" PRId64, s->path, o->report.bad);
     s->at = o->report.file;
-    return error;
+    if (error != ERR_IO)
+        return error;
+    message_set(&o->reason, "%s: the disk cannot read the file", s->path);
+    o->report.state = ROW_FILE_DAMAGED;
+    return ERR_OK;
 }
 
 static enum error find_file(struct opening *o)

@@ -3,6 +3,7 @@
 #include "storage/row_store.h"
 
 #include "storage/io.h"
+#include "storage/kv_files.h"
 #include "storage/row_file.h"
 #include "tests/harness/harness.h"
 
@@ -713,6 +714,58 @@ static enum error io_sync_names(struct io *io, const char *path)
 {
     (void)io;
     return fails(false) ? the_io->error : io_posix()->ops->sync_directory(io_posix(), path);
+}
+
+/* A bad sector in the file that `bad_path` is a part of. */
+static const char *bad_path;
+static struct io_file *bad_file;
+
+static enum error io_open_bad(struct io *io, const char *path, int flags, struct io_file **out)
+{
+    (void)io;
+    enum error error = io_posix()->ops->open(io_posix(), path, flags, out);
+    if (error == ERR_OK && strstr(path, bad_path))
+        bad_file = *out;
+    else if (error == ERR_OK && bad_file == *out)
+        bad_file = NULL; /* the memory of one that was closed */
+    return error;
+}
+
+static enum error io_read_bad(struct io *io, struct io_file *file, void *data, size_t size,
+                              int64_t position, size_t *got)
+{
+    (void)io;
+    return file == bad_file ? ERR_IO
+                            : io_posix()->ops->read(io_posix(), file, data, size, position, got);
+}
+
+TEST(a_file_that_the_disk_cannot_read_is_damaged)
+{
+    struct scene s;
+    struct message message = {""};
+    struct kv_torn_end torn;
+    struct io_ops ops = *io_posix()->ops;
+    struct io io = {&ops};
+    ops.open = io_open_bad;
+    ops.read = io_read_bad;
+    set_scene(&s, "unreadable");
+    fill(&s);
+    bad_path = "rows-00000000000000000001.log";
+    s.env.io = &io;
+    open_well(&s, KV_OPEN_EXISTING);
+    EXPECT(rows_are_expected(&s) && log_has(&s, "WARN") &&
+           log_has(&s, "log: the disk cannot read"));
+    close_store(&s);
+    s.env.io = io_posix();
+    char *path = io_path(s.directory, "kv");
+    static const char *const parts[] = {"CURRENT", "MANIFEST-", ".log"};
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        bad_path = parts[i];
+        EXPECT_INT(kv_files_check(&io, path, &torn, &message), ERR_CORRUPT);
+        EXPECT(strstr(message.text, parts[i]) && strstr(message.text, "the disk cannot read"));
+    }
+    free(path);
+    clear_scene(&s);
 }
 
 static void use_failing_io(struct scene *s, struct failing_io *f, int fail_at, enum error error)
