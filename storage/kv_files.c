@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { NAME_SIZE = 32 };
+enum { NAME_SIZE = 32, READ_CHUNK = 256 << 10 };
 
 struct check {
     struct io *io;
@@ -18,6 +18,7 @@ struct check {
     uint64_t log_number, previous_log; /* from the MANIFEST: older logs are not needed; 0: none */
     uint64_t *logs;                    /* that LevelDB will read, ascending */
     size_t log_count;
+    enum error table_error;
 };
 
 static enum error refuse(struct check *c, const char *file, int64_t at)
@@ -34,17 +35,21 @@ static enum error refuse_missing(struct check *c, const char *file)
     return ERR_CORRUPT;
 }
 
+/* A file that cannot be read is as good as damaged. */
+static enum error judge_read(struct check *c, const char *path, enum error error)
+{
+    if (error == ERR_IO)
+        message_set(c->message, "%s: the disk cannot read the file", path);
+    else if (error != ERR_OK && error != ERR_NOT_FOUND)
+        message_set(c->message, "cannot open the key-value store %s: %s", path, error_text(error));
+    return error == ERR_IO ? ERR_CORRUPT : error;
+}
+
 static enum error read_file(struct check *c, const char *name, struct buffer *out)
 {
     char *path = io_path(c->directory, name);
     buffer_init(out, SIZE_MAX / 2);
-    enum error error = io_read_file(c->io, path, out);
-    if (error == ERR_IO) {
-        message_set(c->message, "%s: the disk cannot read the file", path);
-        error = ERR_CORRUPT;
-    } else if (error != ERR_OK && error != ERR_NOT_FOUND) {
-        message_set(c->message, "cannot open the key-value store %s: %s", path, error_text(error));
-    }
+    enum error error = judge_read(c, path, io_read_file(c->io, path, out));
     free(path);
     return error;
 }
@@ -189,6 +194,39 @@ static enum error check_logs(struct check *c, struct kv_torn_end *torn)
     return error;
 }
 
+/* LevelDB maps the tables into memory. There a page that the disk cannot read ends the process. */
+static enum error read_through(struct check *c, const char *path)
+{
+    struct io *io = c->io;
+    struct io_file *file = NULL;
+    uint8_t *chunk = xmalloc(READ_CHUNK);
+    size_t got = READ_CHUNK;
+    enum error error = io->ops->open(io, path, IO_READ, &file);
+    for (int64_t at = 0; error == ERR_OK && got == READ_CHUNK; at += READ_CHUNK)
+        error = io->ops->read(io, file, chunk, READ_CHUNK, at, &got);
+    if (file)
+        io->ops->close(io, file);
+    free(chunk);
+    return error == ERR_NOT_FOUND ? ERR_OK : error; /* LevelDB judges */
+}
+
+static void check_table(void *context, const char *name)
+{
+    struct check *c = context;
+    size_t size = strlen(name);
+    if (c->table_error != ERR_OK || size < 4 || strcmp(name + size - 4, ".ldb") != 0)
+        return;
+    char *path = io_path(c->directory, name);
+    c->table_error = judge_read(c, path, read_through(c, path));
+    free(path);
+}
+
+static enum error check_tables(struct check *c)
+{
+    enum error error = c->io->ops->list(c->io, c->directory, check_table, c);
+    return error == ERR_OK ? c->table_error : judge_read(c, c->directory, error);
+}
+
 enum error kv_files_check(struct io *io, const char *directory, struct kv_torn_end *torn,
                           struct message *message)
 {
@@ -201,6 +239,8 @@ enum error kv_files_check(struct io *io, const char *directory, struct kv_torn_e
         error = find_logs(&c);
     if (error == ERR_OK)
         error = check_logs(&c, torn);
+    if (error == ERR_OK)
+        error = check_tables(&c);
     free(c.logs);
     return error;
 }

@@ -17,7 +17,8 @@ struct kv_torn_end {
 };
 
 /* Only reads. ERR_NOT_FOUND: there is no file CURRENT. ERR_CORRUPT: durable data is damaged or
- * missing; `message` names file and byte. The tables are not checked. */
+ * missing; `message` names file and byte. Of the tables only that the disk can
+ * read them. */
 MUST_USE enum error kv_files_check(struct io *io, const char *directory, struct kv_torn_end *torn,
                                    struct message *message);
 

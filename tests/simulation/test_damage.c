@@ -409,6 +409,56 @@ TEST(a_flipped_bit_in_a_row_file_loses_nothing)
     clear_scene(&s);
 }
 
+static void to_format_1(struct sim_disk *disk)
+{
+    struct data_meta meta = {.format = 1, .starts = 1};
+    struct message message;
+    remove_row_files(disk);
+    EXPECT_INT(data_meta_write(&disk->io, "data", &meta, &message), ERR_OK);
+}
+
+/* The calls of a repair or an upgrade, each crashed once. */
+struct repair {
+    struct scene *s;
+    uint64_t calls;
+};
+
+static void crash_repair(void *context, struct sim_disk *disk)
+{
+    struct repair *r = context;
+    struct sim_disk *present = r->s->disk;
+    r->s->disk = sim_disk_crash(disk, (enum crash_kind)(r->calls % CRASH_KINDS), r->calls);
+    r->calls++;
+    expect_everything(r->s);
+    sim_disk_free(r->s->disk);
+    r->s->disk = present;
+}
+
+TEST(a_repair_of_the_rows_may_be_interrupted_at_any_call)
+{
+    for (uint64_t seed = test_seed(); seed < test_seed() + 20; seed++) {
+        struct scene s;
+        struct repair repair = {.s = &s};
+        set_scene(&s, seed);
+        if (seed % 5 == 0)
+            s.disk->has_kv = false;
+        else if (seed % 5 == 1)
+            swap_store(s.disk, s.halfway);
+        else if (seed % 5 == 2)
+            remove_row_files(s.disk);
+        else if (seed % 5 == 3)
+            replace_row_files(s.disk, s.halfway);
+        else
+            to_format_1(s.disk);
+        s.disk->on_call = crash_repair;
+        s.disk->context = &repair;
+        expect_everything(&s);
+        s.disk->on_call = NULL;
+        EXPECT(repair.calls > 10);
+        clear_scene(&s);
+    }
+}
+
 static enum error take_value(void *context, struct bytes key, struct bytes value)
 {
     (void)key;

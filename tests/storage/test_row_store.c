@@ -758,7 +758,7 @@ TEST(a_file_that_the_disk_cannot_read_is_damaged)
     close_store(&s);
     s.env.io = io_posix();
     char *path = io_path(s.directory, "kv");
-    static const char *const parts[] = {"CURRENT", "MANIFEST-", ".log"};
+    static const char *const parts[] = {"CURRENT", "MANIFEST-", ".log", ".ldb"};
     for (size_t i = 0; i < COUNT_OF(parts); i++) {
         bad_path = parts[i];
         EXPECT_INT(kv_files_check(&io, path, &torn, &message), ERR_CORRUPT);
