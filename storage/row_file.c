@@ -334,6 +334,13 @@ static enum error write_snapshot(struct row_writer *w, struct kv *kv)
     return error == ERR_OK ? w->io->ops->sync(w->io, w->file) : error;
 }
 
+/* The file system as a whole can be synced without another descriptor. */
+static enum error sync_name(struct io *io, const char *directory)
+{
+    enum error error = io->ops->sync_directory(io, directory);
+    return error == ERR_NO_FILES ? io->ops->sync_all(io, directory) : error;
+}
+
 enum error row_file_create(struct io *io, const char *directory, struct kv *kv, struct bytes hidden,
                            struct row_file *file, struct io_file **out)
 {
@@ -350,7 +357,7 @@ enum error row_file_create(struct io *io, const char *directory, struct kv *kv, 
         error = io->ops->rename(io, fresh, path);
     if (error != ERR_OK)
         (void)!io->ops->unlink(io, fresh);
-    else if (io->ops->sync_directory(io, directory) != ERR_OK)
+    else if (sync_name(io, directory) != ERR_OK)
         error = ERR_IO; /* the name may exist after a restart or not */
     if (error == ERR_OK)
         *out = w.file;

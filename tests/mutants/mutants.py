@@ -37,8 +37,9 @@ MUTANTS = [
            "storage/journal.c", "return io->ops->sync(io, file->file) == ERR_OK ? ERR_OK : ERR_IO;",
            "return ERR_OK;", CRASH),
     Mutant("journal_file_without_sync_of_its_name", "the name of a new journal file is not made durable",
-           "storage/journal.c", "        error = io->ops->sync_directory(io, j->directory);\n    if (error == ERR_NO_SPACE",
-           "        error = ERR_OK;\n    if (error == ERR_NO_SPACE", CRASH),
+           "storage/journal.c",
+           "        error = io->ops->sync_directory(io, j->directory);\n    if (io_error_passes(error) && file->file)",
+           "        error = ERR_OK;\n    if (io_error_passes(error) && file->file)", CRASH),
     # Acknowledgement
     Mutant("acknowledged_before_the_write", "commits are done when their unit is handed over",
            "storage/store_units.c", "    s->in_flight = true;\n    s->filling ^= 1;",
@@ -51,8 +52,8 @@ MUTANTS = [
            "storage/store_checkpoint.c", "        error = io->ops->sync_all(io, c->store->data_directory);",
            "        error = ERR_OK;", CRASH),
     Mutant("journal_recycled_before_the_rows", "journal files are recycled although the rows were not written",
-           "storage/store_checkpoint.c", "    if (error == ERR_OK)\n        error = write_rows(c);",
-           "    if (error == ERR_OK && c->entries > 3)\n        error = write_rows(c);", CRASH),
+           "storage/store_checkpoint.c", "        error = write_rows(c);",
+           "        error = c->entries > 3 ? write_rows(c) : ERR_OK;", CRASH),
     # Segments
     Mutant("batch_read_without_checksum", "a batch of a segment is served without its checksum",
            "storage/segment.c", "return crc == scan->header.crc ? ERR_OK : ERR_CORRUPT;", "return ERR_OK;",

@@ -6,7 +6,6 @@
 
 /* So small that a few dozen entries cause rolls, flushes and checkpoints. */
 enum {
-    JOURNAL_FILE_BYTES = 16 << 10,
     CHECKPOINT_BYTES = 40 << 10,
     UNIT_BYTES = 8 << 10,
     TAIL_CACHE_BYTES = 2 << 10,
@@ -47,7 +46,7 @@ enum error life_recover(struct life *life, struct sim_disk *disk, int shard_coun
     life->disk = disk;
     life->shard_count = shard_count;
     life->now_ms = 1000;
-    life->journal_file_bytes = JOURNAL_FILE_BYTES;
+    life->journal_file_bytes = LIFE_JOURNAL_FILE_BYTES;
     life->checkpoint_bytes = CHECKPOINT_BYTES;
     life->checkpoint_interval_ms = 20000;
     life->clock = (struct clock){monotonic_ns, wall_ms};
@@ -64,7 +63,7 @@ enum error life_recover(struct life *life, struct sim_disk *disk, int shard_coun
         sim_executor_init(&life->executors[i]);
     struct recovery_options options = {.data_directory = "data",
                                        .shard_count = shard_count,
-                                       .journal_file_bytes = JOURNAL_FILE_BYTES};
+                                       .journal_file_bytes = LIFE_JOURNAL_FILE_BYTES};
     return recovery_run(&life->env, &options, &life->kv, &life->report, &life->message);
 }
 

@@ -10,7 +10,7 @@
 #include "tests/simulation/support_disk.h"
 #include "tests/simulation/support_executor.h"
 
-enum { LIFE_SHARDS_MAX = 3 };
+enum { LIFE_SHARDS_MAX = 3, LIFE_JOURNAL_FILE_BYTES = 16 << 10 };
 
 struct life {
     struct sim_disk *disk;

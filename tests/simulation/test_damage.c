@@ -133,6 +133,7 @@ struct harm {
     const char *name;
     void (*apply)(struct sim_disk *disk, const char *path, size_t at, size_t size);
     bool everywhere; /* at every block of a file; else once for each file */
+    size_t below;    /* only below this position; 0: up to the end */
 };
 
 static struct io_file *open_journal(struct sim_disk *disk, const char *path)
@@ -174,7 +175,10 @@ static void harm_each_file(const struct harm *harm, struct scene *s, struct verd
             char path[160];
             snprintf(path, sizeof path, "data/shard-%d/%s", shard, names.at[i]);
             size_t size = sim_disk_file(s->disk, path).data.size;
-            for (size_t at = 0; at < (harm->everywhere ? size : 1); at += 4096) {
+            size_t end = harm->everywhere ? size : 1;
+            if (harm->below > 0)
+                end = MIN(end, harm->below);
+            for (size_t at = 0; at < end; at += 4096) {
                 struct sim_disk *damaged = sim_disk_crash(s->disk, CRASH_KEEP_ALL, 0);
                 harm->apply(damaged, path, at, size);
                 judge(s, damaged, path, at, v);
@@ -188,7 +192,7 @@ static void harm_each_file(const struct harm *harm, struct scene *s, struct verd
 TEST(a_journal_file_that_is_cut_zeroed_or_deleted_is_found_or_changes_nothing)
 {
     const struct harm harms[] = {
-        {"cut", cut, true}, {"zeroed", zero, true}, {"deleted", delete, false}};
+        {"cut", cut, true, 0}, {"zeroed", zero, true, 0}, {"deleted", delete, false, 0}};
     for (size_t i = 0; i < COUNT_OF(harms); i++) {
         struct verdict v = {0};
         for (uint64_t seed = test_seed(); seed < test_seed() + 20; seed++) {
@@ -203,10 +207,12 @@ TEST(a_journal_file_that_is_cut_zeroed_or_deleted_is_found_or_changes_nothing)
     }
 }
 
-/* No second has passed, so neither the witness nor a later unit covers the last unit. */
+/* No second has passed, so neither the witness nor a later unit covers the last unit. A unit that
+ * is larger than a file makes its file longer. Without that part the file is as a power cut may
+ * leave it. */
 TEST(a_journal_file_that_is_cut_is_found_at_once)
 {
-    const struct harm harm = {"cut", cut, true};
+    const struct harm harm = {"cut", cut, true, LIFE_JOURNAL_FILE_BYTES};
     struct verdict v = {0};
     for (uint64_t seed = test_seed(); seed < test_seed() + 20; seed++) {
         struct scene s;
@@ -394,9 +400,11 @@ TEST(a_flipped_bit_in_a_row_file_loses_nothing)
     struct scene s;
     set_scene(&s, test_seed());
     struct names names = row_files(s.disk);
-    EXPECT_INT(names.count, 1);
+    const char *newest = names.at[0]; /* the one before may still be there */
+    for (size_t i = 1; i < names.count; i++)
+        newest = strcmp(names.at[i], newest) > 0 ? names.at[i] : newest;
     char path[160];
-    snprintf(path, sizeof path, "data/rows/%s", names.at[0]);
+    snprintf(path, sizeof path, "data/rows/%s", newest);
     size_t size = sim_disk_file(s.disk, path).data.size;
     struct sim_disk *sound = s.disk;
     for (size_t at = 0; at < size; at += 1 + size / 500) {
