@@ -122,15 +122,52 @@ static enum error find_first(struct log_time_job *job, struct time_plan *plan)
 
 /* The first batch with the largest timestamp. */
 struct time_peak {
-    struct table_entry *entry; /* its segment, or NULL: it is in the tail */
+    struct table_entry *entry;      /* its segment, or NULL */
+    const struct tail_batch *batch; /* in the tail, or NULL */
     int64_t timestamp, batch_offset;
 };
+
+/* The largest timestamp of a batch's records from the log's start on. The header's one may belong
+ * to a deleted record. */
+static enum error cut_batch_peak(struct bytes batch, int64_t start_offset, int64_t *timestamp)
+{
+    struct arena arena;
+    struct record_iterator records;
+    struct record record;
+    arena_init(&arena, UNCOMPRESSED_MAX + (1 << 20));
+    enum error error = records_open(batch, &arena, UNCOMPRESSED_MAX, &records);
+    *timestamp = SEGMENT_NO_TIMESTAMP;
+    while (error == ERR_OK && records_next(&records, &record)) {
+        if (record.offset >= start_offset)
+            *timestamp = MAX(*timestamp, record.timestamp);
+    }
+    if (error == ERR_OK && records.failed)
+        error = ERR_CORRUPT;
+    arena_free(&arena);
+    return error;
+}
 
 static void raise_peak(struct time_peak *peak, struct table_entry *entry, int64_t timestamp,
                        int64_t batch_offset)
 {
     if (timestamp > peak->timestamp)
-        *peak = (struct time_peak){entry, timestamp, batch_offset};
+        *peak = (struct time_peak){
+            .entry = entry, .timestamp = timestamp, .batch_offset = batch_offset};
+}
+
+static enum error scanned_peak(struct segment_scan *scan, const struct time_query *query,
+                               int64_t *timestamp)
+{
+    *timestamp = scan->header.max_timestamp;
+    if (scan->header.base_offset >= query->start_offset)
+        return ERR_OK;
+    struct buffer batch;
+    buffer_init(&batch, scan->batch_size);
+    enum error error = segment_scan_read(scan, &batch);
+    if (error == ERR_OK)
+        error = cut_batch_peak(buffer_view(&batch), query->start_offset, timestamp);
+    buffer_free(&batch);
+    return error;
 }
 
 /* For a segment that is only partly in the range, or whose summary is not enough. */
@@ -145,11 +182,16 @@ static enum error scan_peak(struct table_entry *entry, const struct time_query *
         return error;
     struct segment_scan scan;
     segment_scan_init(&scan, &entry->view, place);
-    while (segment_scan_next(&scan) && scan.next_offset <= query->end_offset) {
-        if (scan.next_offset > query->start_offset && scan.header.record_count > 0)
-            raise_peak(peak, entry, scan.header.max_timestamp, scan.next_offset - 1);
+    while (error == ERR_OK && segment_scan_next(&scan) && scan.next_offset <= query->end_offset) {
+        int64_t timestamp;
+        if (scan.next_offset <= query->start_offset || scan.header.record_count == 0)
+            continue;
+        error = scanned_peak(&scan, query, &timestamp);
+        if (error == ERR_OK)
+            raise_peak(peak, entry, timestamp, scan.next_offset - 1);
     }
-    error = scan.error;
+    if (error == ERR_OK)
+        error = scan.error;
     segment_scan_free(&scan);
     return error;
 }
@@ -213,19 +255,33 @@ static enum error search_peak(struct table_entry *entry, const struct time_peak 
     return error;
 }
 
+static enum error look_at_tail(const struct tail_batch *batch, const struct time_query *query,
+                               struct time_peak *peak)
+{
+    int64_t timestamp = batch->max_timestamp;
+    enum error error = ERR_OK;
+    if (batch->base_offset < query->start_offset)
+        error = cut_batch_peak(bytes_of(batch->at, batch->size), query->start_offset, &timestamp);
+    if (error == ERR_OK && timestamp > peak->timestamp)
+        *peak = (struct time_peak){.batch = batch, .timestamp = timestamp};
+    return error;
+}
+
 static enum error find_peak(struct log_time_job *job, struct time_plan *plan)
 {
     struct time_query query = {0, plan->start_offset, job->end_offset, true};
-    struct time_peak peak = {NULL, SEGMENT_NO_TIMESTAMP, -1};
+    struct time_peak peak = {.timestamp = SEGMENT_NO_TIMESTAMP, .batch_offset = -1};
     enum error error = ERR_OK;
     for (size_t i = 0; i < plan->table.count && error == ERR_OK; i++)
         error = look_at_peak(&plan->table.entries[i], &query, job->log->env->io, &peak);
+    for (int i = 0; i < plan->tail_count && error == ERR_OK; i++)
+        error = look_at_tail(&plan->tail[i], &query, &peak);
     if (error != ERR_OK)
         return error;
-    bool in_tail = plan->tail_count > 0 && plan->tail[0].max_timestamp > peak.timestamp;
-    query.timestamp = in_tail ? plan->tail[0].max_timestamp : peak.timestamp;
-    if (in_tail)
-        return search_tail(plan, &query, job);
+    query.timestamp = peak.timestamp;
+    if (peak.batch)
+        return search_batch(bytes_of(peak.batch->at, peak.batch->size), &query, &job->offset,
+                            &job->found_timestamp);
     return peak.entry ? search_peak(peak.entry, &peak, &query, job) : ERR_OK;
 }
 
@@ -271,8 +327,18 @@ static void keep_candidate(struct time_plan *plan, const struct tail_batch *batc
     shared_buffer_ref(batch->buffer);
 }
 
+/* Keeps the first one with the largest timestamp. A batch that the log's start cuts is kept apart,
+ * in the first place: the largest timestamp of the rest of it is not known yet. */
+static void keep_peak(struct time_plan *plan, const struct tail_batch *batch)
+{
+    bool is_cut = batch->base_offset < plan->start_offset;
+    int at = plan->tail_count > 0 && plan->tail[0].base_offset < plan->start_offset ? 1 : 0;
+    if (is_cut || at == plan->tail_count || batch->max_timestamp > plan->tail[at].max_timestamp)
+        keep_candidate(plan, batch, is_cut ? 0 : at);
+}
+
 /* Keeps the unflushed batches that may contain the answer: the first few with the timestamp or a
- * later one, or the first one with the largest timestamp. */
+ * later one, or those of keep_peak. */
 static void take_candidates(struct log_time_job *job, struct time_plan *plan)
 {
     const struct log *log = job->log;
@@ -283,8 +349,7 @@ static void take_candidates(struct log_time_job *job, struct time_plan *plan)
         if (batch->next_offset > job->end_offset)
             break;
         if (peak) {
-            if (plan->tail_count == 0 || batch->max_timestamp > plan->tail[0].max_timestamp)
-                keep_candidate(plan, batch, 0);
+            keep_peak(plan, batch);
         } else if (batch->max_timestamp >= job->timestamp && plan->tail_count < TAIL_CANDIDATES) {
             keep_candidate(plan, batch, plan->tail_count);
         }
