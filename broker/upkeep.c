@@ -75,8 +75,13 @@ static void load_log(struct upkeep *u, struct partition *p)
     log_load_submit(u->shard->background, &load->job);
 }
 
-static bool has_limits(const struct topic_settings *s)
+/* Whether segments of the log may be deleted: by retention, or because they are below the log's
+ * start since DeleteRecords. */
+static bool may_have_dead_segments(const struct partition *p)
 {
+    const struct topic_settings *s = &p->settings;
+    if (log_start_offset(p->log) > 0)
+        return true;
     return topic_log_config(s).delete_enabled && (s->retention_ms >= 0 || s->retention_bytes >= 0);
 }
 
@@ -85,7 +90,7 @@ static void tend(struct upkeep *u, struct partition *p)
     struct shard *shard = u->shard;
     if (log_is_loaded(p->log))
         apply_retention(u, p);
-    else if (has_limits(&p->settings))
+    else if (may_have_dead_segments(p))
         load_log(u, p);
     producer_states_expire(log_producers(p->log), shard->steady_ms,
                            shard->live->now.producer_id_expiration_ms);

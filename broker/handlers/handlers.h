@@ -14,6 +14,7 @@ void fetch_handle(struct shard *shard, struct request *request);
 void list_offsets_handle(struct shard *shard, struct request *request);
 void metadata_handle(struct shard *shard, struct request *request);
 void offset_for_leader_epoch_handle(struct shard *shard, struct request *request);
+void delete_records_handle(struct shard *shard, struct request *request);
 void init_producer_id_handle(struct shard *shard, struct request *request);
 void create_topics_handle(struct shard *shard, struct request *request);
 void delete_topics_handle(struct shard *shard, struct request *request);

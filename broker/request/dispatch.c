@@ -24,6 +24,7 @@ static const struct handler handlers[] = {
     {API_API_VERSIONS, ON_ARRIVAL, NULL, api_versions_handle},
     {API_CREATE_TOPICS, ON_CONTROLLER, NULL, create_topics_handle},
     {API_DELETE_TOPICS, ON_CONTROLLER, NULL, delete_topics_handle},
+    {API_DELETE_RECORDS, ON_ARRIVAL, NULL, delete_records_handle},
     {API_INIT_PRODUCER_ID, ON_CONTROLLER, NULL, init_producer_id_handle},
     {API_OFFSET_FOR_LEADER_EPOCH, ON_ARRIVAL, NULL, offset_for_leader_epoch_handle},
     {API_DESCRIBE_CONFIGS, ON_ARRIVAL, NULL, describe_configs_handle},
