@@ -270,7 +270,22 @@ void history_produce(struct history *h, int topic, int partition)
     commit(h, shard);
 }
 
-/* Moves a log start to a durable batch, as retention and DeleteRecords do. */
+/* An offset that a log start may move to: a durable batch, as retention does; any durable offset,
+ * also in the middle of a batch, as DeleteRecords does; or the high watermark. */
+static int64_t random_start(struct history *h, const struct model_partition *p, size_t batches)
+{
+    const struct model_batch *b = &p->batches[below(h, batches)];
+    switch (below(h, 4)) {
+    case 0:
+        return p->batches[batches - 1].next;
+    case 1:
+        return b->base + (int64_t)below(h, (uint64_t)(b->next - b->base));
+    default:
+        return b->base;
+    }
+}
+
+/* Moves a log start, as retention and DeleteRecords do. */
 static void move_start(struct history *h)
 {
     struct model_partition *p = random_partition(h);
@@ -281,8 +296,7 @@ static void move_start(struct history *h)
     int64_t now = model_history_at(&p->starts, UINT32_MAX, 0);
     if (count == 0)
         return;
-    int64_t offset =
-        below(h, 4) == 0 ? p->batches[count - 1].next : p->batches[below(h, count)].base;
+    int64_t offset = random_start(h, p, count);
     if (offset <= now)
         return;
     uint32_t entry = begin(h, shard);
