@@ -190,8 +190,11 @@ static enum input_status read_more(struct runner_task *task, int64_t from, struc
     if (is_at_end(&task->batches, from))
         return INPUT_AT_END;
     int64_t offset = first_from(task, from);
-    if (from < offset)
+    if (from < offset) { /* perhaps into the middle of a batch */
         say_skipped(task, from, offset);
+        task->input->position = offset;
+        return INPUT_SKIPPED;
+    }
     enum error error = log_read(log, offset, partition_visible_end(task->partition, READ_COMMITTED),
                                 SLICE_BYTES, true, &slice);
     if (error == ERR_CORRUPT) {

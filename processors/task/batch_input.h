@@ -12,8 +12,9 @@
 struct batch_source {
     /* INPUT_RECORD: *out is the batch with the record at `offset`, or the first batch after it. The
      * batch is v2 and whole, and its checksum was compared when it was written or read. Its memory
-     * is valid until the next call of an op, or until batch_input_release. The input returns any
-     * other status to its caller. */
+     * is valid until the next call of an op, or until batch_input_release. INPUT_SKIPPED: the
+     * records at the position are deleted, and the source has moved the position over them. The
+     * input returns any other status than INPUT_RECORD to its caller. */
     enum input_status (*find)(struct batch_source *s, int64_t offset, struct bytes *out,
                               struct message *message);
     /* The input moves to another offset: the source drops what it read ahead. May be NULL. */

@@ -719,6 +719,19 @@ struct fetch_response_responses_partitions *test_fetch(struct test_client *c, co
     return &response->responses[0].partitions[0];
 }
 
+void test_trim(struct test_client *c, const char *topic, int32_t partition, int64_t offset)
+{
+    struct delete_records_request_topics_partitions p = {partition, offset};
+    struct delete_records_request_topics t = {
+        .name = bytes_string(topic), .partitions = &p, .partitions_count = 1};
+    struct delete_records_request request;
+    schema_defaults(&delete_records_request_schema, &request);
+    request.topics = &t;
+    request.topics_count = 1;
+    struct delete_records_response *r = test_call(c, API_DELETE_RECORDS, 2, &request);
+    EXPECT_INT(r->topics[0].partitions[0].error_code, KAFKA_NONE);
+}
+
 int test_count_records(struct bytes records, int64_t offset)
 {
     int count = 0;

@@ -112,6 +112,8 @@ struct fetch_request *test_fetch_request(struct test_client *c, const char *topi
                                          int32_t partition, int64_t offset);
 struct fetch_response_responses_partitions *test_fetch(struct test_client *c, const char *topic,
                                                        int32_t partition, int64_t offset);
+/* DeleteRecords of one partition; expects success. */
+void test_trim(struct test_client *c, const char *topic, int32_t partition, int64_t offset);
 /* The number of fetched records from `offset` on. */
 int test_count_records(struct bytes records, int64_t offset);
 

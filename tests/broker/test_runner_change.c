@@ -357,6 +357,29 @@ TEST(start_at_a_time_means_the_first_record_of_that_time_or_later)
 
 /* --- faults --- */
 
+TEST(a_task_reads_no_record_that_was_deleted_before)
+{
+    for (int codec = CODEC_NONE; codec <= CODEC_GZIP; codec++) {
+        struct test_broker *b = test_broker_start(2, NULL);
+        struct test_client *c = test_client_open(b, 0);
+        struct pipeline_batch batch;
+        test_create_topic(c, "in", 1, NULL);
+        set_copy(c, "in", "out");
+        pipeline_set(c, "in", "processor.f.enabled=false", NULL);
+        pipeline_batch_init(&batch, codec);
+        for (int i = 0; i < 6; i++)
+            pipeline_batch_add(&batch, EPOCH, "a", (char[]){(char)('0' + i), 0});
+        pipeline_batch_send(&batch, c, "in", 0);
+        test_trim(c, "in", 0, 4); /* in the middle of the batch */
+        pipeline_set(c, "in", "processor.f.enabled=true", NULL);
+        EXPECT_STRING(partition_text(c, "out", 0), "a=4\na=5\n");
+        test_trim(c, "in", 0, -1);
+        pipeline_put(c, "in", 0, EPOCH, "a", "more");
+        EXPECT_STRING(partition_text(c, "out", 0), "a=4\na=5\na=more\n");
+        test_broker_free(b);
+    }
+}
+
 TEST(a_paused_task_continues_at_the_log_start_that_has_passed_it)
 {
     struct test_broker *b = test_broker_start(1, "tidemill.unflushed.bytes=65536", NULL);
