@@ -6,6 +6,7 @@ const struct command *const commands[] = {
     &topic_list_command,
     &topic_describe_command,
     &topic_delete_command,
+    &topic_trim_command,
     &topic_set_command,
     &topic_unset_command,
     &topic_add_partitions_command,

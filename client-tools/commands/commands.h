@@ -5,7 +5,8 @@
 #include "client-tools/arguments.h"
 
 extern const struct command topic_create_command, topic_list_command, topic_describe_command,
-    topic_delete_command, topic_set_command, topic_unset_command, topic_add_partitions_command;
+    topic_delete_command, topic_trim_command, topic_set_command, topic_unset_command,
+    topic_add_partitions_command;
 extern const struct command produce_command, consume_command;
 extern const struct command group_list_command, group_describe_command, group_seek_command,
     group_delete_command;

@@ -84,6 +84,42 @@ def test_topics_are_created_listed_changed_and_deleted():
         assert "did you mean clicks?" in missing.stderr
 
 
+def test_a_topic_is_trimmed_before_an_offset_or_a_time():
+    with Broker(shards=2) as broker:
+        tool = Tool(broker.address)
+        tool.run("topic", "create", "t", "-p", 3)
+        for partition in range(3):
+            tool.run("produce", "t", "-p", partition, stdin="".join(f"{i}\n" for i in range(10)))
+
+        def starts():
+            return [row["start_offset"] for row in tool.json("topic", "describe", "t")["partitions"]]
+        assert "standard input is not a terminal" in tool.run("topic", "trim", "t", "-o", 4, code=2).stderr
+        plan = tool.json("topic", "trim", "t", "-o", 4, "-p", "0,2", "--dry-run")["partitions"]
+        assert plan[1] == {"topic": "t", "partition": 2, "start_offset": 0, "new_start_offset": 4, "end_offset": 10,
+                           "records": 4, "error": None, "message": None}
+        assert starts() == [0, 0, 0]
+        assert tool.json("topic", "trim", "t", "-o", 4, "-p", "0,2", "--yes")["partitions"] == plan
+        assert starts() == [4, 0, 4]
+        assert tool.text("topic", "trim", "t", "-o", "@-1h", "--yes", "--format", "tsv") == \
+            "t\t0\t4\t4\t10\t0\t-\t-\nt\t1\t0\t0\t10\t0\t-\t-\nt\t2\t4\t4\t10\t0\t-\t-\n"
+        tool.run("topic", "trim", "t", "-o", "-2", "-p", 1, "--yes")
+        assert starts() == [4, 8, 4]
+        wrong = tool.json("topic", "trim", "t", "-o", 11, "-p", "1,7", "--yes", code=1)["partitions"]
+        assert [row["error"] for row in wrong] == ["OFFSET_OUT_OF_RANGE", "UNKNOWN_TOPIC_OR_PARTITION"]
+        assert starts() == [4, 8, 4]
+        tool.run("topic", "trim", "t", "-o", "@now", "--yes")
+        assert starts() == [10, 10, 10]
+        assert tool.text("consume", "t", "-o", ":end") == ""
+        tool.run("topic", "trim", "t", "--yes", code=2)
+        tool.run("topic", "trim", "t", "-o", "3:5", "--yes", code=2)
+        tool.run("topic", "trim", "t", "-o", "3", "-p", "x", "--yes", code=2)
+        tool.run("topic", "trim", "u", "-o", "3", "--yes", code=1)
+        tool.run("topic", "create", "table", "-c", "cleanup.policy=compact")
+        tool.run("produce", "table", "-k", "k", stdin="1\n2\n")
+        refused = tool.json("topic", "trim", "table", "-o", "end", "--yes", code=1)["partitions"]
+        assert refused[0]["error"] == "POLICY_VIOLATION"
+
+
 def test_records_are_read_as_they_were_written():
     with Broker(shards=2) as broker:
         tool = Tool(broker.address)
