@@ -15,7 +15,8 @@ struct broker {
     struct shard **shards;
     int shard_count;
     int32_t node_id;
-    char cluster_id[24]; /* base64url of a random UUID, made at first start */
+    const char *data_directory; /* log.dirs as an absolute path */
+    char cluster_id[24];        /* base64url of a random UUID, made at first start */
     struct listener listeners[LISTENERS_MAX];
     int listener_count;
     size_t descriptors;            /* for connections; a limit besides max.connections */

@@ -132,3 +132,9 @@ enum error data_directory_check(const char *path, struct message *message)
         return refuse(path, path, &found, "read and write", message);
     return check_entries(path, message);
 }
+
+char *data_directory_path(const char *path)
+{
+    char *whole = realpath(path, NULL);
+    return whole ? whole : xstrdup(path);
+}

@@ -9,4 +9,7 @@
  * message. */
 MUST_USE enum error data_directory_check(const char *path, struct message *message);
 
+/* The absolute path of a data directory that exists; the caller frees it. */
+char *data_directory_path(const char *path);
+
 #endif

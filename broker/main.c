@@ -49,6 +49,7 @@ struct program {
     int closed_descriptor; /* counts shards that are closed */
     struct event *signal_events[4];
     int signals;
+    char *data_path;
     char dev_directory[64];
 };
 
@@ -345,6 +346,7 @@ static void dismantle(struct program *p)
     event_base_free(p->base);
     close(p->closed_descriptor);
     libevent_global_shutdown();
+    free(p->data_path);
     settings_unload(&p->settings);
 }
 
@@ -374,6 +376,7 @@ static int run(struct program *p)
         return cannot_run(message.text);
     if (!report.clean)
         pages_trim(); /* all logs of the journal were open at once */
+    p->broker.data_directory = p->data_path = data_directory_path(p->settings.log_dirs);
     if (!open_shards(p, &message))
         return cannot_run(message.text);
     for (int i = 0; i < p->broker.shard_count; i++)

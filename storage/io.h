@@ -60,6 +60,7 @@ struct io_ops {
     enum error (*free_bytes)(struct io *io, const char *path, int64_t *out);
     /* Whether the open file still has the path that it was opened with. */
     bool (*has_name)(struct io *io, struct io_file *file);
+    enum error (*total_bytes)(struct io *io, const char *path, int64_t *out); /* of its disk */
     /* The kernel's descriptor for sendfile, or -1 (the data must then be read). */
     int (*descriptor)(struct io *io, struct io_file *file);
 };

@@ -395,6 +395,15 @@ static bool posix_has_name(struct io *io, struct io_file *file)
            named.st_dev == open.st_dev && named.st_ino == open.st_ino;
 }
 
+static enum error posix_total_bytes(struct io *io, const char *path, int64_t *out)
+{
+    struct statvfs info;
+    if (statvfs(path, &info) != 0)
+        return refused(io, "statvfs", path);
+    *out = (int64_t)(info.f_blocks * info.f_frsize);
+    return ERR_OK;
+}
+
 static int posix_descriptor(struct io *io, struct io_file *file)
 {
     (void)io;
@@ -421,6 +430,7 @@ static const struct io_ops posix_ops = {
     .check_place = posix_check_place,
     .free_bytes = posix_free_bytes,
     .has_name = posix_has_name,
+    .total_bytes = posix_total_bytes,
     .descriptor = posix_descriptor,
 };
 

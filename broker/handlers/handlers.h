@@ -22,6 +22,7 @@ void create_partitions_handle(struct shard *shard, struct request *request);
 void describe_configs_handle(struct shard *shard, struct request *request);
 void alter_configs_handle(struct shard *shard, struct request *request);
 void incremental_alter_configs_handle(struct shard *shard, struct request *request);
+void describe_log_dirs_handle(struct shard *shard, struct request *request);
 void describe_cluster_handle(struct shard *shard, struct request *request);
 void find_coordinator_handle(struct shard *shard, struct request *request);
 void join_group_handle(struct shard *shard, struct request *request);

@@ -29,6 +29,7 @@ static const struct handler handlers[] = {
     {API_OFFSET_FOR_LEADER_EPOCH, ON_ARRIVAL, NULL, offset_for_leader_epoch_handle},
     {API_DESCRIBE_CONFIGS, ON_ARRIVAL, NULL, describe_configs_handle},
     {API_ALTER_CONFIGS, ON_CONTROLLER, NULL, alter_configs_handle},
+    {API_DESCRIBE_LOG_DIRS, ON_ARRIVAL, NULL, describe_log_dirs_handle},
     {API_CREATE_PARTITIONS, ON_CONTROLLER, NULL, create_partitions_handle},
     {API_DELETE_GROUPS, ON_ARRIVAL, NULL, delete_groups_handle},
     {API_INCREMENTAL_ALTER_CONFIGS, ON_CONTROLLER, NULL, incremental_alter_configs_handle},

@@ -225,6 +225,7 @@ static struct test_broker *start(const struct test_machine *machine, const char 
                                 .shards = b->shards,
                                 .shard_count = shards,
                                 .node_id = (int32_t)b->settings.node_id,
+                                .data_directory = b->directory,
                                 .stop = stop_broker};
     make_listeners(b);
     open_shards(b);

@@ -321,6 +321,13 @@ static bool sim_has_name(struct io *io, struct io_file *file)
     return find(disk_of(io), file->path, &inode) && inode == file->inode;
 }
 
+static enum error sim_total_bytes(struct io *io, const char *path, int64_t *out)
+{
+    (void)io, (void)path;
+    *out = INT64_MAX;
+    return ERR_OK;
+}
+
 static int sim_descriptor(struct io *io, struct io_file *file)
 {
     (void)io, (void)file;
@@ -347,6 +354,7 @@ static const struct io_ops sim_ops = {
     .check_place = sim_check_place,
     .free_bytes = sim_free_bytes,
     .has_name = sim_has_name,
+    .total_bytes = sim_total_bytes,
     .descriptor = sim_descriptor,
 };
 
