@@ -1,5 +1,6 @@
 #include "client-tools/cluster/cluster.h"
 
+#include "base/map.h"
 #include "base/suggest.h"
 #include "protocol/kafka_error.h"
 
@@ -38,7 +39,8 @@ static void read_topic(const struct metadata_response_topics *in, struct arena *
                                                      .replicas = p->replica_nodes,
                                                      .isr = p->isr_nodes,
                                                      .replica_count = p->replica_nodes_count,
-                                                     .isr_count = p->isr_nodes_count};
+                                                     .isr_count = p->isr_nodes_count,
+                                                     .size_bytes = -1};
     }
     if (in->partitions_count > 1)
         qsort(out->partitions, (size_t)in->partitions_count, sizeof *out->partitions, by_index);
@@ -118,6 +120,96 @@ bool cluster_topic(struct client *c, struct bytes name, bool may_create, struct 
     if (out->error_code == KAFKA_UNKNOWN_TOPIC_OR_PARTITION)
         suggest_topic(c, name, arena, f);
     return false;
+}
+
+/* --- sizes --- */
+
+static int compare_index(const void *key, const void *element)
+{
+    int32_t index = *(const int32_t *)key, other = ((const struct partition_info *)element)->index;
+    return (index > other) - (index < other);
+}
+
+static void take_sizes(const struct describe_log_dirs_response_results *in, const struct map *known,
+                       int32_t leader)
+{
+    for (int32_t t = 0; t < in->topics_count; t++) {
+        const struct topic_info *topic = map_get(known, in->topics[t].name);
+        for (int32_t i = 0; topic && i < in->topics[t].partitions_count; i++) {
+            const struct describe_log_dirs_response_results_topics_partitions *p =
+                &in->topics[t].partitions[i];
+            struct partition_info *info =
+                bsearch(&p->partition_index, topic->partitions, (size_t)topic->partition_count,
+                        sizeof *info, compare_index);
+            if (info && info->leader == leader && !p->is_future_key)
+                info->size_bytes = p->partition_size;
+        }
+    }
+}
+
+/* The partitions that this node leads. */
+static void fill_sizes_request(struct describe_log_dirs_request *request,
+                               const struct topic_info *topics, size_t count, int32_t leader,
+                               struct arena *arena)
+{
+    schema_defaults(&describe_log_dirs_request_schema, request);
+    request->topics = schema_array(&describe_log_dirs_request_topics_schema, count, arena);
+    for (size_t i = 0; i < count; i++) {
+        struct describe_log_dirs_request_topics *t = &request->topics[request->topics_count];
+        t->topic = topics[i].name;
+        t->partitions =
+            arena_array(arena, (size_t)topics[i].partition_count, sizeof *t->partitions);
+        for (int32_t p = 0; p < topics[i].partition_count; p++) {
+            if (topics[i].partitions[p].leader == leader)
+                t->partitions[t->partitions_count++] = topics[i].partitions[p].index;
+        }
+        request->topics_count += t->partitions_count > 0;
+    }
+}
+
+static bool ask_for_sizes(struct client *c, const struct topic_info *topics, size_t count,
+                          int32_t leader, const struct map *known, struct arena *arena,
+                          struct failure *f)
+{
+    struct describe_log_dirs_request request;
+    struct describe_log_dirs_response response;
+    if (!client_reach(c, leader, f))
+        return false;
+    if (client_version(c, leader, API_DESCRIBE_LOG_DIRS) < 0)
+        return true;
+    fill_sizes_request(&request, topics, count, leader, arena);
+    if (!client_call(c, leader, API_DESCRIBE_LOG_DIRS, &request, arena, &response, f))
+        return false;
+    for (int32_t i = 0; i < response.results_count; i++)
+        take_sizes(&response.results[i], known, leader);
+    return true;
+}
+
+/* The smallest node above `after` that leads a partition, or -1. */
+static int32_t next_leader(const struct topic_info *topics, size_t count, int32_t after)
+{
+    int32_t next = -1;
+    for (size_t i = 0; i < count; i++) {
+        for (int32_t p = 0; p < topics[i].partition_count; p++) {
+            int32_t leader = topics[i].partitions[p].leader;
+            if (leader > after && (next < 0 || leader < next))
+                next = leader;
+        }
+    }
+    return next;
+}
+
+bool cluster_sizes(struct client *c, struct topic_info *topics, size_t count, struct arena *arena,
+                   struct failure *f)
+{
+    struct map known = MAP_EMPTY;
+    bool good = true;
+    for (size_t i = 0; i < count; i++)
+        map_put(&known, topics[i].name, &topics[i]);
+    for (int32_t leader = -1; good && (leader = next_leader(topics, count, leader)) >= 0;)
+        good = ask_for_sizes(c, topics, count, leader, &known, arena, f);
+    map_free(&known);
+    return good;
 }
 
 bool cluster_coordinator(struct client *c, struct bytes group, struct arena *arena, int32_t *node,

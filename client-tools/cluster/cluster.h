@@ -10,6 +10,7 @@ struct partition_info {
     int16_t error_code;
     int32_t *replicas, *isr;
     int32_t replica_count, isr_count;
+    int64_t size_bytes; /* of the leader's log, from cluster_sizes; -1: unknown */
 };
 
 struct topic_info {
@@ -28,6 +29,11 @@ bool cluster_topics(struct client *c, const struct bytes *names, size_t count, b
 /* One topic that must exist. If it does not, the failure has a hint with "did you mean". */
 bool cluster_topic(struct client *c, struct bytes name, bool may_create, struct arena *arena,
                    struct topic_info *out, struct failure *f);
+
+/* Fills in the sizes of all partitions, with one request per leader. Those of a leader that does
+ * not tell them stay unknown. */
+bool cluster_sizes(struct client *c, struct topic_info *topics, size_t count, struct arena *arena,
+                   struct failure *f);
 
 bool cluster_coordinator(struct client *c, struct bytes group, struct arena *arena, int32_t *node,
                          struct failure *f);

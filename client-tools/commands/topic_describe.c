@@ -9,12 +9,19 @@ static const struct flag flags[] = {
 };
 
 static const struct column columns[] = {
-    {"topic", CELL_TEXT, false},       {"partition", CELL_INT, false},
-    {"leader", CELL_INT, false},       {"leader_epoch", CELL_INT, true},
-    {"replicas", CELL_INTS, false},    {"in_sync", CELL_INTS, true},
-    {"start_offset", CELL_INT, false}, {"end_offset", CELL_INT, false},
-    {"records", CELL_COUNT, false},    {"error", CELL_ERROR, false},
-    {"message", CELL_TEXT, false},     END_OF_COLUMNS,
+    {"topic", CELL_TEXT, false},
+    {"partition", CELL_INT, false},
+    {"leader", CELL_INT, false},
+    {"leader_epoch", CELL_INT, true},
+    {"replicas", CELL_INTS, false},
+    {"in_sync", CELL_INTS, true},
+    {"start_offset", CELL_INT, false},
+    {"end_offset", CELL_INT, false},
+    {"records", CELL_COUNT, false},
+    {"error", CELL_ERROR, false},
+    {"message", CELL_TEXT, false},
+    {"size_bytes", CELL_SIZE, false},
+    END_OF_COLUMNS,
 };
 
 static const struct column topic_columns[] = {
@@ -85,14 +92,15 @@ static struct offset_query *make_queries(struct tool *t, const struct topic_info
     return queries;
 }
 
-static bool add_partitions(struct tool *t, struct table *table, const struct topic_info *topics,
+static bool add_partitions(struct tool *t, struct table *table, struct topic_info *topics,
                            size_t topic_count)
 {
     size_t count, next = 0;
     struct offset_query *first = make_queries(t, topics, topic_count, OFFSET_EARLIEST, &count);
     struct offset_query *last = make_queries(t, topics, topic_count, OFFSET_LATEST, &count);
     if (!cluster_offsets(t->client, first, count, &t->arena, &t->failure) ||
-        !cluster_offsets(t->client, last, count, &t->arena, &t->failure))
+        !cluster_offsets(t->client, last, count, &t->arena, &t->failure) ||
+        !cluster_sizes(t->client, topics, topic_count, &t->arena, &t->failure))
         return false;
     for (size_t i = 0; i < topic_count; i++) {
         for (int32_t p = 0; p < topics[i].partition_count; p++, next++) {
@@ -111,6 +119,8 @@ static bool add_partitions(struct tool *t, struct table *table, const struct top
                 table_int(table, last[next].offset - first[next].offset);
             }
             table_error(table, code, BYTES_NULL);
+            if (info->size_bytes >= 0)
+                table_int(table, info->size_bytes);
         }
     }
     return true;

@@ -7,14 +7,39 @@ static const struct flag flags[] = {
 };
 
 static const struct column columns[] = {
-    {"topic", CELL_TEXT, false},
-    {"partitions", CELL_INT, false},
-    {"replicas", CELL_INT, false},
-    {"internal", CELL_BOOL, true},
-    {"error", CELL_ERROR, true},
-    {"message", CELL_TEXT, true},
-    END_OF_COLUMNS,
+    {"topic", CELL_TEXT, false},      {"partitions", CELL_INT, false},
+    {"replicas", CELL_INT, false},    {"internal", CELL_BOOL, true},
+    {"error", CELL_ERROR, true},      {"message", CELL_TEXT, true},
+    {"size_bytes", CELL_SIZE, false}, END_OF_COLUMNS,
 };
+
+/* The topics to show, at the front. */
+static size_t select_topics(const struct arguments *a, const struct name_filter *filter,
+                            struct topic_info *topics, size_t count)
+{
+    bool regex = flag_is_set(a, "regex"), by_name = a->name_count > 0 && !regex;
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        bool hidden = topics[i].internal && (regex || !flag_is_set(a, "internal")) && !by_name;
+        if (!hidden && name_filter_matches(filter, topics[i].name))
+            topics[kept++] = topics[i];
+    }
+    return kept;
+}
+
+/* The sum of the partitions' sizes, or nothing if one is unknown. */
+static void add_size(struct table *table, const struct topic_info *topic)
+{
+    int64_t sum = 0;
+    for (int32_t p = 0; p < topic->partition_count; p++) {
+        if (topic->partitions[p].size_bytes < 0) {
+            table_null(table);
+            return;
+        }
+        sum += topic->partitions[p].size_bytes;
+    }
+    table_int(table, sum);
+}
 
 static bool run(struct tool *t)
 {
@@ -30,16 +55,19 @@ static bool run(struct tool *t)
     bool good = tool_client(t) &&
                 cluster_topics(t->client, by_name ? a->names : NULL, by_name ? a->name_count : 0,
                                false, &t->arena, &topics, &count, &t->failure);
+    if (good) {
+        count = select_topics(a, &filter, topics, count);
+        good = cluster_sizes(t->client, topics, count, &t->arena, &t->failure);
+    }
     for (size_t i = 0; good && i < count; i++) {
-        bool hidden = topics[i].internal && (regex || !flag_is_set(a, "internal")) && !by_name;
-        if (hidden || !name_filter_matches(&filter, topics[i].name))
-            continue;
         table_row(table);
         table_text(table, topics[i].name);
         table_int(table, topics[i].partition_count);
         table_int(table, topics[i].partition_count ? topics[i].partitions[0].replica_count : 0);
         table_int(table, topics[i].internal);
         table_error(table, topics[i].error_code, BYTES_NULL);
+        if (topics[i].error_code == 0)
+            add_size(table, &topics[i]);
     }
     name_filter_free(&filter);
     return good;

@@ -105,8 +105,8 @@ void table_null(struct table *t)
 
 void table_error_named(struct table *t, const char *name, struct bytes message)
 {
-    t->filled = t->column_count - 2;
-    ASSERT(t->columns[t->filled].type == CELL_ERROR);
+    while (t->columns[t->filled].type != CELL_ERROR)
+        next_cell(t);
     t->errors += name != NULL;
     table_text(t, bytes_string(name));
     table_text(t, name ? message : BYTES_NULL);

@@ -90,7 +90,8 @@ void table_row(struct table *t);
 void table_text(struct table *t, struct bytes text); /* null allowed */
 void table_int(struct table *t, int64_t value);
 void table_null(struct table *t);
-/* The last two cells of a row about one item: `error` and `message`. Code 0: no error. A null
+/* The cells `error` and `message` of a row about one item. They are the last two, except for
+ * columns that were added later: the order of columns never changes. Code 0: no error. A null
  * message gives the code's own sentence. */
 void table_error(struct table *t, int code, struct bytes message);
 /* The same with a name of our own; NULL: no error. */

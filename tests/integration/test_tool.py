@@ -62,7 +62,13 @@ def test_topics_are_created_listed_changed_and_deleted():
         assert [row["error"] for row in again["topics"]] == ["TOPIC_ALREADY_EXISTS", None]
         tool.run("topic", "create", "orders", "--if-not-exists")
         assert tool.text("topic", "list", "--format", "tsv", "-r", "orders|cl.*") == \
-            "clicks\t3\t1\tfalse\t-\t-\norders\t3\t1\tfalse\t-\t-\n"
+            "clicks\t3\t1\tfalse\t-\t-\t0\norders\t3\t1\tfalse\t-\t-\t0\n"
+        tool.run("produce", "orders", "-p", 1, stdin="x" * 5000 + "\n")
+        listed = tool.json("topic", "list", "orders", "absent", code=1)["topics"]
+        assert 5000 < listed[0]["size_bytes"] < 5200 and listed[1]["size_bytes"] is None
+        assert [row["size_bytes"] for row in tool.json("topic", "describe", "orders")["partitions"]] == \
+            [0, listed[0]["size_bytes"], 0]
+        assert re.search(r"SIZE\n", tool.text("topic", "list"))
         tool.run("topic", "set", "orders", "retention.ms=7d")
         described = tool.json("topic", "describe", "orders")
         assert described["configs"] == [{"topic": "orders", "key": "retention.ms",
