@@ -85,6 +85,13 @@ void row_changes_delete_prefix(struct row_changes *r, struct bytes prefix)
     }
 }
 
+bool row_changes_get(const struct row_changes *r, struct bytes key, struct bytes *value)
+{
+    const struct row_change *c = map_get(&r->map, key);
+    *value = c ? change_value(c) : BYTES_NULL;
+    return c != NULL;
+}
+
 bool row_changes_has(const struct row_changes *r, struct bytes key)
 {
     return map_get(&r->map, key) != NULL;

@@ -22,6 +22,8 @@ void row_changes_merge(struct row_changes *r, struct row_changes *newer);
 void row_changes_put_back(struct row_changes *r, struct row_changes *older);
 /* Turns all changes of keys with this prefix into deletions. */
 void row_changes_delete_prefix(struct row_changes *r, struct bytes prefix);
+/* Whether there is a change of this key. A deletion gives null. The view belongs to `r`. */
+bool row_changes_get(const struct row_changes *r, struct bytes key, struct bytes *value);
 bool row_changes_has(const struct row_changes *r, struct bytes key);
 /* An array for kv_driver.write, sorted by key: LevelDB needs a quarter less CPU time for it. The
  * views belong to `r`. The caller frees the array. */

@@ -1,0 +1,294 @@
+#include "client-tools/data/data_check.h"
+
+#include "client-tools/data/data_segment.h"
+#include "storage/offset_index.h"
+#include "storage/time_index.h"
+
+#include <fnmatch.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+enum { INDEX_FILE_MAX = 64 << 20, UNINDEXED_MAX = 1 << 20 };
+
+static const char restore_file[] =
+    "restore the file from a copy, or let `tidemill log repair` make a segment of what is whole";
+static const char rebuild[] =
+    "nothing: it costs time and no data. `tidemill log repair` rebuilds it";
+
+/* --- segments --- */
+
+struct check_walk {
+    struct segment_walk walk;
+    const struct data_image *image;
+    const struct data_segment *segment;
+    int64_t batches;
+    struct bytes index; /* entries that must fit the batches */
+    size_t at;
+    int64_t misfit; /* byte of the first entry that does not; -1: none */
+    bool damaged;   /* a range of the segment is */
+};
+
+/* Compares the entries of the offset index with the batches that they point to. */
+static void compare_index(struct check_walk *c, const struct segment_scan *scan)
+{
+    while (c->misfit < 0 && c->at + OFFSET_INDEX_ENTRY <= c->index.size) {
+        struct offset_index_entry e =
+            offset_index_decode(c->index.data + c->at, c->segment->base_offset);
+        if (e.position > scan->batch_position)
+            return;
+        if (e.position < scan->batch_position || e.offset != scan->next_offset - 1)
+            c->misfit = (int64_t)c->at;
+        c->at += OFFSET_INDEX_ENTRY;
+    }
+}
+
+/* Entries of damaged batches are right: the batches are not. */
+static void pass_entries(struct check_walk *c, const struct damaged_range *range)
+{
+    while (c->at + OFFSET_INDEX_ENTRY <= c->index.size) {
+        struct offset_index_entry e =
+            offset_index_decode(c->index.data + c->at, c->segment->base_offset);
+        if (e.position < range->from || e.position >= range->to)
+            return;
+        c->at += OFFSET_INDEX_ENTRY;
+    }
+}
+
+static void tell_range(struct segment_walk *walk, const struct damaged_range *range)
+{
+    struct check_walk *c = CONTAINER_OF(walk, struct check_walk, walk);
+    struct arena *arena = c->image->arena;
+    const char *offsets =
+        range->next_offset < 0
+            ? arena_printf(arena, "from offset %" PRId64 " on", range->first_offset)
+            : arena_printf(arena, "offsets %" PRId64 " to %" PRId64, range->first_offset,
+                           range->next_offset - 1);
+    const char *message =
+        arena_printf(arena, "%s: %s, %" PRId64 " bytes: reads of them get CORRUPT_MESSAGE",
+                     range->what, offsets, range->to - range->from);
+    pass_entries(c, range);
+    c->damaged = true;
+    bool is_missing = range->from >= c->segment->file_size;
+    data_image_tell(c->image, is_missing ? FINDING_MISSING : FINDING_DAMAGED, "segment",
+                    c->segment->path, range->from, message, restore_file);
+}
+
+static void note_batch(struct segment_walk *walk, struct segment_scan *scan)
+{
+    struct check_walk *c = CONTAINER_OF(walk, struct check_walk, walk);
+    c->batches++;
+    compare_index(c, scan);
+}
+
+static enum error read_entries(const struct data_image *image, const struct data_segment *s,
+                               enum segment_part part, struct buffer *out)
+{
+    char *path = segment_path(s->directory, s->base_offset, part);
+    buffer_init(out, INDEX_FILE_MAX);
+    enum error error = io_read_file(image->env->io, path, out);
+    free(path);
+    return error;
+}
+
+static const char *index_path(const struct data_image *image, const struct data_segment *s,
+                              const char *ending)
+{
+    return arena_printf(image->arena, "%.*s%s", (int)(strlen(s->path) - strlen(".log")), s->path,
+                        ending);
+}
+
+static void tell_index(const struct data_image *image, const struct data_segment *s,
+                       enum segment_part part, enum finding_kind kind, int64_t at)
+{
+    bool is_time = part == SEGMENT_TIME_INDEX;
+    data_image_tell(image, kind, is_time ? "time index" : "index",
+                    index_path(image, s, is_time ? ".timeindex" : ".index"), at,
+                    kind == FINDING_MISSING ? "the index of a segment is missing"
+                                            : "an entry does not fit the segment",
+                    rebuild);
+}
+
+static enum error check_time_index(const struct data_image *image, const struct data_segment *s)
+{
+    struct buffer entries;
+    enum error error = read_entries(image, s, SEGMENT_TIME_INDEX, &entries);
+    int64_t next = s->next_offset < 0 || s->is_active ? INT64_MAX : s->next_offset;
+    bool sound =
+        error == ERR_OK && time_index_is_sound(buffer_view(&entries), s->base_offset, next);
+    if (error == ERR_NOT_FOUND && s->size >= UNINDEXED_MAX && !s->is_active)
+        tell_index(image, s, SEGMENT_TIME_INDEX, FINDING_MISSING, -1);
+    else if ((error == ERR_OK && !sound) || error == ERR_TOO_LARGE)
+        tell_index(image, s, SEGMENT_TIME_INDEX, FINDING_DAMAGED, 0);
+    buffer_free(&entries);
+    return error == ERR_NOT_FOUND || error == ERR_TOO_LARGE ? ERR_OK : error;
+}
+
+static void tell_offset_index(struct check_walk *c, enum error read)
+{
+    bool is_left = c->at + OFFSET_INDEX_ENTRY <= c->index.size;
+    if (c->misfit < 0 && is_left && !c->damaged && !c->segment->is_active)
+        c->misfit = (int64_t)c->at; /* it points behind the last batch */
+    const struct data_segment *s = c->segment;
+    int64_t next = s->next_offset < 0 || s->is_active ? INT64_MAX : s->next_offset;
+    int64_t size = s->is_active || c->damaged ? INT64_MAX : s->size;
+    if (read == ERR_NOT_FOUND && s->size >= UNINDEXED_MAX && !s->is_active)
+        tell_index(c->image, s, SEGMENT_INDEX, FINDING_MISSING, -1);
+    else if (read == ERR_TOO_LARGE)
+        tell_index(c->image, s, SEGMENT_INDEX, FINDING_DAMAGED, 0);
+    else if (read == ERR_OK &&
+             (c->misfit >= 0 || !offset_index_is_sound(c->index, s->base_offset, next, size)))
+        tell_index(c->image, s, SEGMENT_INDEX, FINDING_DAMAGED, MAX(c->misfit, 0));
+}
+
+static enum error check_segment(const struct data_image *image, const struct data_segment *s,
+                                int64_t *batches)
+{
+    struct buffer entries;
+    enum error read = read_entries(image, s, SEGMENT_INDEX, &entries);
+    struct check_walk c = {.walk = {note_batch, tell_range},
+                           .image = image,
+                           .segment = s,
+                           .index = buffer_view(&entries),
+                           .misfit = -1};
+    enum error error = data_segment_walk(image, s, &c.walk);
+    *batches += c.batches;
+    if (error == ERR_OK)
+        tell_offset_index(&c, read);
+    buffer_free(&entries);
+    return error == ERR_OK ? check_time_index(image, s) : error;
+}
+
+/* --- logs --- */
+
+static bool is_needed(const struct data_image *image, const struct image_log *l)
+{
+    return l->has_row && !l->removed && l->start < l->state.next_offset &&
+           !data_image_topic_is_deleted(image, l->topic_id);
+}
+
+static void tell_missing(const struct data_image *image, const struct image_log *l,
+                         int64_t first_offset, int64_t next_offset)
+{
+    char *path = partition_directory("", l->topic_id, l->partition);
+    data_image_tell(
+        image, FINDING_MISSING, "segment", arena_printf(image->arena, "%s", path + 1), -1,
+        arena_printf(image->arena, "the segments of offsets %" PRId64 " to %" PRId64 " are missing",
+                     first_offset, next_offset - 1),
+        "restore the files from a copy, or let consumers seek past these offsets");
+    free(path);
+}
+
+/* Segments that are missing at a log's beginning, or altogether. Those in the middle show as a gap
+ * after the segment before them. */
+static void check_beginnings(const struct data_image *image)
+{
+    size_t at = 0;
+    for (struct image_log *l; (l = map_next(&image->logs, &at));) {
+        int64_t first = l->first_base < 0 ? l->state.next_offset : l->first_base;
+        if (is_needed(image, l) && first > l->start)
+            tell_missing(image, l, l->start, first);
+    }
+}
+
+static void forget_beginnings(const struct data_image *image)
+{
+    size_t at = 0;
+    for (struct image_log *l; (l = map_next(&image->logs, &at));)
+        l->first_base = -1;
+}
+
+/* --- classes of files --- */
+
+struct file_class {
+    const char *pattern; /* below the data directory */
+    const char *class, *unit;
+    const char *note; /* such files are no fault, but worth a word; or NULL */
+};
+
+/* The first row that matches counts. A new class of files is a new row. */
+static const struct file_class classes[] = {
+    {"*.damaged", "kept", "files", "kept by a repair, or by a start that accepted damage"},
+    {"*.swap", "segment", "batches", "a replacement of segments was interrupted"},
+    {"tidemill.meta", "meta", "files", NULL},
+    {"lock", "lock", "files", NULL},
+    {"accept-damage", "lock", "files", "the next start accepts damage of the journals"},
+    {"kv/*", "kv", "blocks", NULL},
+    {"shard-*/journal-*.log", "journal", "units", NULL},
+    {"topics/*/*/*.log", "segment", "batches", NULL},
+    {"topics/*/*/*.index", "index", "files", NULL},
+    {"topics/*/*/*.timeindex", "time index", "files", NULL},
+    {"*", "unknown", "files", "the file belongs to no class that this tool knows"},
+};
+
+static struct data_check_count *count_of(struct data_check *out, const struct file_class *class)
+{
+    for (size_t i = 0; i < out->count; i++) {
+        if (strcmp(out->counts[i].class, class->class) == 0)
+            return &out->counts[i];
+    }
+    ASSERT(out->count < DATA_CLASSES_MAX);
+    struct data_check_count *c = &out->counts[out->count++];
+    *c = (struct data_check_count){.class = class->class, .unit = class->unit};
+    return c;
+}
+
+static enum error check_file(const struct data_image *image, size_t file,
+                             struct data_check_count *count)
+{
+    struct data_segment s;
+    enum segment_part part;
+    if (!data_segment_find(image, file, &s, &part))
+        return ERR_OK;
+    if (part != SEGMENT_LOG) {
+        if (s.file_size < 0)
+            data_image_tell(image, FINDING_NOTE, "index", image->files[file].path, -1,
+                            "an index without its segment", "nothing: the broker does not use it");
+        count->checked++;
+        return ERR_OK;
+    }
+    if (s.log && s.log->first_base < 0 && !s.is_beyond)
+        s.log->first_base = s.base_offset;
+    if (data_image_topic_is_deleted(image, s.topic_id) || (s.log && s.log->removed))
+        return ERR_OK; /* the next start removes it */
+    if (s.is_beyond || (s.log && s.next_offset >= 0 && s.next_offset <= s.log->start))
+        return ERR_OK; /* so it does with what the journal writes again, or what is below the start
+                        */
+    return check_segment(image, &s, &count->checked);
+}
+
+/* Classes that opening the image has checked. */
+static void add_checked(const struct data_image *image, struct data_check *out)
+{
+    for (size_t i = 0; i < out->count; i++) {
+        struct data_check_count *c = &out->counts[i];
+        if (strcmp(c->class, "kv") == 0)
+            c->checked = image->kv_blocks;
+        for (int j = 0; strcmp(c->class, "journal") == 0 && j < image->journal_count; j++)
+            c->checked += image->journals[j].units;
+        if (strcmp(c->class, "meta") == 0)
+            c->checked = c->files;
+    }
+}
+
+bool data_check_run(const struct data_image *image, struct data_check *out, struct failure *f)
+{
+    *out = (struct data_check){.count = 0};
+    forget_beginnings(image);
+    for (size_t i = 0; i < image->file_count; i++) {
+        const struct image_file *file = &image->files[i];
+        const struct file_class *class = classes;
+        while (fnmatch(class->pattern, file->path, 0) != 0)
+            class ++;
+        struct data_check_count *count = count_of(out, class);
+        count->files++;
+        count->bytes += file->size;
+        if (class->note)
+            data_image_tell(image, FINDING_NOTE, class->class, file->path, -1, class->note, "");
+        enum error error = check_file(image, i, count);
+        if (error != ERR_OK)
+            return fail(f, "CANNOT_READ", "cannot read %s: %s", file->path, error_text(error));
+    }
+    add_checked(image, out);
+    check_beginnings(image);
+    return true;
+}
