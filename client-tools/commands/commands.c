@@ -24,6 +24,7 @@ const struct command *const commands[] = {
     &processor_test_command,
     &dlq_list_command,
     &dlq_inspect_command,
+    &log_dump_command,
     &log_verify_command,
     &cluster_describe_command,
     &doctor_command,
