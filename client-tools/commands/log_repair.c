@@ -1,0 +1,183 @@
+/* log repair: replaces damaged segments and indexes of a stopped data directory. */
+#include "client-tools/data/data_check.h"
+#include "client-tools/data/data_repair.h"
+#include "client-tools/tool.h"
+
+static const struct column columns[] = {
+    {"file", CELL_TEXT, false},   {"byte", CELL_INT, false},     {"action", CELL_TEXT, false},
+    {"error", CELL_ERROR, false}, {"message", CELL_TEXT, false}, END_OF_COLUMNS,
+};
+
+enum action { ACTION_NONE, ACTION_INDEX, ACTION_SEGMENT };
+
+/* A fault, and what will be done about it. */
+struct step {
+    struct finding finding;
+    enum action action;
+    struct data_segment segment;
+    bool done;
+};
+
+struct repair {
+    struct tool *tool;
+    struct data_image image;
+    struct step *steps;
+    size_t count, capacity;
+};
+
+static void note_finding(void *context, const struct finding *finding)
+{
+    struct repair *r = context;
+    if (finding->kind == FINDING_NOTE)
+        return;
+    if (r->count == r->capacity) {
+        size_t capacity = r->capacity ? r->capacity * 2 : 16;
+        struct step *steps = arena_array(&r->tool->arena, capacity, sizeof *steps);
+        if (r->count > 0)
+            memcpy(steps, r->steps, r->count * sizeof *steps);
+        r->steps = steps;
+        r->capacity = capacity;
+    }
+    r->steps[r->count++] = (struct step){.finding = *finding};
+}
+
+/* The segment of a finding's file, which is its .log or an index. */
+static bool find_segment(const struct repair *r, const char *file, struct data_segment *out)
+{
+    const char *dot = strrchr(file, '.');
+    for (size_t i = 0; dot && i < r->image.file_count; i++) {
+        enum segment_part part;
+        if (strncmp(r->image.files[i].path, file, (size_t)(dot - file) + 1) == 0 &&
+            data_segment_find(&r->image, i, out, &part) && out->file_size >= 0)
+            return true;
+    }
+    return false;
+}
+
+/* Only closed segments: a start still appends to the active one, at the size that its row has. */
+static void choose(const struct repair *r, struct step *step)
+{
+    bool is_index = strstr(step->finding.class, "index") != NULL;
+    if ((!is_index && strcmp(step->finding.class, "segment") != 0) ||
+        !find_segment(r, step->finding.file, &step->segment))
+        return;
+    if (step->segment.is_active || step->segment.is_beyond || step->segment.next_offset < 0)
+        return;
+    step->action = is_index ? ACTION_INDEX : ACTION_SEGMENT;
+}
+
+static const char *words_of(const struct step *step)
+{
+    if (step->action == ACTION_SEGMENT)
+        return "replace";
+    return step->action == ACTION_INDEX ? "rebuild" : "none";
+}
+
+static const char *reason_of(const struct step *step)
+{
+    if (step->segment.is_active && step->finding.class[0] == 's')
+        return "a start appends to this segment: start and stop the broker, which goes on in a new "
+               "segment if this one is too short, or restore the file from a copy";
+    return step->finding.next_step;
+}
+
+static size_t fill_table(struct table *table, const struct repair *r)
+{
+    size_t actions = 0;
+    table->row_count = table->errors = 0;
+    for (size_t i = 0; i < r->count; i++) {
+        const struct step *step = &r->steps[i];
+        bool possible = step->action != ACTION_NONE;
+        table_row(table);
+        table_text(table, bytes_string(step->finding.file));
+        if (step->finding.at >= 0)
+            table_int(table, step->finding.at);
+        else
+            table_null(table);
+        table_text(table, bytes_string(words_of(step)));
+        table_error_named(table, possible ? NULL : "NOT_REPAIRABLE", bytes_string(reason_of(step)));
+        if (possible) {
+            table->filled--;
+            table_text(table, bytes_string(step->finding.message));
+        }
+        actions += possible;
+    }
+    return actions;
+}
+
+static bool is_repeated(const struct repair *r, size_t at)
+{
+    for (size_t i = 0; i < at; i++) {
+        if (r->steps[i].action >= r->steps[at].action &&
+            strcmp(r->steps[i].segment.path, r->steps[at].segment.path) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* A segment first: its replacement gets new indexes. */
+static bool apply(struct repair *r)
+{
+    struct failure *f = &r->tool->failure;
+    for (enum action action = ACTION_SEGMENT; action > ACTION_NONE; action--) {
+        for (size_t i = 0; i < r->count; i++) {
+            struct step *step = &r->steps[i];
+            if (step->action != action || is_repeated(r, i))
+                continue;
+            bool replaced = false;
+            for (size_t k = 0; k < r->count; k++)
+                replaced |= r->steps[k].done && r->steps[k].action == ACTION_SEGMENT &&
+                            strcmp(r->steps[k].segment.path, step->segment.path) == 0;
+            if (!replaced &&
+                !(action == ACTION_SEGMENT ? data_repair_segment(&r->image, &step->segment, f)
+                                           : data_repair_indexes(&r->image, &step->segment, f)))
+                return false;
+            step->done = true;
+        }
+    }
+    return true;
+}
+
+static bool repair(struct repair *r, struct table *table)
+{
+    struct tool *t = r->tool;
+    struct data_check check;
+    if (!data_check_run(&r->image, &check, &t->failure))
+        return false;
+    for (size_t i = 0; i < r->count; i++)
+        choose(r, &r->steps[i]);
+    size_t actions = fill_table(table, r);
+    if (t->dry_run || actions == 0)
+        return true;
+    return tool_confirm(t, table,
+                        "Repair %zu fault%s? The offsets of lost batches stay empty, and the "
+                        "replaced files are kept as *.damaged.",
+                        actions, actions == 1 ? "" : "s") &&
+           apply(r);
+}
+
+static bool run(struct tool *t)
+{
+    struct table *table = tool_table(t, "repairs");
+    const char *directory = arena_printf(&t->arena, "%.*s", BYTES_PRINTF(t->arguments.names[0]));
+    struct repair r = {.tool = t};
+    bool good = data_image_open(&r.image, directory, &t->arena, note_finding, &r, &t->failure) &&
+                repair(&r, table);
+    data_image_close(&r.image);
+    return good;
+}
+
+const struct command log_repair_command = {
+    .noun = "log",
+    .verb = "repair",
+    .arguments = "DIR",
+    .min = 1,
+    .max = 1,
+    .sentence = "Replaces damaged closed segments and indexes of a stopped data directory",
+    .columns = columns,
+    .destructive = true,
+    .examples = (const char *const[]){"log repair /var/lib/tidemill --dry-run",
+                                      "log repair /var/lib/tidemill --yes", NULL},
+    .see_also = "log verify",
+    .run = run,
+};

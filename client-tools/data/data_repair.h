@@ -1,0 +1,18 @@
+/* Repairs closed segments and indexes of a stopped data directory.
+ *
+ * A damaged segment is replaced by one with all its sound batches. An empty batch takes the place
+ * of the lost offsets, as Kafka's cleaner leaves them, so that no offset changes. What is replaced
+ * stays under a name with .damaged. */
+#ifndef CLIENT_TOOLS_DATA_DATA_REPAIR_H
+#define CLIENT_TOOLS_DATA_DATA_REPAIR_H
+
+#include "client-tools/data/data_segment.h"
+
+/* Replaces a closed segment. */
+bool data_repair_segment(const struct data_image *image, const struct data_segment *segment,
+                         struct failure *f);
+/* Makes both indexes of a closed segment again from its batches. */
+bool data_repair_indexes(const struct data_image *image, const struct data_segment *segment,
+                         struct failure *f);
+
+#endif
