@@ -25,6 +25,7 @@ const struct command *const commands[] = {
     &dlq_list_command,
     &dlq_inspect_command,
     &log_dump_command,
+    &log_export_command,
     &log_repair_command,
     &log_verify_command,
     &cluster_describe_command,

@@ -14,7 +14,8 @@ extern const struct command processor_apply_command, processor_list_command,
     processor_describe_command, processor_export_command, processor_delete_command,
     processor_test_command;
 extern const struct command dlq_list_command, dlq_inspect_command;
-extern const struct command log_dump_command, log_repair_command, log_verify_command;
+extern const struct command log_dump_command, log_export_command, log_repair_command,
+    log_verify_command;
 extern const struct command cluster_describe_command, doctor_command, completion_command;
 
 #endif

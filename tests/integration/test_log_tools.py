@@ -1,0 +1,286 @@
+"""tidemill log dump, verify, repair and export: what they show and change in a stopped data directory, also in one that
+a crash, damage or a lost key-value store left."""
+import hashlib
+import json
+import random
+import shutil
+
+from broker import Broker, quick
+from test_tool import Tool
+from wire import Wire, make_batch, records_of
+
+NONE, CORRUPT_MESSAGE, COUNT = 0, 2, 40
+
+
+def value(number):
+    return b"%04d" % number * 25_000
+
+
+def fill(broker):
+    with Wire(broker.port) as wire:
+        for topic in "harmed", "other":
+            wire.create(topic, **{"segment.bytes": 1 << 20})
+            for number in range(COUNT):
+                assert wire.produce(topic, make_batch([value(number)])).error_code == NONE
+
+
+def folder_of(broker, topic):
+    with Wire(broker.port) as wire:
+        return broker.directory / "data" / "topics" / str(wire.metadata(topic).topics[0].topic_id) / "0"
+
+
+def digest(directory):
+    """All names and bytes below a directory."""
+    return {str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(directory.rglob("*")) if path.is_file()}
+
+
+def tool_of(broker):
+    return Tool(broker.address)
+
+
+def verify(tool, data, code=0):
+    """The findings. Nothing may change."""
+    before = digest(data)
+    answer = tool.json("log", "verify", data, code=code)
+    assert digest(data) == before
+    assert answer["faults"] == sum(row["error"] is not None for row in answer["findings"])
+    return answer
+
+
+def flip(path, at):
+    content = bytearray(path.read_bytes())
+    content[at] ^= 0x10
+    path.write_bytes(content)
+
+
+def faults(answer):
+    return [(row["file"], row["byte"], row["error"]) for row in answer["findings"] if row["error"]]
+
+
+def test_a_sound_directory_is_sound_after_a_stop_and_after_a_kill():
+    with Broker(shards=2) as broker:
+        data, tool = broker.directory / "data", tool_of(broker)
+        fill(broker)
+        assert "DIRECTORY_IN_USE" in tool.text("log", "verify", data, "-J", code=1)
+        broker.kill()
+        answer = verify(tool, data)
+        assert answer["faults"] == 0, answer
+        checked = {row["class"]: row["checked"] for row in answer["classes"]}
+        assert checked["journal"] > 0 and checked["kv"] > 0, checked
+        broker.start()
+        broker.stop()
+        answer = verify(tool, data)
+        assert answer["faults"] == 0, answer
+        checked = {row["class"]: row["checked"] for row in answer["classes"]}
+        assert checked["segment"] == 2 * COUNT, checked
+        broker.start()
+
+
+def test_other_directories_are_refused():
+    with Broker() as broker:
+        data, tool = broker.directory / "data", tool_of(broker)
+        broker.stop()
+        empty = broker.directory / "empty"
+        empty.mkdir()
+        assert "not a data directory" in tool.run("log", "verify", empty, code=1).stderr
+        assert "No such file" in tool.run("log", "verify", broker.directory / "none", code=1).stderr
+        meta = data / "tidemill.meta"
+        content = meta.read_text()
+        meta.write_text(content.replace("format=1", "format=2"))
+        damaged = verify(tool, data, code=1)
+        assert faults(damaged) == [("tidemill.meta", 0, "DAMAGED")], damaged
+        meta.write_text(content)
+        broker.start()
+
+
+def test_each_kind_of_damage_is_named_with_file_and_byte():
+    with Broker(shards=1) as broker:
+        data, tool = broker.directory / "data", tool_of(broker)
+        fill(broker)
+        folder = folder_of(broker, "harmed")
+        broker.stop()
+        kept = broker.directory / "kept"
+        shutil.copytree(data, kept)
+
+        def harmed(change):
+            shutil.rmtree(data)
+            shutil.copytree(kept, data)
+            change()
+            return faults(verify(tool, data, code=1))
+        segments = sorted(folder.glob("*.log"))
+        name = str(segments[1].relative_to(data))
+        size = segments[1].stat().st_size // 10
+        cut, ends = segments[1].read_bytes()[:4 * size + 10], segments[-1].read_bytes()
+        first_size = segments[0].stat().st_size
+        assert harmed(lambda: flip(segments[1], 3 * size + 100)) == [(name, 3 * size, "DAMAGED")]
+        assert harmed(lambda: flip(segments[1], 3 * size + 9)) == [(name, 3 * size, "DAMAGED")]
+        assert harmed(lambda: flip(segments[1], 3 * size + 6)) == [(name, 3 * size, "DAMAGED")]
+        assert harmed(lambda: segments[1].write_bytes(cut)) == [(name, 4 * size, "DAMAGED")]
+        assert harmed(lambda: segments[1].write_bytes(cut[:-10])) == [(name, 4 * size, "MISSING")]
+        first, last = (str(path.relative_to(data)) for path in (segments[0], segments[-1]))
+        assert harmed(segments[0].unlink) == [(str(folder.relative_to(data)), None, "MISSING")]
+        assert harmed(segments[1].unlink) == [(first, first_size, "MISSING")]
+        assert harmed(lambda: segments[-1].write_bytes(ends[:-1]))[0][::2] == (last, "DAMAGED")
+        index = segments[1].with_suffix(".index")
+        assert harmed(lambda: flip(index, 12)) == [(str(index.relative_to(data)), 8, "DAMAGED")]
+        assert harmed((data / "kv" / "CURRENT").unlink)[0] == ("kv/CURRENT", None, "MISSING")
+        meta = data / "tidemill.meta"
+        assert harmed(lambda: flip(meta, 3)) == [("tidemill.meta", 0, "DAMAGED")]
+
+
+def test_no_flipped_bit_is_missed():
+    """Every flip in a file of data is found, or it lies in a part that nothing reads any more."""
+    with Broker(shards=1) as broker:
+        data, tool = broker.directory / "data", tool_of(broker)
+        with Wire(broker.port) as wire:
+            wire.create("t")
+            for number in range(200):
+                wire.produce("t", make_batch([b"%d" % number * 100]))
+        folder = folder_of(broker, "t")
+        broker.stop()
+        segment = min(folder.glob("*.log"))
+        content = segment.read_bytes()
+        drawn = random.Random(1)
+        for _ in range(10 if quick() else 30):
+            at = drawn.randrange(len(content))
+            flip(segment, at)
+            found = faults(verify(tool, data, code=1 if is_checked(content, at) else 0))
+            assert not is_checked(content, at) or found[0][1] <= at, (at, found)
+            segment.write_bytes(content)
+
+
+def is_checked(content, at):
+    """The leader epoch of a batch is the one field that neither a checksum nor an offset covers."""
+    start = 0
+    while start + 12 + int.from_bytes(content[start + 8:start + 12], "big") <= at:
+        start += 12 + int.from_bytes(content[start + 8:start + 12], "big")
+    return not 12 <= at - start < 16
+
+
+def test_a_repair_keeps_all_sound_records_and_what_it_replaces():
+    with Broker(shards=2) as broker:
+        data, tool = broker.directory / "data", tool_of(broker)
+        fill(broker)
+        folder = folder_of(broker, "harmed")
+        broker.stop()
+        segments = sorted(folder.glob("*.log"))
+        size = segments[1].stat().st_size // 10
+        flip(segments[1], 3 * size + 500)
+        flip(segments[2], 6)  # the length of the first batch
+        segments[0].with_suffix(".index").write_bytes(b"\0" * 24)
+        before = digest(data)
+        harmed = segments[1].read_bytes()
+        plan = tool.json("log", "repair", data, "--dry-run")["repairs"]
+        assert {row["action"] for row in plan} == {"replace", "rebuild"} and digest(data) == before
+        tool.run("log", "repair", data, code=2)
+        assert digest(data) == before
+        done = tool.json("log", "repair", data, "--yes")["repairs"]
+        assert [row["error"] for row in done] == [None] * len(done)
+        assert segments[1].with_name(segments[1].name + ".damaged").read_bytes() == harmed
+        assert verify(tool, data)["faults"] == 0
+        lost = {int(segments[1].stem) + 3, int(segments[2].stem)}
+        broker.start()
+        for _ in range(2):
+            with Wire(broker.port) as wire:
+                for number in set(range(COUNT)) - lost:
+                    answer = wire.fetch("harmed", number)
+                    assert answer.error_code == NONE
+                    assert records_of(answer.records)[0].value == value(number)
+                for number in lost:
+                    assert wire.fetch("harmed", number).error_code == NONE
+            read = tool.text("consume", "harmed", "-o", ":end", "-f", "%o\\n").split()
+            assert set(map(int, read)) == set(range(COUNT)) - lost
+            broker.restart()
+
+
+def test_what_a_repair_cannot_mend_is_said():
+    with Broker() as broker:
+        data, tool = broker.directory / "data", tool_of(broker)
+        fill(broker)
+        folder = folder_of(broker, "harmed")
+        broker.stop()
+        active = max(folder.glob("*.log"))
+        active.write_bytes(active.read_bytes()[:-1])
+        (data / "kv" / "CURRENT").rename(data / "kv" / "elsewhere")
+        before = digest(data)
+        left = tool.json("log", "repair", data, "--yes", code=1)["repairs"]
+        assert {row["error"] for row in left} == {"NOT_REPAIRABLE"} and digest(data) == before, left
+        (data / "kv" / "elsewhere").rename(data / "kv" / "CURRENT")
+
+
+def test_an_export_of_a_stopped_directory_is_what_consume_prints():
+    with Broker(shards=2) as broker:
+        data, tool = broker.directory / "data", tool_of(broker)
+        tool.run("topic", "create", "t", "-p", 12, "-c", "segment.bytes=1MiB")
+        for number, codec in enumerate(("none", "gzip", "snappy", "lz4", "zstd") * 3):
+            lines = "".join(f"{i}:{number}-{i}\n" for i in range(50))
+            tool.run("produce", "t", "-K", ":", "-z", codec, stdin=lines)
+        tool.run("topic", "trim", "t", "-p", 3, "-o", 7, "--yes")
+
+        def sorted_lines(text):
+            return sorted(text.splitlines(), key=lambda line: [json.loads(line)[key] for key in ("partition", "offset")])
+        whole = sorted_lines(tool.text("consume", "t", "-o", ":end"))
+        assert len(whole) == 15 * 50 - 7
+        assert sorted_lines(tool.text("log", "export", "t")) == whole
+        assert sorted_lines(tool.text("log", "export", "t", "-o", "8")) == \
+            [line for line in whole if json.loads(line)["offset"] >= 8]
+        some = sorted_lines(tool.text("log", "export", "t", "-p", "3,10", "-o", "9:11"))
+        broker.kill()
+
+        def export(*words, code=0):
+            return sorted_lines(tool.text("log", "export", "t", "--dir", data, *words, code=code))
+        assert export() == whole
+        assert export("-p", "3,10", "-o", "9:11") == some
+        assert export("-o", "@now") == [] and export("-o", "@-1h:now") == whole
+        broker.start()
+        broker.stop()
+        before = digest(data)
+        assert export() == whole
+        topic_id = next((data / "topics").iterdir()).name
+        kv = data / "kv"
+        for path in kv.iterdir():  # nothing is left of the rows
+            path.write_bytes(b"x" * path.stat().st_size)
+        assert "has no topic t" in tool.run("log", "export", "t", "--dir", data, code=1).stderr
+        lines = tool.text("log", "export", topic_id, "--dir", data).splitlines()
+        plain = [{key: value for key, value in json.loads(line).items() if key != "topic"} for line in whole]
+        found = [{key: value for key, value in json.loads(line).items() if key != "topic"} for line in lines]
+        assert [row for row in found if row["partition"] != 3 or row["offset"] >= 7] == plain
+        shutil.rmtree(data)
+        assert before
+
+
+def test_a_dump_shows_every_kind_of_file():
+    with Broker(shards=1) as broker:
+        data, tool = broker.directory / "data", tool_of(broker)
+        fill(broker)
+        tool.run("topic", "trim", "other", "-o", 5, "--yes")
+        folder = folder_of(broker, "harmed")
+        broker.kill()
+        before = digest(data)
+
+        def dump(*words):
+            text = tool.text("log", "dump", data, *words)
+            rows = [json.loads(line) for line in tool.text("log", "dump", data, *words, "-J").splitlines()]
+            assert len(rows) == len(text.splitlines())
+            return rows
+        overview = dump()
+        assert {"meta", "topic", "log", "journal", "file"} <= {row["kind"] for row in overview}
+        assert {row["start_offset"] for row in overview if row["kind"] == "log"} == {0, 5}
+        assert {row["end_offset"] for row in overview if row["kind"] == "log"} == {COUNT}
+        assert {"topic", "journal"} <= {row["row_kind"] for row in dump("--rows")}
+        units = [row for path in sorted((data / "shard-0").iterdir()) for row in dump(path)]
+        assert {"unit", "batch_part", "put", "log_start", "entry_end"} <= {row["kind"] for row in units}
+        assert sum(row["kind"] == "batch_part" for row in units) == 2 * COUNT
+        broker.start()
+        broker.stop()
+        segment = sorted(folder.glob("*.log"))[1]
+        size = segment.stat().st_size // 10
+        batches = dump(segment)
+        assert [row["position"] for row in batches] == [size * i for i in range(10)]
+        assert [row["position"] for row in dump(segment.with_suffix(".index"))] == [size * i for i in range(1, 10)]
+        assert dump(segment.with_suffix(".timeindex"))[0]["kind"] == "time_index_entry"
+        flip(segment, 2 * size + 70)
+        assert [row["kind"] for row in dump(str(segment.relative_to(data)))] == ["batch"] * 2 + ["damage"] + ["batch"] * 7
+        assert "has no file nothing" in tool.run("log", "dump", data, "nothing", code=1).stderr
+        assert before
