@@ -68,6 +68,24 @@ bool journal_unit_read(struct bytes b, struct journal_unit *out)
            journal_unit_size(out) <= JOURNAL_UNIT_MAX;
 }
 
+int journal_unit_version(struct bytes b, size_t *length, uint64_t *run)
+{
+    uint32_t magic = b.size < JOURNAL_HEADER_SIZE ? 0 : load_be32(b.data + AT_MAGIC);
+    uint32_t first = JOURNAL_MAGIC - JOURNAL_VERSION;
+    if (magic <= first || magic > first + 9)
+        return 0;
+    *length = load_be32(b.data + AT_LENGTH);
+    if (*length < JOURNAL_HEADER_SIZE || *length > JOURNAL_UNIT_MAX)
+        *length = 0;
+    *run = load_be64(b.data + AT_RUN);
+    return (int)(magic - first);
+}
+
+bool journal_unit_checksum_is_right(struct bytes b)
+{
+    return b.size >= JOURNAL_HEADER_SIZE && load_be32(b.data + AT_CRC) == unit_crc(b.data, b.size);
+}
+
 struct reader journal_unit_parts(struct bytes unit)
 {
     size_t length = load_be32(unit.data + AT_LENGTH);

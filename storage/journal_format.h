@@ -17,7 +17,8 @@
 #include "storage/io.h"
 
 enum {
-    JOURNAL_MAGIC = 0x544d4a31, /* "TMJ1" */
+    JOURNAL_VERSION = 1,
+    JOURNAL_MAGIC = 0x544d4a30 + JOURNAL_VERSION, /* "TMJ1" */
     JOURNAL_HEADER_SIZE = 80,
     /* The most bytes that a part needs in addition to its key, its bytes and its tail. */
     JOURNAL_PART_OVERHEAD = 80,
@@ -62,6 +63,12 @@ static inline size_t journal_unit_size(const struct journal_unit *unit)
 void journal_unit_seal(uint8_t *data, const struct journal_unit *unit);
 /* Decodes a header. False: no unit starts here. Does not check the parts. */
 bool journal_unit_read(struct bytes b, struct journal_unit *out);
+/* The format of the unit that begins here: 1 for "TMJ1"; 0 if none begins. For later formats, too:
+ * every format keeps the magic, the length, the checksum and the run at their places. *length is 0
+ * if it is impossible. */
+int journal_unit_version(struct bytes b, size_t *length, uint64_t *run);
+/* Whether the checksum over these bytes, which are *length, is right. */
+bool journal_unit_checksum_is_right(struct bytes b);
 /* Whether a unit of journal_unit_size bytes is as it was sealed: compares its checksum, and the
  * checksums of the batches that have blocks. */
 bool journal_unit_is_whole(struct bytes unit);

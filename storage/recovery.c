@@ -1,6 +1,7 @@
 #include "storage/recovery.h"
 
 #include "storage/data_meta.h"
+#include "storage/data_versions.h"
 #include "storage/journal.h"
 #include "storage/journal_witness.h"
 #include "storage/redo.h"
@@ -248,6 +249,8 @@ static enum error recover(struct recovery *r)
     enum error error = take_directory(r);
     if (error == ERR_OK)
         error = open_kv(r);
+    if (error == ERR_OK)
+        error = data_versions_check(r->env, r->options->data_directory, r->kv, r->message);
     if (error == ERR_OK)
         error =
             redo_create(r->env, r->options->data_directory, r->kv, r->report, r->message, &r->redo);

@@ -185,6 +185,8 @@ static enum error load_group(void *context, struct bytes key, struct bytes value
     if (!is_ours(c, group_row_group(key)))
         return ERR_OK;
     enum error error = group_from_row(key, value, &c->limits, &group);
+    if (error == ERR_UNSUPPORTED)
+        c->unknown_format = value.data[0];
     if (error)
         return error;
     coordinator_add(c, group)->has_row = true;
@@ -196,6 +198,8 @@ static enum error load_offset(void *context, struct bytes key, struct bytes valu
     struct coordinator *c = context;
     struct offset_row row;
     enum error error = offset_from_row(key, value, &row);
+    if (error == ERR_UNSUPPORTED)
+        c->unknown_format = value.data[0];
     if (error || !is_ours(c, row.group_id))
         return error;
     struct coordinated *cg = coordinator_find(c, row.group_id);
@@ -213,10 +217,16 @@ enum error coordinator_load(struct coordinator *c, struct message *message)
     enum error error = store_scan(c->shard->store, bytes_of(&group_rows, 1), load_group, c);
     if (error == ERR_OK)
         error = store_scan(c->shard->store, bytes_of(&offset_rows, 1), load_offset, c);
-    if (error) {
+    if (error == ERR_UNSUPPORTED)
+        message_set(message,
+                    "%s/kv: the row of a group or of a committed offset has version %d, this "
+                    "version reads up to %d: use the version of Tidemill that wrote it, or a newer "
+                    "one",
+                    c->shard->broker->data_directory, c->unknown_format, GROUP_ROW_FORMAT);
+    else if (error)
         message_set(message, "the consumer groups cannot be read: %s", error_text(error));
+    if (error)
         return error;
-    }
     size_t at = 0;
     for (struct coordinated *cg; (cg = map_next(&c->groups, &at));) {
         group_resume(cg->group, c->shard->now_ms);

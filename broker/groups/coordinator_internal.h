@@ -20,7 +20,8 @@ struct coordinated {
 struct coordinator {
     struct shard *shard;
     struct group_limits limits;
-    struct map groups; /* struct coordinated by group id */
+    uint8_t unknown_format; /* of a row that a newer version wrote; found by coordinator_load */
+    struct map groups;      /* struct coordinated by group id */
     struct group_actions actions;
     struct list all; /* the groups, in the order in which expiry looks at them */
     struct timer cleanup;

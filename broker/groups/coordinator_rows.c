@@ -6,10 +6,7 @@
 
 #include <stdlib.h>
 
-enum {
-    ROW_FORMAT = 1,
-    ROW_FORMAT_RETENTION = 2, /* of an offset: with a retention time */
-};
+enum { OFFSET_ROW_FORMAT_RETENTION = 2 }; /* with a retention time */
 
 void group_row_key(struct bytes group_id, struct buffer *key)
 {
@@ -47,7 +44,7 @@ void group_row_value(const struct group *g, struct buffer *value)
 {
     struct writer w;
     writer_init(&w, value);
-    write_i8(&w, ROW_FORMAT);
+    write_i8(&w, GROUP_ROW_FORMAT);
     write_i8(&w, (int8_t)g->state);
     write_i32(&w, g->generation);
     write_i64(&w, g->empty_since_ms);
@@ -114,7 +111,7 @@ static enum error check_format(struct reader *r)
     int8_t format = read_i8(r);
     if (r->failed)
         return ERR_CORRUPT;
-    return format == ROW_FORMAT ? ERR_OK : ERR_UNSUPPORTED;
+    return format == GROUP_ROW_FORMAT ? ERR_OK : ERR_UNSUPPORTED;
 }
 
 enum error group_from_row(struct bytes key, struct bytes value, const struct group_limits *limits,
@@ -150,7 +147,7 @@ void offset_row_key(struct bytes group_id, struct bytes topic, int32_t partition
 void offset_row_value(const struct committed_offset *offset, struct buffer *value)
 {
     bool is_limited = offset->retention_ms >= 0;
-    buffer_append_u8(value, is_limited ? ROW_FORMAT_RETENTION : ROW_FORMAT);
+    buffer_append_u8(value, is_limited ? OFFSET_ROW_FORMAT_RETENTION : GROUP_ROW_FORMAT);
     buffer_append_be64(value, (uint64_t)offset->offset);
     buffer_append_be32(value, (uint32_t)offset->leader_epoch);
     buffer_append_be64(value, (uint64_t)offset->commit_ms);
@@ -184,7 +181,7 @@ enum error offset_from_row(struct bytes key, struct bytes value, struct offset_r
     if (!parse_offset_key(key, out))
         return ERR_CORRUPT;
     struct reader r = reader_of(value);
-    bool is_limited = value.size > 0 && value.data[0] == ROW_FORMAT_RETENTION;
+    bool is_limited = value.size > 0 && value.data[0] == OFFSET_ROW_FORMAT_RETENTION;
     enum error error = is_limited ? ERR_OK : check_format(&r);
     if (error)
         return error;

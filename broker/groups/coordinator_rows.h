@@ -25,6 +25,8 @@
 #include "broker/groups/group.h"
 #include "broker/groups/offsets.h"
 
+enum { GROUP_ROW_FORMAT = 1 }; /* of both kinds */
+
 /* Keys and values are appended to buffers. */
 void group_row_key(struct bytes group_id, struct buffer *key);
 void group_row_value(const struct group *g, struct buffer *value);

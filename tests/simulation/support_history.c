@@ -68,7 +68,7 @@ static void set_topic(struct history *h, int topic, bool exists)
     struct row_key key = row_key_topic(model_topic_id(topic));
     uint32_t entry = begin(h, 0);
     if (exists)
-        store_put(h->life->stores[0], row_key_view(&key), BYTES_LITERAL("topic"));
+        store_put(h->life->stores[0], row_key_view(&key), BYTES_LITERAL("\1topic"));
     else
         store_delete_topic(h->life->stores[0], model_topic_id(topic));
     model_history_add(&h->model->topics[topic], entry, exists);

@@ -683,7 +683,7 @@ TEST(a_topic_that_lost_its_row_keeps_its_files_and_batches_under_another_name)
             EXPECT_INT(life_recover(&life, s.disk, SHARDS, seed), ERR_OK);
             life_end(&life);
             aside += take_back_files(&s);
-            change_topic_row(&s, BYTES_LITERAL("topic"));
+            change_topic_row(&s, BYTES_LITERAL("\1topic"));
             EXPECT_INT(life_recover(&life, s.disk, SHARDS, seed), ERR_OK);
             const char *wrong = model_compare(&s.model, s.disk, k);
             if (wrong)

@@ -142,7 +142,7 @@ static void put_topic_and_batches(struct place *p, int batches)
     uint8_t key[17] = {ROW_TOPIC};
     memcpy(key + 1, topic_id.bytes, 16);
     store_begin(p->store);
-    store_put(p->store, bytes_of(key, sizeof key), BYTES_LITERAL("topic"));
+    store_put(p->store, bytes_of(key, sizeof key), BYTES_LITERAL("\1topic"));
     store_commit(p->store, new_commit());
     struct log *log = store_log(p->store, topic_id, 0, &config, true);
     for (int i = 0; i < batches; i++) {
