@@ -4,6 +4,7 @@ import hashlib
 import json
 import random
 import shutil
+import subprocess
 
 from broker import Broker, quick
 from test_tool import Tool
@@ -191,6 +192,9 @@ def test_a_repair_keeps_all_sound_records_and_what_it_replaces():
                     assert wire.fetch("harmed", number).error_code == NONE
             read = tool.text("consume", "harmed", "-o", ":end", "-f", "%o\\n").split()
             assert set(map(int, read)) == set(range(COUNT)) - lost
+            kcat = subprocess.run(["kcat", "-b", broker.address, "-C", "-e", "-q", "-t", "harmed", "-f", "%o\\n"],
+                                  stdout=subprocess.PIPE, encoding="utf-8", timeout=60, check=True).stdout
+            assert set(map(int, kcat.split())) == set(range(COUNT)) - lost
             broker.restart()
 
 

@@ -1,10 +1,14 @@
 """The same scenario with clients that Debian and npm do not have; ./interop builds them."""
+import json
 import os
 import pathlib
+import re
 import subprocess
+import tempfile
 
-from broker import ROOT, Broker
+from broker import ROOT, Broker, build_directory
 from scenario import run_scenario
+from wire import Wire, make_batch
 
 BUILT = pathlib.Path(os.environ.get("TIDEMILL_INTEROP", ROOT / "build" / "interop"))
 HERE = pathlib.Path(__file__).resolve().parent
@@ -36,6 +40,13 @@ def tool(name, address, *arguments, given=None):
     return done.stdout
 
 
+def dump_segments(files):
+    """What Kafka's dump tool says about segments and indexes."""
+    return subprocess.run([*JAVA, *QUIET, "org.apache.kafka.tools.DumpLogSegments", "--deep-iteration",
+                           "--index-sanity-check", "--files", str(files)], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, encoding="utf-8", timeout=120, check=True).stdout
+
+
 def test_kafkas_console_tools():
     topics, configs = "org.apache.kafka.tools.TopicCommand", "kafka.admin.ConfigCommand"
     groups = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
@@ -63,6 +74,50 @@ def test_kafkas_console_tools():
         assert "orders\n" not in tool(topics, at, "--list")
 
 
+def test_kafkas_tools_trim_and_measure_logs():
+    with Broker(shards=2) as broker, tempfile.TemporaryDirectory() as directory:
+        at, offsets = broker.address, pathlib.Path(directory) / "offsets.json"
+        tool("org.apache.kafka.tools.TopicCommand", at, "--create", "--topic", "orders", "--partitions", "2")
+        for partition in range(2):
+            with Wire(broker.port) as wire:
+                wire.produce("orders", make_batch([b"%d" % n * 1000 for n in range(10)]), partition)
+        offsets.write_text(json.dumps({"version": 1, "partitions": [
+            {"topic": "orders", "partition": 0, "offset": 4}, {"topic": "orders", "partition": 1, "offset": -1}]}))
+        done = tool("org.apache.kafka.tools.DeleteRecordsCommand", at, "--offset-json-file", str(offsets))
+        assert re.search(r"orders-0\s+low_watermark: 4", done) and re.search(r"orders-1\s+low_watermark: 10", done), done
+        read = tool("org.apache.kafka.tools.consumer.ConsoleConsumer", at, "--topic", "orders", "--from-beginning",
+                    "--max-messages", "6")
+        assert read.split() == [str(n) * 1000 for n in range(4, 10)], read
+        shown = tool("org.apache.kafka.tools.LogDirsCommand", at, "--describe", "--topic-list", "orders")
+        told = json.loads(next(line for line in shown.splitlines() if line.startswith("{")))["brokers"][0]["logDirs"][0]
+        assert told["logDir"] == str(broker.directory / "data") and told["error"] is None, told
+        sizes = {row["partition"]: row["size"] for row in told["partitions"]}
+        assert 10_000 < sizes["orders-0"] < 11_000 and sizes["orders-1"] == 0, sizes
+
+
+def test_kafkas_consumer_moves_over_what_a_repair_left_out():
+    with Broker(shards=1) as broker:
+        with Wire(broker.port) as wire:
+            wire.create("orders", **{"segment.bytes": 1 << 20})
+            for number in range(30):
+                wire.produce("orders", make_batch([b"%02d" % number * 50_000]))
+            topic_id = str(wire.metadata("orders").topics[0].topic_id)
+        broker.stop()
+        segment = sorted((broker.directory / "data" / "topics" / topic_id / "0").glob("*.log"))[1]
+        content = bytearray(segment.read_bytes())
+        content[len(content) // 10 * 3 + 90] ^= 1
+        segment.write_bytes(content)
+        lost = int(segment.stem) + 3
+        subprocess.run([build_directory() / "tidemill", "log", "repair", broker.directory / "data", "--yes"],
+                       check=True, stdout=subprocess.PIPE)
+        dumped = dump_segments(segment)
+        assert f"baseOffset: {lost} lastOffset: {lost} count: 0 " in dumped and "isvalid: false" not in dumped, dumped
+        broker.start()
+        read = tool("org.apache.kafka.tools.consumer.ConsoleConsumer", broker.address, "--topic", "orders",
+                    "--from-beginning", "--max-messages", "29")
+        assert [int(line[:2]) for line in read.split()] == [n for n in range(30) if n != lost]
+
+
 def test_kafkas_dump_tool_reads_the_segments_and_their_indexes():
     records = 3000
     with Broker(settings={"log.segment.bytes": 1 << 20, "log.index.interval.bytes": 256}) as broker:
@@ -74,9 +129,7 @@ def test_kafkas_dump_tool_reads_the_segments_and_their_indexes():
         broker.stop()
         logs = sorted(broker.directory.glob("data/topics/*/0/*.log"))
         files = ",".join(str(log.with_suffix(end)) for log in logs for end in (".log", ".index", ".timeindex"))
-        dumped = subprocess.run([*JAVA, *QUIET, "org.apache.kafka.tools.DumpLogSegments", "--deep-iteration",
-                                 "--index-sanity-check", "--files", files], stdout=subprocess.PIPE,
-                                stderr=subprocess.STDOUT, encoding="utf-8", timeout=120, check=True).stdout
+        dumped = dump_segments(files)
         broker.start()
     assert dumped.count("| offset: ") == 2 * records, dumped[-2000:]
     assert dumped.count("passed sanity check.") == 2 * len(logs), dumped[-2000:]
