@@ -207,6 +207,11 @@ static bool read_rows(struct data_image *image, struct failure *f)
     if (error != ERR_OK && error != ERR_NOT_FOUND)
         return fail(f, "CANNOT_READ", "cannot read %s: %s", path, error_text(error));
     take_rows(image);
+    if (!image->rows_are_whole)
+        data_image_tell(image, FINDING_NOTE, "journal", "kv", -1,
+                        "rows are missing: the end of a log, and what journals have, may be "
+                        "unknown, so less can be checked",
+                        "`tidemill log dump` shows each journal file and segment");
     if (image->rows_are_whole && image->journal_count == 0) {
         image->rows_are_whole = false;
         data_image_tell(image, FINDING_MISSING, "kv", "kv", -1,

@@ -1,5 +1,6 @@
 """tidemill log dump, verify, repair and export: what they show and change in a stopped data directory, also in one that
 a crash, damage or a lost key-value store left."""
+import functools
 import hashlib
 import json
 import random
@@ -17,12 +18,17 @@ def value(number):
     return b"%04d" % number * 25_000
 
 
+@functools.cache
+def batch(number):
+    return make_batch([value(number)])
+
+
 def fill(broker):
     with Wire(broker.port) as wire:
         for topic in "harmed", "other":
             wire.create(topic, **{"segment.bytes": 1 << 20})
             for number in range(COUNT):
-                assert wire.produce(topic, make_batch([value(number)])).error_code == NONE
+                assert wire.produce(topic, batch(number)).error_code == NONE
 
 
 def folder_of(broker, topic):
