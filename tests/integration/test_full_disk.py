@@ -83,6 +83,14 @@ class Filled:
             answer = wire.ask("DeleteTopics", 5, topic_names=["filler"], timeout_ms=10_000)
             assert answer.responses[0].error_code == NONE, answer
 
+    def delete_records(self):
+        """Deletes all records of the filler; the log starts that the broker answers."""
+        with Wire(self.broker.port) as wire:
+            answer = wire.ask("DeleteRecords", 2, timeout_ms=10_000, topics=[{"name": "filler", "partitions": [
+                {"partition_index": p, "offset": -1} for p in range(PARTITIONS)]}])
+            assert [p.error_code for p in answer.topics[0].partitions] == [NONE] * PARTITIONS, answer
+            return [p.low_watermark for p in answer.topics[0].partitions]
+
     def heals(self):
         """A producer is accepted again by itself, after the records from before."""
         with Wire(self.broker.port) as wire:
@@ -116,6 +124,20 @@ def test_deleting_a_topic_makes_room_on_a_full_disk():
         with Wire(broker.port) as wire:
             assert wire.list_offset("kept", EARLIEST).offset == 0
             assert wire.list_offset("kept", LATEST).offset == len(KEPT) + filled.extra
+
+
+def test_deleting_records_makes_room_on_a_full_disk():
+    with SmallDisk(64) as disk, Broker(shards=2, directory=disk.path, settings=SETTINGS) as broker:
+        filled = Filled(broker)
+        filled.fill()
+        free = disk.free_bytes()
+        assert filled.delete_records() == filled.acknowledged
+        wait_until(lambda: disk.free_bytes() > free + 10 * MEGABYTE, SECONDS, "the files to be gone")
+        filled.heals()
+        broker.restart(kill=True)
+        with Wire(broker.port) as wire:
+            assert [wire.list_offset("filler", EARLIEST, p).offset for p in range(PARTITIONS)] == filled.acknowledged
+            assert [wire.list_offset("filler", LATEST, p).offset for p in range(PARTITIONS)] == filled.acknowledged
 
 
 def test_a_disk_that_another_process_fills_to_the_last_byte():

@@ -9,7 +9,7 @@ import subprocess
 
 from broker import Broker, quick
 from test_tool import Tool
-from wire import Wire, make_batch, records_of
+from wire import Wire, calc_crc32c, make_batch, records_of
 
 NONE, CORRUPT_MESSAGE, COUNT = 0, 2, 40
 
@@ -97,6 +97,13 @@ def test_other_directories_are_refused():
         meta.write_text(content.replace("format=1", "format=2"))
         damaged = verify(tool, data, code=1)
         assert faults(damaged) == [("tidemill.meta", 0, "DAMAGED")], damaged
+        newer = content.replace("format=1", "format=2")[:content.index("crc32c=")]
+        meta.write_text(f"{newer}crc32c={calc_crc32c(newer.encode()):08x}\n")
+        before = digest(data)
+        for words in ("verify", data), ("dump", data), ("repair", data, "--yes"), ("export", "t", "--dir", data):
+            refused = tool.run("log", *words, code=1).stderr
+            assert "newer version" in refused, refused
+        assert digest(data) == before
         meta.write_text(content)
         broker.start()
 
