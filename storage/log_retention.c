@@ -13,9 +13,9 @@ static bool is_expired(const struct log *log, const struct segment *segment, int
     if (log->config.retention_ms < 0 || !segment->known || segment->damaged)
         return false;
     if (segment->size == 0)
-        return true; /* a cleaner has removed everything: see may_go */
-    if (segment->summary.max_timestamp < 0)
-        return false;
+        return true;                        /* a cleaner has removed everything: see may_go */
+    if (segment->summary.max_timestamp < 0) /* only the empty batch of a repair has no record */
+        return segment->size == BATCH_HEADER_SIZE;
     return !__builtin_sub_overflow(wall_ms, segment->summary.max_timestamp, &age) &&
            age > log->config.retention_ms;
 }

@@ -66,6 +66,38 @@ TEST(retention_by_time_deletes_whole_segments_from_the_front)
     log_world_close(&w);
 }
 
+/* A batch without records and timestamps for `count` offsets. */
+static void append_empty_batch(struct log_world *w, int32_t count)
+{
+    struct shared_buffer *buffer = shared_buffer_create(BATCH_HEADER_SIZE);
+    memset(buffer->data, 0xff, BATCH_HEADER_SIZE);
+    store_be32(buffer->data + 8, BATCH_HEADER_SIZE - BATCH_OVERHEAD);
+    buffer->data[16] = BATCH_MAGIC;
+    store_be16(buffer->data + 21, 0);
+    store_be32(buffer->data + 23, (uint32_t)count - 1);
+    store_be32(buffer->data + 57, 0);
+    log_append(w->log, buffer, buffer->data, BATCH_HEADER_SIZE, 0, 0);
+    shared_buffer_unref(buffer);
+}
+
+TEST(a_segment_with_nothing_but_an_empty_batch_does_not_stop_retention)
+{
+    struct log_world w;
+    log_world_init(&w);
+    w.config.segment_bytes = 1;
+    log_world_open(&w, (struct log_state){0});
+    append_empty_batch(&w, 5); /* as a repair leaves it when a whole segment was damaged */
+    log_world_append(&w, (struct batch_spec){.count = 5, .timestamp = 1000, .value_size = 50});
+    append_empty_batch(&w, 5);
+    log_world_append(&w, (struct batch_spec){.count = 5, .timestamp = 9000, .value_size = 50});
+    log_set_durable(w.log, log_next_offset(w.log));
+    EXPECT_INT(w.log->segment_count, 4);
+    EXPECT_INT(start_at(&w, 100, -1, 1050), 5);
+    EXPECT_INT(start_at(&w, 100, -1, 5000), 15);
+    EXPECT_INT(start_at(&w, 100, -1, 9500), 20);
+    log_world_close(&w);
+}
+
 TEST(a_young_segment_protects_those_after_it)
 {
     struct log_world w;
