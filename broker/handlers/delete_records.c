@@ -42,8 +42,6 @@ static struct trim_item *item_of(const struct scatter_part *part, uint32_t at)
 
 static enum kafka_error check(struct scatter_part *part, const struct partition *p, int64_t offset)
 {
-    if (part->shard->stopping)
-        return KAFKA_NOT_LEADER_OR_FOLLOWER;
     if (p == NULL)
         return scatter_error_of_absent(part);
     if (p->settings.compacted && !topic_log_config(&p->settings).delete_enabled)
@@ -53,7 +51,8 @@ static enum kafka_error check(struct scatter_part *part, const struct partition 
     return KAFKA_NONE;
 }
 
-static void trim(struct scatter_part *part, struct trim_item *item)
+/* Whether the start moves. */
+static bool trim(struct scatter_part *part, struct trim_item *item)
 {
     struct shard *shard = part->shard;
     struct partition *p = partition_find(shard, item->topic_id, item->in->partition_index);
@@ -62,12 +61,23 @@ static void trim(struct scatter_part *part, struct trim_item *item)
         offset = partition_visible_end(p, READ_UNCOMMITTED);
     item->out->error_code = (int16_t)check(part, p, offset);
     if (item->out->error_code != KAFKA_NONE || offset <= log_start_offset(p->log))
-        return;
-    trace_log(shard->env->trace, TRACE_INFO, "DeleteRecords moves the log start offset",
+        return false;
+    trace_log(shard->env->trace, TRACE_DEBUG, "DeleteRecords moves the log start offset",
               F_BYTES("topic", p->topic->name), F_INT("partition", p->index),
-              F_INT("from_offset", log_start_offset(p->log)), F_INT("to_offset", offset),
-              F_STRING("client_host", request_of(part)->request->client_host));
+              F_INT("from_offset", log_start_offset(p->log)), F_INT("to_offset", offset));
     store_set_log_start(shard->store, p->log, offset);
+    return true;
+}
+
+/* One line for the whole request: it may have many partitions, and Kafka Streams makes one every
+ * half a minute. */
+static void say_moved(struct scatter_part *part, const struct trim_item *first, int64_t moved)
+{
+    struct partition *p = partition_find(part->shard, first->topic_id, first->in->partition_index);
+    trace_log(part->shard->env->trace, TRACE_INFO, "DeleteRecords moves log start offsets",
+              F_BYTES("first_topic", p->topic->name), F_INT("first_partition", p->index),
+              F_INT("to_offset", first->in->offset), F_INT("partitions", moved),
+              F_STRING("client_host", request_of(part)->request->client_host));
 }
 
 /* The log's start when everything before this request is durable, also a move of somebody else. */
@@ -97,10 +107,24 @@ static void is_durable(struct commit *commit, enum error result)
 static void trim_items(struct scatter_part *part)
 {
     struct durable_part *dp = durable_part_of(part);
+    if (part->shard->stopping) { /* the store may be closed */
+        for (uint32_t i = 0; i < part->count; i++)
+            item_of(part, i)->out->error_code = KAFKA_NOT_LEADER_OR_FOLLOWER;
+        scatter_part_done(part);
+        return;
+    }
     dp->commit.done = is_durable;
     store_begin(part->shard->store);
-    for (uint32_t i = 0; i < part->count; i++)
-        trim(part, item_of(part, i));
+    const struct trim_item *first = NULL;
+    int64_t moved = 0;
+    for (uint32_t i = 0; i < part->count; i++) {
+        if (!trim(part, item_of(part, i)))
+            continue;
+        first = first ? first : item_of(part, i);
+        moved++;
+    }
+    if (first)
+        say_moved(part, first, moved);
     store_commit(part->shard->store, &dp->commit);
 }
 

@@ -389,3 +389,23 @@ TEST(a_trim_of_a_deleted_topic_says_that_it_is_gone)
     trim_and_expect(c, 2, (struct trim){"orders", 0, 7}, KAFKA_UNKNOWN_TOPIC_OR_PARTITION, -1);
     test_broker_free(b);
 }
+
+TEST(a_shard_that_stops_makes_no_entry)
+{
+    struct test_broker *b = test_broker_start(2, NULL);
+    struct test_client *c = test_client_open(b, 0);
+    test_create_topic(c, "orders", 1, NULL);
+    produce(c, 1, 5);
+    uint64_t entries = 0, after = 0;
+    for (int i = 0; i < 2; i++) {
+        test_shard(b, i)->stopping = true;
+        entries += store_stats(test_shard(b, i)->store).entries;
+    }
+    trim_and_expect(c, 2, (struct trim){"orders", 0, 3}, KAFKA_NOT_LEADER_OR_FOLLOWER, -1);
+    for (int i = 0; i < 2; i++) {
+        after += store_stats(test_shard(b, i)->store).entries;
+        test_shard(b, i)->stopping = false;
+    }
+    EXPECT_INT(after, entries);
+    test_broker_free(b);
+}
