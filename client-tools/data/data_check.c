@@ -197,27 +197,65 @@ static void forget_beginnings(const struct data_image *image)
         l->first_base = -1;
 }
 
+/* --- files --- */
+
+/* Whether the next start removes the segment: its topic is deleted, it is below the log's start, or
+ * the journal writes it again. */
+static bool is_dead(const struct data_image *image, const struct data_segment *s)
+{
+    if (data_image_topic_is_deleted(image, s->topic_id) || (s->log && s->log->removed))
+        return true;
+    return s->is_beyond || (s->log && s->next_offset >= 0 && s->next_offset <= s->log->start);
+}
+
+static enum error check_log_file(const struct data_image *image, size_t file, int64_t *checked)
+{
+    struct data_segment s;
+    enum segment_part part;
+    if (!data_segment_find(image, file, &s, &part))
+        return ERR_OK;
+    if (s.log && s.log->first_base < 0 && !s.is_beyond)
+        s.log->first_base = s.base_offset;
+    return is_dead(image, &s) ? ERR_OK : check_segment(image, &s, checked);
+}
+
+/* An index is checked with its segment. */
+static enum error check_index_file(const struct data_image *image, size_t file, int64_t *checked)
+{
+    struct data_segment s;
+    enum segment_part part;
+    if (!data_segment_find(image, file, &s, &part))
+        return ERR_OK;
+    if (s.file_size < 0)
+        data_image_tell(image, FINDING_NOTE, "index", image->files[file].path, -1,
+                        "an index without its segment", "nothing: the broker does not use it");
+    ++*checked;
+    return ERR_OK;
+}
+
 /* --- classes of files --- */
 
 struct file_class {
     const char *pattern; /* below the data directory */
     const char *class, *unit;
     const char *note; /* such files are no fault, but worth a word; or NULL */
+    /* NULL: opening the image has checked it, or there is nothing to check. */
+    enum error (*check)(const struct data_image *image, size_t file, int64_t *checked);
 };
 
 /* The first row that matches counts. A new class of files is a new row. */
 static const struct file_class classes[] = {
-    {"*.damaged", "kept", "files", "kept by a repair, or by a start that accepted damage"},
-    {"*.swap", "segment", "batches", "a replacement of segments was interrupted"},
-    {"tidemill.meta", "meta", "files", NULL},
-    {"lock", "lock", "files", NULL},
-    {"accept-damage", "lock", "files", "the next start accepts damage of the journals"},
-    {"kv/*", "kv", "blocks", NULL},
-    {"shard-*/journal-*.log", "journal", "units", NULL},
-    {"topics/*/*/*.log", "segment", "batches", NULL},
-    {"topics/*/*/*.index", "index", "files", NULL},
-    {"topics/*/*/*.timeindex", "time index", "files", NULL},
-    {"*", "unknown", "files", "the file belongs to no class that this tool knows"},
+    {"*.damaged", "kept", "files", "kept by a repair, or by a start that accepted damage", NULL},
+    {"*.swap", "segment", "batches", "a replacement of segments was interrupted", NULL},
+    {"tidemill.meta", "meta", "files", NULL, NULL},
+    {"lock", "lock", "files", NULL, NULL},
+    {"accept-damage", "lock", "files", "the next start accepts damage of the journals", NULL},
+    {"kv/*", "kv", "blocks", NULL, NULL},
+    {"shard-*/journal-*.log", "journal", "units", NULL, NULL},
+    {"topics/*/*/*.log", "segment", "batches", NULL, check_log_file},
+    {"topics/*/*/*.index", "index", "files", NULL, check_index_file},
+    {"topics/*/*/*.timeindex", "time index", "files", NULL, check_index_file},
+    {"*", "unknown", "files", "the file belongs to no class that this tool knows", NULL},
 };
 
 static struct data_check_count *count_of(struct data_check *out, const struct file_class *class)
@@ -230,30 +268,6 @@ static struct data_check_count *count_of(struct data_check *out, const struct fi
     struct data_check_count *c = &out->counts[out->count++];
     *c = (struct data_check_count){.class = class->class, .unit = class->unit};
     return c;
-}
-
-static enum error check_file(const struct data_image *image, size_t file,
-                             struct data_check_count *count)
-{
-    struct data_segment s;
-    enum segment_part part;
-    if (!data_segment_find(image, file, &s, &part))
-        return ERR_OK;
-    if (part != SEGMENT_LOG) {
-        if (s.file_size < 0)
-            data_image_tell(image, FINDING_NOTE, "index", image->files[file].path, -1,
-                            "an index without its segment", "nothing: the broker does not use it");
-        count->checked++;
-        return ERR_OK;
-    }
-    if (s.log && s.log->first_base < 0 && !s.is_beyond)
-        s.log->first_base = s.base_offset;
-    if (data_image_topic_is_deleted(image, s.topic_id) || (s.log && s.log->removed))
-        return ERR_OK; /* the next start removes it */
-    if (s.is_beyond || (s.log && s.next_offset >= 0 && s.next_offset <= s.log->start))
-        return ERR_OK; /* so it does with what the journal writes again, or what is below the start
-                        */
-    return check_segment(image, &s, &count->checked);
 }
 
 /* Classes that opening the image has checked. */
@@ -284,7 +298,7 @@ bool data_check_run(const struct data_image *image, struct data_check *out, stru
         count->bytes += file->size;
         if (class->note)
             data_image_tell(image, FINDING_NOTE, class->class, file->path, -1, class->note, "");
-        enum error error = check_file(image, i, count);
+        enum error error = class->check ? class->check(image, i, &count->checked) : ERR_OK;
         if (error != ERR_OK)
             return fail(f, "CANNOT_READ", "cannot read %s: %s", file->path, error_text(error));
     }
