@@ -54,14 +54,21 @@ static bool find_segment(const struct repair *r, const char *file, struct data_s
     return false;
 }
 
-/* Only closed segments: a start still appends to the active one, at the size that its row has. */
+/* The active segment needs its row to be changed. A start puts its indexes in order by itself. */
+static bool may_replace(const struct repair *r, const struct data_segment *s, bool is_index)
+{
+    if (s->is_beyond || s->next_offset < 0)
+        return false;
+    return !s->is_active || (!is_index && s->log && s->log->has_row && r->image.rows_are_whole);
+}
+
 static void choose(const struct repair *r, struct step *step)
 {
     bool is_index = strstr(step->finding.class, "index") != NULL;
     if ((!is_index && strcmp(step->finding.class, "segment") != 0) ||
         !find_segment(r, step->finding.file, &step->segment))
         return;
-    if (step->segment.is_active || step->segment.is_beyond || step->segment.next_offset < 0)
+    if (!may_replace(r, &step->segment, is_index))
         return;
     step->action = is_index ? ACTION_INDEX : ACTION_SEGMENT;
 }
@@ -76,8 +83,8 @@ static const char *words_of(const struct step *step)
 static const char *reason_of(const struct step *step)
 {
     if (step->segment.is_active && step->finding.class[0] == 's')
-        return "a start appends to this segment: start and stop the broker, which goes on in a new "
-               "segment if this one is too short, or restore the file from a copy";
+        return "a start appends to this segment, and the rows are damaged: restore the file or the "
+               "whole data directory from a copy";
     return step->finding.next_step;
 }
 
@@ -173,7 +180,7 @@ const struct command log_repair_command = {
     .arguments = "DIR",
     .min = 1,
     .max = 1,
-    .sentence = "Replaces damaged closed segments and indexes of a stopped data directory",
+    .sentence = "Replaces damaged segments and indexes of a stopped data directory",
     .columns = columns,
     .destructive = true,
     .examples = (const char *const[]){"log repair /var/lib/tidemill --dry-run",

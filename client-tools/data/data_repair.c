@@ -125,6 +125,28 @@ bool data_repair_indexes(const struct data_image *image, const struct data_segme
            keep(image, file_of(image, s, SEGMENT_TIME_INDEX), f) && rebuild(image, s, s->size, f);
 }
 
+/* The new segment is never larger than the row says: an empty batch is smaller than what it
+ * replaces. */
+static bool write_row(const struct data_image *image, const struct data_segment *s, int64_t size,
+                      struct failure *f)
+{
+    struct row_key key = row_key_log(s->topic_id, s->partition);
+    struct log_state state = s->log->state;
+    uint8_t value[LOG_STATE_SIZE];
+    struct message why = {""};
+    struct kv *kv;
+    const char *path = arena_printf(image->arena, "%s/kv", image->directory);
+    ASSERT(size <= state.active_size);
+    state.active_size = size;
+    struct kv_change change = {row_key_view(&key), log_state_encode(&state, value)};
+    enum error error = image->env->kv->open(image->env->kv, path, KV_OPEN_EXISTING, &kv, &why);
+    if (error != ERR_OK)
+        return cannot(f, "open", path, why.text);
+    error = kv->driver->write(kv, &change, 1);
+    kv->driver->close(kv);
+    return error == ERR_OK || cannot(f, "write the row of a log in", path, error_text(error));
+}
+
 bool data_repair_segment(const struct data_image *image, const struct data_segment *s,
                          struct failure *f)
 {
@@ -143,5 +165,5 @@ bool data_repair_segment(const struct data_image *image, const struct data_segme
         error = io->ops->sync_directory(io, s->directory);
     if (error != ERR_OK)
         return cannot(f, "replace", path, error_text(error));
-    return rebuild(image, s, c.size, f);
+    return rebuild(image, s, c.size, f) && (!s->is_active || write_row(image, s, c.size, f));
 }

@@ -1,4 +1,4 @@
-/* Repairs closed segments and indexes of a stopped data directory.
+/* Repairs segments and indexes of a stopped data directory.
  *
  * A damaged segment is replaced by one with all its sound batches. An empty batch takes the place
  * of the lost offsets, as Kafka's cleaner leaves them, so that no offset changes. What is replaced
@@ -8,7 +8,9 @@
 
 #include "client-tools/data/data_segment.h"
 
-/* Replaces a closed segment. */
+/* Replaces a segment. The row of the log has the size of the segment that a start appends to, so
+ * that one needs sound rows: its row is changed, too. If the repair is cut off before, the next
+ * start finds the segment too short, keeps its batches, and goes on in a new one. */
 bool data_repair_segment(const struct data_image *image, const struct data_segment *segment,
                          struct failure *f);
 /* Makes both indexes of a closed segment again from its batches. */

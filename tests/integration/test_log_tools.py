@@ -211,6 +211,37 @@ def test_a_repair_keeps_all_sound_records_and_what_it_replaces():
             broker.restart()
 
 
+def repair_active(harm, lost):
+    """Harms the segment that a start appends to. Afterwards only the lost offsets are gone."""
+    with Broker(shards=2) as broker:
+        data, tool = broker.directory / "data", tool_of(broker)
+        fill(broker)
+        folder = folder_of(broker, "harmed")
+        broker.stop()
+        active = max(folder.glob("*.log"))
+        content = active.read_bytes()
+        harm(active, len(content) // (COUNT - int(active.stem)))
+        done = tool.json("log", "repair", data, "--yes")["repairs"]
+        assert [(row["action"], row["error"]) for row in done] == [("replace", None)], done
+        assert verify(tool, data)["faults"] == 0
+        broker.start()
+        assert "a partition lost records" not in broker.log_text()
+        for appended in range(2):
+            with Wire(broker.port) as wire:
+                answer = wire.produce("harmed", make_batch([b"behind"]))
+                assert (answer.error_code, answer.base_offset) == (NONE, COUNT + appended), answer
+            read = tool.text("consume", "harmed", "-o", ":end", "-f", "%o\\n").split()
+            assert set(map(int, read)) == set(range(COUNT + appended + 1)) - lost, read
+            broker.restart(kill=True)
+        broker.stop()
+        assert verify(tool, data)["faults"] == 0
+
+
+def test_a_repair_of_the_segment_that_a_start_appends_to():
+    repair_active(lambda path, size: flip(path, 3 * size + 500), {33})
+    repair_active(lambda path, size: path.write_bytes(path.read_bytes()[:-1]), {39})
+
+
 def test_what_a_repair_cannot_mend_is_said():
     with Broker() as broker:
         data, tool = broker.directory / "data", tool_of(broker)
