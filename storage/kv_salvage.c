@@ -142,7 +142,7 @@ static void add_row(struct salvage *s, struct bytes key, uint64_t sequence, bool
         (stored.size < PAIR_CHECKSUM ||
          load_be32(stored.data) != crc32c(crc32c(0, key.data, key.size), value.data, value.size)))
         tell(s, KV_SALVAGE_DAMAGED, s->at, "a row has a wrong checksum");
-    else
+    else if (s->out->kinds == NULL || (key.data[0] && strchr(s->out->kinds, key.data[0])))
         keep(s, key, sequence, deleted, deleted ? BYTES_NULL : value);
 }
 

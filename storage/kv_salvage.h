@@ -16,6 +16,9 @@ enum kv_salvage_kind {
 };
 
 struct kv_salvage {
+    /* The first letters of the rows to keep; NULL: all. The others are only checked: the state of
+     * processors may be larger than the memory. */
+    const char *kinds;
     struct row_changes rows; /* those that were found; the caller frees them */
     int files, blocks;       /* that were read: blocks of tables, and writes in logs */
     int faults;              /* without a torn end */
@@ -25,8 +28,8 @@ struct kv_salvage {
     void *context;
 };
 
-/* The caller sets found and context; the rest is zero. An error is one of reading the directory;
- * damage is none. */
+/* The caller sets kinds, found and context; the rest is zero. An error is one of reading the
+ * directory; damage is none. */
 MUST_USE enum error kv_salvage_run(struct kv_salvage *s, struct io *io, const char *directory);
 
 #endif

@@ -43,7 +43,8 @@ static bool run(struct tool *t)
     struct data_image image;
     struct data_lines lines;
     data_lines_init(&lines, t->format == OUTPUT_JSON);
-    bool good = data_image_open(&image, directory, &t->arena, say_finding, t, &t->failure) &&
+    bool good = data_image_open(&image, directory, flag_is_set(&t->arguments, "rows"), &t->arena,
+                                say_finding, t, &t->failure) &&
                 dump(t, &image, &lines);
     data_lines_end(&lines);
     data_image_close(&image);

@@ -308,8 +308,9 @@ static bool export_stopped(struct tool *t)
         arena_printf(&t->arena, "%.*s", BYTES_PRINTF(flag_text(&t->arguments, "dir")));
     if (!read_flags(&e))
         return false;
-    bool good = data_image_open(&e.image, directory, &t->arena, say_finding, &e, &t->failure) &&
-                find_topic(&e) && print_all(&e);
+    bool good =
+        data_image_open(&e.image, directory, false, &t->arena, say_finding, &e, &t->failure) &&
+        find_topic(&e) && print_all(&e);
     record_printer_flush(&e.printer);
     if (good)
         good = record_printer_end(&e.printer, &t->failure);

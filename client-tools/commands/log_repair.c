@@ -168,8 +168,9 @@ static bool run(struct tool *t)
     struct table *table = tool_table(t, "repairs");
     const char *directory = arena_printf(&t->arena, "%.*s", BYTES_PRINTF(t->arguments.names[0]));
     struct repair r = {.tool = t};
-    bool good = data_image_open(&r.image, directory, &t->arena, note_finding, &r, &t->failure) &&
-                repair(&r, table);
+    bool good =
+        data_image_open(&r.image, directory, false, &t->arena, note_finding, &r, &t->failure) &&
+        repair(&r, table);
     data_image_close(&r.image);
     return good;
 }

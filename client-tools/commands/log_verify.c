@@ -58,8 +58,9 @@ static bool run(struct tool *t)
     const char *directory = arena_printf(&t->arena, "%.*s", BYTES_PRINTF(t->arguments.names[0]));
     struct data_image image;
     struct data_check check;
-    bool good = data_image_open(&image, directory, &t->arena, add_finding, table, &t->failure) &&
-                data_check_run(&image, &check, &t->failure);
+    bool good =
+        data_image_open(&image, directory, false, &t->arena, add_finding, table, &t->failure) &&
+        data_check_run(&image, &check, &t->failure);
     if (good) {
         add_counts(t, &check);
         document_int(&t->document, "faults", CELL_INT, (int64_t)table->errors);

@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* What the logs need; a zero is no kind of row. */
+static const char needed_kinds[] = {ROW_TOPIC, ROW_LOG, ROW_JOURNAL, ROW_DELETED, 0};
 static const char restore[] = "restore the whole data directory from a copy";
 
 void data_image_tell(const struct data_image *image, enum finding_kind kind, const char *class,
@@ -197,7 +199,9 @@ static void take_rows(struct data_image *image)
 
 static bool read_rows(struct data_image *image, struct failure *f)
 {
-    struct kv_salvage salvage = {.found = note_row_finding, .context = image};
+    struct kv_salvage salvage = {.kinds = image->has_all_rows ? NULL : needed_kinds,
+                                 .found = note_row_finding,
+                                 .context = image};
     const char *path = arena_printf(image->arena, "%s/kv", image->directory);
     enum error error = kv_salvage_run(&salvage, image->env->io, path);
     image->rows = salvage.rows;
@@ -281,7 +285,9 @@ static void learn_part(struct data_image *image, struct image_journal *journal,
     switch (part->kind) {
     case JOURNAL_PUT:
     case JOURNAL_DELETE:
-        row_changes_put(&image->rows, part->key, part->bytes);
+        if (image->has_all_rows ||
+            (part->key.size > 0 && part->key.data[0] && strchr(needed_kinds, part->key.data[0])))
+            row_changes_put(&image->rows, part->key, part->bytes);
         break;
     case JOURNAL_LOG_START: {
         struct image_log *l = log_of(image, part->topic_id, part->partition);
@@ -416,7 +422,8 @@ bool data_image_batches(struct data_image *image,
 
 /* --- the whole --- */
 
-bool data_image_open(struct data_image *image, const char *directory, struct arena *arena,
+bool data_image_open(struct data_image *image, const char *directory, bool all_rows,
+                     struct arena *arena,
                      void (*found)(void *context, const struct finding *finding), void *context,
                      struct failure *f)
 {
@@ -425,6 +432,7 @@ bool data_image_open(struct data_image *image, const char *directory, struct are
         .clock = clock_system(), .random = random_system(), .io = io_posix(), .kv = kv_leveldb()};
     *image = (struct data_image){.directory = directory,
                                  .env = &env,
+                                 .has_all_rows = all_rows,
                                  .arena = arena,
                                  .found = found,
                                  .context = context,

@@ -59,6 +59,7 @@ struct data_image {
     int lock; /* a descriptor; -1: the directory has no lock */
     struct data_meta meta;
     bool rows_are_whole; /* everything in kv/ was read */
+    bool has_all_rows;   /* else only those of topics, logs and journals */
     struct row_changes rows;
     struct map logs; /* struct image_log by key */
     struct image_journal *journals;
@@ -69,7 +70,8 @@ struct data_image {
 };
 
 /* False: not a data directory, in use, or not readable. The caller closes it in any case. */
-bool data_image_open(struct data_image *image, const char *directory, struct arena *arena,
+bool data_image_open(struct data_image *image, const char *directory, bool all_rows,
+                     struct arena *arena,
                      void (*found)(void *context, const struct finding *finding), void *context,
                      struct failure *f);
 void data_image_close(struct data_image *image);

@@ -115,6 +115,23 @@ TEST(the_rows_are_those_that_leveldb_reads)
     row_changes_free(&known);
 }
 
+TEST(only_the_rows_that_are_asked_for_are_kept)
+{
+    struct kv *kv = open_kv();
+    struct findings f = {.file = ""};
+    struct kv_change rows[] = {{BYTES_LITERAL("La"), BYTES_LITERAL("1")},
+                               {BYTES_LITERAL("Sa"), BYTES_LITERAL("2")},
+                               {BYTES_LITERAL("Ta"), BYTES_LITERAL("3")}};
+    EXPECT_INT(kv->driver->write(kv, rows, COUNT_OF(rows)), ERR_OK);
+    kv->driver->close(kv);
+    struct kv_salvage s = {.kinds = "LT", .found = note_finding, .context = &f};
+    EXPECT_INT(kv_salvage_run(&s, io_posix(), kv_path()), ERR_OK);
+    EXPECT_INT(s.faults, 0);
+    EXPECT_INT(s.rows.map.count, 2);
+    EXPECT(!row_changes_has(&s.rows, BYTES_LITERAL("Sa")));
+    row_changes_free(&s.rows);
+}
+
 /* Every flipped bit is found, or it changes no row. */
 TEST(a_flipped_bit_is_found_and_costs_no_other_rows)
 {
