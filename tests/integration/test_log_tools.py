@@ -156,7 +156,7 @@ def test_no_flipped_bit_is_missed():
         segment = min(folder.glob("*.log"))
         content = segment.read_bytes()
         drawn = random.Random(1)
-        for _ in range(10 if quick() else 30):
+        for _ in range(10 if quick() else 20):
             at = drawn.randrange(len(content))
             flip(segment, at)
             found = faults(verify(tool, data, code=1 if is_checked(content, at) else 0))
