@@ -112,37 +112,38 @@ static size_t fill_table(struct table *table, const struct repair *r)
     return actions;
 }
 
-static bool is_repeated(const struct repair *r, size_t at)
+/* Whether this or more was done to the segment already. A replaced segment has new indexes. */
+static bool is_done(const struct repair *r, const struct step *step)
 {
-    for (size_t i = 0; i < at; i++) {
-        if (r->steps[i].action >= r->steps[at].action &&
-            strcmp(r->steps[i].segment.path, r->steps[at].segment.path) == 0)
+    for (size_t i = 0; i < r->count; i++) {
+        if (r->steps[i].done && r->steps[i].action >= step->action &&
+            strcmp(r->steps[i].segment.path, step->segment.path) == 0)
             return true;
     }
     return false;
 }
 
-/* A segment first: its replacement gets new indexes. */
-static bool apply(struct repair *r)
+static bool apply_step(struct repair *r, struct step *step)
 {
     struct failure *f = &r->tool->failure;
+    if (is_done(r, step))
+        return true;
+    step->done = step->action == ACTION_SEGMENT ? data_repair_segment(&r->image, &step->segment, f)
+                                                : data_repair_indexes(&r->image, &step->segment, f);
+    return step->done;
+}
+
+/* Segments first. */
+static bool apply(struct repair *r)
+{
+    bool good = true;
     for (enum action action = ACTION_SEGMENT; action > ACTION_NONE; action--) {
-        for (size_t i = 0; i < r->count; i++) {
-            struct step *step = &r->steps[i];
-            if (step->action != action || is_repeated(r, i))
-                continue;
-            bool replaced = false;
-            for (size_t k = 0; k < r->count; k++)
-                replaced |= r->steps[k].done && r->steps[k].action == ACTION_SEGMENT &&
-                            strcmp(r->steps[k].segment.path, step->segment.path) == 0;
-            if (!replaced &&
-                !(action == ACTION_SEGMENT ? data_repair_segment(&r->image, &step->segment, f)
-                                           : data_repair_indexes(&r->image, &step->segment, f)))
-                return false;
-            step->done = true;
+        for (size_t i = 0; i < r->count && good; i++) {
+            if (r->steps[i].action == action)
+                good = apply_step(r, &r->steps[i]);
         }
     }
-    return true;
+    return good;
 }
 
 static bool repair(struct repair *r, struct table *table)
