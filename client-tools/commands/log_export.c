@@ -56,7 +56,6 @@ struct range {
     int64_t from, to;          /* offsets [from, to) */
     int64_t from_ms, to_ms;    /* INT64_MIN, INT64_MAX: no limit */
     bool has_begun, has_ended; /* at the first record with the time */
-    struct bytes name;
 };
 
 struct segment_of_range {
