@@ -36,6 +36,8 @@ static const char *kind_of(uint8_t letter)
         return "journal";
     case ROW_DELETED:
         return "deleted topic";
+    case ROW_COMMIT:
+        return "commit";
     }
     return "unknown";
 }
