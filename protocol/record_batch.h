@@ -141,13 +141,21 @@ struct batch_builder {
     int64_t producer_id;
     int16_t producer_epoch;
     int32_t base_sequence;
-    int16_t attributes; /* besides the codec */
+    int16_t attributes;        /* besides the codec */
+    int32_t last_offset_delta; /* -1: the number of records - 1 */
+    bool overflowed;           /* the difference of two timestamps: the batch cannot be built */
 };
 void batch_builder_init(struct batch_builder *b, struct buffer *out, enum codec codec);
 /* Appends a record. Its offset is the count so far. `headers` are encoded (see
  * record_headers_append), and header_count is their number. */
 void batch_builder_add(struct batch_builder *b, int64_t timestamp, struct bytes key,
                        struct bytes value, struct bytes headers, int32_t header_count);
+/* The same with an offset delta, which must rise; last_offset_delta is set. With
+ * BATCH_DELETE_HORIZON in the attributes the base timestamp is the horizon, and is set before the
+ * first record. */
+void batch_builder_add_at(struct batch_builder *b, int32_t offset_delta, int64_t timestamp,
+                          struct bytes key, struct bytes value, struct bytes headers,
+                          int32_t header_count);
 /* The size that the batch would have now, uncompressed. */
 size_t batch_builder_size(const struct batch_builder *b);
 /* Writes the batch (base offset 0) to `out` and frees the builder. Returns a view of the batch,
@@ -155,6 +163,8 @@ size_t batch_builder_size(const struct batch_builder *b);
 struct bytes batch_builder_finish(struct batch_builder *b);
 /* Frees the builder without writing. */
 void batch_builder_free(struct batch_builder *b);
+/* Writes a batch without records, which keeps the offsets and the producer's sequence of `h`. */
+void batch_write_empty(const struct batch_header *h, uint8_t out[BATCH_HEADER_SIZE]);
 /* Appends one header in its encoded form. */
 void record_headers_append(struct buffer *out, struct bytes key, struct bytes value);
 

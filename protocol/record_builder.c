@@ -46,18 +46,24 @@ void batch_builder_init(struct batch_builder *b, struct buffer *out, enum codec 
         .producer_id = -1,
         .producer_epoch = -1,
         .base_sequence = -1,
+        .last_offset_delta = -1,
     };
     /* Compression may make the records fit, so only the format bounds their buffer. */
     buffer_init(&b->records, codec == CODEC_NONE ? out->max : (size_t)INT32_MAX);
 }
 
-void batch_builder_add(struct batch_builder *b, int64_t timestamp, struct bytes key,
-                       struct bytes value, struct bytes headers, int32_t header_count)
+void batch_builder_add_at(struct batch_builder *b, int32_t offset_delta, int64_t timestamp,
+                          struct bytes key, struct bytes value, struct bytes headers,
+                          int32_t header_count)
 {
-    if (b->count == 0)
-        b->base_timestamp = b->max_timestamp = timestamp;
-    int64_t delta = timestamp - b->base_timestamp;
-    size_t body = 1 + varlong_size(delta) + varlong_size(b->count) + field_size(key) +
+    if (b->count == 0) {
+        b->max_timestamp = timestamp;
+        if ((b->attributes & BATCH_DELETE_HORIZON) == 0)
+            b->base_timestamp = timestamp;
+    }
+    int64_t delta;
+    b->overflowed |= __builtin_sub_overflow(timestamp, b->base_timestamp, &delta);
+    size_t body = 1 + varlong_size(delta) + varlong_size(offset_delta) + field_size(key) +
                   field_size(value) + varlong_size(header_count) + headers.size;
     uint8_t *at = buffer_extend(&b->records, varlong_size((int64_t)body) + body);
     if (at == NULL)
@@ -65,7 +71,7 @@ void batch_builder_add(struct batch_builder *b, int64_t timestamp, struct bytes 
     at = put_varlong(at, (int64_t)body);
     *at++ = 0;
     at = put_varlong(at, delta);
-    at = put_varlong(at, b->count);
+    at = put_varlong(at, offset_delta);
     at = put_field(at, key);
     at = put_field(at, value);
     at = put_varlong(at, header_count);
@@ -73,6 +79,12 @@ void batch_builder_add(struct batch_builder *b, int64_t timestamp, struct bytes 
         memcpy(at, headers.data, headers.size);
     b->max_timestamp = MAX(b->max_timestamp, timestamp);
     b->count++;
+}
+
+void batch_builder_add(struct batch_builder *b, int64_t timestamp, struct bytes key,
+                       struct bytes value, struct bytes headers, int32_t header_count)
+{
+    batch_builder_add_at(b, b->count, timestamp, key, value, headers, header_count);
 }
 
 size_t batch_builder_size(const struct batch_builder *b)
@@ -87,7 +99,8 @@ static void write_header(const struct batch_builder *b, uint8_t *batch, size_t s
     store_be32(batch + 12, UINT32_MAX); /* no leader epoch */
     batch[16] = BATCH_MAGIC;
     store_be16(batch + 21, (uint16_t)(b->attributes | (int)b->codec));
-    store_be32(batch + 23, (uint32_t)(b->count - 1));
+    int32_t last = b->last_offset_delta >= 0 ? b->last_offset_delta : b->count - 1;
+    store_be32(batch + 23, (uint32_t)last);
     store_be64(batch + 27, (uint64_t)b->base_timestamp);
     store_be64(batch + 35, (uint64_t)b->max_timestamp);
     store_be64(batch + 43, (uint64_t)b->producer_id);
@@ -102,7 +115,7 @@ struct bytes batch_builder_finish(struct batch_builder *b)
     struct buffer *out = b->out;
     b->start = out->size;
     struct bytes batch = BYTES_NULL;
-    if (b->count == 0 || b->records.overflowed) {
+    if (b->count == 0 || b->records.overflowed || b->overflowed) {
         out->overflowed |= b->records.overflowed;
     } else if (buffer_extend(out, BATCH_HEADER_SIZE) == NULL ||
                codec_compress(b->codec, b->level, buffer_view(&b->records), out) != ERR_OK ||
@@ -120,6 +133,20 @@ struct bytes batch_builder_finish(struct batch_builder *b)
 void batch_builder_free(struct batch_builder *b)
 {
     buffer_free(&b->records);
+}
+
+void batch_write_empty(const struct batch_header *h, uint8_t out[BATCH_HEADER_SIZE])
+{
+    enum { KEPT = BATCH_LOG_APPEND_TIME | BATCH_TRANSACTIONAL | BATCH_CONTROL };
+    struct batch_builder b = {.attributes = (int16_t)(h->attributes & KEPT),
+                              .last_offset_delta = h->last_offset_delta,
+                              .base_timestamp = -1,
+                              .max_timestamp = h->max_timestamp,
+                              .producer_id = h->producer_id,
+                              .producer_epoch = h->producer_epoch,
+                              .base_sequence = h->base_sequence};
+    write_header(&b, out, BATCH_HEADER_SIZE);
+    batch_stamp(out, h->base_offset, h->leader_epoch);
 }
 
 void record_headers_append(struct buffer *out, struct bytes key, struct bytes value)

@@ -1,4 +1,5 @@
 #include "base/crc32c.h"
+#include "base/keyed_hash.h"
 #include "base/murmur2.h"
 #include "base/random.h"
 #include "tests/harness/harness.h"
@@ -56,4 +57,25 @@ TEST(murmur2_agrees_with_kafkas_clients)
     EXPECT_INT((int32_t)murmur2(BYTES_LITERAL("a-little-bit-long-string")), -985981536);
     EXPECT_INT((int32_t)murmur2(BYTES_LITERAL("a-little-bit-longer-string")), -1486304829);
     EXPECT_INT((int32_t)murmur2(BYTES_LITERAL("abc")), 479470107);
+}
+
+/* The values of the openssl program (mac SIPHASH) for the key 00..0f and the data 00, 01, ... */
+TEST(a_keyed_hash_is_siphash_with_128_bits)
+{
+    static const struct {
+        size_t size;
+        uint64_t first, second; /* big-endian */
+    } cases[] = {{0, 0xa3817f04ba25a8e6, 0x6df67214c7550293},
+                 {1, 0xda87c1d86b99af44, 0x347659119b22fc45},
+                 {7, 0xa1f1ebbed8dbc153, 0xc0b84aa61ff08239},
+                 {8, 0x3b62a9ba6258f561, 0x0f83e264f31497b4},
+                 {15, 0x5493e99933b0a811, 0x7e08ec0f97cfc3d9}};
+    uint8_t key[KEYED_HASH_KEY_SIZE];
+    for (uint8_t i = 0; i < KEYED_HASH_KEY_SIZE; i++)
+        key[i] = i;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct keyed_hash hash = keyed_hash(key, bytes_of(key, cases[i].size));
+        EXPECT_INT(__builtin_bswap64(hash.low), cases[i].first);
+        EXPECT_INT(__builtin_bswap64(hash.high), cases[i].second);
+    }
 }
