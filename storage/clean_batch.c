@@ -48,7 +48,7 @@ static bool walk_next(struct walk *w, struct record *r)
 static enum error walk_end(const struct walk *w)
 {
     const struct record_iterator *i = &w->records;
-    return i->failed || i->left != 0 || i->at != i->end ? ERR_CORRUPT : ERR_OK;
+    return i->failed || i->at != i->end ? ERR_CORRUPT : ERR_OK;
 }
 
 struct verdict {

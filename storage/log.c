@@ -37,12 +37,14 @@ struct log *log_open(struct env *env, const char *directory, const struct log_co
     ASSERT(state->log_start_offset <= state->next_offset);
     ASSERT(state->active_base <= state->next_offset);
     ASSERT(state->first_dirty_offset <= state->active_base);
+    ASSERT(state->cleaned_offset <= state->first_dirty_offset);
     struct log *log = xcalloc(1, sizeof *log);
     log->env = env;
     log->directory = xstrdup(directory);
     log->start_offset = state->log_start_offset;
     log->next_offset = log->durable_offset = log->flushed_offset = state->next_offset;
     log->first_dirty_offset = state->first_dirty_offset;
+    log->cleaned_offset = state->cleaned_offset;
     log->size_bytes = state->active_size;
     log->producers = producer_states_create();
     log_configure(log, config);
@@ -96,6 +98,7 @@ struct log_state log_state(const struct log *log)
         .active_base = active->base_offset,
         .active_size = active->size,
         .first_dirty_offset = log->first_dirty_offset,
+        .cleaned_offset = log->cleaned_offset,
     };
 }
 

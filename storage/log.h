@@ -36,6 +36,9 @@ struct log_config {
     int64_t retention_ms, retention_bytes; /* -1: no limit */
     bool delete_enabled;                   /* cleanup.policy has delete */
     int64_t file_delete_delay_ms;          /* 0: dead files are removed at once */
+    bool compact_enabled;                  /* and compact; the rest is for a cleaner */
+    double min_cleanable_ratio;
+    int64_t min_compaction_lag_ms, max_compaction_lag_ms, delete_retention_ms;
 };
 
 /* The state of a log in a checkpoint. log_open starts from it. */
@@ -43,9 +46,11 @@ struct log_state {
     int64_t log_start_offset, next_offset;
     int64_t active_base, active_size; /* the active segment's base offset and bytes */
     /* A cleaner may have written the segments that start below this offset, so they may have holes.
-     * In all others a gap is damage. Never above active_base. 0: nothing was ever cleaned. The row
-     * of a log has no field for it yet, so it is always 0 after a start. */
+     * In all others a gap is damage. Never above active_base. 0: nothing was ever cleaned. */
     int64_t first_dirty_offset;
+    /* A cleaner has compared everything below this offset with the records below it, so it maps
+     * keys from here on. Never above first_dirty_offset. */
+    int64_t cleaned_offset;
 };
 
 /* Opens a log in memory, at the state of a checkpoint or of recovery. Touches no file. The first

@@ -60,7 +60,8 @@ struct log {
     char *directory;
     struct log_config config;
     void *owner;
-    int64_t start_offset, next_offset, durable_offset, flushed_offset, first_dirty_offset;
+    int64_t start_offset, next_offset, durable_offset, flushed_offset, first_dirty_offset,
+        cleaned_offset;
     int64_t size_bytes, unflushed_bytes;
     struct segment *segments; /* by base offset; the last one is active */
     size_t segment_count, segment_capacity;
@@ -153,6 +154,9 @@ void segment_table_take(const struct log *log, struct segment_table *out);
 /* The same, but only the segment that contains `offset` if the log knows it, and the segments after
  * it up to the first one that is not empty. */
 void segment_table_take_one(const struct log *log, int64_t offset, struct segment_table *out);
+/* The same, but only segments that overlap [from, end), which are closed and known. */
+void segment_table_take_range(const struct log *log, int64_t from, int64_t end,
+                              struct segment_table *out);
 /* The entry that contains `offset`, or NULL. */
 struct table_entry *segment_table_find(struct segment_table *table, int64_t offset);
 /* On a worker: unless complete, finds the segments before `before` and reads the missing summaries.

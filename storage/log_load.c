@@ -58,6 +58,17 @@ void segment_table_take_one(const struct log *log, int64_t offset, struct segmen
     out->complete = true;
 }
 
+void segment_table_take_range(const struct log *log, int64_t from, int64_t end,
+                              struct segment_table *out)
+{
+    init_table(log, log->segment_count, out);
+    for (size_t i = 0; i < log->segment_count; i++) {
+        if (log->segments[i].next_offset > from && log->segments[i].base_offset < end)
+            add_entry(log, &log->segments[i], out);
+    }
+    out->complete = true;
+}
+
 struct table_entry *segment_table_find(struct segment_table *table, int64_t offset)
 {
     for (size_t i = table->count; i-- > 0;) {

@@ -1,18 +1,23 @@
 #include "storage/log_replace.h"
 
 #include "storage/log_internal.h"
+#include "storage/swap_list.h"
 
 #include <stdlib.h>
 
 struct new_segments {
     struct segment *at;
     size_t count;
+    char *list_path; /* or NULL */
 };
 
 struct log_swap {
     int64_t *old_bases, *new_bases;
     size_t old_count, new_count;
-    size_t renamed; /* files of the new segments that have their names; the worker's */
+    int64_t end_offset;
+    char *list_path; /* or NULL */
+    bool listed;     /* the worker's, as the next one */
+    size_t renamed;  /* files of the new segments that have their names */
 };
 
 /* --- opening --- */
@@ -24,7 +29,13 @@ void new_segments_free(struct new_segments *n)
     for (size_t i = 0; i < n->count; i++)
         log_forget_file(&n->at[i]);
     free(n->at);
+    free(n->list_path);
     free(n);
+}
+
+void new_segments_list_in(struct new_segments *n, const char *list_path)
+{
+    n->list_path = xstrdup(list_path);
 }
 
 /* Readers ignore a wrong index, but then they search slowly. */
@@ -121,13 +132,16 @@ static int64_t *bases_of(const struct segment *segments, size_t count)
 }
 
 static void remember_swap(struct log *log, const struct segment *old, size_t old_count,
-                          const struct new_segments *n)
+                          struct new_segments *n)
 {
     struct log_swap *swap = xcalloc(1, sizeof *swap);
     *swap = (struct log_swap){.old_bases = bases_of(old, old_count),
                               .new_bases = bases_of(n->at, n->count),
                               .old_count = old_count,
-                              .new_count = n->count};
+                              .new_count = n->count,
+                              .end_offset = n->at[n->count - 1].next_offset,
+                              .list_path = n->list_path};
+    n->list_path = NULL;
     log->swap = swap;
     log->generation++;
     ASSERT(log->old_readers == 0); /* the last swap has waited for its old readers */
@@ -141,6 +155,13 @@ static void forget_hints(struct log *log, int64_t from, int64_t end)
         if (log->hints[i].segment_base >= from && log->hints[i].segment_base < end)
             log->hints[i].offset = -1;
     }
+}
+
+/* Otherwise readers would still get what the cleaner has dropped. Closed segments are flushed. */
+static void forget_tail(struct log *log, int64_t end)
+{
+    while (log->tail.count > 0 && tail_at(&log->tail, 0)->next_offset <= end)
+        tail_drop_first(&log->tail);
 }
 
 static void put_in_place(struct log *log, size_t first, size_t old_count,
@@ -174,6 +195,7 @@ enum error log_replace_segments(struct log *log, struct new_segments *n)
         return ERR_NOT_FOUND;
     remember_swap(log, &log->segments[first], old_count, n);
     forget_hints(log, n->at[0].base_offset, n->at[n->count - 1].next_offset);
+    forget_tail(log, n->at[n->count - 1].next_offset);
     put_in_place(log, first, old_count, n);
     free(n->at);
     free(n);
@@ -188,6 +210,7 @@ void log_swap_free(struct log_swap *swap)
         return;
     free(swap->old_bases);
     free(swap->new_bases);
+    free(swap->list_path);
     free(swap);
 }
 
@@ -221,7 +244,6 @@ static enum error rename_part(struct io *io, const char *directory, int64_t base
     return error;
 }
 
-/* Renames the .log of the first segment last: while it is named .swap, the swap is not done. */
 static enum error rename_new(struct io *io, const char *directory, struct log_swap *swap)
 {
     enum error error = ERR_OK;
@@ -235,14 +257,29 @@ static enum error rename_new(struct io *io, const char *directory, struct log_sw
     return error;
 }
 
+/* From here on a start finishes the swap. */
+static enum error write_list(struct io *io, struct log_swap *swap)
+{
+    struct swap_list list = {swap->new_bases, swap->new_count, swap->end_offset};
+    if (swap->list_path == NULL || swap->listed)
+        return ERR_OK;
+    enum error error = swap_list_write(io, swap->list_path, &list);
+    swap->listed = error == ERR_OK;
+    return error;
+}
+
 enum error log_swap_run(struct io *io, const char *directory, struct log_swap *swap)
 {
-    enum error error = remove_old(io, directory, swap);
+    enum error error = write_list(io, swap);
+    if (error == ERR_OK)
+        error = remove_old(io, directory, swap);
     if (error == ERR_OK)
         error = io->ops->sync_directory(io, directory);
     if (error == ERR_OK)
         error = rename_new(io, directory, swap);
-    return error == ERR_OK ? io->ops->sync_directory(io, directory) : error;
+    if (error == ERR_OK)
+        error = io->ops->sync_directory(io, directory);
+    return error == ERR_OK && swap->list_path ? swap_list_remove(io, swap->list_path) : error;
 }
 
 /* The files have their names, so the cache may close them. */

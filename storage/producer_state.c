@@ -218,6 +218,24 @@ void producer_states_expire(struct producer_states *p, int64_t steady_ms, int64_
     }
 }
 
+void producer_states_each(const struct producer_states *p,
+                          void (*each)(void *context, int64_t producer_id, int16_t epoch,
+                                       int64_t last_offset),
+                          void *context)
+{
+    size_t at = 0;
+    for (const struct producer *producer; (producer = map_next(&p->producers, &at));) {
+        int64_t last_offset = -1;
+        if (producer->count > 0) {
+            const struct producer_batch *last = &producer->batches[producer->count - 1];
+            uint32_t delta = (uint32_t)last->last_sequence - (uint32_t)last->first_sequence;
+            last_offset = last->base_offset + (int64_t)(delta & INT32_MAX);
+        }
+        if (!producer->expired)
+            each(context, (int64_t)producer->id, producer->epoch, last_offset);
+    }
+}
+
 size_t producer_states_count(const struct producer_states *p)
 {
     return p->producers.count - p->expired;

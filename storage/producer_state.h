@@ -42,6 +42,11 @@ MUST_USE enum error producer_states_load(struct producer_states *p, int64_t prod
                                          struct bytes row);
 /* Forgets producers that have written nothing since steady_ms - expiration_ms. */
 void producer_states_expire(struct producer_states *p, int64_t steady_ms, int64_t expiration_ms);
+/* The last batch of each producer that is remembered. last_offset -1: only markers. */
+void producer_states_each(const struct producer_states *p,
+                          void (*each)(void *context, int64_t producer_id, int16_t epoch,
+                                       int64_t last_offset),
+                          void *context);
 size_t producer_states_count(const struct producer_states *p);
 
 #endif

@@ -5,6 +5,7 @@
 #include "storage/journal.h"
 #include "storage/journal_witness.h"
 #include "storage/redo.h"
+#include "storage/swap_list.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -256,6 +257,8 @@ static enum error recover(struct recovery *r)
             redo_create(r->env, r->options->data_directory, r->kv, r->report, r->message, &r->redo);
     if (error == ERR_OK)
         error = check_kv(r);
+    if (error == ERR_OK)
+        error = swap_lists_recover(r->env, r->options->data_directory, r->message);
     if (error == ERR_OK)
         error = take_accept_damage(r, false, &accept_damage);
     if (error == ERR_OK)

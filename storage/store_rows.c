@@ -216,20 +216,22 @@ bool row_key_parse_topic(struct bytes key, struct uuid *topic_id)
 
 /* Values: a version byte, then big-endian 64-bit numbers. */
 
-enum { VALUE_VERSION = 1 };
+enum { VALUE_VERSION = 1, LOG_STATE_VERSION = 2 };
 
-static struct bytes encode_numbers(uint8_t *out, const uint64_t *numbers, size_t count)
+static struct bytes encode_numbers(uint8_t *out, uint8_t version, const uint64_t *numbers,
+                                   size_t count)
 {
-    out[0] = VALUE_VERSION;
+    out[0] = version;
     for (size_t i = 0; i < count; i++)
         store_be64(out + 1 + 8 * i, numbers[i]);
     return bytes_of(out, 1 + 8 * count);
 }
 
-static enum error decode_numbers(struct bytes value, uint64_t *numbers, size_t count)
+static enum error decode_numbers(struct bytes value, int8_t version, uint64_t *numbers,
+                                 size_t count)
 {
     struct reader r = reader_of(value);
-    if (read_i8(&r) != VALUE_VERSION || reader_left(&r) != 8 * count)
+    if (read_i8(&r) != version || reader_left(&r) != 8 * count)
         return ERR_CORRUPT;
     for (size_t i = 0; i < count; i++)
         numbers[i] = (uint64_t)read_i64(&r);
@@ -238,37 +240,42 @@ static enum error decode_numbers(struct bytes value, uint64_t *numbers, size_t c
 
 struct bytes log_state_encode(const struct log_state *s, uint8_t out[LOG_STATE_SIZE])
 {
-    ASSERT(s->first_dirty_offset == 0); /* the row has no field for it: holes would be damage */
-    uint64_t numbers[] = {(uint64_t)s->log_start_offset, (uint64_t)s->next_offset,
-                          (uint64_t)s->active_base, (uint64_t)s->active_size};
-    return encode_numbers(out, numbers, COUNT_OF(numbers));
+    uint64_t numbers[] = {(uint64_t)s->log_start_offset,   (uint64_t)s->next_offset,
+                          (uint64_t)s->active_base,        (uint64_t)s->active_size,
+                          (uint64_t)s->first_dirty_offset, (uint64_t)s->cleaned_offset};
+    return encode_numbers(out, LOG_STATE_VERSION, numbers, COUNT_OF(numbers));
 }
 
 enum error log_state_decode(struct bytes value, struct log_state *out)
 {
-    uint64_t n[4];
-    if (decode_numbers(value, n, COUNT_OF(n)) != ERR_OK)
+    uint64_t n[6] = {0}; /* version 1 has the first four */
+    if (decode_numbers(value, LOG_STATE_VERSION, n, 6) != ERR_OK &&
+        decode_numbers(value, VALUE_VERSION, n, 4) != ERR_OK)
         return ERR_CORRUPT;
     *out = (struct log_state){.log_start_offset = (int64_t)n[0],
                               .next_offset = (int64_t)n[1],
                               .active_base = (int64_t)n[2],
-                              .active_size = (int64_t)n[3]};
+                              .active_size = (int64_t)n[3],
+                              .first_dirty_offset = (int64_t)n[4],
+                              .cleaned_offset = (int64_t)n[5]};
     bool possible = out->log_start_offset >= 0 && out->log_start_offset <= out->next_offset &&
                     out->active_base >= 0 && out->active_base <= out->next_offset &&
-                    out->active_size >= 0;
+                    out->active_size >= 0 && out->cleaned_offset >= 0 &&
+                    out->cleaned_offset <= out->first_dirty_offset &&
+                    out->first_dirty_offset <= out->active_base;
     return possible ? ERR_OK : ERR_CORRUPT;
 }
 
 struct bytes journal_mark_encode(const struct journal_mark *m, uint8_t out[JOURNAL_MARK_SIZE])
 {
     uint64_t numbers[] = {m->start, m->run, m->lsn, m->sequence, (uint64_t)m->position};
-    return encode_numbers(out, numbers, COUNT_OF(numbers));
+    return encode_numbers(out, VALUE_VERSION, numbers, COUNT_OF(numbers));
 }
 
 enum error journal_mark_decode(struct bytes value, struct journal_mark *out)
 {
     uint64_t n[5];
-    if (decode_numbers(value, n, COUNT_OF(n)) != ERR_OK)
+    if (decode_numbers(value, VALUE_VERSION, n, COUNT_OF(n)) != ERR_OK)
         return ERR_CORRUPT;
     *out = (struct journal_mark){
         .start = n[0], .run = n[1], .lsn = n[2], .sequence = n[3], .position = (int64_t)n[4]};
@@ -277,7 +284,7 @@ enum error journal_mark_decode(struct bytes value, struct journal_mark *out)
 
 struct bytes deleted_topic_encode(uint8_t out[DELETED_TOPIC_SIZE])
 {
-    return encode_numbers(out, NULL, 0);
+    return encode_numbers(out, VALUE_VERSION, NULL, 0);
 }
 
 /* Directories */

@@ -54,7 +54,8 @@ bool row_key_parse_journal(struct bytes key, int *shard);
 /* Keys of ROW_TOPIC and ROW_DELETED. */
 bool row_key_parse_topic(struct bytes key, struct uuid *topic_id);
 
-enum { LOG_STATE_SIZE = 33, JOURNAL_MARK_SIZE = 41, DELETED_TOPIC_SIZE = 1 };
+enum { LOG_STATE_SIZE = 49, JOURNAL_MARK_SIZE = 41, DELETED_TOPIC_SIZE = 1 };
+/* Version 2. Version 1 has no offsets of a cleaner, and is still read. */
 struct bytes log_state_encode(const struct log_state *state, uint8_t out[LOG_STATE_SIZE]);
 MUST_USE enum error log_state_decode(struct bytes value, struct log_state *out);
 struct bytes journal_mark_encode(const struct journal_mark *mark, uint8_t out[JOURNAL_MARK_SIZE]);
