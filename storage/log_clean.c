@@ -32,6 +32,7 @@ struct log_clean {
     struct arena scratch;
     struct buffer batch, cleaned;
     struct new_segments *made; /* by the last group, or NULL */
+    bool undoes;               /* the last step, which nothing stops */
     bool has_files;            /* .swap files and a list */
     struct log_clean_damage damage;
     struct log_clean_work work;
@@ -42,6 +43,11 @@ struct log_clean {
 bool log_clean_is_swapping(const struct log *log)
 {
     return log->swap != NULL;
+}
+
+bool log_clean_is_wanted(const struct log *log)
+{
+    return log->config.compact_enabled;
 }
 
 bool log_clean_needs_loading(const struct log *log)
@@ -144,8 +150,6 @@ struct log_clean *log_clean_begin(struct log *log, const struct log_clean_offer 
                             .sparse_before = log->first_dirty_offset,
                             .map_end = offer->from,
                             .at = log->segments[0].base_offset};
-    c->map = clean_map_create(log->env->random, options->map_bytes,
-                              (uint64_t)(offer->to - offer->from), options->map_load);
     c->transactions = clean_transactions_create(NULL, 0);
     producer_states_each(log->producers, note_producer, c);
     if (c->producer_count > 0)
@@ -184,7 +188,7 @@ struct log_clean_damage log_clean_damage(const struct log_clean *c)
 struct log_clean_work log_clean_work(const struct log_clean *c)
 {
     struct log_clean_work work = c->work;
-    work.keys = clean_map_count(c->map);
+    work.keys = c->map ? clean_map_count(c->map) : 0;
     work.from = c->from;
     work.to = c->map_end;
     return work;
@@ -206,7 +210,13 @@ static bool is_damage(enum error error)
 static void run_step(struct job *job)
 {
     struct log_clean_job *step = CONTAINER_OF(job, struct log_clean_job, job);
+    const struct log_clean_options *options = &step->clean->options;
+    step->result = ERR_CLOSED;
+    if (!step->clean->undoes && !options->enter(options->context))
+        return;
     step->result = step->plan->run(step->clean, &step->plan->table);
+    if (!step->clean->undoes)
+        options->leave(options->context);
 }
 
 static void step_done(struct job *job)
@@ -321,6 +331,8 @@ static enum error run_map(struct log_clean *c, struct segment_table *table)
 {
     struct mapping m = {.transactions = clean_transactions_create(NULL, 0)};
     enum error error = ERR_OK;
+    c->map = clean_map_create(c->log->env->random, c->options.map_bytes,
+                              (uint64_t)(c->to - c->from), c->options.map_load);
     for (size_t i = 0; i < table->count && error == ERR_OK && !m.full; i++) {
         error = read_segment(c, &table->entries[i], map_batch, &m);
         if (error == ERR_OK && !m.full)
@@ -523,6 +535,7 @@ void log_clean_submit_undo(struct executor *executor, struct log_clean_job *job)
 {
     new_segments_free(job->clean->made);
     job->clean->made = NULL;
+    job->clean->undoes = true;
     submit(executor, job, 0, 0, run_undo);
 }
 

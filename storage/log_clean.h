@@ -32,6 +32,8 @@ struct log_clean_offer {
  * stable_offset on may still be aborted: their segments are not cleaned. */
 bool log_clean_offer(const struct log *log, int64_t wall_ms, int64_t stable_offset,
                      struct log_clean_offer *out);
+/* Whether cleanup.policy has compact. */
+bool log_clean_is_wanted(const struct log *log);
 /* Whether the log must be loaded before anybody can tell. */
 bool log_clean_needs_loading(const struct log *log);
 /* The dirty share of the bytes. */
@@ -44,6 +46,9 @@ struct log_clean_options {
     double map_load;
     size_t buffer_bytes; /* of the batches to write */
     size_t max_uncompressed;
+    /* Called on the worker at the start and the end of a step. enter() may wait. False: stop. */
+    bool (*enter)(void *context);
+    void (*leave)(void *context);
     /* Called on the worker after `bytes` were read or written. It may sleep. False: stop. */
     bool (*go_on)(void *context, int64_t bytes);
     void *context;

@@ -143,6 +143,7 @@ void store_free(struct store *s)
     timers_cancel(s->options.timers, &s->tick);
     timers_cancel(s->options.timers, &s->retry);
     store_checkpoint_free(s);
+    store_clean_free(s);
     store_logs_free(s);
     store_deleted_free(s);
     store_units_free(s);
@@ -278,12 +279,13 @@ void store_commit(struct store *s, struct commit *commit)
 
 void store_turn(struct store *s, int64_t now_ms, int64_t wall_ms)
 {
-    (void)wall_ms;
     store_enter(s);
     s->now_ms = now_ms;
+    s->wall_ms = wall_ms;
     store_units_hand_over(s);
     store_checkpoint_turn(s);
     store_logs_reap(s);
+    store_clean_turn(s);
     store_leave(s);
 }
 
@@ -334,6 +336,7 @@ static void tick(struct timer *timer, int64_t now_ms)
     store_logs_retry_removals(s);
     store_logs_look_after_files(s);
     store_deleted_remove_due(s);
+    store_clean_turn(s);
     store_leave(s);
 }
 
@@ -392,6 +395,7 @@ void store_close(struct store *s, void (*done)(void *context, enum error result)
     s->close_done = done;
     s->close_context = context;
     timers_cancel(s->options.timers, &s->tick);
+    store_clean_stop(s);
     store_leave(s);
 }
 

@@ -23,6 +23,8 @@
 #include "storage/log.h"
 #include "storage/row_kind.h"
 
+#include <stdatomic.h>
+
 struct store;
 
 /* A struct that waits for an entry embeds it. */
@@ -31,6 +33,24 @@ struct commit {
     /* ERR_OK: durable. ERR_IO: the store failed and the broker stops; the entry may be durable or
      * not. */
     void (*done)(struct commit *commit, enum error result);
+};
+
+/* Limits that the cleaners of all shards share. Called on a cleaner's worker; `*stop` ends every
+ * wait after wake(). */
+struct clean_gate {
+    bool (*enter)(struct clean_gate *gate, const atomic_bool *stop); /* false: stop */
+    void (*leave)(struct clean_gate *gate);
+    void (*took)(struct clean_gate *gate, int64_t bytes, const atomic_bool *stop);
+    void (*wake)(struct clean_gate *gate);
+};
+
+struct clean_options {
+    struct executor *worker; /* NULL: nothing is cleaned */
+    struct clean_gate *gate; /* NULL: no limits */
+    size_t map_bytes;
+    double map_load;
+    size_t buffer_bytes, max_uncompressed;
+    int64_t backoff_ms;
 };
 
 struct store_options {
@@ -46,6 +66,7 @@ struct store_options {
     int64_t min_free_bytes;  /* below this the disk counts as full */
     struct executor *journal_worker, *background_worker;
     struct async_writer *async_writer; /* for small units; NULL: the journal worker writes them */
+    struct clean_options clean;
     struct timers *timers;
     struct kv *kv; /* opened by recovery, shared by the shards */
     /* Called once, on the shard, when the journal, a segment or the key-value store cannot be
@@ -99,8 +120,8 @@ void store_set_log_start(struct store *s, struct log *log, int64_t offset);
  * called. `commit` may be NULL. */
 void store_commit(struct store *s, struct commit *commit);
 
-/* End of the turn: hands a unit to the journal worker if none is under way, starts flushes and
- * checkpoints that are due. */
+/* End of the turn, at the time of the monotonic and of the wall clock: hands a unit to the journal
+ * worker if none is under way, starts flushes and checkpoints that are due. */
 void store_turn(struct store *s, int64_t now_ms, int64_t wall_ms);
 /* Whether requests may be read. False while a large unit waits for the one before it, or while the
  * segments are far behind the tails, and after a failure. Ask in each turn. */
@@ -124,6 +145,12 @@ store_scan(struct store *s, struct bytes prefix,
 struct store_stats {
     uint64_t units, entries, journal_bytes, flushes, checkpoints;
     int64_t tail_bytes, unflushed_bytes, journal_behind_bytes;
+    /* Compaction. */
+    uint64_t cleanings, records_dropped;
+    int64_t clean_bytes_read, clean_bytes_written;
+    int64_t last_clean_wall_ms; /* 0: none in this run */
+    double max_dirty_ratio;     /* of all logs, when the cleaner last looked */
+    uint64_t uncleanable;       /* partitions that have an unreadable batch */
 };
 struct store_stats store_stats(const struct store *s);
 

@@ -59,7 +59,11 @@ static bool checkpoint_due(struct store *s)
 {
     if (s->closing)
         return last_checkpoint_due(s);
-    if (s->now_ms < s->retry_checkpoint_ms || s->entries_since_checkpoint == 0)
+    if (s->now_ms < s->retry_checkpoint_ms)
+        return false;
+    if (s->cleaning.wants_checkpoint)
+        return true;
+    if (s->entries_since_checkpoint == 0)
         return false;
     return s->checkpoint_owed ||
            (int64_t)(s->journal.lsn - s->checkpoint_lsn) >= s->options.checkpoint_bytes ||
@@ -95,6 +99,7 @@ static void capture_log(struct checkpoint *c, struct store_log *l)
     /* The log's own start rises when the unit is durable. */
     state.log_start_offset = MAX(state.log_start_offset, l->pending_start);
     row_changes_put(&c->rows, row_key_view(&l->key), log_state_encode(&state, value));
+    store_clean_captured(c->store, l, state.first_dirty_offset);
     struct producer_rows context = {c, l};
     producer_states_changed(log_producers(l->log), capture_producer, &context);
 }
@@ -408,9 +413,11 @@ static void checkpoint_done(struct job *job)
     store_enter(s);
     c->phase = CHECKPOINT_IDLE;
     end_flushes(s);
-    if (c->is_whole && c->result == ERR_OK)
+    if (c->is_whole && c->result == ERR_OK) {
         checkpoint_succeeded(s);
-    else if (c->is_whole)
+        store_clean_checkpointed(s);
+    }
+    if (c->is_whole && c->result != ERR_OK)
         checkpoint_failed(s);
     if (c->result == ERR_OK) {
         s->full &= ~(unsigned)(FULL_FLUSH | FULL_NO_FILES);

@@ -1,6 +1,7 @@
 /* Shared by the files of the store: store.c (entries), store_units.c (units on their way to the
  * journal), store_logs.c (the logs), store_checkpoint.c (flushes, checkpoints), store_witness.c
- * (the journal's witness), store_space.c (free space). All others use store.h.
+ * (the journal's witness), store_clean.c (compaction), store_space.c (free space). All others use
+ * store.h.
  *
  * Everything here belongs to the shard's thread. A job touches only the fields of its own struct.
  */
@@ -9,6 +10,7 @@
 
 #include "storage/journal.h"
 #include "storage/journal_witness.h"
+#include "storage/log_clean.h"
 #include "storage/store.h"
 #include "storage/store_rows.h"
 
@@ -41,7 +43,10 @@ struct store_log {
     int64_t unflushed_bytes; /* both as counted in the store's sums */
     int64_t pending_start;   /* a log start that is in the journal, not durable yet; -1: none */
     bool removed;
-    bool names_durable; /* of its directory and those above */
+    bool cleaning;             /* store.cleaning uses it */
+    int64_t uncleanable_until; /* a batch below this offset cannot be read; 0: none */
+    int64_t clean_after_ms;    /* not before; after a cleaning that was given up */
+    bool names_durable;        /* of its directory and those above */
 };
 
 /* A unit with at most so many bytes and parts is written without the journal worker. For more, the
@@ -118,6 +123,36 @@ struct witness_job {
     enum error result;
 };
 
+enum clean_phase {
+    CLEAN_RESTING,  /* until next_ms */
+    CLEAN_SCANNING, /* looks at some logs in each turn */
+    CLEAN_LOADING,  /* of a log, for the scan */
+    CLEAN_MAPPING,  /* of the round */
+    CLEAN_ROW,      /* waits until the first dirty offset is durable */
+    CLEAN_GROUP,
+    CLEAN_NAMES, /* the new segments get their names */
+    CLEAN_UNDOING,
+};
+
+/* The one log that is cleaned now, or the search for it. */
+struct store_cleaning {
+    enum clean_phase phase;
+    struct store_log *log; /* that is cleaned or loaded */
+    struct log_clean *round;
+    struct log_clean_job step;
+    struct log_load_job load;
+    struct job names_job;
+    struct log_delete *names;
+    enum error names_result, why; /* why: the error that is undone */
+    atomic_bool stop;
+    bool job_runs, wants_checkpoint;
+    int64_t captured_dirty, durable_dirty; /* -1: not yet */
+    size_t cursor;
+    struct store_log *best;
+    double best_ratio, worst_ratio;
+    int64_t next_ms;
+};
+
 enum full_reason {
     FULL_LOW = 1,      /* less than min_free_bytes are left */
     FULL_FLUSH = 2,    /* a flush or checkpoint met a full disk */
@@ -155,6 +190,8 @@ struct store {
     bool flushed_unsynced;   /* segments have bytes that are not synced */
     struct checkpoint checkpoint;
     struct witness_job witness;
+    struct store_cleaning cleaning;
+    int64_t wall_ms;
 
     struct list finished; /* commits whose done() is due with ERR_OK */
     struct list failed;   /* and with ERR_IO */
@@ -257,6 +294,16 @@ void store_witness_durable(struct store *s, const struct store_unit *u);
 bool store_witness_is_behind(const struct store *s);
 /* Starts writing the witness if there is news and no write is under way. */
 void store_witness_turn(struct store *s);
+/* store_clean.c */
+void store_clean_turn(struct store *s);
+/* When the store closes: ends the cleaning as soon as possible. */
+void store_clean_stop(struct store *s);
+void store_clean_free(struct store *s);
+/* The store frees this log. */
+void store_clean_forget(struct store *s, struct store_log *log);
+/* A checkpoint has the row of the log with this first dirty offset; it has become durable. */
+void store_clean_captured(struct store *s, const struct store_log *log, int64_t first_dirty_offset);
+void store_clean_checkpointed(struct store *s);
 
 /* store_space.c */
 void store_check_space(struct store *s);

@@ -2,6 +2,7 @@
 #include "storage/deleted_files.h"
 #include "storage/shard_map.h"
 #include "storage/store_internal.h"
+#include "storage/swap_list.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@ static struct store_log *add_log(struct store *s, struct uuid topic_id, int32_t 
 static void free_log(struct store *s, struct store_log *l)
 {
     map_remove(&s->logs, row_key_view(&l->key));
+    store_clean_forget(s, l);
     if (l->log)
         map_remove(&s->by_pointer, map_key_u64(&l->pointer));
     struct list_node *nodes[] = {&l->dirty, &l->unflushed, &l->with_tail, &l->moved, &l->dying};
@@ -281,7 +283,7 @@ struct remove_job {
     struct job job;
     struct list_node waiting; /* in store.removals */
     struct store *store;
-    char *directory, *topic;
+    char *directory, *topic, *swap_list;
     int64_t delay_ms;
     bool is_renamed;
     enum error result;
@@ -301,18 +303,19 @@ static void run_remove(struct job *job)
     struct remove_job *r = CONTAINER_OF(job, struct remove_job, job);
     struct io *io = r->store->env->io;
     r->is_renamed = r->delay_ms > 0 && rename_directory(r) == ERR_OK;
-    if (r->is_renamed)
-        return;
-    r->result = io_remove_tree(io, r->directory);
+    if (!r->is_renamed)
+        r->result = io_remove_tree(io, r->directory);
     /* This removes the topic's directory with the last partition. Before, it is not empty. */
-    if (r->result == ERR_OK)
+    if (!r->is_renamed && r->result == ERR_OK)
         (void)!io->ops->remove_directory(io, r->topic);
+    (void)!swap_list_remove(io, r->swap_list); /* otherwise the next start removes it */
 }
 
 static void free_removal(struct remove_job *r)
 {
     free(r->directory);
     free(r->topic);
+    free(r->swap_list);
     free(r);
 }
 
@@ -360,13 +363,14 @@ void store_logs_reap(struct store *s)
     LIST_FOR_EACH_SAFE (node, &s->dying) {
         struct store_log *l = CONTAINER_OF(node, struct store_log, dying);
         ASSERT(l->marks[0] == 0 && l->marks[1] == 0); /* nothing follows a removal */
-        if (l->log && log_busy(l->log))
+        if (l->cleaning || (l->log && log_busy(l->log)))
             continue;
         struct remove_job *r = xcalloc(1, sizeof *r);
         *r = (struct remove_job){
             .store = s,
             .directory = partition_directory(s->data_directory, l->topic_id, l->partition),
             .topic = topic_directory(s->data_directory, l->topic_id),
+            .swap_list = swap_list_path(s->data_directory, l->topic_id, l->partition),
             .delay_ms = l->log ? log_delete_delay_ms(l->log) : 0};
         free_log(s, l);
         submit_removal(s, r);

@@ -59,7 +59,7 @@ enum error life_recover(struct life *life, struct sim_disk *disk, int shard_coun
     row_store_init(&life->rows, &life->env, &disk->driver);
     life->rows.generation_bytes = ROW_GENERATION_BYTES;
     life->env.kv = &life->rows.driver;
-    for (int i = 0; i < 2 * shard_count; i++)
+    for (int i = 0; i < 3 * shard_count; i++)
         sim_executor_init(&life->executors[i]);
     struct recovery_options options = {.data_directory = "data",
                                        .shard_count = shard_count,
@@ -91,6 +91,14 @@ enum error life_open(struct life *life)
             .min_free_bytes = 1000,
             .journal_worker = &life->executors[2 * i].executor,
             .background_worker = &life->executors[2 * i + 1].executor,
+            .clean = {.worker = life->clean_map_bytes > 0
+                                    ? &life->executors[2 * life->shard_count + i].executor
+                                    : NULL,
+                      .map_bytes = life->clean_map_bytes,
+                      .map_load = 0.9,
+                      .buffer_bytes = 600,
+                      .max_uncompressed = 1 << 20,
+                      .backoff_ms = 200},
             .timers = &life->timers,
             .kv = life->kv,
             .failed = on_failed,
@@ -107,7 +115,7 @@ enum error life_open(struct life *life)
 
 bool life_step(struct life *life)
 {
-    return sim_executors_step(life->executors, 2 * life->shard_count, &life->random.random);
+    return sim_executors_step(life->executors, 3 * life->shard_count, &life->random.random);
 }
 
 void life_turn(struct life *life, int shard, int64_t advance_ms)

@@ -25,7 +25,8 @@ struct life {
     int shard_count;
     struct kv *kv;
     struct store *stores[LIFE_SHARDS_MAX];
-    struct sim_executor executors[2 * LIFE_SHARDS_MAX];
+    struct sim_executor executors[3 * LIFE_SHARDS_MAX]; /* journal and background of each shard,
+                                                           then the cleaners */
     struct recovery_report report;
     struct message message;
     int failures;       /* stores that have failed */
@@ -35,6 +36,7 @@ struct life {
     /* Of the stores; may be changed before life_open. */
     int64_t journal_file_bytes, checkpoint_bytes, checkpoint_interval_ms;
     size_t unit_max_bytes; /* 0: the store's default */
+    size_t clean_map_bytes; /* 0: nothing is cleaned */
 };
 
 extern const struct log_config life_log_config;
