@@ -3,6 +3,7 @@
 #include "base/suggest.h"
 #include "base/units.h"
 
+#include <float.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,10 +108,14 @@ static enum error set_double(const struct setting *row, void *values, struct byt
     memcpy(copy, text.data, text.size);
     copy[text.size] = '\0';
     double v = strtod(copy, &end);
-    if (*end != '\0' || !(v >= (double)row->minimum && v <= (double)row->maximum)) {
+    bool unlimited = row->maximum == INT64_MAX;
+    double most = unlimited ? DBL_MAX : (double)row->maximum;
+    if (*end != '\0' || !(v >= (double)row->minimum && v <= most)) {
         char allowed[96];
-        snprintf(allowed, sizeof allowed, "Must be a number from %" PRId64 " to %" PRId64,
-                 row->minimum, row->maximum);
+        snprintf(allowed, sizeof allowed, "Must be a number from %" PRId64, row->minimum);
+        if (!unlimited)
+            snprintf(allowed + strlen(allowed), sizeof allowed - strlen(allowed), " to %" PRId64,
+                     row->maximum);
         return refuse(message, allowed);
     }
     if (values)

@@ -4,6 +4,7 @@
 #include "base/units.h"
 #include "broker/arguments.h"
 #include "broker/broker.h"
+#include "broker/clean_gate.h"
 #include "broker/data_directory.h"
 #include "broker/descriptors.h"
 #include "broker/disk_worker.h"
@@ -30,8 +31,8 @@ extern char **environ;
 enum { SHARDS_MAX = 64, DESCRIPTORS_MAX = 1 << 30 };
 
 /* The disk workers of each shard. */
-enum { JOURNAL, BACKGROUND, READER, WORKERS };
-static const char *const worker_names[WORKERS] = {"journal", "background", "reader"};
+enum { JOURNAL, BACKGROUND, READER, CLEANER, WORKERS };
+static const char *const worker_names[WORKERS] = {"journal", "background", "reader", "cleaner"};
 
 struct program {
     struct settings settings;
@@ -43,6 +44,7 @@ struct program {
     struct shard *shards[SHARDS_MAX];
     struct loop *loops[SHARDS_MAX];
     struct disk_worker *workers[SHARDS_MAX][WORKERS];
+    struct clean_gate *clean_gate;
     struct event_base *base;
     struct acceptor *acceptors[LISTENERS_MAX];
     struct kv *kv;
@@ -213,6 +215,8 @@ static bool open_acceptors(struct program *p, struct message *message)
 
 static bool open_shards(struct program *p, struct message *message)
 {
+    p->clean_gate = clean_gate_create(p->env.clock, p->settings.cleaner_threads,
+                                      p->settings.cleaner_io_bytes_per_second);
     for (int i = 0; i < p->broker.shard_count; i++) {
         p->loops[i] = loop_create(&p->broker, i);
         p->shards[i] = loop_shard(p->loops[i]);
@@ -224,7 +228,9 @@ static bool open_shards(struct program *p, struct message *message)
         struct shard_workers workers = {.journal = disk_worker_executor(own[JOURNAL]),
                                         .background = disk_worker_executor(own[BACKGROUND]),
                                         .reader = disk_worker_executor(own[READER]),
-                                        .writer = loop_writer(p->loops[i])};
+                                        .writer = loop_writer(p->loops[i]),
+                                        .cleaner = disk_worker_executor(own[CLEANER]),
+                                        .clean_gate = p->clean_gate};
         if (shard_open(p->shards[i], p->kv, &workers, message))
             return false;
     }
@@ -341,6 +347,7 @@ static void dismantle(struct program *p)
     }
     for (int i = 0; i < p->broker.shard_count; i++)
         loop_free(p->loops[i]);
+    clean_gate_free(p->clean_gate);
     p->kv->driver->close(p->kv);
     listeners_free(p->broker.listeners, &p->broker.listener_count);
     event_base_free(p->base);

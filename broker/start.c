@@ -117,6 +117,20 @@ static void journal_failed(void *context, enum error error)
     shard->broker->stop(shard->broker, 4, reason.text);
 }
 
+static struct clean_options clean_options(const struct settings *s,
+                                          const struct shard_workers *workers)
+{
+    return (struct clean_options){
+        .worker = s->cleaner_enable ? workers->cleaner : NULL,
+        .gate = workers->clean_gate,
+        .map_bytes = (size_t)(s->cleaner_dedupe_bytes / s->cleaner_threads),
+        .map_load = MAX(s->cleaner_load_factor, 0.01),
+        .buffer_bytes = (size_t)(s->cleaner_io_buffer_bytes / s->cleaner_threads),
+        .max_uncompressed = (size_t)s->max_uncompressed_bytes,
+        .backoff_ms = s->cleaner_backoff_ms,
+    };
+}
+
 static enum error open_store(struct shard *shard, struct kv *kv,
                              const struct shard_workers *workers, struct message *message)
 {
@@ -135,6 +149,7 @@ static enum error open_store(struct shard *shard, struct kv *kv,
         .journal_worker = workers->journal,
         .background_worker = workers->background,
         .async_writer = workers->writer,
+        .clean = clean_options(s, workers),
         .timers = &shard->timers,
         .kv = kv,
         .failed = journal_failed,

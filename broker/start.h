@@ -6,9 +6,10 @@
 #include "broker/broker.h"
 #include "broker/shard.h"
 
-/* Journal writes; flushes and checkpoints; cold reads. */
+/* Journal writes; flushes and checkpoints; cold reads; compaction (NULL: none), and its limits. */
 struct shard_workers {
-    struct executor *journal, *background, *reader;
+    struct executor *journal, *background, *reader, *cleaner;
+    struct clean_gate *clean_gate;
     struct async_writer *writer; /* for small writes of the journal; NULL: its worker does them */
 };
 

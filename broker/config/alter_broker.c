@@ -92,9 +92,9 @@ static void put(struct controller *c, enum settings_layer layer, const struct ov
     trace_log(trace, TRACE_INFO, "broker configs changed",
               F_STRING("scope", layer == LAYER_NODE ? "node" : "cluster"),
               F_INT("overrides", list.count));
-    if (strstr(next->now.log_cleanup_policy, "compact") &&
+    if (!next->now.cleaner_enable && strstr(next->now.log_cleanup_policy, "compact") &&
         !strstr(before->now.log_cleanup_policy, "compact"))
-        trace_log(trace, TRACE_WARN, "compaction is not built yet: the topic keeps all records",
+        trace_log(trace, TRACE_WARN, "log.cleaner.enable is false: the topic keeps all records",
                   F_STRING("topic", "(all topics that do not set cleanup.policy)"));
     controller_put_settings(c, next);
 }

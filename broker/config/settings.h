@@ -28,6 +28,9 @@ struct settings {
         log_message_timestamp_after_max_ms;
     int64_t compression_type_index;
     int64_t compression_gzip_level, compression_lz4_level, compression_zstd_level;
+    bool cleaner_enable;
+    int64_t cleaner_threads, cleaner_dedupe_bytes, cleaner_io_buffer_bytes, cleaner_backoff_ms;
+    double cleaner_load_factor, cleaner_io_bytes_per_second;
     double cleaner_min_cleanable_ratio;
     int64_t cleaner_min_compaction_lag_ms, cleaner_max_compaction_lag_ms,
         cleaner_delete_retention_ms, log_segment_delete_delay_ms, log_flush_interval_messages,

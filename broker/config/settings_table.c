@@ -29,6 +29,8 @@
     ROW(key, type, member, initial, 0, 0, choices, false, sentence)
 #define LIVE_CHOICE(key, type, member, initial, choices, sentence) \
     ROW(key, type, member, initial, 0, 0, choices, true, sentence)
+#define REAL(key, member, initial, low, high, sentence) \
+    ROW(key, SETTING_DOUBLE, member, initial, low, high, NULL, false, sentence)
 #define LIVE_REAL(key, member, initial, low, high, sentence) \
     ROW(key, SETTING_DOUBLE, member, initial, low, high, NULL, true, sentence)
 #define IGNORED(key)                                                           \
@@ -137,15 +139,33 @@ const struct setting broker_setting_table[] = {
              "lz4 level when compression.type is lz4"),
     LIVE_INT("compression.zstd.level", compression_zstd_level, "3", -131072, 22,
              "zstd level when compression.type is zstd"),
+    BOOL("log.cleaner.enable", cleaner_enable, "true",
+         "compact topics with cleanup.policy=compact; false: they keep all records"),
+    INT("log.cleaner.threads", cleaner_threads, "1", 1, 64,
+        "partitions that are compacted at a time, at most one for each shard"),
+    SIZE("log.cleaner.dedupe.buffer.size", cleaner_dedupe_bytes, "134217728", 1024, 1LL << 40,
+         "memory for the keys that compaction compares, of all threads together; more keys take "
+         "several passes"),
+    SIZE("log.cleaner.io.buffer.size", cleaner_io_buffer_bytes, "524288", 1024, INT32_MAX,
+         "bytes that compaction writes at once, of all threads together"),
+    REAL("log.cleaner.io.buffer.load.factor", cleaner_load_factor, "0.9", 0, 1,
+         "share of log.cleaner.dedupe.buffer.size that is filled; a larger one takes fewer passes "
+         "and more time for each key"),
+    REAL("log.cleaner.io.max.bytes.per.second", cleaner_io_bytes_per_second,
+         "1.7976931348623157E308", 1, LARGEST,
+         "bytes that compaction reads and writes per second, of all threads together"),
+    TIME("log.cleaner.backoff.ms", cleaner_backoff_ms, "15000", 1, LARGEST,
+         "pause before compaction looks for work again when there was none"),
     LIVE_REAL("log.cleaner.min.cleanable.ratio", cleaner_min_cleanable_ratio, "0.5", 0, 1,
-              "stored, but has no effect; compaction is not built yet"),
+              "compact a partition when more than this share of its bytes is dirty: written since "
+              "the last compaction; default of min.cleanable.dirty.ratio"),
     LIVE_TIME("log.cleaner.min.compaction.lag.ms", cleaner_min_compaction_lag_ms, "0", 0, LARGEST,
-              "stored, but has no effect; compaction is not built yet"),
+              "do not compact records that are younger than this"),
     LIVE_TIME("log.cleaner.max.compaction.lag.ms", cleaner_max_compaction_lag_ms,
               "9223372036854775807", 1, LARGEST,
-              "stored, but has no effect; compaction is not built yet"),
+              "compact a partition with a dirty record older than this, whatever its dirty share"),
     LIVE_TIME("log.cleaner.delete.retention.ms", cleaner_delete_retention_ms, "86400000", 0,
-              LARGEST, "stored, but has no effect; compaction is not built yet"),
+              LARGEST, "how long compaction keeps tombstones, so that consumers see the deletion"),
     LIVE_TIME("log.segment.delete.delay.ms", log_segment_delete_delay_ms, "60000", 0, LARGEST,
               "stored, but has no effect; files of a deleted segment are deleted as soon as no "
               "reader uses them"),
@@ -225,7 +245,6 @@ const struct setting broker_setting_table[] = {
     IGNORED("transaction.state.log.num.partitions"),
     IGNORED("share.coordinator.state.topic.replication.factor"),
     IGNORED("share.coordinator.state.topic.min.isr"),
-    IGNORED("log.cleaner.enable"),
     IGNORED("metadata.log.dir"),
     IGNORED("zookeeper.connection.timeout.ms"),
     {0},

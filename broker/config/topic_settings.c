@@ -34,8 +34,8 @@ _Static_assert(COUNT_OF(codecs) == COMPRESSION_PRODUCER + 2, "a name for each co
 
 const struct setting topic_setting_table[] = {
     CHOICE("cleanup.policy", SETTING_LIST, cleanup_policy, "delete", policies, "log.cleanup.policy",
-           "what happens to old records: delete, compact, or both; compaction is not "
-           "built yet, so with compact alone a topic keeps all records"),
+           "what happens to old records: delete, compact (only the last record of each key "
+           "stays), or both"),
     CHOICE("compression.type", SETTING_ENUM, compression_type, "producer", codecs,
            "compression.type",
            "codec that batches are stored with; producer: keep the producer's codec"),
@@ -47,7 +47,7 @@ const struct setting topic_setting_table[] = {
         "compression.zstd.level", "zstd level when compression.type is zstd"),
     TIME("delete.retention.ms", delete_retention_ms, "86400000", 0,
          "log.cleaner.delete.retention.ms",
-         "stored, but has no effect; compaction is not built yet"),
+         "how long compaction keeps tombstones, so that consumers see the deletion"),
     TIME("file.delete.delay.ms", file_delete_delay_ms, "60000", 0, "log.segment.delete.delay.ms",
          "files of a deleted segment or topic are renamed to .deleted and removed after this time, "
          "or at the next start, or when the disk is nearly full"),
@@ -68,7 +68,7 @@ const struct setting topic_setting_table[] = {
          "stored, but has no effect; there is no remote storage"),
     TIME("max.compaction.lag.ms", max_compaction_lag_ms, LARGEST_TEXT, 1,
          "log.cleaner.max.compaction.lag.ms",
-         "stored, but has no effect; compaction is not built yet"),
+         "compact a partition with a dirty record older than this, whatever its dirty share"),
     SIZE("max.message.bytes", max_message_bytes, "1048588", 0, INT32_MAX, "message.max.bytes",
          "largest record batch accepted, compressed"),
     TIME("message.timestamp.after.max.ms", timestamp_after_max_ms, "3600000", 0,
@@ -82,10 +82,10 @@ const struct setting topic_setting_table[] = {
            "(LogAppendTime)"),
     ROW("min.cleanable.dirty.ratio", SETTING_DOUBLE, min_cleanable_dirty_ratio, "0.5", 0, 1, NULL,
         "log.cleaner.min.cleanable.ratio",
-        "stored, but has no effect; compaction is not built yet"),
+        "compact a partition when more than this share of its bytes is dirty: written since the "
+        "last compaction"),
     TIME("min.compaction.lag.ms", min_compaction_lag_ms, "0", 0,
-         "log.cleaner.min.compaction.lag.ms",
-         "stored, but has no effect; compaction is not built yet"),
+         "log.cleaner.min.compaction.lag.ms", "do not compact records that are younger than this"),
     INT("min.insync.replicas", min_insync_replicas, "1", 1, INT32_MAX, "min.insync.replicas",
         "replicas that must have a record before acks=all is answered; there is only one, so with "
         "more than 1 acks=all is refused"),
@@ -286,14 +286,21 @@ void topic_settings_free(struct topic_settings *s)
 
 struct log_config topic_log_config(const struct topic_settings *s)
 {
+    /* A record in the active segment is not compacted. */
+    int64_t compacted_ms = s->compacted ? s->max_compaction_lag_ms : INT64_MAX;
     return (struct log_config){
         .segment_bytes = s->segment_bytes,
-        .segment_ms = s->segment_ms,
+        .segment_ms = MIN(s->segment_ms, compacted_ms),
         .segment_index_bytes = s->segment_index_bytes,
         .index_interval_bytes = s->index_interval_bytes,
         .retention_ms = s->retention_ms,
         .retention_bytes = s->retention_bytes,
         .delete_enabled = list_has(s->cleanup_policy, "delete"),
         .file_delete_delay_ms = s->file_delete_delay_ms,
+        .compact_enabled = s->compacted,
+        .min_cleanable_ratio = s->min_cleanable_dirty_ratio,
+        .min_compaction_lag_ms = s->min_compaction_lag_ms,
+        .max_compaction_lag_ms = s->max_compaction_lag_ms,
+        .delete_retention_ms = s->delete_retention_ms,
     };
 }

@@ -7,10 +7,11 @@ static struct runner_task *of(const struct batch_source *source)
     return CONTAINER_OF(source, struct runner_task, batches);
 }
 
-/* The offset, or the log's start if retention has removed the offset. */
+/* The offset, or the log's start if retention has removed the offset, or the end of a hole. */
 static int64_t first_from(const struct runner_task *task, int64_t offset)
 {
-    return MAX(offset, log_start_offset(task->partition->log));
+    int64_t first = MAX(offset, log_start_offset(task->partition->log));
+    return first >= task->hole_from && first < task->hole_end ? task->hole_end : first;
 }
 
 static bool is_at_end(const struct batch_source *source, int64_t offset)
@@ -116,6 +117,15 @@ static void take_slice(struct runner_task *task, struct log_slice *slice)
         start_copy(task);
 }
 
+/* What a read has found to be empty stays so, because appends come after it. */
+static void note_hole(struct runner_task *task)
+{
+    if (task->read.result != ERR_OK || task->read.slice)
+        return;
+    task->hole_from = task->read.offset;
+    task->hole_end = task->read.end_offset;
+}
+
 static void read_done(struct job *job)
 {
     struct runner_task *task = CONTAINER_OF(job, struct runner_task, read.job);
@@ -123,6 +133,7 @@ static void read_done(struct job *job)
         task->read.result == ERR_OK && !host_is_over(&task->host) && !task->runner->shard->stopping;
     task->reading = false;
     partition_report_damage(task->runner->shard, task->partition, &task->read);
+    note_hole(task);
     if (is_wanted)
         take_slice(task, task->read.slice);
     else
@@ -189,12 +200,13 @@ static enum input_status read_more(struct runner_task *task, int64_t from, struc
     struct log_slice *slice = NULL;
     if (is_at_end(&task->batches, from))
         return INPUT_AT_END;
-    int64_t offset = first_from(task, from);
-    if (from < offset) { /* perhaps into the middle of a batch */
-        say_skipped(task, from, offset);
-        task->input->position = offset;
+    int64_t start = log_start_offset(log);
+    if (from < start) { /* perhaps into the middle of a batch */
+        say_skipped(task, from, start);
+        task->input->position = start;
         return INPUT_SKIPPED;
     }
+    int64_t offset = first_from(task, from);
     enum error error = log_read(log, offset, partition_visible_end(task->partition, READ_COMMITTED),
                                 SLICE_BYTES, true, &slice);
     if (error == ERR_CORRUPT) {

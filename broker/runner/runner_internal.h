@@ -53,9 +53,10 @@ struct runner_task {
     struct batch_source batches; /* of its input: slices of the log */
     struct batch_input batch_input;
     struct input *input;
-    struct log_slice *slice;    /* being read */
-    struct shared_buffer *copy; /* the slice's bytes, if pieces are in files */
-    size_t piece, at;           /* in the slice (or at: in the copy) */
+    int64_t hole_from, hole_end; /* these offsets have no batch: a cleaner has dropped them */
+    struct log_slice *slice;     /* being read */
+    struct shared_buffer *copy;  /* the slice's bytes, if pieces are in files */
+    size_t piece, at;            /* in the slice (or at: in the copy) */
     struct log_read_job read;
     struct log_time_job seek; /* start=@time */
     struct job copy_job;

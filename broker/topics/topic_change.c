@@ -180,9 +180,9 @@ static void put(struct controller *c, struct topic *topic, const struct topic *b
     /* The snapshot may free `before`. */
     bool was_compacted = is_compacted(shard, before);
     controller_put_topic(c, topic);
-    if (is_compacted(shard, topic) && !was_compacted)
+    if (!shard->broker->settings->cleaner_enable && is_compacted(shard, topic) && !was_compacted)
         trace_log(shard->env->trace, TRACE_WARN,
-                  "compaction is not built yet: the topic keeps all records",
+                  "log.cleaner.enable is false: the topic keeps all records",
                   F_BYTES("topic", topic->name));
 }
 

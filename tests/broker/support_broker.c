@@ -153,7 +153,8 @@ static void open_shards(struct test_broker *b)
     for (int i = 0; i < b->broker.shard_count; i++) {
         struct shard_workers workers = {.journal = &b->journals[i].executor,
                                         .background = &b->backgrounds[i].executor,
-                                        .reader = &b->readers[i].executor};
+                                        .reader = &b->readers[i].executor,
+                                        .cleaner = &b->backgrounds[i].executor};
         if (shard_open(b->shards[i], b->kv, &workers, &message) != ERR_OK)
             test_fail(__FILE__, __LINE__, "opening shard %d: %s", i, message.text);
     }

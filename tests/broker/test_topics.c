@@ -380,11 +380,15 @@ TEST(partitions_can_be_added_but_not_removed)
     }
 }
 
-TEST(a_compacted_topic_is_created_with_a_warning_that_it_keeps_all_records)
+TEST(a_compacted_topic_without_a_cleaner_is_created_with_a_warning_that_it_keeps_all_records)
 {
-    struct test_broker *b = test_broker_start(2, NULL);
-    struct test_client *c = test_client_open(b, 0);
-    test_create_topic(c, "state", 1, "cleanup.policy=compact", NULL);
-    EXPECT(strstr(test_log(b), "compaction is not built yet: the topic keeps all records") != NULL);
-    test_broker_free(b);
+    static const char warning[] = "log.cleaner.enable is false: the topic keeps all records";
+    for (int enabled = 0; enabled < 2; enabled++) {
+        struct test_broker *b =
+            test_broker_start(2, enabled ? NULL : "log.cleaner.enable=false", NULL);
+        struct test_client *c = test_client_open(b, 0);
+        test_create_topic(c, "state", 1, "cleanup.policy=compact", NULL);
+        EXPECT_INT(strstr(test_log(b), warning) == NULL, enabled);
+        test_broker_free(b);
+    }
 }
