@@ -2,11 +2,12 @@
 import json
 import os
 import pathlib
+import random
 import re
 import subprocess
 import tempfile
 
-from broker import ROOT, Broker, build_directory
+from broker import ROOT, Broker, build_directory, wait_until
 from scenario import run_scenario
 from wire import Wire, make_batch
 
@@ -43,7 +44,7 @@ def tool(name, address, *arguments, given=None):
 def dump_segments(files):
     """What Kafka's dump tool says about segments and indexes."""
     return subprocess.run([*JAVA, *QUIET, "org.apache.kafka.tools.DumpLogSegments", "--deep-iteration",
-                           "--index-sanity-check", "--files", str(files)], stdout=subprocess.PIPE,
+                           "--index-sanity-check", "--files", ",".join(map(str, files))], stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, encoding="utf-8", timeout=120, check=True).stdout
 
 
@@ -110,12 +111,41 @@ def test_kafkas_consumer_moves_over_what_a_repair_left_out():
         lost = int(segment.stem) + 3
         subprocess.run([build_directory() / "tidemill", "log", "repair", broker.directory / "data", "--yes"],
                        check=True, stdout=subprocess.PIPE)
-        dumped = dump_segments(segment)
+        dumped = dump_segments([segment])
         assert f"baseOffset: {lost} lastOffset: {lost} count: 0 " in dumped and "isvalid: false" not in dumped, dumped
         broker.start()
         read = tool("org.apache.kafka.tools.consumer.ConsoleConsumer", broker.address, "--topic", "orders",
                     "--from-beginning", "--max-messages", "29")
         assert [int(line[:2]) for line in read.split()] == [n for n in range(30) if n != lost]
+
+
+def all_files(logs):
+    return [log.with_suffix(end) for log in logs for end in (".log", ".index", ".timeindex")]
+
+
+def test_kafkas_dump_tool_reads_segments_that_the_cleaner_has_written():
+    count, rounds = 40, 80
+    settings = {"log.segment.bytes": 1 << 20, "log.cleaner.backoff.ms": 20, "log.index.interval.bytes": 256}
+    with Broker(settings=settings) as broker:
+        with Wire(broker.port) as wire:
+            wire.create("state", **{"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.01"})
+            for number in range(rounds):
+                keys = random.sample(range(300), count)
+                values = [None if (number + key) % 17 == 0 else os.urandom(1000) for key in keys]
+                batch = make_batch(values, keys=[b"key-%d" % key for key in keys], codec=1 if number % 3 == 0 else 0)
+                assert wire.produce("state", batch).error_code == 0
+        compacted = r"a partition was compacted .*to_offset=(\d+)"
+        wait_until(lambda: re.findall(compacted, broker.log_text()) and
+                   int(re.findall(compacted, broker.log_text())[-1]) > count * rounds * 2 // 3, 60, "compaction")
+        broker.stop()
+        logs = sorted(broker.directory.glob("data/topics/*/0/*.log"))
+        dumped = dump_segments(all_files(logs))
+        broker.start()
+    assert 300 < dumped.count("| offset: ") < count * rounds * 2 // 3, dumped[-2000:]
+    assert "deleteHorizonMs: OptionalLong[" in dumped, dumped[:2000]
+    sound = dumped.count("passed sanity check.") + dumped.count(".index is empty.")
+    assert sound == 2 * len(logs) and dumped.count(".timeindex passed") == len(logs), dumped[-2000:]
+    assert "isvalid: false" not in dumped and "mismatch" not in dumped.lower(), dumped[-2000:]
 
 
 def test_kafkas_dump_tool_reads_the_segments_and_their_indexes():
@@ -128,8 +158,7 @@ def test_kafkas_dump_tool_reads_the_segments_and_their_indexes():
             assert f'"produced":{records}' in said.replace(" ", ""), said
         broker.stop()
         logs = sorted(broker.directory.glob("data/topics/*/0/*.log"))
-        files = ",".join(str(log.with_suffix(end)) for log in logs for end in (".log", ".index", ".timeindex"))
-        dumped = dump_segments(files)
+        dumped = dump_segments(all_files(logs))
         broker.start()
     assert dumped.count("| offset: ") == 2 * records, dumped[-2000:]
     assert dumped.count("passed sanity check.") == 2 * len(logs), dumped[-2000:]
