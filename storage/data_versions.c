@@ -14,7 +14,7 @@ static const struct row_version {
     int newest; /* that this version of Tidemill reads */
 } row_versions[] = {
     {ROW_JOURNAL, "a journal's position", 1},
-    {ROW_LOG, "a log", 1},
+    {ROW_LOG, "a log", 2},
     {ROW_TOPIC, "a topic", 1},
     {ROW_DELETED, "a deleted topic", 1},
     {ROW_PRODUCER, "a producer", 1},

@@ -88,6 +88,20 @@ TEST(settings_refuse_bad_values_with_key_value_and_what_is_allowed)
     settings_free(table, &s);
 }
 
+TEST(a_number_without_an_upper_limit_may_be_as_large_as_a_double)
+{
+    double value = 0;
+    static const struct setting row = {"rate", SETTING_DOUBLE, 0, 1, INT64_MAX,
+                                       "1",    .sentence = "s"};
+    EXPECT_INT(setting_set(&row, &value, BYTES_LITERAL("1.7976931348623157E308"), &message),
+               ERR_OK);
+    EXPECT(value > 1e308);
+    EXPECT_INT(setting_set(&row, &value, BYTES_LITERAL("inf"), &message), ERR_INVALID);
+    EXPECT_INT(setting_set(&row, &value, BYTES_LITERAL("0.5"), &message), ERR_INVALID);
+    EXPECT_STRING(message.text,
+                  "Invalid value 0.5 for configuration rate: Must be a number from 1");
+}
+
 TEST(an_unknown_key_gets_the_nearest_known_one)
 {
     EXPECT_STRING(setting_suggest(table, BYTES_LITERAL("size.byte")), "size.bytes");

@@ -114,6 +114,23 @@ TEST(the_log_gets_its_part_of_the_settings)
     topic_settings_free(&s);
 }
 
+TEST(a_record_of_a_compacted_topic_leaves_the_active_segment_within_its_longest_lag)
+{
+    static const struct {
+        const char *flag, *override;
+        int64_t segment_ms;
+    } cases[] = {{"log.cleaner.max.compaction.lag.ms=5000", "cleanup.policy=compact", 5000},
+                 {"log.cleaner.max.compaction.lag.ms=5000", "cleanup.policy=delete", 604800000},
+                 {"log.cleanup.policy=compact", "segment.ms=70000", 70000}};
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct topic_settings s = effective(cases[i].flag, cases[i].override);
+        struct log_config config = topic_log_config(&s);
+        EXPECT_INT(config.segment_ms, cases[i].segment_ms);
+        EXPECT_INT(config.compact_enabled, i != 1);
+        topic_settings_free(&s);
+    }
+}
+
 TEST(a_copy_has_texts_of_its_own)
 {
     struct topic_settings from = effective(NULL, NULL), copy;

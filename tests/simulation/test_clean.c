@@ -5,6 +5,7 @@
  *   simulation_test_clean --states N --seed S */
 #include "base/compiler.h"
 #include "storage/clean_map.h"
+#include "storage/segment_file.h"
 #include "storage/store_rows.h"
 #include "tests/harness/harness.h"
 #include "tests/simulation/support_life.h"
@@ -140,6 +141,14 @@ static void move_start(struct campaign *c, struct life *life, struct content *co
     commit(life, content);
 }
 
+/* The cleaner gives up when the topic is not compacted any more. */
+static void change_policy(struct campaign *c, struct life *life)
+{
+    struct log_config config = config_of(c);
+    config.compact_enabled = draw(c, 2);
+    log_configure(log_of(c, life), &config);
+}
+
 static void act(struct campaign *c, struct life *life, struct content *content)
 {
     uint64_t kind = draw(c, 20);
@@ -147,6 +156,8 @@ static void act(struct campaign *c, struct life *life, struct content *content)
         produce(c, life, content);
     else if (kind == 6 && draw(c, 6) == 0)
         move_start(c, life, content);
+    else if (kind == 6 && draw(c, 6) == 0)
+        change_policy(c, life);
     else if (kind < 10)
         life_turn(life, 0, (int64_t)draw(c, 400));
     else
@@ -362,6 +373,8 @@ static void run_history(struct campaign *c)
         if (draw(c, 2)) {
             life_settle(&life);
             check(c, content, &life);
+            if (c->seed % 4 != 1) /* on a full disk it tries again later */
+                check_files(c, disk);
         }
         c->cleanings += store_stats(life.stores[0]).cleanings;
         life_close(&life);
@@ -372,6 +385,85 @@ static void run_history(struct campaign *c)
     }
     sim_disk_free(disk);
     free(content);
+}
+
+/* --- damage --- */
+
+struct two_partitions {
+    struct life life;
+    struct log *logs[2];
+};
+
+static void fill_both(struct campaign *c, struct two_partitions *t, int batches)
+{
+    struct log_config config = config_of(c);
+    for (int p = 0; p < 2; p++)
+        t->logs[p] = store_log(t->life.stores[0], topic, p, &config, true);
+    for (int i = 0; i < batches; i++) {
+        store_begin(t->life.stores[0]);
+        for (int p = 0; p < 2; p++) {
+            struct buffer out;
+            struct batch_builder b;
+            uint8_t key = (uint8_t)(i % 3);
+            buffer_init(&out, ROOM);
+            batch_builder_init(&b, &out, CODEC_NONE);
+            batch_builder_add(&b, t->life.now_ms, bytes_of(&key, 1), BYTES_LITERAL("a value"),
+                              BYTES_NULL, 0);
+            struct bytes batch = batch_builder_finish(&b);
+            struct shared_buffer *shared = shared_buffer_create(batch.size);
+            memcpy(shared->data, batch.data, batch.size);
+            store_append(t->life.stores[0], t->logs[p], shared, shared->data, batch.size, 0);
+            shared_buffer_unref(shared);
+            buffer_free(&out);
+        }
+        store_commit(t->life.stores[0], NULL);
+        life_settle(&t->life);
+    }
+}
+
+static void pass_time(struct life *life)
+{
+    for (int i = 0; i < 40; i++) {
+        life_turn(life, 0, 500);
+        life_settle(life);
+    }
+}
+
+TEST(a_damaged_partition_is_not_compacted_and_the_others_are)
+{
+    struct campaign c = {.keeps_tombstones = true};
+    struct sim_disk *disk = sim_disk_create();
+    struct two_partitions t;
+    if (life_recover(&t.life, disk, 1, 1) != ERR_OK)
+        fail(&c, t.life.message.text, 0);
+    t.life.clean_map_bytes = 10000;
+    EXPECT_INT(life_open(&t.life), ERR_OK);
+    fill_both(&c, &t, 5); /* less than a segment */
+    pass_time(&t.life);
+    EXPECT_INT(store_stats(t.life.stores[0]).cleanings, 0);
+    char *directory = partition_directory("data", topic, 1);
+    char *path = segment_path(directory, 0, SEGMENT_LOG);
+    sim_disk_flip(disk, path, 70, 1);
+    fill_both(&c, &t, 30);
+    pass_time(&t.life);
+    EXPECT(store_stats(t.life.stores[0]).cleanings > 0);
+    EXPECT_INT(store_stats(t.life.stores[0]).uncleanable, 1);
+    EXPECT(log_state(t.logs[0]).cleaned_offset > 15);
+    EXPECT_INT(log_state(t.logs[1]).cleaned_offset, 0);
+    EXPECT_INT(log_state(t.logs[1]).first_dirty_offset, 0);
+    store_begin(t.life.stores[0]); /* the damaged segment is deleted: the rest is compacted */
+    store_set_log_start(t.life.stores[0], t.logs[1], 11);
+    store_commit(t.life.stores[0], NULL);
+    fill_both(&c, &t, 30);
+    pass_time(&t.life);
+    EXPECT_INT(store_stats(t.life.stores[0]).uncleanable, 0);
+    EXPECT(log_state(t.logs[1]).cleaned_offset > 40);
+    life_close(&t.life);
+    EXPECT_INT(t.life.close_result, ERR_OK);
+    life_end(&t.life);
+    free(path);
+    free(directory);
+    sim_disk_free(disk);
 }
 
 TEST(a_crash_at_any_call_of_a_cleaning_loses_no_key_and_brings_none_back)
