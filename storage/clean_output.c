@@ -83,10 +83,22 @@ static enum error make_file(struct clean_output *o, enum segment_part part, stru
     return error;
 }
 
+/* The rest of the disk is for the journal and for checkpoints. */
+static enum error disk_has_room(const struct clean_output *o, size_t size)
+{
+    int64_t room;
+    enum error error = o->io->ops->free_bytes(o->io, o->directory, &room);
+    if (error != ERR_OK)
+        return error;
+    return room - (int64_t)size < o->config.min_free_bytes ? ERR_NO_SPACE : ERR_OK;
+}
+
 static enum error write_batches(struct clean_output *o, size_t *written)
 {
-    enum error error = o->file ? ERR_OK : make_file(o, SEGMENT_LOG, &o->file);
     size_t size = o->batches.size;
+    enum error error = disk_has_room(o, size);
+    if (error == ERR_OK && o->file == NULL)
+        error = make_file(o, SEGMENT_LOG, &o->file);
     if (error == ERR_OK && size > 0)
         error = io_write(o->io, o->file, o->batches.data, size, o->position - (int64_t)size);
     o->unsynced += (int64_t)size;

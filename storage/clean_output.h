@@ -9,6 +9,7 @@ struct clean_output_config {
     int64_t segment_bytes; /* more starts another segment: positions have 32 bits */
     int64_t index_interval_bytes;
     size_t buffer_bytes;
+    int64_t min_free_bytes; /* it leaves at least as many on the disk: ERR_NO_SPACE */
 };
 struct clean_output;
 

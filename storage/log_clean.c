@@ -435,7 +435,8 @@ static enum error run_group(struct log_clean *c, struct segment_table *table)
 {
     struct clean_output_config config = {.segment_bytes = INT32_MAX,
                                          .index_interval_bytes = c->config.index_interval_bytes,
-                                         .buffer_bytes = c->options.buffer_bytes};
+                                         .buffer_bytes = c->options.buffer_bytes,
+                                         .min_free_bytes = c->options.min_free_bytes};
     struct group g = {.changed = table->count > 1};
     g.output = clean_output_create(c->log->env->io, c->log->directory,
                                    table->entries[0].view.base_offset, &config);

@@ -46,6 +46,7 @@ struct log_clean_options {
     double map_load;
     size_t buffer_bytes; /* of the batches to write */
     size_t max_uncompressed;
+    int64_t min_free_bytes; /* on the disk; less ends the round with ERR_NO_SPACE */
     /* Called on the worker at the start and the end of a step. enter() may wait. False: stop. */
     bool (*enter)(void *context);
     void (*leave)(void *context);

@@ -272,6 +272,7 @@ static void begin_round(struct store *s, struct store_log *l)
                                        .map_load = options->map_load,
                                        .buffer_bytes = options->buffer_bytes,
                                        .max_uncompressed = options->max_uncompressed,
+                                       .min_free_bytes = s->options.min_free_bytes,
                                        .enter = enter,
                                        .leave = leave,
                                        .go_on = go_on,

@@ -726,6 +726,20 @@ TEST(a_disk_that_refuses_leaves_no_file_and_the_log_as_it_was)
     }
 }
 
+TEST(a_nearly_full_disk_ends_the_round_before_it_is_full)
+{
+    struct clean_world c;
+    struct log_clean_damage damage;
+    make_dirty_log(&c, 9);
+    c.options.min_free_bytes = INT64_MAX;
+    EXPECT_INT(try_round(&c, &damage), ERR_NO_SPACE);
+    expect_no_new_files(&c);
+    c.options.min_free_bytes = 0;
+    EXPECT(clean_round(&c));
+    expect_all(&c);
+    end(&c);
+}
+
 TEST(retention_during_a_round_gives_up_the_group_that_it_has_changed)
 {
     struct clean_world c;
