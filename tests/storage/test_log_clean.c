@@ -761,6 +761,29 @@ TEST(retention_during_a_round_gives_up_the_group_that_it_has_changed)
     end(&c);
 }
 
+TEST(a_segment_that_retention_deletes_before_it_is_read_is_not_damage)
+{
+    struct clean_world c;
+    struct stepped_executor steps;
+    make_dirty_log(&c, 11);
+    log_close_idle_files(c.w.log, INT64_MAX);
+    struct log_clean *round = begin_round(&c);
+    EXPECT_INT(submit(round, log_clean_submit_map), ERR_OK);
+    log_set_first_dirty(c.w.log, log_clean_first_dirty(round));
+    stepped_executor_init(&steps);
+    struct log_clean_job job = {.job.done = nothing, .clean = round};
+    log_clean_submit_group(&steps.executor, &job);
+    log_set_start(c.w.log, c.w.log->segments[1].base_offset);
+    EXPECT_INT(give_names(&c), ERR_OK); /* deletes the first segment */
+    EXPECT(stepped_run(&steps) && stepped_finish(&steps));
+    EXPECT_INT(job.result, ERR_NOT_FOUND);
+    log_clean_free(round);
+    expect_no_new_files(&c);
+    EXPECT(clean_round(&c));
+    expect_all(&c);
+    end(&c);
+}
+
 TEST(the_batch_with_a_producers_last_sequence_and_the_last_batch_of_a_round_stay)
 {
     struct clean_world c;
