@@ -12,7 +12,7 @@ enum segment_part { SEGMENT_LOG, SEGMENT_INDEX, SEGMENT_TIME_INDEX, SEGMENT_PART
 
 /* "<directory>/00000000000000000042.log"; the caller frees it. */
 char *segment_path(const char *directory, int64_t base_offset, enum segment_part part);
-/* The same with .swap at the end: the file is complete, but not part of a segment yet. */
+/* The same with .swap at the end: the file is not part of a segment yet (log_replace.h). */
 char *segment_swap_path(const char *directory, int64_t base_offset, enum segment_part part);
 /* Whether a name in a log's directory is that of a segment's file. */
 bool segment_name_parse(const char *name, int64_t *base_offset, enum segment_part *part);
