@@ -71,7 +71,7 @@ int64_t shard_turn(struct shard *shard)
     resume_connections(shard);
     each_ready_connection(shard, connection_turn);
     bool more = shard->runner && runner_turn(shard);
-    store_turn(shard->store, shard->now_ms, shard->wall_ms);
+    store_turn(shard->store, shard->now_ms, shard->trusted_ms);
     /* Only sends: entries of new requests would wait for the store's next turn, which may be
      * late. */
     each_ready_connection(shard, connection_send);

@@ -101,6 +101,13 @@ static struct bytes value_of(int64_t offset, char out[64])
     return bytes_string(out);
 }
 
+/* A start sets the files of a topic without a row aside. */
+static void put_topic(struct store *store)
+{
+    struct row_key key = row_key_topic(topic);
+    store_put(store, row_key_view(&key), BYTES_LITERAL("\1topic"));
+}
+
 static void produce(struct campaign *c, struct life *life, struct content *content)
 {
     struct buffer out;
@@ -122,6 +129,7 @@ static void produce(struct campaign *c, struct life *life, struct content *conte
     struct shared_buffer *shared = shared_buffer_create(batch.size);
     memcpy(shared->data, batch.data, batch.size);
     store_begin(life->stores[0]);
+    put_topic(life->stores[0]);
     store_append(life->stores[0], log_of(c, life), shared, shared->data, batch.size, life->now_ms);
     commit(life, content);
     shared_buffer_unref(shared);
@@ -401,6 +409,7 @@ static void fill_both(struct campaign *c, struct two_partitions *t, int batches)
         t->logs[p] = store_log(t->life.stores[0], topic, p, &config, true);
     for (int i = 0; i < batches; i++) {
         store_begin(t->life.stores[0]);
+        put_topic(t->life.stores[0]);
         for (int p = 0; p < 2; p++) {
             struct buffer out;
             struct batch_builder b;
