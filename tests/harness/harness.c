@@ -39,6 +39,15 @@ int64_t test_option(const char *name, int64_t otherwise)
     return otherwise;
 }
 
+bool test_flag(const char *name)
+{
+    for (int i = 1; i < argument_count; i++) {
+        if (strncmp(arguments[i], "--", 2) == 0 && strcmp(arguments[i] + 2, name) == 0)
+            return true;
+    }
+    return false;
+}
+
 uint64_t test_seed(void)
 {
     return (uint64_t)test_option("seed", 1);
@@ -112,7 +121,7 @@ static bool wanted(const struct test *test)
     bool any = false;
     for (int i = 1; i < argument_count; i++) {
         if (strncmp(arguments[i], "--", 2) == 0) {
-            i++;
+            i += i + 1 < argument_count && arguments[i + 1][0] >= '0' && arguments[i + 1][0] <= '9';
             continue;
         }
         any = true;

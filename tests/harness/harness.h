@@ -1,7 +1,8 @@
 /* The unit test harness: TEST(name_is_a_sentence) { ... } and checks that say what they saw.
  *
  * Each TEST registers itself. Arguments are names, or parts of names, of the tests to run; without
- * any, all run. --seed N sets test_seed(). The last line is "N passed, M failed". */
+ * any, all run. Options have a number or none. --seed N sets test_seed(). The last line is "N
+ * passed, M failed". */
 #ifndef TESTS_HARNESS_H
 #define TESTS_HARNESS_H
 
@@ -26,6 +27,8 @@ __attribute__((noreturn)) void test_fail(const char *file, int line, const char 
 uint64_t test_seed(void);
 /* Options such as --shards N: the number for a name on the command line, or the default. */
 int64_t test_option(const char *name, int64_t otherwise);
+/* Whether --name is on the command line. */
+bool test_flag(const char *name);
 /* The number of states that a simulation visits: --states N, or else `full`, or `quick` for ./test
  * --quick, which sets TIDEMILL_QUICK=1. */
 uint64_t test_states(uint64_t full, uint64_t quick);

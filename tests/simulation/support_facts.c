@@ -1,0 +1,233 @@
+#include "tests/simulation/support_facts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+void facts_init(struct facts *f, struct machine *machine)
+{
+    memset(f, 0, sizeof *f);
+    f->machine = machine;
+    f->chronicle = machine->chronicle;
+}
+
+void facts_free(struct facts *f)
+{
+    for (int t = 0; t < f->topic_count; t++) {
+        for (int p = 0; p < FACT_PARTITIONS; p++)
+            free(f->topics[t].partitions[p].contents);
+    }
+    for (int p = 0; p < FACT_PRODUCERS; p++) {
+        for (size_t i = 0; i < f->batch_count[p]; i++)
+            free(f->batches[p][i]);
+        free(f->batches[p]);
+    }
+    for (int g = 0; g < f->group_count; g++) {
+        free(f->groups[g].generations);
+        for (int p = 0; p < FACT_PARTITIONS; p++)
+            free(f->groups[g].commits[p]);
+    }
+}
+
+/* --- topics --- */
+
+struct fact_topic *facts_add_topic(struct facts *f, const char *name, int32_t partitions)
+{
+    ASSERT(f->topic_count < FACT_TOPICS && partitions <= FACT_PARTITIONS);
+    struct fact_topic *t = &f->topics[f->topic_count++];
+    snprintf(t->name, sizeof t->name, "%s", name);
+    t->partition_count = partitions;
+    for (int32_t i = 0; i < partitions; i++)
+        t->partitions[i] = (struct fact_partition){.topic = t, .index = i};
+    return t;
+}
+
+struct fact_topic *facts_topic(struct facts *f, const char *name)
+{
+    for (int i = 0; i < f->topic_count; i++) {
+        if (strcmp(f->topics[i].name, name) == 0)
+            return &f->topics[i];
+    }
+    return NULL;
+}
+
+bool fact_topic_may_be_absent(const struct fact_topic *t)
+{
+    return t->state != TOPIC_EXISTS;
+}
+
+void facts_topic_answered(struct facts *f, const struct fact_topic *t, uint64_t sent_step)
+{
+    if (t->state == TOPIC_DELETED && sent_step > t->deleted_step)
+        chronicle_fail(f->chronicle, "a deleted topic stays deleted", "%s", t->name);
+}
+
+/* --- records --- */
+
+struct fact_batch *facts_add_batch(struct facts *f, uint32_t producer, struct fact_partition *p)
+{
+    ASSERT(producer < FACT_PRODUCERS);
+    size_t *count = &f->batch_count[producer], *capacity = &f->batch_capacity[producer];
+    if (*count == *capacity) {
+        *capacity = MAX(*capacity * 2, (size_t)64);
+        f->batches[producer] =
+            xrealloc(f->batches[producer], *capacity * sizeof *f->batches[producer]);
+    }
+    struct fact_batch *b = xcalloc(1, sizeof *b);
+    *b = (struct fact_batch){.partition = p,
+                             .producer = producer,
+                             .serial = (uint32_t)*count,
+                             .first_life = f->machine->lives};
+    f->batches[producer][(*count)++] = b;
+    return b;
+}
+
+static uint64_t mix(uint64_t hash, const void *data, size_t size)
+{
+    const uint8_t *at = data;
+    for (size_t i = 0; i < size; i++)
+        hash = (hash ^ at[i]) * 0x100000001b3;
+    return (hash ^ size) * 0x100000001b3;
+}
+
+uint64_t fact_record_hash(const struct record *r)
+{
+    uint64_t hash = mix(0xcbf29ce484222325, &r->timestamp, sizeof r->timestamp);
+    hash = mix(hash, r->key.data, r->key.size);
+    hash = mix(hash, r->value.data, r->value.size);
+    hash = mix(hash, r->headers.data, r->headers.size);
+    return hash | 1;
+}
+
+/* One content for ever. */
+static void learn(struct facts *f, struct fact_partition *p, int64_t offset, uint64_t hash,
+                  const char *how)
+{
+    if ((size_t)offset >= p->capacity) {
+        size_t capacity = MAX(p->capacity * 2, (size_t)offset + 256);
+        p->contents = xrealloc(p->contents, capacity * sizeof *p->contents);
+        memset(p->contents + p->capacity, 0, (capacity - p->capacity) * sizeof *p->contents);
+        p->capacity = capacity;
+    }
+    if (p->contents[offset] != 0 && p->contents[offset] != hash)
+        chronicle_fail(f->chronicle, "an offset has one content for ever",
+                       "%s/%d offset %lld was %s with another content", p->topic->name, p->index,
+                       (long long)offset, how);
+    p->contents[offset] = hash;
+}
+
+/* A batch is in the log at an offset. */
+static void found(struct facts *f, struct fact_batch *b, int64_t base)
+{
+    for (int i = 0; i < b->copy_count; i++) {
+        if (b->copies[i] == base)
+            return;
+    }
+    int most = b->idempotent ? 1 : MIN(b->sends, (int)FACT_COPIES);
+    if (b->copy_count >= most)
+        chronicle_fail(f->chronicle,
+                       b->idempotent ? "a batch of an idempotent producer is stored once"
+                                     : "a batch is stored at most as often as it was sent",
+                       "producer %u batch %u: offsets %lld and %lld of %s/%d", b->producer,
+                       b->serial, (long long)b->copies[0], (long long)base,
+                       b->partition->topic->name, b->partition->index);
+    b->copies[b->copy_count++] = base;
+}
+
+static void check_sender(struct facts *f, struct fact_partition *p, const struct record *r,
+                         uint64_t hash)
+{
+    struct record_header header;
+    const char *rule = "only what was sent is stored";
+    if (!record_header_find(r, BYTES_LITERAL("i"), &header) || header.value.size != 12)
+        chronicle_fail(f->chronicle, rule, "%s/%d offset %lld has no sender", p->topic->name,
+                       p->index, (long long)r->offset);
+    uint32_t producer = load_be32(header.value.data), serial = load_be32(header.value.data + 4);
+    int index = (int)load_be32(header.value.data + 8);
+    if (producer >= FACT_PRODUCERS || serial >= f->batch_count[producer])
+        chronicle_fail(f->chronicle, rule, "%s/%d offset %lld: producer %u batch %u",
+                       p->topic->name, p->index, (long long)r->offset, producer, serial);
+    struct fact_batch *b = f->batches[producer][serial];
+    if (b->partition != p || index >= b->count || b->hashes[index] != hash)
+        chronicle_fail(f->chronicle, rule, "%s/%d offset %lld: producer %u batch %u record %d",
+                       p->topic->name, p->index, (long long)r->offset, producer, serial, index);
+    found(f, b, r->offset - index);
+}
+
+void facts_seen(struct facts *f, struct fact_partition *p, const struct record *r)
+{
+    uint64_t hash = fact_record_hash(r);
+    if (!p->topic->is_output)
+        check_sender(f, p, r, hash);
+    learn(f, p, r->offset, hash, "read");
+    p->end = MAX(p->end, r->offset + 1);
+}
+
+void facts_acknowledged(struct facts *f, struct fact_batch *b, int64_t base_offset)
+{
+    if (base_offset < 0)
+        chronicle_fail(f->chronicle, "an acknowledgement has an offset", "producer %u batch %u",
+                       b->producer, b->serial);
+    found(f, b, base_offset);
+    for (int i = 0; i < b->count; i++)
+        learn(f, b->partition, base_offset + i, b->hashes[i], "acknowledged");
+    b->acknowledged = true;
+    b->partition->end = MAX(b->partition->end, base_offset + b->count);
+}
+
+void facts_told_end(struct facts *f, struct fact_partition *p, int64_t end, int64_t floor)
+{
+    if (end < floor)
+        chronicle_fail(f->chronicle, "nothing acknowledged or seen is taken back",
+                       "%s/%d: the high watermark is %lld, it was %lld", p->topic->name, p->index,
+                       (long long)end, (long long)floor);
+    p->end = MAX(p->end, end);
+}
+
+void facts_told_start(struct facts *f, struct fact_partition *p, int64_t start, int64_t floor)
+{
+    if (start < floor)
+        chronicle_fail(f->chronicle, "the log start never goes back",
+                       "%s/%d: the log start is %lld, it was %lld", p->topic->name, p->index,
+                       (long long)start, (long long)floor);
+    if (start > 0 && !p->topic->trims)
+        chronicle_fail(f->chronicle, "a topic without a limit keeps all records",
+                       "%s/%d: the log start is %lld", p->topic->name, p->index, (long long)start);
+    if (start > p->start) {
+        chronicle_note(f->chronicle, "%s/%d starts at %lld", p->topic->name, p->index,
+                       (long long)start);
+        chronicle_reach(f->chronicle, REACH_TRIM);
+    }
+    p->start = MAX(p->start, start);
+}
+
+static void check_order(struct facts *f, const struct fact_batch *b,
+                        int64_t last[FACT_TOPICS][FACT_PARTITIONS])
+{
+    int64_t *before = &last[b->partition->topic - f->topics][b->partition->index];
+    if (!b->idempotent || b->copy_count == 0)
+        return;
+    if (b->copies[0] < *before)
+        chronicle_fail(f->chronicle, "batches of an idempotent producer stay in order",
+                       "producer %u batch %u: offset %lld after %lld", b->producer, b->serial,
+                       (long long)b->copies[0], (long long)*before);
+    *before = b->copies[0];
+}
+
+void facts_check_batches(struct facts *f)
+{
+    for (int p = 0; p < FACT_PRODUCERS; p++) {
+        int64_t last[FACT_TOPICS][FACT_PARTITIONS] = {0};
+        for (size_t i = 0; i < f->batch_count[p]; i++)
+            check_order(f, f->batches[p][i], last);
+    }
+}
+
+void facts_producer_id(struct facts *f, int64_t id)
+{
+    for (size_t i = 0; i < f->producer_id_count; i++) {
+        if (f->producer_ids[i] == id)
+            chronicle_fail(f->chronicle, "a producer id is given out once", "%lld", (long long)id);
+    }
+    ASSERT(f->producer_id_count < COUNT_OF(f->producer_ids));
+    f->producer_ids[f->producer_id_count++] = id;
+}

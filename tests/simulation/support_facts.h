@@ -1,0 +1,160 @@
+/* What the clients of a simulated run know for certain, and the rules that every answer of the
+ * broker must obey. A broken rule ends the process.
+ *
+ *   An offset has one content for ever. What was acknowledged or seen stays. High watermarks and
+ * log starts never go back. A batch of an idempotent producer is stored once; other batches at most
+ * as often as they were sent. A committed offset changes only by a commit. A generation of a group
+ *   has one leader, and one owner for each partition. Deleted topics stay deleted, others stay. */
+#ifndef TESTS_SIMULATION_SUPPORT_FACTS_H
+#define TESTS_SIMULATION_SUPPORT_FACTS_H
+
+#include "protocol/reader.h"
+#include "protocol/record_batch.h"
+#include "tests/simulation/support_machine.h"
+
+enum {
+    FACT_TOPICS = 72,
+    FACT_PARTITIONS = 4, /* of a topic, at most */
+    FACT_PRODUCERS = 8,
+    FACT_BATCH_RECORDS = 8,
+    FACT_COPIES = 8,
+    FACT_GROUPS = 4,
+    FACT_NAME_SIZE = 64,
+};
+
+struct fact_partition {
+    struct fact_topic *topic;
+    int32_t index;
+    uint64_t *contents; /* by offset; 0: not known */
+    size_t capacity;
+    int64_t start, end; /* the newest that any client was told */
+};
+
+enum fact_topic_state {
+    TOPIC_ABSENT,   /* nobody asked for it */
+    TOPIC_CREATING, /* asked for, not yet acknowledged */
+    TOPIC_EXISTS,
+    TOPIC_DELETING,
+    TOPIC_DELETED,
+};
+
+struct fact_topic {
+    char name[FACT_NAME_SIZE];
+    struct uuid id;
+    enum fact_topic_state state;
+    bool trims;     /* it has retention.bytes */
+    bool is_output; /* processors write to it */
+    bool is_volatile;
+    uint64_t created_step, deleted_step; /* when it was acknowledged */
+    int32_t partition_count;
+    struct fact_partition partitions[FACT_PARTITIONS];
+};
+
+/* A batch that a producer has sent. Its records have a header "i" with producer, serial number and
+ * index. */
+struct fact_batch {
+    struct fact_partition *partition;
+    uint32_t producer, serial;
+    int count;
+    uint64_t hashes[FACT_BATCH_RECORDS]; /* of the records */
+    bool idempotent;
+    int sends, first_life;
+    int64_t copies[FACT_COPIES]; /* base offsets where it was found */
+    int copy_count;
+    bool acknowledged;
+};
+
+/* An attempt to commit an offset. Its metadata is "c" and its number. */
+struct fact_commit {
+    int64_t offset;
+    uint64_t wire, sent_step, done_step; /* done_step: 0 until it is known to be stored */
+    bool refused;
+};
+
+struct fact_generation {
+    int32_t generation;
+    char leader[FACT_NAME_SIZE];
+    char owners[FACT_PARTITIONS][FACT_NAME_SIZE];
+};
+
+struct fact_group {
+    char name[FACT_NAME_SIZE];
+    struct fact_partition *partitions[FACT_PARTITIONS];
+    struct fact_commit *commits[FACT_PARTITIONS];
+    size_t commit_count[FACT_PARTITIONS];
+    struct fact_generation *generations;
+    size_t generation_count;
+    int32_t newest; /* generation */
+};
+
+struct facts {
+    struct machine *machine;
+    struct chronicle *chronicle;
+    struct fact_topic topics[FACT_TOPICS];
+    int topic_count;
+    struct fact_batch **batches[FACT_PRODUCERS];
+    size_t batch_count[FACT_PRODUCERS], batch_capacity[FACT_PRODUCERS];
+    int64_t producer_ids[64];
+    size_t producer_id_count;
+    struct fact_group groups[FACT_GROUPS];
+    int group_count;
+};
+
+static inline bool uuid_equal(struct uuid a, struct uuid b)
+{
+    return memcmp(a.bytes, b.bytes, sizeof a.bytes) == 0;
+}
+static inline bool uuid_is_zero(struct uuid id)
+{
+    return uuid_equal(id, (struct uuid){{0}});
+}
+
+void facts_init(struct facts *f, struct machine *machine);
+void facts_free(struct facts *f);
+
+/* --- topics --- */
+
+struct fact_topic *facts_add_topic(struct facts *f, const char *name, int32_t partitions);
+struct fact_topic *facts_topic(struct facts *f, const char *name);
+/* Whether a client may be told that the topic does not exist, in an answer to a request. */
+bool fact_topic_may_be_absent(const struct fact_topic *t);
+/* Checks an answer as if the topic existed, to a request that was sent at `sent_step`. */
+void facts_topic_answered(struct facts *f, const struct fact_topic *t, uint64_t sent_step);
+
+/* --- records --- */
+
+/* The next batch of a producer. */
+struct fact_batch *facts_add_batch(struct facts *f, uint32_t producer, struct fact_partition *p);
+uint64_t fact_record_hash(const struct record *r);
+/* A consumer has read a record. */
+void facts_seen(struct facts *f, struct fact_partition *p, const struct record *r);
+/* A batch was acknowledged. */
+void facts_acknowledged(struct facts *f, struct fact_batch *b, int64_t base_offset);
+/* A client was told a high watermark or a log start; floor: what was known when it asked. */
+void facts_told_end(struct facts *f, struct fact_partition *p, int64_t end, int64_t floor);
+void facts_told_start(struct facts *f, struct fact_partition *p, int64_t start, int64_t floor);
+/* Rules over all batches, when everything was read. */
+void facts_check_batches(struct facts *f);
+void facts_producer_id(struct facts *f, int64_t id);
+
+/* --- groups --- */
+
+struct fact_group *facts_add_group(struct facts *f, const char *name);
+/* A new attempt; returns its number. */
+size_t facts_commit_sent(struct facts *f, struct fact_group *g, int partition, int64_t offset);
+struct fact_commit *fact_commit_of(struct fact_group *g, int partition, size_t number);
+void facts_committed(struct facts *f, struct fact_commit *c);
+/* Whether the broker must keep the group when its last member leaves: it has an offset. */
+bool fact_group_is_lasting(const struct fact_group *g);
+/* A client was told a committed offset (-1: none). */
+void facts_told_commit(struct facts *f, struct fact_group *g, int partition, int64_t offset,
+                       struct bytes metadata, uint64_t sent_step);
+/* A member joined a generation; floor: the newest one when it asked. If it leads the generation,
+ * `leader` is its name. */
+void facts_joined(struct facts *f, struct fact_group *g, int32_t generation, int32_t floor,
+                  const char *leader);
+/* A member owns a partition in a generation. */
+void facts_owns(struct facts *f, struct fact_group *g, int32_t generation, int partition,
+                const char *owner);
+
+#endif
