@@ -135,14 +135,26 @@ static void start_first(struct controller *c)
     durable_line_wait(&c->line, &change->entry);
 }
 
-/* A loop instead of recursion, because many changes may end at once. */
+static void refuse_first(struct controller *c)
+{
+    struct change *change = CONTAINER_OF(list_pop(&c->queue), struct change, node);
+    change->commit->done(change->commit, ERR_CLOSED);
+}
+
+/* A loop instead of recursion, because many changes may end at once. A change that waits while the
+ * broker stops is refused: the store may be closed before every shard knows the change before
+ * it. */
 static void run_changes(struct controller *c)
 {
     if (c->running)
         return;
     c->running = true;
-    while (!c->busy && !list_is_empty(&c->queue))
-        start_first(c);
+    while (!c->busy && !list_is_empty(&c->queue)) {
+        if (c->shard->stopping)
+            refuse_first(c);
+        else
+            start_first(c);
+    }
     c->running = false;
 }
 

@@ -103,6 +103,47 @@ TEST(concurrent_changes_are_made_one_after_the_other)
     }
 }
 
+static void send_create(struct test_client *c, const char *name)
+{
+    struct create_topics_request_topics topic = {
+        .name = bytes_string(name), .num_partitions = 2, .replication_factor = 1};
+    struct create_topics_request request;
+    schema_defaults(&create_topics_request_schema, &request);
+    request.topics = &topic;
+    request.topics_count = 1;
+    test_send(c, API_CREATE_TOPICS, 5, &request);
+}
+
+static int16_t created(struct test_client *c)
+{
+    struct create_topics_response *r = test_receive(c, API_CREATE_TOPICS, 5);
+    return r->topics[0].error_code;
+}
+
+/* The store of shard 0 may be closed when the first change is known everywhere. */
+TEST(a_change_that_still_waits_when_the_broker_stops_is_refused)
+{
+    FOR_SHARD_COUNTS(shards)
+    {
+        struct test_broker *b = test_broker_start(shards, NULL);
+        struct test_client *first = test_client_open(b, 0), *second = test_client_open(b, 0);
+        test_hold_journal(b, true);
+        send_create(first, "first");
+        test_round(b);
+        send_create(second, "second");
+        test_round(b);
+        for (int i = 0; i < shards; i++)
+            test_shard(b, i)->stopping = true;
+        test_hold_journal(b, false);
+        test_settle(b);
+        EXPECT_INT(created(first), KAFKA_NONE);
+        EXPECT_INT(created(second), KAFKA_NOT_CONTROLLER);
+        for (int i = 0; i < shards; i++)
+            test_shard(b, i)->stopping = false;
+        test_broker_free(b);
+    }
+}
+
 TEST(every_shard_sees_the_same_snapshot)
 {
     struct test_broker *b = test_broker_start(4, NULL);
