@@ -138,6 +138,7 @@ void log_cache_file(struct log *log, struct segment *segment, struct segment_fil
 struct table_entry {
     struct segment_view view; /* the file is a reference, or NULL: open it when needed */
     bool known, damaged;
+    bool found_damaged; /* by this job */
     struct segment_summary summary;
 };
 struct segment_table {

@@ -143,16 +143,6 @@ static void put_before(struct segment_table *table, const struct listing *listin
     table->count += found;
 }
 
-/* Reports missing first segments. A segment that is missing in the middle makes the previous one
- * damaged, unless that is sparse. */
-static void check_first(struct env *env, const char *directory, const struct segment_table *table)
-{
-    int64_t first = table->count > 0 ? table->entries[0].view.base_offset : table->before;
-    if (first > table->start)
-        trace_log(env->trace, TRACE_ERROR, "segments are missing", F_STRING("directory", directory),
-                  F_INT("from_offset", table->start), F_INT("to_offset", first));
-}
-
 static enum error find_segments(struct env *env, const char *directory, struct segment_table *table)
 {
     struct io *io = env->io;
@@ -164,8 +154,6 @@ static enum error find_segments(struct env *env, const char *directory, struct s
         qsort(listing.offsets, listing.count, sizeof(int64_t), compare_offsets);
         put_before(table, &listing, directory);
     }
-    if (error == ERR_OK)
-        check_first(env, directory, table);
     free(listing.offsets);
     return error;
 }
@@ -212,10 +200,7 @@ static enum error load_entry(struct env *env, struct table_entry *entry, int64_t
         entry->view.file = NULL;
     }
     if (error == ERR_CORRUPT) {
-        trace_log(env->trace, TRACE_ERROR, "segment is damaged",
-                  F_STRING("directory", entry->view.directory),
-                  F_INT("base_offset", entry->view.base_offset));
-        entry->damaged = true;
+        entry->damaged = entry->found_damaged = true;
         entry->view.size = MAX(entry->view.size, 0);
         error = ERR_OK;
     }
@@ -278,10 +263,30 @@ static void put_segments_before(struct log *log, const struct segment_table *tab
     log->segment_count = log->segment_capacity = total;
 }
 
+/* Reports missing first segments, and damaged ones. A segment that is missing in the middle makes
+ * the previous one damaged, unless that is sparse. */
+static void report_damage(const struct log *log, const struct segment_table *table)
+{
+    int64_t first = table->count > 0 ? table->entries[0].view.base_offset : table->before;
+    if (first > table->start)
+        trace_log(log->env->trace, TRACE_ERROR, "segments are missing",
+                  F_STRING("directory", log->directory), F_INT("from_offset", table->start),
+                  F_INT("to_offset", first));
+    for (size_t i = 0; i < table->count; i++) {
+        if (table->entries[i].found_damaged)
+            trace_log(log->env->trace, TRACE_ERROR, "segment is damaged",
+                      F_STRING("directory", log->directory),
+                      F_INT("base_offset", table->entries[i].view.base_offset));
+    }
+}
+
+/* Segments are deleted only when the log is loaded. So the job that loads it has seen all of them,
+ * and a slower job may miss some without any damage. */
 void segment_table_install(struct log *log, const struct segment_table *table)
 {
     if (log->loaded || !table->loaded)
         return;
+    report_damage(log, table);
     int64_t first_known = log->segments[0].base_offset;
     size_t older = 0;
     while (older < table->count && table->entries[older].view.base_offset < first_known)

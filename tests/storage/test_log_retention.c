@@ -3,6 +3,7 @@
 #include "storage/log_internal.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 /* A log of segments with ten offsets each. The n-th has timestamps 1000 n to 1000 n + 9. */
 static void fill(struct log_world *w, int segments)
@@ -150,6 +151,74 @@ TEST(the_start_never_falls)
     EXPECT_INT(log_start_offset(w.log), 15);
     EXPECT_INT(start_at(&w, 100, -1, 1200), 15);
     EXPECT_INT(start_at(&w, 100, -1, 2200), 20);
+    log_world_close(&w);
+}
+
+static int errors_logged;
+
+static void count_line(struct trace *trace, struct bytes line)
+{
+    (void)trace, (void)line;
+    errors_logged++;
+}
+
+static void ignore_read(struct job *job)
+{
+    log_slice_unref(CONTAINER_OF(job, struct log_read_job, job)->slice);
+}
+
+/* The read job has its plan from a time when the log was not loaded. Another job loads the log, and
+ * then retention deletes segments that the plan still counts on. */
+TEST(a_read_that_waits_while_segments_are_deleted_reports_no_damage)
+{
+    struct log_world w;
+    struct stepped_executor slow;
+    struct trace trace = {.level = TRACE_ERROR, .clock = clock_system(), .write = count_line};
+    errors_logged = 0;
+    fill(&w, 5);
+    log_world_flush(&w);
+    w.env.trace = &trace;
+    struct log_state state = {
+        .next_offset = 50, .active_base = 40, .active_size = w.log->segments[4].flushed_size};
+    log_world_open(&w, state);
+    log_set_durable(w.log, 50);
+    stepped_executor_init(&slow);
+    struct log_read_job job = {
+        .job.done = ignore_read, .log = w.log, .end_offset = 50, .max_bytes = 1000};
+    log_read_submit(&slow.executor, &job);
+    log_world_load(&w);
+    log_set_start(w.log, 30);
+    struct log_delete *d = log_delete_begin(w.log);
+    EXPECT_INT(log_delete_run(d), ERR_OK);
+    log_delete_end(d);
+    EXPECT(stepped_run(&slow));
+    EXPECT(stepped_finish(&slow));
+    EXPECT_INT(errors_logged, 0);
+    log_world_close(&w);
+}
+
+/* The same, if nothing was deleted on purpose. */
+TEST(the_job_that_loads_a_log_reports_missing_and_damaged_segments_once)
+{
+    struct log_world w;
+    struct trace trace = {.level = TRACE_ERROR, .clock = clock_system(), .write = count_line};
+    errors_logged = 0;
+    fill(&w, 5);
+    log_world_flush(&w);
+    w.env.trace = &trace;
+    struct log_state state = {
+        .next_offset = 50, .active_base = 40, .active_size = w.log->segments[4].flushed_size};
+    for (int64_t base = 0; base <= 20; base += 20) {
+        char *path = segment_path(w.directory, base, SEGMENT_LOG);
+        EXPECT_INT(unlink(path), 0);
+        free(path);
+    }
+    log_world_open(&w, state);
+    log_set_durable(w.log, 50);
+    log_world_load(&w);
+    EXPECT_INT(errors_logged, 2); /* [0, 10) is missing, [10, 30) has only ten offsets */
+    log_world_load(&w);
+    EXPECT_INT(errors_logged, 2);
     log_world_close(&w);
 }
 
