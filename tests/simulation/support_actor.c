@@ -72,7 +72,7 @@ void actor_unexpected(struct actor *a, const char *what, int error)
                    a->name, what, kafka_error_name((enum kafka_error)error));
 }
 
-bool trial_may_be_full(const struct trial *t)
+bool trial_may_be_full(const struct trial *t, const struct exchange *e)
 {
-    return t->machine.full || t->machine.now_ms < t->full_until_ms;
+    return t->machine.full || e->sent_ms < t->full_until_ms;
 }

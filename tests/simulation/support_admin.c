@@ -1,4 +1,5 @@
 /* An administrator: creates topics, deletes some, and looks whether the broker lists the others. */
+#include "tests/simulation/support_pipeline.h"
 #include "tests/simulation/support_trial.h"
 
 #include <stdio.h>
@@ -11,6 +12,7 @@ struct admin {
     struct exchange exchange;
     struct fact_topic *changing; /* by the request under way or a lost one */
     bool waiting, retried;
+    const char *pipeline[CONFIGS_MAX];
     int fixed, made;
     /* Wires of lost requests that may still be executed. */
     uint64_t open_wires[ATTEMPTS_MAX];
@@ -22,7 +24,7 @@ struct fixed_topic {
     const char *name;
     int32_t partitions;
     bool trims;
-    const char *configs[CONFIGS_MAX];
+    const char *configs[6];
 };
 
 #define ANY_TIME "message.timestamp.after.max.ms=9223372036854775807"
@@ -33,30 +35,7 @@ static const struct fixed_topic fixed_topics[] = {
      2,
      true,
      {ANY_TIME, "retention.bytes=4000", "segment.index.bytes=32", "index.interval.bytes=0"}},
-    {"in",
-     2,
-     false,
-     {ANY_TIME,
-      "processor.check.type=validate",
-      "processor.check.watermark.idle=off",
-      "processor.check.out-of-order=5s",
-      "processor.uniq.type=dedup",
-      "processor.uniq.after=check",
-      "processor.uniq.id=value.id",
-      "processor.uniq.within=1m",
-      "processor.uniq.duplicates=repeated",
-      "processor.uniq.output=passed",
-      "processor.uniq.output.partitions=2",
-      "processor.even.type=filter",
-      "processor.even.where=value.x % 2 == 0",
-      "processor.even.output=even",
-      "processor.even.output.partitions=2",
-      "processor.sums.type=aggregate",
-      "processor.sums.after=uniq",
-      "processor.sums.group-by=key",
-      "processor.sums.window=tumbling(20s)",
-      "processor.sums.output=sums",
-      "processor.sums.select=count() as n; sum(value.x) as x; last(value.id) as l"}},
+    {PIPELINE_TOPIC, PIPELINE_PARTITIONS, false, {NULL}},
 };
 
 static struct admin *admin_of(struct actor *a)
@@ -95,6 +74,8 @@ static void create(struct admin *d)
         if (strcmp(fixed_topics[i].name, d->changing->name) == 0)
             configs = fixed_topics[i].configs;
     }
+    if (d->changing->keeps)
+        configs = d->pipeline;
     d->changing->state = TOPIC_CREATING;
     d->waiting = true;
     send_create(d, configs);
@@ -128,6 +109,7 @@ static struct fact_topic *add_fixed(struct admin *d)
     const struct fixed_topic *fixed = &fixed_topics[d->fixed++];
     struct fact_topic *t = facts_add_topic(&d->actor.trial->facts, fixed->name, fixed->partitions);
     t->trims = fixed->trims;
+    t->keeps = strcmp(t->name, PIPELINE_TOPIC) == 0;
     return t;
 }
 
@@ -204,7 +186,8 @@ static void created(struct admin *d, const struct create_topics_response_topics 
     actor_note(&d->actor, "creating %s got %s", t->name,
                kafka_error_name((enum kafka_error)in->error_code));
     if (in->error_code == KAFKA_NOT_CONTROLLER ||
-        (in->error_code == KAFKA_KAFKA_STORAGE_ERROR && trial_may_be_full(d->actor.trial))) {
+        (in->error_code == KAFKA_KAFKA_STORAGE_ERROR &&
+         trial_may_be_full(d->actor.trial, &d->exchange))) {
         d->retried = true;
         return;
     }
@@ -228,7 +211,7 @@ static void deleted(struct admin *d, int error)
     actor_note(&d->actor, "deleting %s got %s", d->changing->name,
                kafka_error_name((enum kafka_error)error));
     if (error == KAFKA_NOT_CONTROLLER ||
-        (error == KAFKA_KAFKA_STORAGE_ERROR && trial_may_be_full(t))) {
+        (error == KAFKA_KAFKA_STORAGE_ERROR && trial_may_be_full(t, &d->exchange))) {
         d->retried = true;
         return;
     }
@@ -250,12 +233,12 @@ static void deleted(struct admin *d, int error)
 /* The outputs of processors come without a request of the administrator. */
 static struct fact_topic *find_output(struct facts *f, struct bytes name, int32_t partitions)
 {
-    static const char *const outputs[] = {"passed", "repeated", "even", "sums", "dlq.in"};
+    static const char *const outputs[] = {"passed", "repeated", "even", "late", "sums", "dlq.in"};
     for (size_t i = 0; i < COUNT_OF(outputs); i++) {
         if (!bytes_equal_string(name, outputs[i]))
             continue;
         struct fact_topic *t = facts_add_topic(f, outputs[i], partitions);
-        t->is_output = true;
+        t->is_output = t->keeps = true;
         t->state = TOPIC_EXISTS;
         return t;
     }
@@ -330,5 +313,8 @@ struct actor *admin_create(struct trial *t, int number)
 {
     struct admin *d = xcalloc(1, sizeof *d);
     actor_init(&d->actor, t, &admin_ops, "admin", number);
+    d->pipeline[0] = ANY_TIME;
+    for (size_t i = 0; pipeline_configs[i]; i++)
+        d->pipeline[i + 1] = pipeline_configs[i];
     return &d->actor;
 }

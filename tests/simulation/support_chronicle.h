@@ -18,6 +18,7 @@
     X(REACH_TORN, "power cut that tears an unsynced write")                     \
     X(REACH_CRASH_IN_RECOVERY, "crash in recovery")                             \
     X(REACH_CRASH_IN_STOP, "crash in a clean stop")                             \
+    X(REACH_CRASH_IN_CHECKPOINT, "checkpoint interrupted by a crash")           \
     X(REACH_CLEAN_RESTART, "clean restart")                                     \
     X(REACH_OTHER_SHARDS, "restart with another number of shards")              \
     X(REACH_LEAP_FORWARD, "wall clock leaps forward")                           \
@@ -36,6 +37,7 @@
     X(REACH_DELETED_DATA, "topic with records deleted")                         \
     X(REACH_DELETION_RETRIED, "deletion of a topic with a lost reply")          \
     X(REACH_DISK_FULL, "disk full")                                             \
+    X(REACH_FULL_UNIT, "disk full inside a journal write")                      \
     X(REACH_FULL_REFUSED, "produce refused by a full disk")                     \
     X(REACH_DISK_ERROR, "disk error stops the broker")                          \
     X(REACH_FULL_START, "start refused by a full disk")                         \
@@ -47,7 +49,12 @@
     X(REACH_STATIC_BACK, "static member came back")                             \
     X(REACH_COMMIT_REFUSED, "offset commit of an old generation refused")       \
     X(REACH_COMMIT_UNKNOWN, "offset commit with an unknown outcome")            \
-    X(REACH_COMMIT_FOUND, "offset commit with an unknown outcome was stored")
+    X(REACH_COMMIT_FOUND, "offset commit with an unknown outcome was stored")   \
+    X(REACH_DEAD_LETTER, "dead letter written")                                 \
+    X(REACH_DEDUPLICATED, "record deduplicated")                                \
+    X(REACH_LATE, "late record")                                                \
+    X(REACH_WINDOW, "window emitted")                                           \
+    X(REACH_PARCELS, "processor output for another shard")
 
 #define REACH_NAME(name, text) name,
 enum reach { REACHES(REACH_NAME) REACH_COUNT };

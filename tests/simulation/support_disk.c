@@ -139,6 +139,7 @@ static enum error sim_write(struct io *io, struct io_file *file, const struct io
     if (file->direct && disk->refuse_direct_writes)
         return ERR_UNSUPPORTED;
     enum error error = refuse(disk, true);
+    disk->full_direct_writes += file->direct && error == ERR_NO_SPACE;
     if (error != ERR_OK)
         return error;
     for (int i = 0; i < count && file->direct; i++)

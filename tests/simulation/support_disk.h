@@ -36,7 +36,8 @@ struct sim_disk {
     struct sim_content **inodes; /* 0: the root directory */
     size_t inode_count, inode_capacity;
     struct sim_kv_state *rows;
-    bool has_kv; /* the key-value store was created; without it there are no rows */
+    bool writes_rows; /* during a write of rows */
+    bool has_kv;      /* the key-value store was created; without it there are no rows */
 
     uint64_t calls; /* that changed something, or would have */
     void (*on_call)(void *context, struct sim_disk *disk);
@@ -47,7 +48,8 @@ struct sim_disk {
     void (*happened)(struct sim_disk *disk);
     uint64_t opens, no_files_from, no_files_to; /* openings [from, to): ERR_NO_FILES */
     bool refuse_direct;
-    bool refuse_direct_writes; /* accepts the flag, but refuses the writes */
+    bool refuse_direct_writes;   /* accepts the flag, but refuses the writes */
+    uint64_t full_direct_writes; /* refused because the disk is full */
     int64_t free_bytes;
     bool is_moved; /* the data directory; everything else works */
     int open_files;

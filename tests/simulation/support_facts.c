@@ -10,11 +10,27 @@ void facts_init(struct facts *f, struct machine *machine)
     f->chronicle = machine->chronicle;
 }
 
+static void free_bytes(struct bytes b)
+{
+    free((void *)(uintptr_t)b.data);
+}
+
+static void free_partition(struct fact_partition *p)
+{
+    for (size_t i = 0; p->kept && i < p->capacity; i++) {
+        free_bytes(p->kept[i].key);
+        free_bytes(p->kept[i].value);
+        free_bytes(p->kept[i].headers);
+    }
+    free(p->kept);
+    free(p->contents);
+}
+
 void facts_free(struct facts *f)
 {
     for (int t = 0; t < f->topic_count; t++) {
         for (int p = 0; p < FACT_PARTITIONS; p++)
-            free(f->topics[t].partitions[p].contents);
+            free_partition(&f->topics[t].partitions[p]);
     }
     for (int p = 0; p < FACT_PRODUCERS; p++) {
         for (size_t i = 0; i < f->batch_count[p]; i++)
@@ -106,6 +122,10 @@ static void learn(struct facts *f, struct fact_partition *p, int64_t offset, uin
         size_t capacity = MAX(p->capacity * 2, (size_t)offset + 256);
         p->contents = xrealloc(p->contents, capacity * sizeof *p->contents);
         memset(p->contents + p->capacity, 0, (capacity - p->capacity) * sizeof *p->contents);
+        if (p->topic->keeps) {
+            p->kept = xrealloc(p->kept, capacity * sizeof *p->kept);
+            memset(p->kept + p->capacity, 0, (capacity - p->capacity) * sizeof *p->kept);
+        }
         p->capacity = capacity;
     }
     if (p->contents[offset] != 0 && p->contents[offset] != hash)
@@ -159,6 +179,12 @@ void facts_seen(struct facts *f, struct fact_partition *p, const struct record *
     if (!p->topic->is_output)
         check_sender(f, p, r, hash);
     learn(f, p, r->offset, hash, "read");
+    if (p->topic->keeps && bytes_is_null(p->kept[r->offset].headers)) {
+        p->kept[r->offset] = *r;
+        p->kept[r->offset].key = bytes_copy(r->key);
+        p->kept[r->offset].value = bytes_copy(r->value);
+        p->kept[r->offset].headers = bytes_copy(r->headers);
+    }
     p->end = MAX(p->end, r->offset + 1);
 }
 
@@ -198,6 +224,27 @@ void facts_told_start(struct facts *f, struct fact_partition *p, int64_t start, 
         chronicle_reach(f->chronicle, REACH_TRIM);
     }
     p->start = MAX(p->start, start);
+}
+
+void facts_before_restart(struct facts *f)
+{
+    for (int t = 0; t < f->topic_count; t++) {
+        for (int p = 0; p < FACT_PARTITIONS; p++)
+            f->topics[t].partitions[p].end_before = f->topics[t].partitions[p].end;
+    }
+}
+
+void facts_after_restart(struct facts *f)
+{
+    for (int t = 0; t < f->topic_count; t++) {
+        for (int p = 0; p < FACT_PARTITIONS; p++) {
+            const struct fact_partition *part = &f->topics[t].partitions[p];
+            if (part->end != part->end_before)
+                chronicle_fail(f->chronicle, "a restart changes no log",
+                               "%s/%d ended at %lld, now at %lld", f->topics[t].name, p,
+                               (long long)part->end_before, (long long)part->end);
+        }
+    }
 }
 
 static void check_order(struct facts *f, const struct fact_batch *b,

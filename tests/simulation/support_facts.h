@@ -25,8 +25,10 @@ enum {
 struct fact_partition {
     struct fact_topic *topic;
     int32_t index;
-    uint64_t *contents; /* by offset; 0: not known */
+    uint64_t *contents;  /* by offset; 0: not known */
+    struct record *kept; /* by offset, of topics that keep them; owned */
     size_t capacity;
+    int64_t end_before; /* the end before the last restart */
     int64_t start, end; /* the newest that any client was told */
 };
 
@@ -44,6 +46,7 @@ struct fact_topic {
     enum fact_topic_state state;
     bool trims;     /* it has retention.bytes */
     bool is_output; /* processors write to it */
+    bool keeps;     /* its records are kept for a comparison */
     bool is_volatile;
     uint64_t created_step, deleted_step; /* when it was acknowledged */
     int32_t partition_count;
@@ -133,6 +136,9 @@ void facts_acknowledged(struct facts *f, struct fact_batch *b, int64_t base_offs
 /* A client was told a high watermark or a log start; floor: what was known when it asked. */
 void facts_told_end(struct facts *f, struct fact_partition *p, int64_t end, int64_t floor);
 void facts_told_start(struct facts *f, struct fact_partition *p, int64_t start, int64_t floor);
+/* Around a restart while nobody writes. */
+void facts_before_restart(struct facts *f);
+void facts_after_restart(struct facts *f);
 /* Rules over all batches, when everything was read. */
 void facts_check_batches(struct facts *f);
 void facts_producer_id(struct facts *f, int64_t id);

@@ -138,11 +138,13 @@ static enum error kv_write(struct kv *kv, const struct kv_change *changes, size_
     enum error error = disk->refuse(disk, false);
     if (error != ERR_OK)
         return error;
+    disk->writes_rows = true;
     disk->happened(disk);
     struct sim_kv_state *old = disk->rows;
     disk->rows = merge(old, changes, count);
     sim_kv_state_unref(old);
     disk->happened(disk);
+    disk->writes_rows = false;
     return ERR_OK;
 }
 

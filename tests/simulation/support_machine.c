@@ -43,8 +43,12 @@ static int64_t wall_ms(struct clock *clock)
 static void write_line(struct trace *trace, struct bytes line)
 {
     struct machine *m = CONTAINER_OF(trace, struct machine, trace);
-    if (!m->dead && line.size > 25)
-        chronicle_note(m->chronicle, "  log %.*s", (int)line.size - 26, line.data + 25);
+    if (m->dead || line.size <= 25)
+        return;
+    if (bytes_starts_with(bytes_from(line, 25), BYTES_LITERAL("ERROR")) && !m->broken)
+        chronicle_fail(m->chronicle, "errors are logged only when the disk fails", "%.*s",
+                       BYTES_PRINTF(line));
+    chronicle_note(m->chronicle, "  log %.*s", (int)line.size - 26, line.data + 25);
 }
 
 /* Takes the disk as the crash leaves it. The broker's other calls have no effect. */
@@ -61,6 +65,10 @@ static void die(struct machine *m, enum crash_kind kind)
     }
     if (m->starting)
         chronicle_reach(m->chronicle, REACH_CRASH_IN_RECOVERY);
+    else if (m->disk->writes_rows)
+        chronicle_reach(m->chronicle, REACH_CRASH_IN_CHECKPOINT);
+    if (m->disk->full_direct_writes > 0)
+        chronicle_reach(m->chronicle, REACH_FULL_UNIT);
     if (m->state == MACHINE_STOPPING)
         chronicle_reach(m->chronicle, REACH_CRASH_IN_STOP);
     chronicle_note(m->chronicle, "CRASH of kind %d%s", kind, m->starting ? " in recovery" : "");
@@ -283,6 +291,9 @@ static void bury(struct machine *m)
 
 void machine_fill_disk(struct machine *m, bool full)
 {
+    if (m->disk->full_direct_writes > 0)
+        chronicle_reach(m->chronicle, REACH_FULL_UNIT);
+    m->disk->full_direct_writes = 0;
     m->full = full;
     m->disk->fail_error = ERR_NO_SPACE;
     m->disk->fail_from = m->disk->calls;
@@ -292,6 +303,7 @@ void machine_fill_disk(struct machine *m, bool full)
 
 void machine_break_disk(struct machine *m, uint64_t calls)
 {
+    m->broken = true;
     m->disk->fail_error = ERR_IO;
     m->disk->fail_from = m->disk->calls + calls;
     m->disk->fail_to = UINT64_MAX;
@@ -336,6 +348,7 @@ void machine_start(struct machine *m)
     struct message message = {""};
     struct recovery_report report = {0};
     m->lives++;
+    m->broken = false;
     chronicle_note(m->chronicle, "START %d, %d shards, wall clock %+lld ms", m->lives,
                    m->config.shards, (long long)m->leap_ms);
     make_broker(m);
@@ -508,6 +521,8 @@ void machine_init(struct machine *m, struct chronicle *chronicle, uint64_t seed)
     m->now_ms = chronicle->now_ms = 1000;
     random_seeded_init(&m->chance, seed);
     m->disk = sim_disk_create();
+    m->disk->refuse_direct = machine_once_in(m, 6);
+    m->disk->refuse_direct_writes = machine_once_in(m, 6);
     list_init(&m->wires);
 }
 

@@ -75,6 +75,7 @@ struct machine {
     uint64_t crash_in_calls; /* 0: no crash is due */
     enum crash_kind crash_kind;
     bool starting, dead; /* dead: it has crashed and only gives back its memory */
+    bool broken;         /* the disk fails */
     bool full;           /* the disk has no room */
     bool calm;           /* no delays, no losses */
 

@@ -224,7 +224,8 @@ static void act(struct actor *a)
 {
     struct member *m = member_of(a);
     actor_wait(a, MAX(a->trial->pace_ms, m->alone ? 20 : HEARTBEAT_MS));
-    a->resting = a->trial->ending;
+    a->resting = a->trial->ending &&
+                 (m->alone || (m->state == MEMBER_STABLE && m->generation == m->group->newest));
     if (m->waiting || partitions_of(m) == 0)
         return;
     m->waiting = true;
@@ -255,6 +256,10 @@ static bool take_error(struct member *m, const char *what, int error)
     if (error == KAFKA_NONE)
         return false;
     actor_note(&m->actor, "%s got %s", what, kafka_error_name((enum kafka_error)error));
+    if (m->actor.trial->keeps_groups && error != KAFKA_COORDINATOR_NOT_AVAILABLE &&
+        error != KAFKA_NOT_COORDINATOR)
+        chronicle_fail(&m->actor.trial->chronicle, "a restart keeps the groups", "%s: %s got %s",
+                       m->actor.name, what, kafka_error_name((enum kafka_error)error));
     switch (error) {
     case KAFKA_UNKNOWN_MEMBER_ID:
     case KAFKA_FENCED_INSTANCE_ID:

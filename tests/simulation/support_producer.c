@@ -1,4 +1,5 @@
 /* A producer: several batches in flight, and retries of everything that got no answer. */
+#include "tests/simulation/support_pipeline.h"
 #include "tests/simulation/support_trial.h"
 
 #include <stdio.h>
@@ -62,7 +63,7 @@ static void add_record(struct producer *p, struct batch_builder *b, struct fact_
     struct buffer value, headers;
     uint8_t sender[12];
     char key[16];
-    bool is_json = strcmp(batch->partition->topic->name, "in") == 0;
+    bool is_json = strcmp(batch->partition->topic->name, PIPELINE_TOPIC) == 0;
     buffer_init(&value, VALUE_MAX + 4096);
     buffer_init(&headers, 4096);
     if (is_json)
@@ -255,7 +256,7 @@ static void refused(struct producer *p, struct sending *s, int error)
         forget(p, s);
         return;
     }
-    if (error == KAFKA_KAFKA_STORAGE_ERROR && trial_may_be_full(t))
+    if (error == KAFKA_KAFKA_STORAGE_ERROR && trial_may_be_full(t, &s->exchange))
         chronicle_reach(&t->chronicle, REACH_FULL_REFUSED);
     else if (error == KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER ? !follows_refused(p, s)
                                                          : error != KAFKA_NOT_LEADER_OR_FOLLOWER)

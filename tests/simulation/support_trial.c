@@ -1,5 +1,7 @@
 #include "tests/simulation/support_trial.h"
 
+#include "tests/simulation/support_pipeline.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -7,6 +9,7 @@ enum {
     GIVE_UP_MS = 6000, /* a client's request timeout */
     LIVELY_WITHIN_MS = 10000,
     STOP_WITHIN_MS = 60000,
+    CALM_PACE_MS = 25,
     LARGE_BATCH_BYTES = 250000,
     FULL_GRACE_MS = 3000, /* the broker looks for free space once a second */
 };
@@ -269,6 +272,17 @@ static void expect_life(struct trial *t)
     }
 }
 
+/* Whether requests may still arrive that their clients have given up. */
+static bool has_late_requests(const struct trial *t)
+{
+    LIST_FOR_EACH (node, &t->machine.wires) {
+        const struct wire *w = CONTAINER_OF(node, struct wire, node);
+        if (w->open && w->owner == NULL)
+            return true;
+    }
+    return false;
+}
+
 static void rest(struct trial *t)
 {
     int64_t begin_ms = t->machine.now_ms;
@@ -276,7 +290,7 @@ static void rest(struct trial *t)
         t->actors[i]->resting = false;
     for (bool resting = false; !resting;) {
         trial_step(t);
-        resting = true;
+        resting = !has_late_requests(t);
         for (int i = 0; i < t->actor_count; i++)
             resting &= t->actors[i]->resting;
         if (t->machine.now_ms - begin_ms < STOP_WITHIN_MS)
@@ -292,21 +306,35 @@ static void heal(struct trial *t)
 {
     chronicle_note(&t->chronicle, "THE FAULTS ARE OVER");
     t->calm = t->machine.calm = true;
+    t->pace_ms = MAX(t->pace_ms, (int64_t)CALM_PACE_MS);
     if (t->machine.full)
         set_full(t, false);
     LIST_FOR_EACH (node, &t->machine.wires)
         CONTAINER_OF(node, struct wire, node)->frames_left = UINT64_MAX;
 }
 
-/* Reads everything, once more after a restart. */
-static void read_all(struct trial *t)
+/* Reads everything that is there. */
+static void read_once(struct trial *t)
 {
-    t->ending = true;
-    rest(t);
     t->drains = true;
     rest(t);
     t->drains = false;
+}
+
+/* No client writes. Reads until the processors have caught up. */
+static void read_all(struct trial *t)
+{
+    int64_t begin_ms = t->machine.now_ms;
+    t->ending = true;
+    rest(t);
+    read_once(t);
     facts_check_batches(&t->facts);
+    struct pipeline *p = pipeline_create(&t->facts);
+    while (!pipeline_is_complete(p, &t->facts) && t->machine.now_ms - begin_ms < LIVELY_WITHIN_MS)
+        trial_step(t);
+    read_once(t);
+    pipeline_check(p, &t->facts);
+    pipeline_free(p);
 }
 
 static void end(struct trial *t)
@@ -314,14 +342,16 @@ static void end(struct trial *t)
     heal(t);
     expect_life(t);
     read_all(t);
-    if (below(t, 2)) {
+    facts_before_restart(&t->facts);
+    t->keeps_groups = true;
+    if (below(t, 2))
         stop(t);
-    } else {
+    else
         machine_crash(&t->machine, draw_crash(t));
-    }
     start(t);
     read_all(t);
-    t->ending = false;
+    facts_after_restart(&t->facts);
+    t->keeps_groups = t->ending = false;
     expect_life(t);
     stop(t);
 }

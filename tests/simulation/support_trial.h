@@ -42,6 +42,7 @@ struct trial {
     int64_t pace_ms;       /* between the actions of an actor, at most */
     bool calm;             /* the faults are over */
     bool ending;           /* actors finish what they began, and begin nothing */
+    bool keeps_groups;     /* nothing happens that would change a group */
     bool drains;           /* fetchers read everything from the start */
     bool large_values;     /* some records have many kilobytes */
     int64_t full_until_ms; /* errors of a full disk may come until then */
@@ -62,8 +63,8 @@ void actor_note(struct actor *a, const char *format, ...) PRINTF_LIKE(2, 3);
 uint64_t actor_below(struct actor *a, uint64_t bound);
 bool actor_once_in(struct actor *a, uint64_t n);
 __attribute__((noreturn)) void actor_unexpected(struct actor *a, const char *what, int error);
-/* Whether a refusal for want of space is legitimate. */
-bool trial_may_be_full(const struct trial *t);
+/* Whether a request may be refused for want of space. */
+bool trial_may_be_full(const struct trial *t, const struct exchange *e);
 
 /* The kinds. */
 struct actor *producer_create(struct trial *t, int number);

@@ -10,16 +10,25 @@
 #include "tests/harness/harness.h"
 #include "tests/simulation/support_trial.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { RUNS = 200, QUICK_RUNS = 40, REPEATED = 20 };
 
 static uint64_t reached[REACH_COUNT];
+static struct trial *running;
+
+/* A broken invariant of the broker. */
+static void aborted(int number)
+{
+    signal(number, SIG_DFL);
+    chronicle_fail(&running->chronicle, "invariants hold", "the broker aborted");
+}
 
 static uint64_t run(uint64_t seed, bool verbose)
 {
-    struct trial *t = xmalloc(sizeof *t);
+    struct trial *t = running = xmalloc(sizeof *t);
     trial_run(t, seed, verbose, reached);
     uint64_t hash = t->chronicle.hash;
     free(t);
@@ -50,6 +59,7 @@ static void expect_reached(void)
 TEST(every_answer_obeys_the_rules_whatever_happens)
 {
     bool verbose = test_flag("verbose");
+    signal(SIGABRT, aborted);
     int64_t minutes = test_option("minutes", 0);
     int64_t seed = test_option("seed", -1);
     if (seed >= 0) {
