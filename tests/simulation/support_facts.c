@@ -23,6 +23,7 @@ static void free_partition(struct fact_partition *p)
         free_bytes(p->kept[i].headers);
     }
     free(p->kept);
+    free(p->batches);
     free(p->contents);
 }
 
@@ -122,6 +123,8 @@ static void learn(struct facts *f, struct fact_partition *p, int64_t offset, uin
         size_t capacity = MAX(p->capacity * 2, (size_t)offset + 256);
         p->contents = xrealloc(p->contents, capacity * sizeof *p->contents);
         memset(p->contents + p->capacity, 0, (capacity - p->capacity) * sizeof *p->contents);
+        p->batches = xrealloc(p->batches, capacity * sizeof *p->batches);
+        memset(p->batches + p->capacity, 0, (capacity - p->capacity) * sizeof *p->batches);
         if (p->topic->keeps) {
             p->kept = xrealloc(p->kept, capacity * sizeof *p->kept);
             memset(p->kept + p->capacity, 0, (capacity - p->capacity) * sizeof *p->kept);
@@ -186,6 +189,11 @@ void facts_seen(struct facts *f, struct fact_partition *p, const struct record *
         p->kept[r->offset].headers = bytes_copy(r->headers);
     }
     p->end = MAX(p->end, r->offset + 1);
+}
+
+void facts_seen_batch(struct fact_partition *p, int64_t base_offset, size_t size)
+{
+    p->batches[base_offset] = (uint32_t)size;
 }
 
 void facts_acknowledged(struct facts *f, struct fact_batch *b, int64_t base_offset)
@@ -260,8 +268,26 @@ static void check_order(struct facts *f, const struct fact_batch *b,
     *before = b->copies[0];
 }
 
+/* Retention deletes whole segments, and only while enough bytes are left. */
+static void check_trim(struct facts *f, const struct fact_partition *p)
+{
+    size_t bytes = 0;
+    if (p->start == 0)
+        return;
+    for (int64_t i = p->start; i < p->end; i++)
+        bytes += p->batches[i];
+    if (bytes < FACT_TRIM_KEEPS || (p->start < p->end && p->batches[p->start] == 0))
+        chronicle_fail(f->chronicle, "retention keeps as many bytes as it must",
+                       "%s/%d has %zu bytes from %lld on", p->topic->name, p->index, bytes,
+                       (long long)p->start);
+}
+
 void facts_check_batches(struct facts *f)
 {
+    for (int t = 0; t < f->topic_count; t++) {
+        for (int p = 0; f->topics[t].trims && p < f->topics[t].partition_count; p++)
+            check_trim(f, &f->topics[t].partitions[p]);
+    }
     for (int p = 0; p < FACT_PRODUCERS; p++) {
         int64_t last[FACT_TOPICS][FACT_PARTITIONS] = {0};
         for (size_t i = 0; i < f->batch_count[p]; i++)

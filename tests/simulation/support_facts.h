@@ -19,6 +19,7 @@ enum {
     FACT_BATCH_RECORDS = 8,
     FACT_COPIES = 8,
     FACT_GROUPS = 4,
+    FACT_TRIM_KEEPS = 4000, /* retention.bytes of topics that trim */
     FACT_NAME_SIZE = 64,
 };
 
@@ -26,6 +27,7 @@ struct fact_partition {
     struct fact_topic *topic;
     int32_t index;
     uint64_t *contents;  /* by offset; 0: not known */
+    uint32_t *batches;   /* the size of the batch that begins at an offset */
     struct record *kept; /* by offset, of topics that keep them; owned */
     size_t capacity;
     int64_t end_before; /* the end before the last restart */
@@ -87,7 +89,9 @@ struct fact_group {
     size_t commit_count[FACT_PARTITIONS];
     struct fact_generation *generations;
     size_t generation_count;
-    int32_t newest; /* generation */
+    int32_t newest;         /* generation */
+    int32_t assigned;       /* the newest generation in which a member got its assignment */
+    uint64_t assigned_step; /* when it did */
 };
 
 struct facts {
@@ -131,6 +135,8 @@ struct fact_batch *facts_add_batch(struct facts *f, uint32_t producer, struct fa
 uint64_t fact_record_hash(const struct record *r);
 /* A consumer has read a record. */
 void facts_seen(struct facts *f, struct fact_partition *p, const struct record *r);
+/* A consumer has got a whole batch. */
+void facts_seen_batch(struct fact_partition *p, int64_t base_offset, size_t size);
 /* A batch was acknowledged. */
 void facts_acknowledged(struct facts *f, struct fact_batch *b, int64_t base_offset);
 /* A client was told a high watermark or a log start; floor: what was known when it asked. */
@@ -159,8 +165,13 @@ void facts_told_commit(struct facts *f, struct fact_group *g, int partition, int
  * `leader` is its name. */
 void facts_joined(struct facts *f, struct fact_group *g, int32_t generation, int32_t floor,
                   const char *leader);
-/* A member owns a partition in a generation. */
-void facts_owns(struct facts *f, struct fact_group *g, int32_t generation, int partition,
-                const char *owner);
+/* A member got its assignment, which ends the generations before. */
+void facts_assigned(struct facts *f, struct fact_group *g, int32_t generation);
+/* A commit of a member of this generation succeeded. */
+void facts_member_committed(struct facts *f, const struct fact_group *g, int32_t generation,
+                            uint64_t sent_step);
+/* What a member owns in a generation: true for its partitions. */
+void facts_owns(struct facts *f, struct fact_group *g, int32_t generation, const char *member,
+                const bool owns[FACT_PARTITIONS]);
 
 #endif

@@ -132,13 +132,38 @@ void facts_joined(struct facts *f, struct fact_group *g, int32_t generation, int
     g->newest = MAX(g->newest, generation);
 }
 
-void facts_owns(struct facts *f, struct fact_group *g, int32_t generation, int partition,
-                const char *owner)
+void facts_assigned(struct facts *f, struct fact_group *g, int32_t generation)
 {
-    char *known = generation_of(g, generation)->owners[partition];
-    if (known[0] && strcmp(known, owner) != 0)
-        chronicle_fail(f->chronicle, "a partition has one owner in a generation",
-                       "%s generation %d partition %d: %s and %s", g->name, generation, partition,
-                       known, owner);
-    snprintf(known, FACT_NAME_SIZE, "%s", owner);
+    if (generation <= g->assigned)
+        return;
+    g->assigned = generation;
+    g->assigned_step = f->machine->step;
+}
+
+void facts_member_committed(struct facts *f, const struct fact_group *g, int32_t generation,
+                            uint64_t sent_step)
+{
+    if (generation < g->assigned && g->assigned_step < sent_step)
+        chronicle_fail(f->chronicle, "a commit of an old generation is refused",
+                       "%s generation %d, the newest is %d", g->name, generation, g->assigned);
+}
+
+void facts_owns(struct facts *f, struct fact_group *g, int32_t generation, const char *member,
+                const bool owns[FACT_PARTITIONS])
+{
+    struct fact_generation *known = generation_of(g, generation);
+    for (int p = 0; p < FACT_PARTITIONS; p++) {
+        char *owner = known->owners[p];
+        bool owned = strcmp(owner, member) == 0;
+        if (owned && !owns[p])
+            chronicle_fail(f->chronicle, "a member keeps its partitions for a generation",
+                           "%s generation %d: %s lost partition %d", g->name, generation, member,
+                           p);
+        if (owns[p] && owner[0] && !owned)
+            chronicle_fail(f->chronicle, "a partition has one owner in a generation",
+                           "%s generation %d partition %d: %s and %s", g->name, generation, p,
+                           owner, member);
+        if (owns[p])
+            snprintf(owner, FACT_NAME_SIZE, "%s", member);
+    }
 }

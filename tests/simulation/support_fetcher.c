@@ -200,6 +200,7 @@ static void take_records(struct fetcher *f, struct fact_partition *p, struct byt
         records_open(batch, &f->arena, UNCOMPRESSED_MAX, &i) != ERR_OK)
         chronicle_fail(&t->chronicle, "a consumer gets whole batches", "%s %s/%d at %lld",
                        f->actor.name, p->topic->name, p->index, (long long)place->position);
+    int64_t base_offset = i.header.base_offset;
     while (records_next(&i, &record)) {
         if (record.offset >= high_watermark)
             chronicle_fail(&t->chronicle, "visible records are below the high watermark",
@@ -215,6 +216,7 @@ static void take_records(struct fetcher *f, struct fact_partition *p, struct byt
         place->position++;
         f->actor.successes++;
     }
+    facts_seen_batch(p, base_offset, batch.size);
     arena_reset(&f->arena);
 }
 

@@ -423,8 +423,8 @@ static void turn(struct machine *m, int i)
     shard_read_clock(m->shards[i]);
     wires_report(m, i);
     m->turn_due_ms[i] = shard_turn(m->shards[i]);
-    if (!m->calm && machine_once_in(m, 60))
-        m->stalled_until_ms[i] = m->now_ms + (int64_t)machine_below(m, 40);
+    if (!m->calm && machine_once_in(m, 25))
+        m->stalled_until_ms[i] = m->now_ms + (int64_t)machine_below(m, 60);
 }
 
 static void do_job(struct machine *m, struct machine_worker *w)

@@ -318,10 +318,10 @@ static void synced(struct member *m, const struct sync_group_response *in)
         chronicle_fail(&m->actor.trial->chronicle, "a member gets its generation's assignment",
                        "%s generation %d got '%s'", m->actor.name, m->generation, text);
     memset(m->owns, 0, sizeof m->owns);
-    for (const char *at = text + used; *at; at += 2) {
+    for (const char *at = text + used; *at; at += 2)
         m->owns[*at - '0'] = true;
-        facts_owns(&m->actor.trial->facts, m->group, m->generation, *at - '0', label_of(m));
-    }
+    facts_owns(&m->actor.trial->facts, m->group, m->generation, label_of(m), m->owns);
+    facts_assigned(&m->actor.trial->facts, m->group, m->generation);
     m->state = MEMBER_READING;
     actor_wait(&m->actor, 5);
 }
@@ -348,6 +348,9 @@ static void committed(struct member *m, int error)
     if (error == KAFKA_NONE) {
         actor_note(&m->actor, "committed c%zu", m->attempt);
         facts_committed(&m->actor.trial->facts, c);
+        if (m->state == MEMBER_STABLE && !m->alone)
+            facts_member_committed(&m->actor.trial->facts, m->group, m->generation,
+                                   m->exchange.sent_step);
         m->actor.successes++;
         return;
     }

@@ -9,7 +9,7 @@ enum {
     GIVE_UP_MS = 6000, /* a client's request timeout */
     LIVELY_WITHIN_MS = 10000,
     STOP_WITHIN_MS = 60000,
-    CALM_PACE_MS = 25,
+    CALM_PACE_MS = 60,
     LARGE_BATCH_BYTES = 250000,
     FULL_GRACE_MS = 3000, /* the broker looks for free space once a second */
 };
