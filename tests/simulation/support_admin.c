@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { SPREAD_MS = 2000 };
 enum { CONFIGS_MAX = 40, FIRST_VOLATILE = 20, LAST_VOLATILE = 60, ATTEMPTS_MAX = 64 };
 
 struct admin {
@@ -239,6 +240,7 @@ static struct fact_topic *find_output(struct facts *f, struct bytes name, int32_
             continue;
         struct fact_topic *t = facts_add_topic(f, outputs[i], partitions);
         t->is_output = t->keeps = true;
+        t->sure_ms = f->machine->now_ms + SPREAD_MS;
         t->state = TOPIC_EXISTS;
         return t;
     }

@@ -48,6 +48,9 @@ struct fact_topic {
     enum fact_topic_state state;
     bool trims;     /* it has retention.bytes */
     bool is_output; /* processors write to it */
+    /* Shards learn of a new topic one after the other. Until then some say that it is unknown,
+     * unless its creation was acknowledged. */
+    int64_t sure_ms;
     bool keeps;     /* its records are kept for a comparison */
     bool is_volatile;
     uint64_t created_step, deleted_step; /* when it was acknowledged */

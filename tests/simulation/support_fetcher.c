@@ -232,11 +232,13 @@ static void take_partition(struct fetcher *f, struct fact_partition *p,
     }
     if (in->error_code == KAFKA_UNKNOWN_TOPIC_OR_PARTITION ||
         in->error_code == KAFKA_UNKNOWN_TOPIC_ID) {
+        drop_session(f);
+        if (t->machine.now_ms < p->topic->sure_ms)
+            return;
         if (!fact_topic_may_be_absent(p->topic))
             chronicle_fail(&t->chronicle, "an acknowledged topic stays", "%s %s", f->actor.name,
                            p->topic->name);
         place->gone = true;
-        drop_session(f);
         return;
     }
     if (in->error_code == KAFKA_NOT_LEADER_OR_FOLLOWER)
