@@ -51,7 +51,7 @@ struct fact_topic {
     /* Shards learn of a new topic one after the other. Until then some say that it is unknown,
      * unless its creation was acknowledged. */
     int64_t sure_ms;
-    bool keeps;     /* its records are kept for a comparison */
+    bool keeps; /* its records are kept for a comparison */
     bool is_volatile;
     uint64_t created_step, deleted_step; /* when it was acknowledged */
     int32_t partition_count;
