@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 enum { SPREAD_MS = 2000 };
-enum { CONFIGS_MAX = 40, FIRST_VOLATILE = 20, LAST_VOLATILE = 60, ATTEMPTS_MAX = 64 };
+enum { CONFIGS_MAX = 40, FIRST_VOLATILE = 10, LAST_VOLATILE = 30, ATTEMPTS_MAX = 64 };
 
 struct admin {
     struct actor actor;
@@ -14,7 +14,7 @@ struct admin {
     struct fact_topic *changing; /* by the request under way or a lost one */
     bool waiting, retried;
     const char *pipeline[CONFIGS_MAX];
-    int fixed, made;
+    int number, fixed, made;
     /* Wires of lost requests that may still be executed. */
     uint64_t open_wires[ATTEMPTS_MAX];
     size_t open_count;
@@ -117,7 +117,7 @@ static struct fact_topic *add_fixed(struct admin *d)
 static struct fact_topic *add_volatile(struct admin *d)
 {
     char name[16];
-    snprintf(name, sizeof name, "v%d", d->made++);
+    snprintf(name, sizeof name, "%c%d", 'v' + d->number, d->made++);
     struct fact_topic *t =
         facts_add_topic(&d->actor.trial->facts, name, 1 + (int32_t)actor_below(&d->actor, 3));
     t->is_volatile = true;
@@ -142,7 +142,8 @@ static struct fact_topic *choose_to_delete(struct admin *d)
     if (has_late_requests(d) || f->topic_count == 0)
         return NULL;
     struct fact_topic *t = &f->topics[actor_below(&d->actor, (uint64_t)f->topic_count)];
-    return t->is_volatile && t->state == TOPIC_EXISTS ? t : NULL;
+    bool own = t->name[0] == 'v' + d->number;
+    return t->is_volatile && own && t->state == TOPIC_EXISTS ? t : NULL;
 }
 
 static void begin(struct admin *d)
@@ -274,7 +275,8 @@ static void check_topics(struct admin *d, const struct metadata_response *respon
         check_listed(d, &response->topics[i], listed);
     for (int i = 0; i < f->topic_count; i++) {
         const struct fact_topic *t = &f->topics[i];
-        if (!listed[i] && t->state == TOPIC_EXISTS && t->created_step < d->exchange.sent_step)
+        if (!listed[i] && t->state == TOPIC_EXISTS && t->created_step < d->exchange.sent_step &&
+            t->sure_ms < d->exchange.sent_ms)
             chronicle_fail(f->chronicle, "an acknowledged topic stays", "%s is not listed",
                            t->name);
     }
@@ -315,6 +317,9 @@ struct actor *admin_create(struct trial *t, int number)
 {
     struct admin *d = xcalloc(1, sizeof *d);
     actor_init(&d->actor, t, &admin_ops, "admin", number);
+    d->number = number;
+    if (number > 0) /* the first one makes them */
+        d->fixed = COUNT_OF(fixed_topics);
     d->pipeline[0] = ANY_TIME;
     for (size_t i = 0; pipeline_configs[i]; i++)
         d->pipeline[i + 1] = pipeline_configs[i];

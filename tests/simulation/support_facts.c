@@ -138,6 +138,14 @@ static void learn(struct facts *f, struct fact_partition *p, int64_t offset, uin
     p->contents[offset] = hash;
 }
 
+static void raise_end(struct facts *f, struct fact_partition *p, int64_t end)
+{
+    if (end <= p->end)
+        return;
+    p->end = end;
+    p->grew_ms = f->machine->now_ms;
+}
+
 /* A batch is in the log at an offset. */
 static void found(struct facts *f, struct fact_batch *b, int64_t base)
 {
@@ -188,7 +196,7 @@ void facts_seen(struct facts *f, struct fact_partition *p, const struct record *
         p->kept[r->offset].value = bytes_copy(r->value);
         p->kept[r->offset].headers = bytes_copy(r->headers);
     }
-    p->end = MAX(p->end, r->offset + 1);
+    raise_end(f, p, r->offset + 1);
 }
 
 void facts_seen_batch(struct fact_partition *p, int64_t base_offset, size_t size)
@@ -205,7 +213,7 @@ void facts_acknowledged(struct facts *f, struct fact_batch *b, int64_t base_offs
     for (int i = 0; i < b->count; i++)
         learn(f, b->partition, base_offset + i, b->hashes[i], "acknowledged");
     b->acknowledged = true;
-    b->partition->end = MAX(b->partition->end, base_offset + b->count);
+    raise_end(f, b->partition, base_offset + b->count);
 }
 
 void facts_told_end(struct facts *f, struct fact_partition *p, int64_t end, int64_t floor)
@@ -214,7 +222,7 @@ void facts_told_end(struct facts *f, struct fact_partition *p, int64_t end, int6
         chronicle_fail(f->chronicle, "nothing acknowledged or seen is taken back",
                        "%s/%d: the high watermark is %lld, it was %lld", p->topic->name, p->index,
                        (long long)end, (long long)floor);
-    p->end = MAX(p->end, end);
+    raise_end(f, p, end);
 }
 
 void facts_told_start(struct facts *f, struct fact_partition *p, int64_t start, int64_t floor)

@@ -30,6 +30,7 @@ struct fact_partition {
     uint32_t *batches;   /* the size of the batch that begins at an offset */
     struct record *kept; /* by offset, of topics that keep them; owned */
     size_t capacity;
+    int64_t grew_ms;    /* when a client was last told a larger end */
     int64_t end_before; /* the end before the last restart */
     int64_t start, end; /* the newest that any client was told */
 };
@@ -65,7 +66,7 @@ struct fact_batch {
     uint32_t producer, serial;
     int count;
     uint64_t hashes[FACT_BATCH_RECORDS]; /* of the records */
-    bool idempotent;
+    bool idempotent, begins;             /* begins: the producer's first one for the partition */
     int sends, first_life;
     int64_t copies[FACT_COPIES]; /* base offsets where it was found */
     int copy_count;
@@ -76,11 +77,13 @@ struct fact_batch {
 struct fact_commit {
     int64_t offset;
     uint64_t wire, sent_step, done_step; /* done_step: 0 until it is known to be stored */
+    int32_t generation;                  /* of the member; -1: none */
     bool refused;
 };
 
 struct fact_generation {
     int32_t generation;
+    uint64_t assigned_step; /* when the first member got its assignment; 0: none has */
     char leader[FACT_NAME_SIZE];
     char owners[FACT_PARTITIONS][FACT_NAME_SIZE];
 };
@@ -156,7 +159,8 @@ void facts_producer_id(struct facts *f, int64_t id);
 
 struct fact_group *facts_add_group(struct facts *f, const char *name);
 /* A new attempt; returns its number. */
-size_t facts_commit_sent(struct facts *f, struct fact_group *g, int partition, int64_t offset);
+size_t facts_commit_sent(struct facts *f, struct fact_group *g, int partition, int64_t offset,
+                         int32_t generation);
 struct fact_commit *fact_commit_of(struct fact_group *g, int partition, size_t number);
 void facts_committed(struct facts *f, struct fact_commit *c);
 /* Whether the broker must keep the group when its last member leaves: it has an offset. */

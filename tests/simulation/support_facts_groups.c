@@ -18,13 +18,16 @@ struct fact_commit *fact_commit_of(struct fact_group *g, int partition, size_t n
     return &g->commits[partition][number];
 }
 
-size_t facts_commit_sent(struct facts *f, struct fact_group *g, int partition, int64_t offset)
+size_t facts_commit_sent(struct facts *f, struct fact_group *g, int partition, int64_t offset,
+                         int32_t generation)
 {
     size_t number = g->commit_count[partition]++;
     g->commits[partition] =
         xrealloc(g->commits[partition], (number + 1) * sizeof *g->commits[partition]);
-    g->commits[partition][number] =
-        (struct fact_commit){.offset = offset, .wire = UINT64_MAX, .sent_step = f->machine->step};
+    g->commits[partition][number] = (struct fact_commit){.offset = offset,
+                                                         .wire = UINT64_MAX,
+                                                         .sent_step = f->machine->step,
+                                                         .generation = generation};
     return number;
 }
 
@@ -43,13 +46,20 @@ bool fact_group_is_lasting(const struct fact_group *g)
     return false;
 }
 
-/* The step after which the commit can take no effect any more. */
-static uint64_t end_of(const struct facts *f, const struct fact_commit *c)
+/* The step after which the commit can take no effect any more. A member of the next generation ends
+ * the commits of this one. */
+static uint64_t end_of(const struct facts *f, const struct fact_group *g,
+                       const struct fact_commit *c)
 {
     if (c->done_step > 0)
         return c->done_step;
-    uint64_t settled = f->machine->settled[c->wire];
-    return settled ? settled : UINT64_MAX;
+    uint64_t settled = f->machine->settled[c->wire], end = settled ? settled : UINT64_MAX;
+    for (size_t i = 0; c->generation >= 0 && i < g->generation_count; i++) {
+        const struct fact_generation *later = &g->generations[i];
+        if (later->generation > c->generation && later->assigned_step > 0)
+            end = MIN(end, later->assigned_step);
+    }
+    return end;
 }
 
 /* Whether a later commit has surely replaced what was there until `end`, before `sent_step`. */
@@ -95,7 +105,7 @@ void facts_told_commit(struct facts *f, struct fact_group *g, int partition, int
         chronicle_fail(f->chronicle, rule, "group %s partition %d: offset %lld of commit %zu%s",
                        g->name, partition, (long long)offset, number,
                        c->refused ? ", which was refused" : "");
-    if (is_replaced(g, partition, end_of(f, c), sent_step))
+    if (is_replaced(g, partition, end_of(f, g, c), sent_step))
         chronicle_fail(f->chronicle, rule, "group %s partition %d went back to commit %zu", g->name,
                        partition, number);
     if (c->done_step == 0)
@@ -134,6 +144,9 @@ void facts_joined(struct facts *f, struct fact_group *g, int32_t generation, int
 
 void facts_assigned(struct facts *f, struct fact_group *g, int32_t generation)
 {
+    struct fact_generation *known = generation_of(g, generation);
+    if (known->assigned_step == 0)
+        known->assigned_step = f->machine->step;
     if (generation <= g->assigned)
         return;
     g->assigned = generation;

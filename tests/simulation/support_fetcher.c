@@ -3,14 +3,14 @@
 
 #include <stdlib.h>
 
-enum { PARTS_MAX = FACT_TOPICS * FACT_PARTITIONS, UNCOMPRESSED_MAX = 4 << 20 };
+enum { UNCOMPRESSED_MAX = 4 << 20, ANSWERED_WITHIN_MS = 1500 };
 
 struct place {
     int64_t position;
     int64_t end_floor, start_floor; /* known when the request was sent */
-    bool in_session;
-    int64_t told; /* the position that the session has */
-    bool gone;    /* the topic is deleted */
+    bool in_session, asked;         /* asked: by the request under way */
+    int64_t told;                   /* the position that the session has */
+    bool gone;                      /* the topic is deleted */
 };
 
 struct fetcher {
@@ -89,13 +89,43 @@ static int add_partitions(struct fetcher *f, struct fact_topic *t,
         out->partition_max_bytes =
             f->actor.trial->calm ? 1 << 20 : 1 + (int32_t)actor_below(&f->actor, 20000);
         place->in_session = f->with_sessions;
+        place->asked = true;
     }
     return topic->partitions_count;
+}
+
+/* A fetch that waits must be answered soon when there is something to read. */
+static void check_wait(struct fetcher *f)
+{
+    struct trial *t = f->actor.trial;
+    bool counts = t->calm && f->exchange.sent_ms > t->healed_ms;
+    for (int i = 0; counts && i < t->facts.topic_count; i++) {
+        for (int p = 0; p < t->facts.topics[i].partition_count; p++) {
+            const struct fact_partition *part = &t->facts.topics[i].partitions[p];
+            const struct place *place = &f->places[i][p];
+            if (!place->asked || place->position >= part->end || !is_readable(part->topic) ||
+                t->machine.now_ms - MAX(part->grew_ms, f->exchange.sent_ms) < ANSWERED_WITHIN_MS)
+                continue;
+            chronicle_fail(&t->chronicle, "a fetch that waits is answered when there are records",
+                           "%s %s/%d at %lld, which ends at %lld", f->actor.name, part->topic->name,
+                           p, (long long)place->position, (long long)part->end);
+        }
+    }
+}
+
+/* What the request does not name is asked for only if the session has it. */
+static void forget_asked(struct fetcher *f)
+{
+    for (int t = 0; t < FACT_TOPICS; t++) {
+        for (int p = 0; p < FACT_PARTITIONS; p++)
+            f->places[t][p].asked = f->places[t][p].in_session;
+    }
 }
 
 static void send_fetch(struct fetcher *f)
 {
     struct trial *t = f->actor.trial;
+    forget_asked(f);
     struct fetch_request request;
     schema_defaults(&fetch_request_schema, &request);
     request.topics = schema_array(&fetch_request_topics_schema, FACT_TOPICS, &f->arena);
@@ -104,7 +134,9 @@ static void send_fetch(struct fetcher *f)
             request.topics_count++;
     }
     request.max_wait_ms = (int32_t)actor_below(&f->actor, t->calm ? 50 : 400);
-    request.min_bytes = actor_once_in(&f->actor, 4) ? 500 : 1;
+    if (t->calm && actor_once_in(&f->actor, 4))
+        request.max_wait_ms = 4000;
+    request.min_bytes = !t->calm && actor_once_in(&f->actor, 4) ? 500 : 1;
     request.max_bytes = t->calm ? 8 << 20 : 1 + (int32_t)actor_below(&f->actor, 60000);
     request.isolation_level = f->committed;
     request.session_id = f->session;
@@ -171,6 +203,8 @@ static void act(struct actor *a)
 {
     struct fetcher *f = fetcher_of(a);
     actor_wait(a, a->trial->pace_ms);
+    if (f->waiting && f->exchange.api == API_FETCH)
+        check_wait(f);
     if (f->waiting || a->trial->facts.topic_count == 0)
         return;
     if (a->trial->drains && !f->draining)

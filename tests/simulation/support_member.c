@@ -156,7 +156,9 @@ static void commit(struct member *m, int partition)
     *position +=
         actor_once_in(&m->actor, 8) && *position > 5 ? -3 : 1 + (int64_t)actor_below(&m->actor, 5);
     m->committing = partition;
-    m->attempt = facts_commit_sent(f, m->group, partition, *position);
+    bool is_member = m->state == MEMBER_STABLE && !m->alone;
+    m->attempt =
+        facts_commit_sent(f, m->group, partition, *position, is_member ? m->generation : -1);
     snprintf(metadata, sizeof metadata, "c%zu", m->attempt);
     struct offset_commit_request_topics_partitions part = {.partition_index = partition,
                                                            .committed_offset = *position,
@@ -168,7 +170,6 @@ static void commit(struct member *m, int partition)
     struct offset_commit_request request;
     schema_defaults(&offset_commit_request_schema, &request);
     request.group_id = bytes_string(m->group->name);
-    bool is_member = m->state == MEMBER_STABLE && !m->alone;
     request.generation_id_or_member_epoch = is_member ? m->generation : -1;
     request.member_id = bytes_string(is_member ? m->id : "");
     request.group_instance_id = is_member ? instance_of(m) : BYTES_NULL;

@@ -103,6 +103,7 @@ static struct bytes make_batch(struct producer *p, struct fact_batch *batch)
     p->event_ms += 1500;
     for (int i = 0; i < batch->count; i++)
         add_record(p, &b, batch, i);
+    batch->begins = *sequence == 0;
     if (p->idempotent) {
         b.producer_id = p->id;
         b.producer_epoch = 0;
@@ -167,10 +168,23 @@ static struct fact_partition *choose_target(struct producer *p)
     return NULL;
 }
 
+/* Whether the producer's first batch for a partition is still without an acknowledgement. The
+ * broker, as Kafka's, accepts any sequence number from a producer that it does not know. If it
+ * refused the first batch for want of space, it could accept the second one. */
+static bool awaits_first(const struct producer *p, const struct fact_partition *target)
+{
+    LIST_FOR_EACH (node, &p->sendings) {
+        const struct fact_batch *b = CONTAINER_OF(node, struct sending, node)->batch;
+        if (b->partition == target)
+            return b->begins;
+    }
+    return false;
+}
+
 static void begin_batch(struct producer *p)
 {
     struct fact_partition *target = choose_target(p);
-    if (target == NULL)
+    if (target == NULL || (p->idempotent && awaits_first(p, target)))
         return;
     struct sending *s = xcalloc(1, sizeof *s);
     s->batch = facts_add_batch(&p->actor.trial->facts, (uint32_t)p->number, target);

@@ -9,7 +9,7 @@ enum {
     GIVE_UP_MS = 6000, /* a client's request timeout */
     LIVELY_WITHIN_MS = 10000,
     STOP_WITHIN_MS = 60000,
-    CALM_PACE_MS = 60,
+    CALM_PACE_MS = 90,
     LARGE_BATCH_BYTES = 250000,
     FULL_GRACE_MS = 3000, /* the broker looks for free space once a second */
 };
@@ -206,7 +206,7 @@ static void run_while_up(struct trial *t, int64_t ms)
 static void fault(struct trial *t)
 {
     struct machine *m = machine_of(t);
-    switch (below(t, 9)) {
+    switch (below(t, 10)) {
     case 0:
     case 1:
         machine_crash(m, draw_crash(t));
@@ -218,14 +218,15 @@ static void fault(struct trial *t)
         run_while_up(t, 2000);
         break;
     case 5:
+    case 6:
         if (m->full)
             set_full(t, false);
         stop(t);
         break;
-    case 6:
+    case 7:
         leap(t, false);
         break;
-    case 7:
+    case 8:
         set_full(t, !m->full);
         break;
     default:
@@ -309,8 +310,13 @@ static void heal(struct trial *t)
     t->pace_ms = MAX(t->pace_ms, (int64_t)CALM_PACE_MS);
     if (t->machine.full)
         set_full(t, false);
-    LIST_FOR_EACH (node, &t->machine.wires)
-        CONTAINER_OF(node, struct wire, node)->frames_left = UINT64_MAX;
+    t->healed_ms = t->machine.now_ms;
+    LIST_FOR_EACH (node, &t->machine.wires) {
+        struct wire *w = CONTAINER_OF(node, struct wire, node);
+        w->frames_left = UINT64_MAX;
+        w->room = WIRE_ROOM;
+        w->broker_due_ms = w->client_due_ms = t->healed_ms;
+    }
 }
 
 /* Reads everything that is there. */
@@ -363,6 +369,7 @@ static void make_actors(struct trial *t)
     int producers = 1 + (int)below(t, 3), fetchers = 1 + (int)below(t, 2);
     int members = 2 + (int)below(t, 2);
     admin_create(t, 0);
+    admin_create(t, 1);
     for (int i = 0; i < producers; i++)
         producer_create(t, i);
     for (int i = 0; i < fetchers; i++)

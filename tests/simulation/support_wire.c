@@ -133,7 +133,7 @@ struct wire *wire_open(struct machine *m, struct wire_owner *owner)
     m->settled[w->number] = 0;
     w->transport.ops = &wire_ops;
     w->open = w->wants_read = true;
-    w->room = machine_once_in(m, 4) ? 50 + machine_below(m, 500) : 1 << 20;
+    w->room = !m->calm && machine_once_in(m, 4) ? 50 + machine_below(m, 500) : WIRE_ROOM;
     w->frames_left = m->calm || machine_once_in(m, 3) ? UINT64_MAX : 1 + machine_below(m, 300);
     buffer_init(&w->to_broker, WIRE_BYTES_MAX);
     buffer_init(&w->to_client, WIRE_BYTES_MAX);

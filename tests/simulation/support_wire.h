@@ -9,6 +9,8 @@
 #include "broker/connection/transport.h"
 #include "tests/simulation/support_machine.h"
 
+enum { WIRE_ROOM = 1 << 20 }; /* for bytes to a client that reads */
+
 struct wire;
 
 /* A request that waits for its reply. The client's structs embed it. */
