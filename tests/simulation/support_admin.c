@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 enum { SPREAD_MS = 2000 };
-enum { CONFIGS_MAX = 40, FIRST_VOLATILE = 10, LAST_VOLATILE = 30, ATTEMPTS_MAX = 64 };
+enum { CONFIGS_MAX = 40, FIRST_VOLATILE = 10, LAST_VOLATILE = 28, ATTEMPTS_MAX = 64 };
 
 struct admin {
     struct actor actor;
@@ -14,7 +14,7 @@ struct admin {
     struct fact_topic *changing; /* by the request under way or a lost one */
     bool waiting, retried;
     const char *pipeline[CONFIGS_MAX];
-    int number, fixed, made;
+    int number, fixed, made, round;
     /* Wires of lost requests that may still be executed. */
     uint64_t open_wires[ATTEMPTS_MAX];
     size_t open_count;
@@ -146,6 +146,14 @@ static struct fact_topic *choose_to_delete(struct admin *d)
     return t->is_volatile && own && t->state == TOPIC_EXISTS ? t : NULL;
 }
 
+static bool may_create(struct admin *d)
+{
+    const struct trial *t = d->actor.trial;
+    if (!t->calm)
+        return d->made < FIRST_VOLATILE && actor_once_in(&d->actor, 4);
+    return d->round < t->life_round || (d->made < LAST_VOLATILE && actor_once_in(&d->actor, 15));
+}
+
 static void begin(struct admin *d)
 {
     struct fact_topic *old;
@@ -157,8 +165,8 @@ static void begin(struct admin *d)
     } else if (actor_once_in(&d->actor, 4) && (old = choose_to_delete(d))) {
         d->changing = old;
         delete (d);
-    } else if (actor_once_in(&d->actor, d->actor.trial->calm ? 15 : 4) &&
-               d->made < (d->actor.trial->calm ? LAST_VOLATILE : FIRST_VOLATILE)) {
+    } else if (may_create(d)) {
+        d->round = d->actor.trial->life_round;
         d->changing = add_volatile(d);
         create(d);
     } else {

@@ -30,7 +30,8 @@ struct member {
     bool waiting;
     int committing; /* partition */
     size_t attempt;
-    bool came_back; /* a static member after a restart */
+    int32_t commit_generation; /* -1: not as a member */
+    bool came_back;            /* a static member after a restart */
 };
 
 static struct member *member_of(struct actor *a)
@@ -157,8 +158,10 @@ static void commit(struct member *m, int partition)
         actor_once_in(&m->actor, 8) && *position > 5 ? -3 : 1 + (int64_t)actor_below(&m->actor, 5);
     m->committing = partition;
     bool is_member = m->state == MEMBER_STABLE && !m->alone;
-    m->attempt =
-        facts_commit_sent(f, m->group, partition, *position, is_member ? m->generation : -1);
+    /* Sometimes a thread of the client has missed the rebalance. */
+    bool is_late = is_member && m->generation > 1 && actor_once_in(&m->actor, 20);
+    m->commit_generation = is_member ? m->generation - is_late : -1;
+    m->attempt = facts_commit_sent(f, m->group, partition, *position, m->commit_generation);
     snprintf(metadata, sizeof metadata, "c%zu", m->attempt);
     struct offset_commit_request_topics_partitions part = {.partition_index = partition,
                                                            .committed_offset = *position,
@@ -170,7 +173,7 @@ static void commit(struct member *m, int partition)
     struct offset_commit_request request;
     schema_defaults(&offset_commit_request_schema, &request);
     request.group_id = bytes_string(m->group->name);
-    request.generation_id_or_member_epoch = is_member ? m->generation : -1;
+    request.generation_id_or_member_epoch = m->commit_generation;
     request.member_id = bytes_string(is_member ? m->id : "");
     request.group_instance_id = is_member ? instance_of(m) : BYTES_NULL;
     request.topics = &topic;
@@ -349,8 +352,8 @@ static void committed(struct member *m, int error)
     if (error == KAFKA_NONE) {
         actor_note(&m->actor, "committed c%zu", m->attempt);
         facts_committed(&m->actor.trial->facts, c);
-        if (m->state == MEMBER_STABLE && !m->alone)
-            facts_member_committed(&m->actor.trial->facts, m->group, m->generation,
+        if (m->commit_generation >= 0)
+            facts_member_committed(&m->actor.trial->facts, m->group, m->commit_generation,
                                    m->exchange.sent_step);
         m->actor.successes++;
         return;

@@ -258,6 +258,7 @@ static void expect_life(struct trial *t)
 {
     uint64_t before[TRIAL_ACTORS];
     int64_t begin_ms = t->machine.now_ms;
+    t->life_round++;
     for (int i = 0; i < t->actor_count; i++)
         before[i] = t->actors[i]->successes;
     while (!all_lively(t, before)) {

@@ -41,6 +41,7 @@ struct trial {
     int actor_count;
     int64_t pace_ms;       /* between the actions of an actor, at most */
     bool calm;             /* the faults are over */
+    int life_round;        /* everybody must do something in each round */
     int64_t healed_ms;     /* since then */
     bool ending;           /* actors finish what they began, and begin nothing */
     bool keeps_groups;     /* nothing happens that would change a group */
