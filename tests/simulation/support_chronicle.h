@@ -68,8 +68,7 @@ struct chronicle {
     uint64_t seed, hash, events;
     bool verbose;
     int64_t now_ms;
-    const char *replay; /* options of the command line besides the seed */
-    uint64_t *reached;  /* one count for each reach */
+    uint64_t *reached; /* one count for each reach */
     char lines[CHRONICLE_LINES][CHRONICLE_LINE_SIZE];
 };
 

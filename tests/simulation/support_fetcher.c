@@ -19,7 +19,6 @@ struct fetcher {
     struct exchange exchange;
     bool waiting, draining;
     int32_t session, epoch;
-    int session_life;
     struct place places[FACT_TOPICS][FACT_PARTITIONS];
     struct fact_partition *lost_place; /* its start must be asked for */
     int64_t lost_position;             /* which was out of range */
@@ -145,7 +144,6 @@ static void send_fetch(struct fetcher *f)
         return;
     note_floors(f);
     f->waiting = true;
-    f->session_life = t->machine.lives;
     actor_send(&f->actor, API_FETCH, f->by_id ? 13 : 12, &request, &f->exchange);
     arena_reset(&f->arena);
 }

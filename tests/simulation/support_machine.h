@@ -17,7 +17,7 @@
 enum { MACHINE_SHARDS_MAX = 4, MACHINE_WORKERS = 3 };
 
 /* The wall clock is never further away from the true time than this. Leaps of many days make
- * producers, committed offsets and records expire, as the broker trusts its wall clock after a
+ * producers, committed offsets and records expire, because the broker trusts its wall clock after a
  * restart. */
 enum { LEAP_MAX_MS = 6 * 3600 * 1000 };
 
