@@ -19,11 +19,29 @@ enum { RUNS = 200, QUICK_RUNS = 40, REPEATED = 20 };
 static uint64_t reached[REACH_COUNT];
 static struct trial *running;
 
-/* A broken invariant of the broker. */
-static void aborted(int number)
+/* A broken invariant of the broker, or a wild pointer. */
+static void on_signal(int number)
 {
     signal(number, SIG_DFL);
-    chronicle_fail(&running->chronicle, "invariants hold", "the broker aborted");
+    chronicle_fail(&running->chronicle, "invariants hold", "the broker got signal %d", number);
+}
+
+/* Programs with a sanitizer have this function. */
+void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
+
+static void on_death(void)
+{
+    if (running)
+        chronicle_fail(&running->chronicle, "the sanitizers find nothing", "see the report above");
+}
+
+static void report_deaths(void)
+{
+    signal(SIGABRT, on_signal);
+    if (__sanitizer_set_death_callback)
+        __sanitizer_set_death_callback(on_death);
+    else
+        signal(SIGSEGV, on_signal);
 }
 
 static uint64_t run(uint64_t seed, bool verbose)
@@ -31,6 +49,7 @@ static uint64_t run(uint64_t seed, bool verbose)
     struct trial *t = running = xmalloc(sizeof *t);
     trial_run(t, seed, verbose, reached);
     uint64_t hash = t->chronicle.hash;
+    running = NULL;
     free(t);
     return hash;
 }
@@ -59,7 +78,7 @@ static void expect_reached(void)
 TEST(every_answer_obeys_the_rules_whatever_happens)
 {
     bool verbose = test_flag("verbose");
-    signal(SIGABRT, aborted);
+    report_deaths();
     int64_t minutes = test_option("minutes", 0);
     int64_t seed = test_option("seed", -1);
     if (seed >= 0) {
