@@ -430,7 +430,11 @@ static void turn(struct machine *m, int i)
 static void do_job(struct machine *m, struct machine_worker *w)
 {
     run_job(w);
-    if (!m->calm && machine_once_in(m, 8))
+    /* Slow cold reads meet flushes, retention and deletions that are ahead of them. */
+    bool reads = w == &m->workers[w->shard->id][MACHINE_WORKERS - 1];
+    if (!m->calm && reads && machine_once_in(m, 3))
+        w->slow_until_ms = m->now_ms + (int64_t)machine_below(m, 300);
+    else if (!m->calm && machine_once_in(m, 8))
         w->slow_until_ms = m->now_ms + (int64_t)machine_below(m, machine_once_in(m, 10) ? 900 : 12);
 }
 
