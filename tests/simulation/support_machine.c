@@ -25,6 +25,8 @@ bool machine_once_in(struct machine *m, uint64_t n)
 
 /* --- the world of the broker --- */
 
+enum { ROW_GENERATION_BYTES = 4 << 10 }; /* so small that new row files are begun */
+
 static int64_t monotonic_ns(struct clock *clock)
 {
     return CONTAINER_OF(clock, struct machine, clock)->now_ms * 1000000;
@@ -184,13 +186,18 @@ static void make_broker(struct machine *m)
 {
     random_seeded_init(&m->random, random_u64(&m->chance.random));
     m->trace = (struct trace){.level = TRACE_INFO, .clock = &m->clock, .write = write_line};
-    m->env = (struct env){&m->clock, &m->random.random, &m->trace, &m->disk->io, &m->disk->driver};
+    m->env = (struct env){
+        .clock = &m->clock, .random = &m->random.random, .trace = &m->trace, .io = &m->disk->io};
+    row_store_init(&m->rows, &m->env, &m->disk->driver);
+    m->rows.generation_bytes = ROW_GENERATION_BYTES;
+    m->env.kv = &m->rows.driver;
     load_settings(m);
     m->broker = (struct broker){.env = &m->env,
                                 .settings = &m->settings,
                                 .shards = m->shards,
                                 .shard_count = m->config.shards,
                                 .node_id = 1,
+                                .data_directory = "data",
                                 .stop = stop_broker,
                                 .context = m};
     struct listener_keys keys = settings_listener_keys(&m->settings);
@@ -209,7 +216,9 @@ static void open_shards(struct machine *m)
     }
     for (int i = 0; i < m->broker.shard_count; i++) {
         struct machine_worker *own = m->workers[i];
-        struct shard_workers workers = {&own[0].executor, &own[1].executor, &own[2].executor};
+        struct shard_workers workers = {.journal = &own[0].executor,
+                                        .background = &own[1].executor,
+                                        .reader = &own[2].executor};
         if (shard_open(m->shards[i], m->kv, &workers, &message) != ERR_OK)
             chronicle_fail(m->chronicle, "a shard opens after recovery", "%s", message.text);
     }

@@ -11,15 +11,17 @@
 #include "base/env.h"
 #include "broker/broker.h"
 #include "broker/shard.h"
+#include "storage/row_store.h"
 #include "tests/simulation/support_chronicle.h"
 #include "tests/simulation/support_disk.h"
 
 enum { MACHINE_SHARDS_MAX = 4, MACHINE_WORKERS = 3 };
 
-/* The wall clock is never further away from the true time than this. Leaps of many days make
- * producers, committed offsets and records expire, because the broker trusts its wall clock after a
- * restart. */
-enum { LEAP_MAX_MS = 6 * 3600 * 1000 };
+/* The wall clock is never further away from the true time than this. Two leaps are longer than the
+ * day after which producers expire, and no leap may make them expire. They are shorter than the
+ * seven days of retention: records that the broker stamps during a leap have the wall clock's time,
+ * so longer ones make them old. */
+enum { LEAP_MAX_MS = 3 * 24 * 3600 * 1000 };
 
 /* Of one run of the broker; chosen anew at each start. */
 struct machine_config {
@@ -61,6 +63,7 @@ struct machine {
 
     /* The broker's run. */
     struct env env;
+    struct row_store_driver rows;
     struct trace trace;
     struct random_seeded random;
     struct settings settings;

@@ -152,7 +152,8 @@ static void take_all(struct pipeline *p, struct facts *f, struct task *task)
     struct message message = {""};
     enum input_status status = INPUT_RECORD;
     while (status == INPUT_RECORD) {
-        status = task_take(task, &input, machine_wall_ms(f->machine), 1000, &message);
+        struct record_clock clock = {machine_wall_ms(f->machine), machine_wall_ms(f->machine)};
+        status = task_take(task, &input, &clock, 1000, &message);
         if (status == INPUT_FAILED)
             chronicle_fail(f->chronicle, "the model of the processors", "%s", message.text);
         task_flush(task, &p->commit);
