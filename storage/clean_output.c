@@ -103,7 +103,7 @@ static enum error write_batches(struct clean_output *o, size_t *written)
         error = io_write(o->io, o->file, o->batches.data, size, o->position - (int64_t)size);
     o->unsynced += (int64_t)size;
     if (error == ERR_OK && o->unsynced >= SYNC_BYTES) {
-        error = o->io->ops->sync(o->io, o->file);
+        error = io_sync(o->io, o->file);
         o->unsynced = 0;
     }
     buffer_clear(&o->batches);
@@ -123,7 +123,7 @@ static enum error write_index(struct clean_output *o, enum segment_part part,
     if (entries->size > 0)
         error = io_write(o->io, file, entries->data, entries->size, 0);
     if (error == ERR_OK)
-        error = o->io->ops->sync(o->io, file);
+        error = io_sync(o->io, file);
     o->io->ops->close(o->io, file);
     return error;
 }
@@ -143,7 +143,7 @@ static enum error end_segment(struct clean_output *o, size_t *written)
     add_time_entry(o);
     enum error error = write_batches(o, written);
     if (error == ERR_OK)
-        error = o->io->ops->sync(o->io, o->file);
+        error = io_sync(o->io, o->file);
     close_file(o);
     if (error == ERR_OK)
         error = write_index(o, SEGMENT_INDEX, &o->offsets);
@@ -185,7 +185,7 @@ enum error clean_output_end(struct clean_output *o, size_t *written)
 {
     *written = 0;
     enum error error = end_segment(o, written);
-    return error == ERR_OK ? o->io->ops->sync_directory(o->io, o->directory) : error;
+    return error == ERR_OK ? io_sync_directory(o->io, o->directory) : error;
 }
 
 const int64_t *clean_output_bases(const struct clean_output *o, size_t *count)

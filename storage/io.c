@@ -12,6 +12,35 @@ enum error io_write(struct io *io, struct io_file *file, const void *data, size_
     return io->ops->write(io, file, &part, 1, position);
 }
 
+/* The kernel reports a failed writeback once, to one caller, and takes the lost pages for clean. So
+ * a later sync, perhaps of another shard, would succeed and prove nothing. */
+static enum error judge_sync(struct io *io, enum error error)
+{
+    if (error == ERR_NO_FILES || error == ERR_NOT_FOUND)
+        return error; /* there was no sync */
+    if (error != ERR_OK)
+        atomic_store(&io->sync_failed, true);
+    return atomic_load(&io->sync_failed) ? ERR_IO : ERR_OK;
+}
+
+enum error io_sync(struct io *io, struct io_file *file)
+{
+    bool failed = atomic_load(&io->sync_failed);
+    return failed ? ERR_IO : judge_sync(io, io->ops->sync(io, file));
+}
+
+enum error io_sync_directory(struct io *io, const char *path)
+{
+    bool failed = atomic_load(&io->sync_failed);
+    return failed ? ERR_IO : judge_sync(io, io->ops->sync_directory(io, path));
+}
+
+enum error io_sync_all(struct io *io, const char *path)
+{
+    bool failed = atomic_load(&io->sync_failed);
+    return failed ? ERR_IO : judge_sync(io, io->ops->sync_all(io, path));
+}
+
 static enum error read_to_end(struct io *io, struct io_file *file, struct buffer *out)
 {
     for (int64_t position = 0;;) {
@@ -72,7 +101,7 @@ static enum error write_new_file(struct io *io, const char *path, struct bytes c
     if (error == ERR_OK)
         error = io_write(io, file, content.data, content.size, 0);
     if (error == ERR_OK)
-        error = io->ops->sync(io, file);
+        error = io_sync(io, file);
     io->ops->close(io, file);
     return error;
 }
@@ -87,7 +116,7 @@ enum error io_replace_file(struct io *io, const char *path, struct bytes content
     if (error == ERR_OK)
         error = io->ops->rename(io, fresh, path);
     if (error == ERR_OK)
-        error = io->ops->sync_directory(io, parent);
+        error = io_sync_directory(io, parent);
     free(parent);
     free(fresh);
     return error;
@@ -124,7 +153,7 @@ enum error io_sync_parents(struct io *io, const char *path, int levels)
         char *parent = parent_of(at);
         free(at);
         at = parent;
-        error = io->ops->sync_directory(io, at);
+        error = io_sync_directory(io, at);
     }
     free(at);
     return error;

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 
+#include <stdatomic.h>
 #include <sys/uio.h>
 
 enum io_flags {
@@ -35,7 +36,8 @@ struct io_ops {
     /* Writes everything or fails; after an error any part may have been written. */
     enum error (*write)(struct io *io, struct io_file *file, const struct iovec *parts, int count,
                         int64_t position);
-    enum error (*sync)(struct io *io, struct io_file *file); /* fdatasync */
+    /* fdatasync. Not to be called but by io_sync. */
+    enum error (*sync)(struct io *io, struct io_file *file);
     enum error (*truncate)(struct io *io, struct io_file *file, int64_t size);
     enum error (*size)(struct io *io, struct io_file *file, int64_t *out);
     /* Reserves blocks, so that later writes below `size` cannot meet a full disk. A shorter file
@@ -45,9 +47,8 @@ struct io_ops {
     enum error (*unlink)(struct io *io, const char *path);           /* a directory: ERR_INVALID */
     enum error (*make_directory)(struct io *io, const char *path);   /* ERR_OK when it exists */
     enum error (*remove_directory)(struct io *io, const char *path); /* must be empty */
-    enum error (*sync_directory)(struct io *io, const char *path);
-    /* Makes everything of the file system that holds `path` durable (syncfs). On the file system
-     * of a lock() a failure is final: every later call fails, too. */
+    enum error (*sync_directory)(struct io *io, const char *path);   /* see io_sync_directory */
+    /* Makes everything of the file system that holds `path` durable (syncfs); see io_sync_all. */
     enum error (*sync_all)(struct io *io, const char *path);
     /* Calls `each` for every name but . and .. */
     enum error (*list)(struct io *io, const char *path,
@@ -67,6 +68,7 @@ struct io_ops {
 
 struct io {
     const struct io_ops *ops;
+    atomic_bool sync_failed; /* any sync of this process */
 };
 
 /* The kernel's files. May be used from any thread. */
@@ -86,6 +88,12 @@ MUST_USE enum error io_write(struct io *io, struct io_file *file, const void *da
                              int64_t position);
 /* Appends a whole small file to a buffer. ERR_TOO_LARGE: more than the buffer's maximum. */
 MUST_USE enum error io_read_file(struct io *io, const char *path, struct buffer *out);
+/* Sync a file, a directory, or the file system that holds `path`. A failed sync is final: it and
+ * all later ones, of any shard, give ERR_IO. Without an attempt nothing has failed: ERR_NO_FILES,
+ * ERR_NOT_FOUND. */
+MUST_USE enum error io_sync(struct io *io, struct io_file *file);
+MUST_USE enum error io_sync_directory(struct io *io, const char *path);
+MUST_USE enum error io_sync_all(struct io *io, const char *path);
 /* Writes a new file (path with .new), syncs it, renames it over `path` and syncs the directory. */
 MUST_USE enum error io_replace_file(struct io *io, const char *path, struct bytes content);
 /* Makes a directory and the missing ones above it. Their names are durable on return. */

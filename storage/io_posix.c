@@ -435,7 +435,7 @@ static const struct io_ops posix_ops = {
 };
 
 static struct posix_io posix = {
-    .io = {&posix_ops},
+    .io = {.ops = &posix_ops},
     .mutex = PTHREAD_MUTEX_INITIALIZER,
 };
 

@@ -129,7 +129,7 @@ static enum error open_reserved(const struct journal *j, struct journal_file *fi
     if (error == ERR_UNSUPPORTED) /* the journal may meet a full disk earlier */
         error = size < j->file_bytes ? io->ops->truncate(io, file->file, j->file_bytes) : ERR_OK;
     if (error == ERR_OK && size < j->file_bytes)
-        error = io->ops->sync(io, file->file);
+        error = io_sync(io, file->file);
     return error;
 }
 
@@ -266,8 +266,7 @@ enum error journal_write(const struct journal *j, struct journal_file *file,
     }
     if (error != ERR_OK || file->direct)
         return error;
-    /* After a failed sync the state of the disk is unknown, whatever the reason was. */
-    return io->ops->sync(io, file->file) == ERR_OK ? ERR_OK : ERR_IO;
+    return io_sync(io, file->file);
 }
 
 /* Spares */
@@ -305,7 +304,7 @@ enum error journal_prepare(const struct journal *j, struct journal_file *file, b
     if (io_error_passes(error) && file->file) /* the next attempt has another name */
         (void)!io->ops->unlink(io, unfinished);
     if (error == ERR_OK)
-        error = io->ops->sync_directory(io, j->directory);
+        error = io_sync_directory(io, j->directory);
     if (io_error_passes(error) && file->file)
         (void)!io->ops->unlink(io, path);
     free(unfinished);
@@ -374,7 +373,7 @@ enum error journal_recycle(const struct journal *j, struct list *files)
             error = recycle_file(j, CONTAINER_OF(node, struct journal_file, node));
     }
     if (error == ERR_OK && !list_is_empty(files))
-        error = j->env->io->ops->sync_directory(j->env->io, j->directory);
+        error = io_sync_directory(j->env->io, j->directory);
     return error == ERR_NO_FILES ? give_up_names(j, files) : error;
 }
 

@@ -114,7 +114,7 @@ static enum error open_file(struct journal_reader *r, struct journal_input *f)
     }
     /* The process may have been killed before these bytes were durable. If a later crash lost
      * them, a second recovery would decide differently. */
-    error = io->ops->sync(io, f->file);
+    error = io_sync(io, f->file);
     if (error == ERR_OK)
         error = io->ops->size(io, f->file, &f->size);
     struct journal_unit unit;
@@ -344,7 +344,7 @@ static enum error copy_file(struct journal_reader *r, const struct journal_input
             error = io_write(io, copy, chunk, got, at);
     }
     if (error == ERR_OK)
-        error = io->ops->sync(io, copy);
+        error = io_sync(io, copy);
     if (copy)
         io->ops->close(io, copy);
     free(chunk);
@@ -360,6 +360,6 @@ enum error journal_reader_keep_copies(struct journal_reader *r)
             error = copy_file(r, &r->files[i]);
     }
     if (error == ERR_OK)
-        error = r->env->io->ops->sync_directory(r->env->io, r->directory);
+        error = io_sync_directory(r->env->io, r->directory);
     return error;
 }

@@ -89,7 +89,7 @@ static enum error make_room(struct env *env, const char *directory, struct io_fi
     uint8_t *zeros = xcalloc(2, SLOT_BYTES);
     error = io_write(io, file, zeros, 2 * SLOT_BYTES, 0);
     free(zeros);
-    return error == ERR_OK ? io->ops->sync_directory(io, directory) : error;
+    return error == ERR_OK ? io_sync_directory(io, directory) : error;
 }
 
 enum error journal_witness_write(struct env *env, const char *directory,
@@ -108,7 +108,7 @@ enum error journal_witness_write(struct env *env, const char *directory,
     if (error == ERR_OK)
         error = io_write(io, file, slot, sizeof slot, (int64_t)(witness->count % 2) * SLOT_BYTES);
     if (error == ERR_OK)
-        error = io->ops->sync(io, file);
+        error = io_sync(io, file);
     io->ops->close(io, file);
     return error;
 }

@@ -140,7 +140,7 @@ static struct leveldb_kv *open_torn(struct kv_driver *driver, const char *path, 
 /* LevelDB syncs the content of CURRENT and of its logs, but not their names. */
 static enum error sync_names(struct leveldb_kv *l, const char *path, struct message *message)
 {
-    enum error error = io_posix()->ops->sync_directory(io_posix(), path);
+    enum error error = io_sync_directory(io_posix(), path);
     if (error == ERR_OK)
         return ERR_OK;
     message_set(message, "cannot open the key-value store %s: %s", path, error_text(error));

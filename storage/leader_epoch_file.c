@@ -14,7 +14,7 @@ enum error leader_epoch_file_write(struct io *io, const char *directory, bool sy
         return error;
     error = io_write(io, file, content, sizeof content - 1, 0);
     if (error == ERR_OK && sync)
-        error = io->ops->sync(io, file);
+        error = io_sync(io, file);
     io->ops->close(io, file);
     return error;
 }

@@ -322,7 +322,7 @@ static enum error write_index(struct log_flush *flush, struct flush_segment *pla
         return error == ERR_NOT_FOUND && !due ? ERR_OK : error;
     error = write_index_file(io, file, entries, position);
     if (error == ERR_OK && sync)
-        error = io->ops->sync(io, file);
+        error = io_sync(io, file);
     io->ops->close(io, file);
     return error;
 }
@@ -347,7 +347,7 @@ static enum error flush_segment(struct log_flush *flush, struct flush_segment *p
     if (error == ERR_OK)
         error = write_batches(flush, plan);
     if (error == ERR_OK && sync && plan->batch_count > 0)
-        error = flush->io->ops->sync(flush->io, plan->file->file);
+        error = io_sync(flush->io, plan->file->file);
     if (error == ERR_OK) {
         make_entries(flush, plan, &offsets, &times);
         error = write_index(flush, plan, SEGMENT_INDEX, buffer_view(&offsets),
@@ -381,7 +381,7 @@ enum error log_flush_run(struct log_flush *flush, bool sync)
     if (error == ERR_OK && created)
         error = leader_epoch_file_write(io, flush->directory, sync);
     if (error == ERR_OK && sync && created)
-        error = io->ops->sync_directory(io, flush->directory);
+        error = io_sync_directory(io, flush->directory);
     if (error == ERR_OK && sync && made > 0)
         error = io_sync_parents(io, flush->directory, made);
     return error;

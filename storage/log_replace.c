@@ -274,11 +274,11 @@ enum error log_swap_run(struct io *io, const char *directory, struct log_swap *s
     if (error == ERR_OK)
         error = remove_old(io, directory, swap);
     if (error == ERR_OK)
-        error = io->ops->sync_directory(io, directory);
+        error = io_sync_directory(io, directory);
     if (error == ERR_OK)
         error = rename_new(io, directory, swap);
     if (error == ERR_OK)
-        error = io->ops->sync_directory(io, directory);
+        error = io_sync_directory(io, directory);
     return error == ERR_OK && swap->list_path ? swap_list_remove(io, swap->list_path) : error;
 }
 

@@ -175,7 +175,7 @@ static void set_topic_aside(struct tidying *t, const char *path)
         error = io->ops->rename(io, path, aside);
     }
     if (error == ERR_OK)
-        error = io->ops->sync_directory(io, t->directory);
+        error = io_sync_directory(io, t->directory);
     trace_log(t->r->env->trace, TRACE_WARN, "a topic's files have no topic, they are set aside",
               F_STRING("directory", path), F_STRING("renamed", error == ERR_OK ? aside : ""));
     free(aside);

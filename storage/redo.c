@@ -364,7 +364,7 @@ static enum error forget_deletions(struct redo *redo)
     char *topics = io_path(redo->data_directory, "topics");
     enum error error = io->ops->list(io, topics, note_files, redo);
     if (error == ERR_OK)
-        error = io->ops->sync_directory(io, topics);
+        error = io_sync_directory(io, topics);
     free(topics);
     size_t at = 0;
     for (struct redo_topic *t; (t = map_next(&redo->deleted, &at));) {
@@ -386,7 +386,7 @@ enum error redo_run(struct redo *redo, bool accept_damage)
         error = redo_flush_logs(redo);
     /* All files, because a killed process may have left directories that are not synced. */
     if (error == ERR_OK && (redo->report->logs > 0 || redo->report->damaged > 0))
-        error = redo->env->io->ops->sync_all(redo->env->io, redo->data_directory);
+        error = io_sync_all(redo->env->io, redo->data_directory);
     if (error == ERR_OK)
         error = redo_finish_logs(redo);
     if (error == ERR_OK && redo->something_removed)

@@ -71,7 +71,7 @@ static enum error clear_files(struct redo *redo, const struct redo_log *l)
     enum error error = io_remove_tree(io, l->directory);
     char *topic = topic_directory(redo->data_directory, l->topic_id);
     if (error == ERR_OK)
-        error = io->ops->sync_directory(io, topic);
+        error = io_sync_directory(io, topic);
     free(topic);
     return error == ERR_NOT_FOUND ? ERR_OK : error;
 }

@@ -331,14 +331,14 @@ static enum error write_snapshot(struct row_writer *w, struct kv *kv)
     if (error == ERR_OK)
         error = write_end(w);
     f->snapshot_end = f->size;
-    return error == ERR_OK ? w->io->ops->sync(w->io, w->file) : error;
+    return error == ERR_OK ? io_sync(w->io, w->file) : error;
 }
 
 /* The file system as a whole can be synced without another descriptor. */
 static enum error sync_name(struct io *io, const char *directory)
 {
-    enum error error = io->ops->sync_directory(io, directory);
-    return error == ERR_NO_FILES ? io->ops->sync_all(io, directory) : error;
+    enum error error = io_sync_directory(io, directory);
+    return error == ERR_NO_FILES ? io_sync_all(io, directory) : error;
 }
 
 enum error row_file_create(struct io *io, const char *directory, struct kv *kv, struct bytes hidden,

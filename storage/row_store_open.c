@@ -273,8 +273,8 @@ static enum error open_file(struct row_store *s)
     struct io *io = s->env->io;
     enum error error = io->ops->open(io, s->path, IO_READ | IO_WRITE, &s->file);
     if (error == ERR_OK)
-        error = io->ops->sync(io, s->file);
-    return error == ERR_OK ? io->ops->sync_directory(io, s->directory) : error;
+        error = io_sync(io, s->file);
+    return error == ERR_OK ? io_sync_directory(io, s->directory) : error;
 }
 
 static enum error open_with_file(struct opening *o)

@@ -157,7 +157,7 @@ enum error row_store_cut(struct row_store *s)
     enum error error = io->ops->truncate(io, s->file, s->at.size);
     if (error != ERR_OK)
         return error;
-    error = io->ops->sync(io, s->file);
+    error = io_sync(io, s->file);
     s->failed |= error != ERR_OK;
     s->torn = error != ERR_OK;
     return s->failed ? ERR_IO : ERR_OK;
@@ -182,7 +182,7 @@ static enum error write_record(struct row_store *s, const struct buffer *record)
         return s->failed ? ERR_IO : ERR_NO_SPACE;
     }
     if (error == ERR_OK)
-        error = io->ops->sync(io, s->file);
+        error = io_sync(io, s->file);
     s->failed |= error != ERR_OK;
     return s->failed ? ERR_IO : ERR_OK;
 }

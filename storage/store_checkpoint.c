@@ -306,7 +306,7 @@ static enum error make_durable(struct checkpoint *c)
     struct io *io = c->store->env->io;
     enum error error = ERR_OK;
     if (!c->sync_each)
-        error = io->ops->sync_all(io, c->store->data_directory);
+        error = io_sync_all(io, c->store->data_directory);
     c->final = true;
     if (error == ERR_OK) {
         error = write_rows(c);

@@ -58,7 +58,7 @@ enum error swap_list_remove(struct io *io, const char *path)
     if (error != ERR_OK)
         return error == ERR_NOT_FOUND ? ERR_OK : error;
     char *directory = xstrndup(path, (size_t)(strrchr(path, '/') - path));
-    error = io->ops->sync_directory(io, directory);
+    error = io_sync_directory(io, directory);
     free(directory);
     return error;
 }
@@ -141,7 +141,7 @@ static enum error settle_files(struct io *io, const char *directory, const struc
     for (size_t i = 0; i < files.count && error == ERR_OK; i++)
         error = settle_file(io, directory, &files.at[i], list);
     free(files.at);
-    return error == ERR_OK ? io->ops->sync_directory(io, directory) : error;
+    return error == ERR_OK ? io_sync_directory(io, directory) : error;
 }
 
 enum error swap_list_undo(struct io *io, const char *path, const char *directory)

@@ -95,7 +95,7 @@ static bool write_copy(struct copy *c, const char *path, struct failure *f)
     if (c->error == ERR_OK)
         c->error = error;
     if (c->error == ERR_OK)
-        c->error = io->ops->sync(io, c->file);
+        c->error = io_sync(io, c->file);
     io->ops->close(io, c->file);
     return c->error == ERR_OK || cannot(f, "write", path, error_text(c->error));
 }
@@ -112,7 +112,7 @@ static bool rebuild(const struct data_image *image, const struct data_segment *s
     if (error == ERR_OK)
         error = segment_rebuild_indexes(&view, NULL);
     if (error == ERR_OK)
-        error = io->ops->sync_directory(io, s->directory);
+        error = io_sync_directory(io, s->directory);
     if (view.file)
         segment_file_unref(view.file);
     return error == ERR_OK || cannot(f, "rebuild the indexes of", s->path, error_text(error));
@@ -158,11 +158,11 @@ bool data_repair_segment(const struct data_image *image, const struct data_segme
         !keep(image, file_of(image, s, SEGMENT_INDEX), f) ||
         !keep(image, file_of(image, s, SEGMENT_TIME_INDEX), f))
         return false;
-    enum error error = io->ops->sync_directory(io, s->directory);
+    enum error error = io_sync_directory(io, s->directory);
     if (error == ERR_OK)
         error = io->ops->rename(io, made, path);
     if (error == ERR_OK)
-        error = io->ops->sync_directory(io, s->directory);
+        error = io_sync_directory(io, s->directory);
     if (error != ERR_OK)
         return cannot(f, "replace", path, error_text(error));
     return rebuild(image, s, c.size, f) && (!s->is_active || write_row(image, s, c.size, f));
