@@ -188,7 +188,7 @@ static const char *compare_absent(const struct model *m, const struct model_part
     char *directory = partition_directory("data", p->topic_id, p->number);
     enum error error = io->ops->list(io, directory, note_segment, &list);
     free(directory);
-    return error == ERR_NOT_FOUND ? NULL : wrong("files of a deleted topic");
+    return error == ERR_NOT_FOUND || m->left_files ? NULL : wrong("files of a deleted topic");
 }
 
 /* Its deletion was given up, but its files may be deleted already. */

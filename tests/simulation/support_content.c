@@ -73,7 +73,7 @@ struct sim_content *content_own(struct sim_content *c)
 
 bool content_is_pending(const struct sim_content *c)
 {
-    return c->write_count > 0 || c->change_count > 0;
+    return c->write_count > 0 || c->change_count > 0 || c->differs;
 }
 
 /* Files */
@@ -91,7 +91,7 @@ static void set_size(uint8_t **data, size_t *size, size_t *capacity, size_t to)
 
 static struct pending_write *add_pending(struct sim_content *c)
 {
-    if (c->write_count == 0) {
+    if (c->write_count == 0 && !c->differs) {
         c->disk_data = copy_of(c->data ? c->data : (uint8_t *)"", c->size);
         c->disk_size = c->size;
     }
@@ -128,6 +128,26 @@ void content_write(struct sim_content *c, const struct iovec *parts, int count, 
         memcpy(c->data + position, c->write_bytes + w->at, w->size);
 }
 
+void content_write_some(struct sim_content *c, const struct iovec *parts, int count,
+                        size_t position, uint64_t seed)
+{
+    size_t size = 0, at = 0;
+    for (int i = 0; i < count; i++)
+        size += parts[i].iov_len;
+    uint8_t *bytes = xmalloc(size + 1);
+    for (int i = 0; i < count; at += parts[i++].iov_len)
+        memcpy(bytes + at, parts[i].iov_base, parts[i].iov_len);
+    bool is_prefix = seed % 3 == 0;
+    size_t end = is_prefix ? seed / 3 % (size + 1) : size;
+    for (size_t from = 0, part; from < end; from += part) {
+        part = MIN(SECTOR - (position + from) % SECTOR, end - from);
+        uint64_t key[2] = {seed, from};
+        if (is_prefix || bytes_hash(bytes_of(key, sizeof key), 3) & 1)
+            content_write(c, &(struct iovec){bytes + from, part}, 1, position + from);
+    }
+    free(bytes);
+}
+
 void content_truncate(struct sim_content *c, size_t size)
 {
     *add_pending(c) =
@@ -142,17 +162,24 @@ static void forget_pending(struct sim_content *c)
     c->write_count = c->write_bytes_size = 0;
 }
 
+/* Applies a pending write to the disk's side. */
+static void store(struct sim_content *c, const struct pending_write *w)
+{
+    size_t capacity = c->disk_size, end = w->truncates ? w->position : w->position + w->size;
+    if (w->truncates || end > c->disk_size)
+        set_size(&c->disk_data, &c->disk_size, &capacity, end);
+    if (w->size > 0)
+        memcpy(c->disk_data + w->position, c->write_bytes + w->at, w->size);
+}
+
 void content_sync_last(struct sim_content *c)
 {
     struct pending_write w = c->writes[--c->write_count];
-    if (c->write_count == 0) {
+    if (c->write_count == 0 && !c->differs) {
         forget_pending(c);
         return;
     }
-    size_t capacity = c->disk_size;
-    if (w.position + w.size > c->disk_size)
-        set_size(&c->disk_data, &c->disk_size, &capacity, w.position + w.size);
-    memcpy(c->disk_data + w.position, c->write_bytes + w.at, w.size);
+    store(c, &w);
     c->write_bytes_size = w.at;
 }
 
@@ -265,14 +292,60 @@ static struct sim_content *directory_after_cut(const struct sim_content *c, enum
 
 /* Both */
 
+static void sync_writes(struct sim_content *c)
+{
+    for (size_t i = 0; i < c->write_count && c->differs; i++)
+        store(c, &c->writes[i]);
+    c->differs = c->differs && (c->size != c->disk_size ||
+                                (c->size > 0 && memcmp(c->data, c->disk_data, c->size) != 0));
+    if (!c->differs)
+        forget_pending(c);
+    c->write_count = c->write_bytes_size = 0;
+}
+
 void content_sync(struct sim_content *c)
 {
-    forget_pending(c);
+    sync_writes(c);
     if (c->change_count == 0)
         return;
     for (size_t i = 0; i < c->change_count; i++)
         names_apply(&c->disk_names, &c->changes[i]);
     c->change_count = 0;
+}
+
+/* Makes some of the pending names durable, and keeps the others pending. */
+static void sync_some_names(struct sim_content *c, uint64_t seed)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < c->change_count; i++) {
+        uint64_t key[2] = {seed, i};
+        if (bytes_hash(bytes_of(key, sizeof key), 2) & 1)
+            names_apply(&c->disk_names, &c->changes[i]);
+        else
+            c->changes[kept++] = c->changes[i];
+    }
+    c->change_count = kept;
+}
+
+void content_sync_failed(struct sim_content *c, bool evicts, uint64_t seed)
+{
+    if (c->is_directory) {
+        sync_some_names(c, seed);
+        return;
+    }
+    static const enum crash_kind kinds[] = {CRASH_LOSE_ALL, CRASH_LOSE_SOME, CRASH_TEAR};
+    struct sim_content *left = file_after_cut(c, kinds[seed % COUNT_OF(kinds)], seed);
+    free(c->disk_data);
+    c->disk_data = copy_of(left->data ? left->data : (uint8_t *)"", left->size);
+    c->disk_size = left->size;
+    content_unref(left);
+    c->differs = true;
+    c->write_count = c->write_bytes_size = 0;
+    if (!evicts)
+        return;
+    size_t size = c->size;
+    memset(c->data, 0, size);
+    memcpy(c->data, c->disk_data, MIN(size, c->disk_size));
 }
 
 struct sim_content *content_after_cut(struct sim_content *c, enum crash_kind kind, uint64_t seed)

@@ -34,7 +34,9 @@ struct sim_names {
 struct sim_content {
     unsigned references;
     bool is_directory;
-    /* A file. Without pending writes, `data` is also the content on the disk. */
+    /* A file. Without pending writes, `data` is also the content on the disk, unless it differs: a
+     * failed sync has lost some of it. */
+    bool differs;
     uint8_t *data, *disk_data;
     size_t size, capacity, disk_size;
     struct pending_write *writes;
@@ -59,6 +61,13 @@ void content_sync(struct sim_content *c);
 /* Removes the last pending write from the list and applies it to the disk's side only. */
 void content_sync_last(struct sim_content *c);
 bool content_is_pending(const struct sim_content *c);
+/* A write that fails half-way: stores the sectors that the seed chooses. */
+void content_write_some(struct sim_content *c, const struct iovec *parts, int count,
+                        size_t position, uint64_t seed);
+/* A sync that fails. Of a file, no write is pending any more: the seed chooses what reached the
+ * disk, all else is lost at the next power cut. If `evicts`, a process sees the loss at once. Names
+ * stay pending, because file systems keep them in a journal; the seed chooses which are durable. */
+void content_sync_failed(struct sim_content *c, bool evicts, uint64_t seed);
 /* A new reference to the content after a power cut. */
 struct sim_content *content_after_cut(struct sim_content *c, enum crash_kind kind, uint64_t seed);
 

@@ -86,9 +86,48 @@ static void happened(struct sim_disk *disk)
         disk->on_call(disk->context, disk);
 }
 
-static enum error sim_open(struct io *io, const char *path, int flags, struct io_file **out)
+/* Faults */
+
+static const char *const call_names[] = {
+#define X(name) #name,
+    SIM_CALLS(X)
+#undef X
+};
+
+const char *sim_call_name(enum sim_call call)
 {
-    struct sim_disk *disk = disk_of(io);
+    return call_names[call];
+}
+
+const struct sim_fault *sim_disk_fault(struct sim_disk *disk, enum sim_call call)
+{
+    uint64_t n = disk->counts[call]++;
+    const struct sim_fault *f = &disk->fault;
+    if (f->call != call || n < f->from || n >= f->to)
+        return NULL;
+    disk->reached = true;
+    return f;
+}
+
+void sim_disk_new_process(struct sim_disk *disk)
+{
+    atomic_store(&disk->io.sync_failed, false);
+    memset(disk->counts, 0, sizeof disk->counts);
+}
+
+/* For calls that do all of their work or nothing. */
+#define ALL_OR_NOTHING(disk, call, work)                            \
+    do {                                                            \
+        const struct sim_fault *fault = sim_disk_fault(disk, call); \
+        if (fault && fault->effect != FAULT_ALL)                    \
+            return fault->error;                                    \
+        enum error done = (work);                                   \
+        return done == ERR_OK && fault ? fault->error : done;       \
+    } while (0)
+
+static enum error open_file(struct sim_disk *disk, const char *path, int flags,
+                            struct io_file **out)
+{
     size_t parent, inode;
     char name[SIM_NAME_SIZE];
     if (!sim_disk_has_descriptor(disk))
@@ -115,6 +154,18 @@ static enum error sim_open(struct io *io, const char *path, int flags, struct io
     return ERR_OK;
 }
 
+static enum error sim_open(struct io *io, const char *path, int flags, struct io_file **out)
+{
+    struct sim_disk *disk = disk_of(io);
+    const struct sim_fault *fault = sim_disk_fault(disk, SIM_OPEN);
+    if (fault == NULL)
+        return open_file(disk, path, flags, out);
+    struct io_file *file;
+    if (fault->effect == FAULT_ALL && open_file(disk, path, flags, &file) == ERR_OK)
+        io->ops->close(io, file);
+    return fault->error;
+}
+
 static void sim_close(struct io *io, struct io_file *file)
 {
     disk_of(io)->open_files--;
@@ -126,6 +177,10 @@ static enum error sim_read(struct io *io, struct io_file *file, void *data, size
                            int64_t position, size_t *got)
 {
     const struct sim_content *c = disk_of(io)->inodes[file->inode];
+    const struct sim_fault *fault = sim_disk_fault(disk_of(io), SIM_READ);
+    *got = 0;
+    if (fault)
+        return fault->error;
     *got = (size_t)position >= c->size ? 0 : MIN(size, c->size - (size_t)position);
     if (*got > 0)
         memcpy(data, c->data + position, *got);
@@ -138,6 +193,7 @@ static enum error sim_write(struct io *io, struct io_file *file, const struct io
     struct sim_disk *disk = disk_of(io);
     if (file->direct && disk->refuse_direct_writes)
         return ERR_UNSUPPORTED;
+    const struct sim_fault *fault = sim_disk_fault(disk, SIM_WRITE);
     enum error error = refuse(disk, true);
     disk->full_direct_writes += file->direct && error == ERR_NO_SPACE;
     if (error != ERR_OK)
@@ -145,32 +201,48 @@ static enum error sim_write(struct io *io, struct io_file *file, const struct io
     for (int i = 0; i < count && file->direct; i++)
         ASSERT(parts[i].iov_len % IO_ALIGNMENT == 0 && position % IO_ALIGNMENT == 0 &&
                (uintptr_t)parts[i].iov_base % IO_ALIGNMENT == 0);
+    if (fault && fault->effect != FAULT_ALL) {
+        if (fault->effect != FAULT_NOTHING)
+            content_write_some(own(disk, file->inode), parts, count, (size_t)position, fault->seed);
+        happened(disk);
+        return fault->error;
+    }
     content_write(own(disk, file->inode), parts, count, (size_t)position);
     happened(disk);
     if (file->direct)
         content_sync_last(own(disk, file->inode));
-    return ERR_OK;
+    return fault ? fault->error : ERR_OK;
 }
 
-static enum error sync_inode(struct sim_disk *disk, size_t inode)
+/* Syncs one inode, or fails as the fault says. */
+static void sync_content(struct sim_disk *disk, size_t inode, const struct sim_fault *fault)
 {
+    if (!content_is_pending(disk->inodes[inode]))
+        return;
+    if (fault == NULL || fault->effect == FAULT_ALL)
+        content_sync(own(disk, inode));
+    else if (fault->effect != FAULT_NOTHING)
+        content_sync_failed(own(disk, inode), fault->effect == FAULT_EVICTS, fault->seed + inode);
+}
+
+static enum error sync_inode(struct sim_disk *disk, size_t inode, enum sim_call call)
+{
+    const struct sim_fault *fault = sim_disk_fault(disk, call);
     enum error error = refuse(disk, false);
     if (error != ERR_OK)
         return error;
     happened(disk);
-    if (content_is_pending(disk->inodes[inode]))
-        content_sync(own(disk, inode));
-    return ERR_OK;
+    sync_content(disk, inode, fault);
+    return fault ? fault->error : ERR_OK;
 }
 
 static enum error sim_sync(struct io *io, struct io_file *file)
 {
-    return sync_inode(disk_of(io), file->inode);
+    return sync_inode(disk_of(io), file->inode, SIM_SYNC);
 }
 
-static enum error sim_truncate(struct io *io, struct io_file *file, int64_t size)
+static enum error truncate_file(struct sim_disk *disk, struct io_file *file, int64_t size)
 {
-    struct sim_disk *disk = disk_of(io);
     enum error error = refuse(disk, (size_t)size > disk->inodes[file->inode]->size);
     if (error != ERR_OK || disk->inodes[file->inode]->size == (size_t)size)
         return error;
@@ -179,22 +251,34 @@ static enum error sim_truncate(struct io *io, struct io_file *file, int64_t size
     return ERR_OK;
 }
 
+static enum error sim_truncate(struct io *io, struct io_file *file, int64_t size)
+{
+    ALL_OR_NOTHING(disk_of(io), SIM_TRUNCATE, truncate_file(disk_of(io), file, size));
+}
+
 static enum error sim_size(struct io *io, struct io_file *file, int64_t *out)
 {
+    const struct sim_fault *fault = sim_disk_fault(disk_of(io), SIM_SIZE);
+    if (fault)
+        return fault->error;
     *out = (int64_t)disk_of(io)->inodes[file->inode]->size;
     return ERR_OK;
 }
 
-static enum error sim_reserve(struct io *io, struct io_file *file, int64_t size)
+static enum error reserve_blocks(struct sim_disk *disk, struct io_file *file, int64_t size)
 {
-    if (disk_of(io)->inodes[file->inode]->size >= (size_t)size)
-        return refuse(disk_of(io), false);
-    return sim_truncate(io, file, size);
+    if (disk->inodes[file->inode]->size >= (size_t)size)
+        return refuse(disk, false);
+    return truncate_file(disk, file, size);
 }
 
-static enum error sim_rename(struct io *io, const char *from, const char *to)
+static enum error sim_reserve(struct io *io, struct io_file *file, int64_t size)
 {
-    struct sim_disk *disk = disk_of(io);
+    ALL_OR_NOTHING(disk_of(io), SIM_RESERVE, reserve_blocks(disk_of(io), file, size));
+}
+
+static enum error rename_file(struct sim_disk *disk, const char *from, const char *to)
+{
     size_t parent, other, inode;
     char from_name[SIM_NAME_SIZE], to_name[SIM_NAME_SIZE];
     enum error error = refuse(disk, true);
@@ -207,6 +291,11 @@ static enum error sim_rename(struct io *io, const char *from, const char *to)
     content_rename(own(disk, parent), from_name, to_name, inode);
     happened(disk);
     return ERR_OK;
+}
+
+static enum error sim_rename(struct io *io, const char *from, const char *to)
+{
+    ALL_OR_NOTHING(disk_of(io), SIM_RENAME, rename_file(disk_of(io), from, to));
 }
 
 static enum error remove_name(struct sim_disk *disk, const char *path, bool directory)
@@ -230,17 +319,16 @@ static enum error remove_name(struct sim_disk *disk, const char *path, bool dire
 
 static enum error sim_unlink(struct io *io, const char *path)
 {
-    return remove_name(disk_of(io), path, false);
+    ALL_OR_NOTHING(disk_of(io), SIM_UNLINK, remove_name(disk_of(io), path, false));
 }
 
 static enum error sim_remove_directory(struct io *io, const char *path)
 {
-    return remove_name(disk_of(io), path, true);
+    ALL_OR_NOTHING(disk_of(io), SIM_REMOVE_DIRECTORY, remove_name(disk_of(io), path, true));
 }
 
-static enum error sim_make_directory(struct io *io, const char *path)
+static enum error make_directory(struct sim_disk *disk, const char *path)
 {
-    struct sim_disk *disk = disk_of(io);
     size_t parent, inode;
     char name[SIM_NAME_SIZE];
     enum error error = refuse(disk, true);
@@ -254,6 +342,11 @@ static enum error sim_make_directory(struct io *io, const char *path)
     return ERR_OK;
 }
 
+static enum error sim_make_directory(struct io *io, const char *path)
+{
+    ALL_OR_NOTHING(disk_of(io), SIM_MAKE_DIRECTORY, make_directory(disk_of(io), path));
+}
+
 static enum error sim_sync_directory(struct io *io, const char *path)
 {
     struct sim_disk *disk = disk_of(io);
@@ -262,22 +355,21 @@ static enum error sim_sync_directory(struct io *io, const char *path)
         return ERR_NO_FILES;
     if (strcmp(path, ".") != 0 && !find(disk, path, &inode))
         return ERR_NOT_FOUND;
-    return sync_inode(disk, inode);
+    return sync_inode(disk, inode, SIM_SYNC_DIRECTORY);
 }
 
 static enum error sim_sync_all(struct io *io, const char *path)
 {
     (void)path;
     struct sim_disk *disk = disk_of(io);
+    const struct sim_fault *fault = sim_disk_fault(disk, SIM_SYNC_ALL);
     enum error error = refuse(disk, false);
     if (error != ERR_OK)
         return error;
     happened(disk);
-    for (size_t i = 0; i < disk->inode_count; i++) {
-        if (content_is_pending(disk->inodes[i]))
-            content_sync(own(disk, i));
-    }
-    return ERR_OK;
+    for (size_t i = 0; i < disk->inode_count; i++)
+        sync_content(disk, i, fault);
+    return fault ? fault->error : ERR_OK;
 }
 
 /* The callback may change the directory. */
@@ -291,16 +383,21 @@ static enum error sim_list(struct io *io, const char *path,
     if (!find(disk, path, &inode))
         return ERR_NOT_FOUND;
     struct sim_content *c = content_ref(disk->inodes[inode]);
-    for (size_t i = 0; i < c->names.count; i++)
+    const struct sim_fault *fault = sim_disk_fault(disk, SIM_LIST);
+    size_t count = c->names.count;
+    if (fault)
+        count = fault->effect == FAULT_ALL ? count : fault->effect == FAULT_SOME ? count / 2 : 0;
+    for (size_t i = 0; i < count; i++)
         each(context, c->names.at[i].name);
     content_unref(c);
-    return ERR_OK;
+    return fault ? fault->error : ERR_OK;
 }
 
 static enum error sim_lock(struct io *io, const char *path)
 {
-    (void)io, (void)path;
-    return ERR_OK;
+    (void)path;
+    const struct sim_fault *fault = sim_disk_fault(disk_of(io), SIM_LOCK);
+    return fault ? fault->error : ERR_OK;
 }
 
 static enum error sim_check_place(struct io *io, const char *path)
@@ -312,8 +409,9 @@ static enum error sim_check_place(struct io *io, const char *path)
 static enum error sim_free_bytes(struct io *io, const char *path, int64_t *out)
 {
     (void)path;
+    const struct sim_fault *fault = sim_disk_fault(disk_of(io), SIM_FREE_BYTES);
     *out = disk_of(io)->free_bytes;
-    return ERR_OK;
+    return fault ? fault->error : ERR_OK;
 }
 
 static bool sim_has_name(struct io *io, struct io_file *file)

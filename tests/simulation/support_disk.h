@@ -7,6 +7,11 @@
  * and pending changes stay pending. A write with IO_DIRECT is durable when it returns. A crash
  * inside it tears it.
  *
+ * Two kinds of faults: `fail_from` makes calls that change something fail without an effect, as a
+ * full disk does. A `fault` makes the n-th call of one kind fail, once or for ever, and the call
+ * may have done all, some or nothing of its work. The next call works again, also after a failed
+ * sync: the kernel reports a lost write once, and takes it for clean.
+ *
  * A snapshot is cheap, because contents are shared until they change. So a test can crash at every
  * call: each call that changes something calls on_call, after the change is visible and before it
  * is durable. */
@@ -24,6 +29,52 @@ enum crash_kind {
     CRASH_LOSE_SOME, /* power cut: some did, each as a whole */
     CRASH_TEAR,      /* power cut: some sectors did */
     CRASH_KINDS,
+};
+
+/* Kinds of calls. SIM_KV_READ is a row of a scan, which is found damaged (ERR_CORRUPT). */
+#define SIM_CALLS(X)    \
+    X(OPEN)             \
+    X(READ)             \
+    X(WRITE)            \
+    X(SYNC)             \
+    X(SYNC_DIRECTORY)   \
+    X(SYNC_ALL)         \
+    X(TRUNCATE)         \
+    X(SIZE)             \
+    X(RESERVE)          \
+    X(RENAME)           \
+    X(UNLINK)           \
+    X(MAKE_DIRECTORY)   \
+    X(REMOVE_DIRECTORY) \
+    X(LIST)             \
+    X(LOCK)             \
+    X(FREE_BYTES)       \
+    X(KV_OPEN)          \
+    X(KV_WRITE)         \
+    X(KV_SCAN)          \
+    X(KV_READ)
+enum sim_call {
+#define X(name) SIM_##name,
+    SIM_CALLS(X)
+#undef X
+        SIM_CALL_KINDS,
+};
+const char *sim_call_name(enum sim_call call);
+
+enum sim_effect {
+    FAULT_NOTHING, /* a sync: nothing reached the disk, all stays pending */
+    FAULT_ALL,     /* everything was done, and the call fails nevertheless */
+    FAULT_SOME,    /* a write: some sectors; a sync: the rest is lost at the next power cut */
+    FAULT_EVICTS,  /* the same, and after a sync a process sees the loss at once */
+    FAULT_EFFECTS,
+};
+
+struct sim_fault {
+    enum sim_call call;
+    uint64_t from, to; /* the calls of this kind [from, to) fail */
+    enum error error;
+    enum sim_effect effect;
+    uint64_t seed; /* of what "some" is */
 };
 
 struct sim_content;
@@ -44,6 +95,9 @@ struct sim_disk {
     void *context;
     uint64_t fail_from, fail_to; /* calls [from, to) fail with fail_error and change nothing */
     enum error fail_error;       /* ERR_NO_SPACE: only calls that need room for something new */
+    struct sim_fault fault;
+    uint64_t counts[SIM_CALL_KINDS]; /* calls of each kind, failed ones too */
+    bool reached;                    /* the fault has failed a call */
     enum error (*refuse)(struct sim_disk *disk, bool grows); /* both are set by the disk */
     void (*happened)(struct sim_disk *disk);
     uint64_t opens, no_files_from, no_files_to; /* openings [from, to): ERR_NO_FILES */
@@ -59,6 +113,10 @@ struct sim_disk *sim_disk_create(void);
 /* The disk after a crash now. */
 struct sim_disk *sim_disk_crash(const struct sim_disk *disk, enum crash_kind kind, uint64_t seed);
 void sim_disk_free(struct sim_disk *disk);
+/* A new process uses the disk: no sync has failed in it, and the fault's calls are counted anew. */
+void sim_disk_new_process(struct sim_disk *disk);
+/* Counts a call. Returns the fault if it fails this call, else NULL. */
+const struct sim_fault *sim_disk_fault(struct sim_disk *disk, enum sim_call call);
 
 /* Counts a call that needs a descriptor, for a moment or for longer. */
 static inline bool sim_disk_has_descriptor(struct sim_disk *disk)

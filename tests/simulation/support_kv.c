@@ -116,6 +116,12 @@ static enum error kv_open(struct kv_driver *driver, const char *path, enum kv_op
                           struct kv **out, struct message *message)
 {
     struct sim_disk *disk = CONTAINER_OF(driver, struct sim_disk, driver);
+    const struct sim_fault *fault = sim_disk_fault(disk, SIM_KV_OPEN);
+    if (fault) {
+        disk->has_kv |= how == KV_OPEN_OR_CREATE && fault->effect == FAULT_ALL;
+        message_set(message, "%s: the key-value store: %s", path, error_text(fault->error));
+        return fault->error;
+    }
     if (!disk->has_kv && how != KV_OPEN_OR_CREATE) {
         message_set(message, "%s: there is no key-value store", path);
         return ERR_CORRUPT;
@@ -135,7 +141,10 @@ static enum error kv_write(struct kv *kv, const struct kv_change *changes, size_
     struct sim_disk *disk = CONTAINER_OF(kv, struct sim_disk, kv);
     if (!sim_disk_has_descriptor(disk))
         return ERR_NO_FILES;
+    const struct sim_fault *fault = sim_disk_fault(disk, SIM_KV_WRITE);
     enum error error = disk->refuse(disk, false);
+    if (error == ERR_OK && fault && fault->effect != FAULT_ALL)
+        error = fault->error; /* a batch is atomic: there is no half of it */
     if (error != ERR_OK)
         return error;
     disk->writes_rows = true;
@@ -145,7 +154,7 @@ static enum error kv_write(struct kv *kv, const struct kv_change *changes, size_
     sim_kv_state_unref(old);
     disk->happened(disk);
     disk->writes_rows = false;
-    return ERR_OK;
+    return fault ? fault->error : ERR_OK;
 }
 
 static enum error kv_scan(struct kv *kv, struct bytes prefix,
@@ -154,11 +163,14 @@ static enum error kv_scan(struct kv *kv, struct bytes prefix,
 {
     struct sim_disk *disk = CONTAINER_OF(kv, struct sim_disk, kv);
     struct sim_kv_state *state = sim_kv_state_ref(disk->rows);
-    enum error error = ERR_OK;
+    const struct sim_fault *fault = sim_disk_fault(disk, SIM_KV_SCAN);
+    enum error error = fault ? fault->error : ERR_OK;
     for (size_t i = lower_bound(state, prefix); i < state->count && error == ERR_OK; i++) {
         if (!bytes_starts_with(row_key(state->rows[i]), prefix))
             break;
-        error = each(context, row_key(state->rows[i]), row_value(state->rows[i]));
+        fault = sim_disk_fault(disk, SIM_KV_READ);
+        error =
+            fault ? ERR_CORRUPT : each(context, row_key(state->rows[i]), row_value(state->rows[i]));
     }
     sim_kv_state_unref(state);
     return error;

@@ -43,6 +43,7 @@ static void note_line(struct trace *trace, struct bytes line)
 enum error life_recover(struct life *life, struct sim_disk *disk, int shard_count, uint64_t seed)
 {
     memset(life, 0, sizeof *life);
+    sim_disk_new_process(disk);
     life->disk = disk;
     life->shard_count = shard_count;
     life->now_ms = 1000;

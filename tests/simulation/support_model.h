@@ -51,7 +51,8 @@ struct model {
     struct model_partition partitions[MODEL_TOPICS][MODEL_PARTITIONS];
     struct model_history rows[MODEL_ROWS];
     int64_t versions;
-    bool gave_up; /* later entries are lost, but the files that they deleted may be gone */
+    bool left_files; /* files of deleted topics may be there, because the disk refused */
+    bool gave_up;    /* later entries are lost, but the files that they deleted may be gone */
 };
 
 void model_init(struct model *m, int shard_count);

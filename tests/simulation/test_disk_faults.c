@@ -4,10 +4,16 @@
  *   full      nothing fails; all entries become durable when there is room again
  *   no files  no descriptor is left: the same
  *   fails     at start: an error that names the path; later: the store stops, commits get ERR_IO,
- *             and the next start finds everything that was acknowledged */
+ *             and the next start finds everything that was acknowledged
+ *
+ * The sweeps fail the n-th call of each kind, once or for ever, for every n until no such call
+ * happens. The call has done all, some or nothing of its work. A failed sync loses data that a
+ * process still sees, and the next sync succeeds. So the start after the fault is followed by a
+ * power cut and a second start: it must find the same. */
 #include "tests/harness/harness.h"
 #include "tests/simulation/support_history.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { ACTIONS = 70, SHARDS = 2 };
@@ -18,10 +24,12 @@ struct trial {
     uint64_t from, to; /* calls that fail; of ERR_NO_FILES: openings */
     bool for_ever;     /* also while the store closes */
     enum crash_kind crash;
+    struct sim_fault fault;
 };
 
 struct outcome {
     uint64_t calls;
+    bool reached;
     bool started, was_full;
     int failures, refused;
 };
@@ -54,6 +62,19 @@ static void wait(struct life *life)
     }
 }
 
+static void fail(const struct trial *t, const char *wrong)
+{
+    const struct sim_fault *f = &t->fault;
+    if (f->to > f->from)
+        test_fail(__FILE__, __LINE__,
+                  "%s in %s [%" PRIu64 ", %" PRIu64 "), effect %d, then crash %d; --seed %" PRIu64
+                  ": %s",
+                  error_text(f->error), sim_call_name(f->call), f->from, f->to, (int)f->effect,
+                  (int)t->crash, t->seed, wrong);
+    test_fail(__FILE__, __LINE__, "%s at calls [%" PRIu64 ", %" PRIu64 "), seed %" PRIu64 ": %s",
+              error_text(t->error), t->from, t->to, t->seed, wrong);
+}
+
 static void expect_model(const struct trial *t, const struct model *model, struct sim_disk *disk)
 {
     struct life life;
@@ -61,9 +82,7 @@ static void expect_model(const struct trial *t, const struct model *model, struc
     enum error error = life_recover(&life, disk, SHARDS, t->seed);
     const char *wrong = error != ERR_OK ? life.message.text : model_compare(model, disk, k);
     if (wrong)
-        test_fail(__FILE__, __LINE__,
-                  "%s at calls [%" PRIu64 ", %" PRIu64 "), seed %" PRIu64 ": %s",
-                  error_text(t->error), t->from, t->to, t->seed, wrong);
+        fail(t, wrong);
     life_end(&life);
 }
 
@@ -99,7 +118,8 @@ static void play(const struct trial *t, struct life *life, struct model *model, 
         EXPECT(life->failures > 0 || h.refused == 0);
     }
     life_close(life);
-    EXPECT_INT(life->close_result, life->failures > 0 ? ERR_IO : ERR_OK);
+    bool was_full = t->fault.error == ERR_NO_SPACE && life->close_result == ERR_NO_SPACE;
+    EXPECT(was_full || life->close_result == (life->failures > 0 ? ERR_IO : ERR_OK));
 }
 
 static struct outcome try(const struct trial *t)
@@ -135,6 +155,184 @@ static struct outcome try(const struct trial *t)
     sim_disk_free(disk);
     model_free(&model);
     return out;
+}
+
+/* Sweeps */
+
+/* A disk with content, after the end of a process that did not close its stores. */
+struct used_disk {
+    struct sim_disk *disk;
+    struct model model;
+};
+
+static void use_disk(struct used_disk *u, uint64_t seed)
+{
+    struct life life;
+    struct history h;
+    struct random_seeded random;
+    u->disk = sim_disk_create();
+    u->disk->refuse_direct = seed % 2;
+    model_init(&u->model, SHARDS);
+    random_seeded_init(&random, seed);
+    EXPECT_INT(life_recover(&life, u->disk, SHARDS, seed), ERR_OK);
+    EXPECT_INT(life_open(&life), ERR_OK);
+    history_begin(&h, &life, &u->model, &random.random);
+    for (int i = 0; i < ACTIONS; i++)
+        history_act(&h);
+    struct sim_disk *left = sim_disk_crash(u->disk, CRASH_KILL, 0);
+    struct model then;
+    model_copy(&then, &u->model);
+    life_close(&life);
+    life_end(&life);
+    sim_disk_free(u->disk);
+    model_free(&u->model);
+    u->disk = left;
+    u->model = then;
+}
+
+/* Recovers twice, with a power cut between: the second start must find what the first one showed.
+ */
+static void expect_kept(const struct trial *t, struct model *model, struct sim_disk *disk)
+{
+    struct life life;
+    uint32_t k[LIFE_SHARDS_MAX];
+    for (int i = 0; i < 2; i++) {
+        struct sim_disk *left = sim_disk_crash(disk, i ? CRASH_LOSE_ALL : t->crash, t->seed);
+        enum error error = life_recover(&life, left, SHARDS, t->seed + 2000 + (uint64_t)i);
+        const char *wrong = error != ERR_OK ? life.message.text : model_compare(model, left, k);
+        if (wrong == NULL && life.report.damaged_logs > 0)
+            wrong = "a partition is taken for damaged";
+        life_end(&life);
+        if (wrong)
+            fail(t, wrong);
+        for (int shard = 0; shard < SHARDS; shard++)
+            model->shards[shard].acknowledged = k[shard];
+        if (i > 0)
+            sim_disk_free(disk);
+        disk = left;
+    }
+    sim_disk_free(disk);
+}
+
+/* A full disk is waited for, wherever something new needs room. */
+static bool must_heal(const struct sim_fault *f)
+{
+    static const bool grows[SIM_CALL_KINDS] = {[SIM_WRITE] = true, [SIM_RENAME] = true};
+    return f->error == ERR_NO_SPACE && grows[f->call] && f->effect != FAULT_ALL;
+}
+
+/* Compares after a start, without the fault. It may have left files of a deleted topic. */
+static void expect_started(const struct trial *t, struct model *model, struct sim_disk *disk,
+                           uint32_t *k)
+{
+    uint64_t counts[SIM_CALL_KINDS];
+    memcpy(counts, disk->counts, sizeof counts);
+    disk->fault.to = 0;
+    model->left_files = disk->reached;
+    const char *wrong = model_compare(model, disk, k);
+    if (wrong)
+        fail(t, wrong);
+    model->left_files = false;
+    disk->fault.to = t->fault.to;
+    memcpy(disk->counts, counts, sizeof counts);
+}
+
+/* A life on a disk with a fault. True: the fault has failed a call. */
+static bool live_with(const struct trial *t, struct model *model, struct sim_disk *disk)
+{
+    struct life life;
+    struct outcome out = {0};
+    uint32_t k[LIFE_SHARDS_MAX];
+    enum error error = life_recover(&life, disk, SHARDS, t->seed + 1000); /* other runs */
+    if (error == ERR_OK)
+        expect_started(t, model, disk, k);
+    if (error == ERR_OK)
+        model_rebase(model, k, SHARDS);
+    if (error == ERR_OK)
+        error = life_open(&life);
+    out.started = error == ERR_OK;
+    if (out.started) {
+        play(t, &life, model, &out);
+        if (out.failures > 0 && must_heal(&t->fault))
+            fail(t, "the store stopped because of a full disk");
+    } else if (life.message.text[0] == '\0') {
+        fail(t, "the start gives no reason");
+    }
+    life_end(&life);
+    return disk->reached;
+}
+
+static bool try_fault(const struct trial *t, const struct used_disk *used)
+{
+    struct model model;
+    model_copy(&model, &used->model);
+    struct sim_disk *disk =
+        sim_disk_crash(used->disk, (enum crash_kind)(t->seed % CRASH_KINDS), t->seed);
+    disk->fault = t->fault;
+    bool reached = live_with(t, &model, disk);
+    disk->fault.to = 0;
+    expect_kept(t, &model, disk);
+    sim_disk_free(disk);
+    model_free(&model);
+    return reached;
+}
+
+/* Fails each call of a kind, until there is no such call. Returns how many there were. */
+static uint64_t sweep(enum sim_call call, enum error error, bool for_ever, uint64_t seed)
+{
+    struct used_disk used;
+    struct trial t = {.seed = seed, .error = ERR_IO};
+    uint64_t kinds = error == ERR_NO_FILES ? 1 : FAULT_EFFECTS; /* without a file nothing is done */
+    uint64_t effects = test_states(kinds, 1), n = 0;
+    use_disk(&used, seed);
+    for (bool reached = true; reached; n++) {
+        for (uint64_t i = 0; i < effects; i++) {
+            t.fault = (struct sim_fault){.call = call,
+                                         .from = n,
+                                         .to = for_ever ? UINT64_MAX : n + 1,
+                                         .error = error,
+                                         .effect = (enum sim_effect)((n + i) % kinds),
+                                         .seed = seed + n};
+            t.crash = (enum crash_kind)((n / kinds + i) % CRASH_KINDS);
+            reached = try_fault(&t, &used);
+        }
+    }
+    sim_disk_free(used.disk);
+    model_free(&used.model);
+    return n - 1;
+}
+
+static void sweep_all(enum error error, bool for_ever)
+{
+    printf("%s:", error_text(error));
+    for (int call = 0; call < SIM_CALL_KINDS; call++) {
+        uint64_t n = 0;
+        for (uint64_t seed = test_seed(); seed < test_seed() + 2; seed++)
+            n += sweep((enum sim_call)call, error, for_ever, seed);
+        printf(" %s %" PRIu64, sim_call_name((enum sim_call)call), n);
+        EXPECT(n > 0);
+    }
+    printf(", then not reached\n");
+}
+
+TEST(a_call_that_fails_once_stops_the_store_or_does_no_harm)
+{
+    sweep_all(ERR_IO, false);
+}
+
+TEST(a_call_that_fails_for_ever_stops_the_store_or_does_no_harm)
+{
+    sweep_all(ERR_IO, true);
+}
+
+TEST(a_call_that_finds_no_room_once_stops_the_store_or_does_no_harm)
+{
+    sweep_all(ERR_NO_SPACE, false);
+}
+
+TEST(a_call_that_finds_no_descriptor_once_stops_the_store_or_does_no_harm)
+{
+    sweep_all(ERR_NO_FILES, false);
 }
 
 TEST(a_disk_that_is_full_for_a_while_loses_nothing_and_the_store_continues)
