@@ -26,6 +26,7 @@ TESTS = pathlib.Path(__file__).resolve().parent
 ROOT = TESTS.parent
 BUILD = pathlib.Path(os.environ.get("TIDEMILL_BUILD", ROOT / "build" / "asan"))
 FUZZ_BUILD = pathlib.Path(os.environ.get("TIDEMILL_FUZZ_BUILD", ROOT / "build" / "fuzz"))
+NOT_RUN = re.compile(r"^not run here: .*$", re.MULTILINE)
 SUMMARY = re.compile(r"^(\d+) passed, (\d+) failed$", re.MULTILINE)
 PYTHON = "/usr/bin/python3"  # Debian's, which has Debian's Kafka clients
 AT_ONCE = (os.cpu_count() or 2) + 1  # some wait more than they work
@@ -135,6 +136,7 @@ def judge(program, code, output, note, seconds):
     if not summaries:
         return Result(program, 0, 1, seconds, output, note or f"no summary, exit code {code}")
     passed, failed = map(int, summaries[-1])
+    note = " ".join(filter(None, (note, *NOT_RUN.findall(output)[:1])))
     if code != 0 and failed == 0:
         failed, note = 1, note or f"exit code {code}"
     return Result(program, passed, failed, seconds, output, note)

@@ -109,6 +109,16 @@ class Broker:
 
     def start(self):
         """Runs the program and returns when it is ready."""
+        self.begin()
+        with self._changed:
+            self._changed.wait_for(lambda: self._port_said or not self._reader.is_alive(), START_SECONDS)
+        if not self._port_said:
+            raise AssertionError(f"the broker was not ready in {START_SECONDS} s "
+                                 f"(exit code {self.process.poll()})")
+        self.port = self._port_said
+
+    def begin(self):
+        """Runs the program, and does not wait."""
         assert self.process is None, "the broker runs already"
         environment = dict(os.environ, UBSAN_OPTIONS="print_stacktrace=1")
         self.process = subprocess.Popen(self.arguments(), stdin=subprocess.DEVNULL, env=environment,
@@ -117,12 +127,6 @@ class Broker:
             self._port_said = 0
         self._reader = threading.Thread(target=self._read_log, args=(self.process.stderr,), daemon=True)
         self._reader.start()
-        with self._changed:
-            self._changed.wait_for(lambda: self._port_said or not self._reader.is_alive(), START_SECONDS)
-        if not self._port_said:
-            raise AssertionError(f"the broker was not ready in {START_SECONDS} s "
-                                 f"(exit code {self.process.poll()})")
-        self.port = self._port_said
 
     def _read_log(self, pipe):
         for raw in pipe:
