@@ -121,7 +121,8 @@ class Producer(Client):
         allowed = (NONE, UNKNOWN_TOPIC) if self.topic.deleting else (NONE,)
         if not self.expect_error(answer.error_code, allowed):
             return
-        self.note(self.acknowledged, partition, values, sequence, number, answer.base_offset, what)
+        if not self.note(self.acknowledged, partition, values, sequence, number, answer.base_offset, what):
+            raise Cut()  # more open batches than the broker remembers could not be sent again
 
     def acknowledged(self, partition, values, sequence, number, base, what):
         if sequence:

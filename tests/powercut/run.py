@@ -169,8 +169,8 @@ class Machine:
         self.disk.unmount()
 
 
-def play_disk(seed, cuts):
-    """The counts of one disk; raises when a promise was broken."""
+def play_disk(seed, cuts, total):
+    """Adds what has happened to the total; raises when a promise was broken."""
     with tempfile.TemporaryDirectory(prefix="tidemill-cut-", dir=cut_disk.image_folder()) as folder:
         machine = Machine(folder, seed)
         try:
@@ -181,7 +181,9 @@ def play_disk(seed, cuts):
             raise
         finally:
             machine.close()
-        return machine.history.counts
+            for what, number in machine.history.counts.items():
+                what = "records sent" if what.startswith("sent ") else what
+                total[what] = total.get(what, 0) + number
 
 
 def work(options):
@@ -195,16 +197,13 @@ def work(options):
     while total.get("cuts", 0) < options.cuts and time.monotonic() < deadline:
         cuts = min(LIVES, options.cuts - total.get("cuts", 0))
         try:
-            counts = play_disk(seed, cuts)
+            play_disk(seed, cuts, total)
         except Exception as error:
             if not isinstance(error, Wrong):
                 traceback.print_exc(file=sys.stdout)
-            print(f"FAILED after {total.get('cuts', 0)} cuts: {error}")
+            print(f"FAILED at cut {total.get('cuts', 0) + 1}: {error}")
             print(f"replay: tests/powercut/run.py --jobs 1 --cuts {cuts} --seed {seed}")
             return 1
-        for what, number in counts.items():
-            what = "records sent" if what.startswith("sent ") else what
-            total[what] = total.get(what, 0) + number
         seed += options.jobs
     print("; ".join(f"{number} {what}" for what, number in sorted(total.items())))
     return 0
