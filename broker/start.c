@@ -88,11 +88,13 @@ static void make_cluster_id(struct random *random, char out[24])
 }
 
 /* Shard 0: reads the cluster's id, or makes it at the very first start. */
-static enum error open_cluster(struct shard *shard)
+static enum error open_cluster(struct shard *shard, struct message *message)
 {
     struct broker *broker = shard->broker;
     enum error error =
         store_scan(shard->store, bytes_string(CLUSTER_ID_ROW), take_cluster_id, broker);
+    if (error)
+        message_set(message, "the cluster's id cannot be read: %s", error_text(error));
     if (error || broker->cluster_id[0])
         return error;
     make_cluster_id(shard->env->random, broker->cluster_id);
@@ -197,7 +199,7 @@ enum error shard_open(struct shard *shard, struct kv *kv, const struct shard_wor
         error = controller_load(shard->controller, message);
     }
     if (error == ERR_OK && shard->id == 0)
-        error = open_cluster(shard);
+        error = open_cluster(shard, message);
     if (error == ERR_OK)
         runner_start(shard->runner);
     return error;
