@@ -51,6 +51,8 @@ struct test_broker {
     struct buffer log;
     struct list clients;
     struct random *order;
+    void (*ended)(void *context, int code, const char *reason);
+    void *ended_context;
     char directory[256];
     const char *flags[FLAGS_MAX + 1];
     int closed, held_shard;
@@ -128,7 +130,9 @@ static void keep_line(struct trace *trace, struct bytes line)
 
 static void stop_broker(struct broker *broker, int code, const char *reason)
 {
-    (void)broker;
+    struct test_broker *b = CONTAINER_OF(broker, struct test_broker, broker);
+    if (b->ended)
+        b->ended(b->ended_context, code, reason);
     test_fail(__FILE__, __LINE__, "the broker stopped with code %d: %s", code, reason);
 }
 
@@ -141,7 +145,7 @@ static void open_shards(struct test_broker *b)
     struct recovery_options options = {b->settings.log_dirs, b->broker.shard_count,
                                        b->settings.journal_file_bytes};
     if (recovery_run(&b->env, &options, &b->kv, &report, &message) != ERR_OK)
-        test_fail(__FILE__, __LINE__, "recovery: %s", message.text);
+        stop_broker(&b->broker, 1, message.text);
     for (int i = 0; i < b->broker.shard_count; i++) {
         list_init(&b->journals[i].jobs);
         list_init(&b->backgrounds[i].jobs);
@@ -156,7 +160,7 @@ static void open_shards(struct test_broker *b)
                                         .reader = &b->readers[i].executor,
                                         .cleaner = &b->backgrounds[i].executor};
         if (shard_open(b->shards[i], b->kv, &workers, &message) != ERR_OK)
-            test_fail(__FILE__, __LINE__, "opening shard %d: %s", i, message.text);
+            stop_broker(&b->broker, 1, message.text);
     }
     test_settle(b);
 }
@@ -209,6 +213,8 @@ static struct test_broker *start(const struct test_machine *machine, const char 
         b->rows.inner = machine->kv;
         b->rows.generation_bytes = ROW_GENERATION_BYTES;
         b->order = machine->order;
+        b->ended = machine->ended;
+        b->ended_context = machine->context;
         random_seeded_init(&b->random, machine->seed);
     }
     snprintf(b->directory, sizeof b->directory, "%s", directory);
@@ -269,6 +275,8 @@ static void close_shards(struct test_broker *b)
         shard_close(b->shards[i], closed, b);
     }
     test_settle(b);
+    for (int i = 0; i < 100 && b->closed < b->broker.shard_count; i++)
+        test_advance(b, 100); /* until a full disk has room */
     EXPECT_INT(b->closed, b->broker.shard_count);
     for (int i = 0; i < b->broker.shard_count; i++)
         shard_dismantle(b->shards[i]);

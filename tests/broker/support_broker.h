@@ -30,6 +30,11 @@ struct test_machine {
     const char *directory;
     uint64_t seed;        /* of its randomness: each run over one directory needs another seed */
     struct random *order; /* draws jobs and shards; NULL: all run, in order */
+    /* Called when the broker stops by itself (exit code 4) or cannot start (1), instead of failing
+     * the test. It does not return: nothing of the broker may run after it. NULL: the test fails.
+     */
+    void (*ended)(void *context, int code, const char *reason);
+    void *context;
 };
 struct test_broker *test_broker_start_on(const struct test_machine *machine, int shards, ...);
 /* Stops regularly and starts again on the same directory. The clients are gone. */

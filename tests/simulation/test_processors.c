@@ -46,7 +46,8 @@ __attribute__((noreturn)) static void fail(const struct campaign *c, const char 
 static struct test_broker *start_on(struct sim_disk *disk, int shards, uint64_t seed,
                                     struct random *order)
 {
-    struct test_machine machine = {&disk->io, &disk->driver, "data", seed, order};
+    struct test_machine machine = {
+        .io = &disk->io, .kv = &disk->driver, .directory = "data", .seed = seed, .order = order};
     return test_broker_start_on(&machine, shards, "tidemill.journal.file.bytes=65536",
                                 "tidemill.checkpoint.bytes=65536", "tidemill.group.bytes=65536",
                                 "tidemill.tail.cache.bytes=20000", "tidemill.unflushed.bytes=65536",
