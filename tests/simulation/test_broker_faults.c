@@ -5,7 +5,7 @@
  * start an error   one that says that the client may try again
  *
  * When the fault is over, the broker serves all clients within ten seconds, or it has stopped with
- * exit code 4. Each trial is a process of its own, because a broker that stops frees nothing.
+ * exit code 4. The trials run in children, because a broker that stops frees nothing.
  *
  *   simulation_test_broker_faults --seed S */
 #include "tests/broker/support_broker.h"
@@ -14,6 +14,7 @@
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,7 +22,8 @@ enum {
     SHARDS = 2,
     WRITES_MAX = 200,
     REPLY_STEPS = 100, /* of 100 ms: ten seconds */
-    NOT_REACHED = 3,   /* exit code of a trial whose fault no call has met */
+    TRIALS_OF_A_CHILD = 25,
+    NOT_REACHED = 3, /* exit code of a child: no call has met the last fault */
 };
 
 /* A batch that was sent: `offset` -1 without an acknowledgement. */
@@ -249,6 +251,34 @@ static void delete_topic(struct trial *t, int topic)
         t->deleted[topic] = true;
 }
 
+/* The partition's answer to a fetch of a batch. NULL: there is none. */
+static const struct fetch_response_responses_partitions *fetch_batch(struct trial *t,
+                                                                     const struct sent_batch *s)
+{
+    const struct fetch_response *r =
+        ask(t, API_FETCH, 12, test_fetch_request(t->client, s->topic, s->partition, s->offset));
+    return r ? &r->responses[0].partitions[0] : NULL;
+}
+
+static bool holds(const struct fetch_response_responses_partitions *p, const struct sent_batch *s)
+{
+    struct bytes found = p->records.bytes;
+    return found.size > 8 && (int64_t)load_be64(found.data) == s->offset &&
+           memmem(found.data, MIN(found.size, (size_t)150), s->key, strlen(s->key)) != NULL;
+}
+
+/* Reads a batch that is no longer in memory. A disk that refuses gives an error, never other
+ * bytes. */
+static void consume(struct trial *t, int which)
+{
+    const struct sent_batch *s = &t->sent[which];
+    if (which >= t->sent_count || s->offset < 0 || strcmp(s->topic, names[0]) != 0)
+        return;
+    const struct fetch_response_responses_partitions *p = fetch_batch(t, s);
+    if (p && checked(t, "fetch", p->error_code) == KAFKA_NONE && !holds(p, s))
+        fail(t, "a fetch gave other bytes", s->offset);
+}
+
 /* --- the scenario --- */
 
 static void work(struct trial *t)
@@ -260,6 +290,7 @@ static void work(struct trial *t)
         (void)produce(t, 2, 0, false);
         (void)commit_offset(t);
         test_advance(t->broker, 700);
+        consume(t, i);
     }
 }
 
@@ -296,19 +327,14 @@ static void expect_service(struct trial *t)
 
 /* --- after a crash --- */
 
-static bool has_key(struct trial *t, const struct sent_batch *s)
+static bool is_there(struct trial *t, const struct sent_batch *s)
 {
-    const struct fetch_response *r =
-        ask(t, API_FETCH, 12, test_fetch_request(t->client, s->topic, s->partition, s->offset));
-    if (r == NULL)
+    const struct fetch_response_responses_partitions *p = fetch_batch(t, s);
+    if (p == NULL)
         fail(t, "no answer to a fetch", s->offset);
-    const struct fetch_response_responses_partitions *p = &r->responses[0].partitions[0];
     if (p->error_code == KAFKA_OFFSET_OUT_OF_RANGE && strcmp(s->topic, names[2]) == 0)
         return true; /* retention has passed */
-    struct bytes found = p->records.bytes;
-    return p->error_code == KAFKA_NONE && found.size > 8 &&
-           (int64_t)load_be64(found.data) == s->offset &&
-           memmem(found.data, MIN(found.size, (size_t)150), s->key, strlen(s->key)) != NULL;
+    return p->error_code == KAFKA_NONE && holds(p, s);
 }
 
 static void expect_topics(struct trial *t)
@@ -347,7 +373,7 @@ static void expect_all(struct trial *t)
     for (int i = 0; i < t->sent_count; i++) {
         struct sent_batch *s = &t->sent[i];
         bool gone = t->deleting[1] && strcmp(s->topic, names[1]) == 0;
-        if (s->offset >= 0 && !gone && !has_key(t, s))
+        if (s->offset >= 0 && !gone && !is_there(t, s))
             fail(t, "an acknowledged batch is lost", s->offset);
         if (s->offset >= 0 && s->idempotent && i >= t->sent_count - 5)
             (void)send_batch(t, s);
@@ -375,7 +401,8 @@ static void restart(struct trial *t, enum crash_kind kind)
         fail(t, "the broker ended after the fault", t->exit_code);
 }
 
-static int run_trial(struct trial *t)
+/* Whether a call has met the fault. */
+static bool run_trial(struct trial *t)
 {
     t->disk = sim_disk_create();
     t->disk->refuse_direct = t->seed % 2;
@@ -391,73 +418,93 @@ static int run_trial(struct trial *t)
     restart(t, CRASH_LOSE_ALL);
     if (!lives_through(t, expect_service))
         fail(t, "the broker ended long after the fault", t->exit_code);
-    return reached ? 0 : NOT_REACHED;
+    return reached;
 }
 
-/* Whether a call has met the fault. */
-static bool try(const struct sim_fault *fault, enum crash_kind crash)
-{
-    fflush(stdout);
-    pid_t child = fork();
-    EXPECT(child >= 0);
-    if (child == 0) {
-        static struct trial t;
-        t = (struct trial){.fault = *fault, .crash = crash, .seed = test_seed() + fault->seed};
-        _exit(run_trial(&t));
-    }
-    int status;
-    EXPECT_INT(waitpid(child, &status, 0), child);
-    if (!WIFEXITED(status) || (WEXITSTATUS(status) != 0 && WEXITSTATUS(status) != NOT_REACHED))
-        test_fail(__FILE__, __LINE__, "%s in %s [%" PRIu64 ", %" PRIu64 "), effect %d, crash %d",
-                  error_text(fault->error), sim_call_name(fault->call), fault->from, fault->to,
-                  (int)fault->effect, (int)crash);
-    return WEXITSTATUS(status) == 0;
-}
+struct sweep {
+    enum error error;
+    bool for_ever, all_effects;
+    uint64_t step;
+};
 
-/* Tries a fault with one effect, or with all; with direct I/O or not; with different crashes. */
-static bool try_effects(struct sim_fault *fault, int effects, bool all)
+/* Tries the fault at the n-th call with one effect or with all, with direct I/O or not, and with
+ * different crashes. Whether a call has met it. */
+static bool try(const struct sweep *s, enum sim_call call, uint64_t n)
 {
+    static struct trial t;
+    int effects = s->error == ERR_NO_FILES ? 1 : FAULT_EFFECTS; /* without a file nothing is done */
     bool reached = false;
-    uint64_t n = fault->from;
-    for (uint64_t i = 0; i < (all ? (uint64_t)effects : 1); i++) {
-        fault->effect = (enum sim_effect)((n + i) % (uint64_t)effects);
-        fault->seed = n / 4 + i;
-        reached |= try(fault, (enum crash_kind)((n + i) % CRASH_KINDS));
+    for (int i = 0; i < (s->all_effects ? effects : 1); i++) {
+        uint64_t variant = n / s->step + (uint64_t)i;
+        t = (struct trial){.fault = {.call = call,
+                                     .from = n,
+                                     .to = s->for_ever ? UINT64_MAX : n + 1,
+                                     .error = s->error,
+                                     .effect = (enum sim_effect)(variant % (uint64_t)effects),
+                                     .seed = n},
+                           .crash = (enum crash_kind)(variant % CRASH_KINDS),
+                           .seed = test_seed() + n / s->step / 4 + (uint64_t)i};
+        reached |= run_trial(&t);
     }
     return reached;
 }
 
-static void sweep(enum error error, bool for_ever, uint64_t step)
+/* A child tries some calls. Returns how many were met, and NOT_REACHED in *end when one was not. */
+static uint64_t try_some(const struct sweep *s, enum sim_call call, uint64_t from, int *end)
 {
-    int effects = error == ERR_NO_FILES ? 1 : FAULT_EFFECTS; /* without a file nothing is done */
-    printf("%s:", error_text(error));
+    uint64_t *met =
+        mmap(NULL, sizeof *met, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    EXPECT(met != MAP_FAILED);
+    pid_t child = fork();
+    EXPECT(child >= 0);
+    if (child == 0) {
+        while (*met < TRIALS_OF_A_CHILD && try(s, call, from + *met * s->step))
+            ++*met;
+        _exit(*met < TRIALS_OF_A_CHILD ? NOT_REACHED : 0);
+    }
+    int status;
+    EXPECT_INT(waitpid(child, &status, 0), child);
+    uint64_t count = *met;
+    munmap(met, sizeof *met);
+    *end = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    if (*end != 0 && *end != NOT_REACHED)
+        test_fail(__FILE__, __LINE__, "%s in call %" PRIu64 " of %s", error_text(s->error),
+                  from + count * s->step, sim_call_name(call));
+    return count;
+}
+
+static void sweep(const struct sweep *s)
+{
+    printf("%s:", error_text(s->error));
     for (int call = 0; call < SIM_CALL_KINDS; call++) {
-        struct sim_fault fault = {.call = (enum sim_call)call, .error = error};
-        for (bool reached = true; reached; fault.from += step) {
-            fault.to = for_ever ? UINT64_MAX : fault.from + 1;
-            reached = try_effects(&fault, effects, step == 1);
-        }
-        printf(" %s %" PRIu64, sim_call_name(fault.call), fault.from - step);
+        uint64_t n = 0;
+        for (int end = 0; end != NOT_REACHED;)
+            n += s->step * try_some(s, (enum sim_call)call, n, &end);
+        printf(" %s %" PRIu64, sim_call_name((enum sim_call)call), n);
     }
     printf(", then not reached\n");
 }
 
 TEST(a_call_that_fails_once_breaks_no_promise_to_a_client)
 {
-    sweep(ERR_IO, false, test_states(1, 9));
+    uint64_t step = test_states(1, 9);
+    sweep(&(struct sweep){ERR_IO, false, step == 1, step});
 }
 
 TEST(a_call_that_fails_for_ever_breaks_no_promise_to_a_client)
 {
-    sweep(ERR_IO, true, test_states(7, 37));
+    uint64_t step = test_states(7, 37);
+    sweep(&(struct sweep){ERR_IO, true, step == 1, step});
 }
 
 TEST(a_call_that_finds_no_room_breaks_no_promise_to_a_client)
 {
-    sweep(ERR_NO_SPACE, false, test_states(3, 23));
+    uint64_t step = test_states(3, 23);
+    sweep(&(struct sweep){ERR_NO_SPACE, false, step == 1, step});
 }
 
 TEST(a_call_that_finds_no_descriptor_breaks_no_promise_to_a_client)
 {
-    sweep(ERR_NO_FILES, false, test_states(5, 31));
+    uint64_t step = test_states(5, 31);
+    sweep(&(struct sweep){ERR_NO_FILES, false, step == 1, step});
 }
