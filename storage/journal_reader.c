@@ -28,6 +28,9 @@ struct journal_reader {
     struct journal_input *files, *current;
     size_t file_count, file_capacity;
     int64_t position;
+    struct journal_input *last_file; /* of the last whole unit; NULL: there is none */
+    int64_t last_position;
+    bool last_has_entries;
     struct shared_buffer *scratch; /* of the last unit: reused if nobody else holds a reference */
     size_t scratch_capacity;
     bool closed_in_order;
@@ -213,11 +216,45 @@ enum error journal_reader_next(struct journal_reader *r, struct journal_unit *un
     }
     if (error != ERR_OK || *bytes == NULL)
         return error;
+    r->last_file = r->current;
+    r->last_position = r->position;
+    r->last_has_entries = unit->entries > 0;
     r->position += (int64_t)journal_unit_size(unit);
     r->lsn += journal_unit_size(unit);
     r->closed_in_order = unit->flags & JOURNAL_CLOSED;
     r->needed = unit->next;
     return ERR_OK;
+}
+
+static enum error write_again(struct journal_reader *r, struct bytes unit)
+{
+    struct io *io = r->env->io;
+    struct io_file *file;
+    char *path = journal_path(r->directory, r->last_file->sequence);
+    enum error error = io->ops->open(io, path, IO_READ | IO_WRITE, &file);
+    free(path);
+    if (error != ERR_OK)
+        return error;
+    error = io_write(io, file, unit.data, unit.size, r->last_position);
+    if (error == ERR_OK)
+        error = io_sync(io, file);
+    io->ops->close(io, file);
+    return error;
+}
+
+enum error journal_reader_make_durable(struct journal_reader *r)
+{
+    if (r->last_file == NULL || !r->last_has_entries)
+        return ERR_OK;
+    struct journal_unit unit;
+    struct shared_buffer *last;
+    enum error error = read_unit(r, r->last_file, r->last_position, &unit, &last);
+    if (error == ERR_OK && last == NULL)
+        error = ERR_CORRUPT; /* it was whole a moment ago */
+    if (error == ERR_OK)
+        error = write_again(r, bytes_of(last->data, last->size));
+    shared_buffer_unref(last);
+    return error;
 }
 
 /* Whether a file has, at `from` or after, a whole unit of this run that is later than the expected

@@ -41,6 +41,10 @@ MUST_USE enum error journal_reader_next(struct journal_reader *r, struct journal
  * NULL. */
 MUST_USE enum error journal_reader_judge(struct journal_reader *r, enum journal_end *end,
                                          struct journal_mark *at, int64_t *cut_bytes);
+/* Writes the last unit again, if it has entries, and syncs it. All units before it were durable.
+ * Its own sync may have failed: then it is still read from memory, is taken for clean, and is lost
+ * at the next power cut. Nothing may be deleted because of it before. */
+MUST_USE enum error journal_reader_make_durable(struct journal_reader *r);
 /* The key-value store was durable up to here, according to the units that were read. After
  * journal_reader_judge they include those after a damaged unit. */
 lsn_t journal_reader_checkpoint(const struct journal_reader *r);

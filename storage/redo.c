@@ -318,6 +318,8 @@ static enum error pass(struct redo *redo, part_function *each, bool judge, bool 
             error = walk_journal(redo, journal, reader, each, &size);
         if (error == ERR_OK && judge)
             error = judge_end(redo, journal, reader, accept_damage);
+        if (error == ERR_OK && judge)
+            error = journal_reader_make_durable(reader);
         if (judge)
             redo->report->journal_bytes += size;
         if (error != ERR_OK && redo->message->text[0] == '\0')
