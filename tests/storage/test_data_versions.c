@@ -24,7 +24,7 @@ static enum error start(struct kv **kv, struct message *message)
     struct recovery_report report;
     struct recovery_options options = {data, 1, 1 << 20};
     static struct io_ops ops;
-    static struct io io = {&ops};
+    static struct io io = {.ops = &ops};
     ops = *io_posix()->ops;
     ops.lock = no_lock;
     env = (struct env){
