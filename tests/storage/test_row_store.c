@@ -680,7 +680,7 @@ static enum error io_cut_write(struct io *io, struct io_file *file, const struct
     return the_io->error;
 }
 
-static enum error io_sync(struct io *io, struct io_file *file)
+static enum error io_sync_file(struct io *io, struct io_file *file)
 {
     (void)io;
     return fails(false) ? the_io->error : io_posix()->ops->sync(io_posix(), file);
@@ -745,7 +745,7 @@ TEST(a_file_that_the_disk_cannot_read_is_damaged)
     struct message message = {""};
     struct kv_torn_end torn;
     struct io_ops ops = *io_posix()->ops;
-    struct io io = {&ops};
+    struct io io = {.ops = &ops};
     ops.open = io_open_bad;
     ops.read = io_read_bad;
     set_scene(&s, "unreadable");
@@ -773,7 +773,7 @@ static void use_failing_io(struct scene *s, struct failing_io *f, int fail_at, e
     *f = (struct failing_io){.ops = *io_posix()->ops, .fail_at = fail_at, .error = error};
     f->ops.open = io_open;
     f->ops.write = io_cut_write;
-    f->ops.sync = io_sync;
+    f->ops.sync = io_sync_file;
     f->ops.truncate = io_truncate;
     f->ops.rename = io_rename;
     f->ops.unlink = io_unlink;
