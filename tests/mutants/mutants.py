@@ -34,11 +34,11 @@ MUTANTS = [
     Mutant("journal_unit_of_another_run", "a unit of an earlier run is taken for one of this run",
            "storage/journal_reader.c", "unit->run == r->run &&", "", DAMAGE + CRASH),
     Mutant("journal_fallback_without_sync", "without direct I/O the journal is written and not synced",
-           "storage/journal.c", "return io->ops->sync(io, file->file) == ERR_OK ? ERR_OK : ERR_IO;",
+           "storage/journal.c", "    return io_sync(io, file->file);",
            "return ERR_OK;", CRASH),
     Mutant("journal_file_without_sync_of_its_name", "the name of a new journal file is not made durable",
            "storage/journal.c",
-           "        error = io->ops->sync_directory(io, j->directory);\n    if (io_error_passes(error) && file->file)",
+           "        error = io_sync_directory(io, j->directory);\n    if (io_error_passes(error) && file->file)",
            "        error = ERR_OK;\n    if (io_error_passes(error) && file->file)", CRASH),
     # Acknowledgement
     Mutant("acknowledged_before_the_write", "commits are done when their unit is handed over",
@@ -49,7 +49,7 @@ MUTANTS = [
            ["simulation/test_disk_faults"] + CRASH),
     # Checkpoints
     Mutant("checkpoint_without_sync", "the rows say that segments are durable that are not",
-           "storage/store_checkpoint.c", "        error = io->ops->sync_all(io, c->store->data_directory);",
+           "storage/store_checkpoint.c", "        error = io_sync_all(io, c->store->data_directory);",
            "        error = ERR_OK;", CRASH),
     Mutant("journal_recycled_before_the_rows", "journal files are recycled although the rows were not written",
            "storage/store_checkpoint.c", "        error = write_rows(c);",
