@@ -20,24 +20,24 @@ static enum error judge_sync(struct io *io, enum error error)
         return error; /* there was no sync */
     if (error != ERR_OK)
         atomic_store(&io->sync_failed, true);
-    return atomic_load(&io->sync_failed) ? ERR_IO : ERR_OK;
+    return io_sync_failed(io) ? ERR_IO : ERR_OK;
 }
 
 enum error io_sync(struct io *io, struct io_file *file)
 {
-    bool failed = atomic_load(&io->sync_failed);
+    bool failed = io_sync_failed(io);
     return failed ? ERR_IO : judge_sync(io, io->ops->sync(io, file));
 }
 
 enum error io_sync_directory(struct io *io, const char *path)
 {
-    bool failed = atomic_load(&io->sync_failed);
+    bool failed = io_sync_failed(io);
     return failed ? ERR_IO : judge_sync(io, io->ops->sync_directory(io, path));
 }
 
 enum error io_sync_all(struct io *io, const char *path)
 {
-    bool failed = atomic_load(&io->sync_failed);
+    bool failed = io_sync_failed(io);
     return failed ? ERR_IO : judge_sync(io, io->ops->sync_all(io, path));
 }
 

@@ -83,6 +83,11 @@ static inline bool io_error_passes(enum error error)
     return error == ERR_NO_SPACE || error == ERR_NO_FILES;
 }
 
+static inline bool io_sync_failed(struct io *io)
+{
+    return atomic_load(&io->sync_failed);
+}
+
 /* One buffer; see io_ops.write. */
 MUST_USE enum error io_write(struct io *io, struct io_file *file, const void *data, size_t size,
                              int64_t position);

@@ -443,9 +443,13 @@ void store_enter(struct store *s)
     s->depth++;
 }
 
+/* Jobs that can be tried again, as those of the cleaner and of retention, do not stop the shard
+ * themselves. */
 void store_leave(struct store *s)
 {
     enum close_step step = CLOSE_WAITS;
+    if (!s->closed && io_sync_failed(s->env->io))
+        store_fail(s, ERR_IO);
     do {
         if (s->depth > 1)
             break;

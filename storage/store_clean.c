@@ -88,7 +88,7 @@ static void give_up(struct store *s, enum error why)
     struct store_log *l = s->cleaning.log;
     if (why == ERR_CORRUPT || why == ERR_TOO_LARGE) {
         mark_uncleanable(s, l, why);
-    } else if (why != ERR_CLOSED && why != ERR_NOT_FOUND) {
+    } else if (why != ERR_CLOSED && why != ERR_NOT_FOUND && !io_sync_failed(s->env->io)) {
         l->clean_after_ms = s->now_ms + PATIENCE * s->options.clean.backoff_ms;
         trace_log(s->env->trace, TRACE_WARN,
                   "a partition could not be compacted: it is tried again",

@@ -475,6 +475,46 @@ TEST(a_damaged_partition_is_not_compacted_and_the_others_are)
     sim_disk_free(disk);
 }
 
+/* Cleans until the n-th sync of a kind fails, or everything is clean. Whether one has failed. */
+static bool clean_without_sync(enum sim_call call, uint64_t n)
+{
+    struct campaign c = {.keeps_tombstones = true};
+    struct sim_disk *disk = sim_disk_create();
+    struct two_partitions t;
+    EXPECT_INT(life_recover(&t.life, disk, 1, 1), ERR_OK);
+    t.life.clean_map_bytes = 10000;
+    EXPECT_INT(life_open(&t.life), ERR_OK);
+    fill_both(&c, &t, 30);
+    uint64_t from = disk->counts[call] + n;
+    disk->fault = (struct sim_fault){
+        .call = call, .from = from, .to = from + 1, .error = n % 2 ? ERR_IO : ERR_NO_SPACE};
+    for (int i = 0; i < 40 && !disk->reached; i++) {
+        life_turn(&t.life, 0, 500);
+        life_settle(&t.life);
+    }
+    bool reached = disk->reached;
+    disk->fault.to = 0;
+    EXPECT_INT(t.life.failures, reached); /* at once, not with the next checkpoint */
+    life_close(&t.life);
+    EXPECT_INT(t.life.close_result, reached ? ERR_IO : ERR_OK);
+    life_end(&t.life);
+    EXPECT_INT(life_recover(&t.life, disk, 1, 2), ERR_OK);
+    EXPECT_INT(t.life.report.damaged_logs, 0);
+    life_end(&t.life);
+    sim_disk_free(disk);
+    return reached;
+}
+
+TEST(a_failed_sync_of_a_cleaning_stops_the_shard_at_once)
+{
+    uint64_t syncs = 0, names = 0;
+    while (clean_without_sync(SIM_SYNC, syncs))
+        syncs++;
+    while (clean_without_sync(SIM_SYNC_DIRECTORY, names))
+        names++;
+    EXPECT(syncs > 10 && names > 5);
+}
+
 TEST(a_crash_at_any_call_of_a_cleaning_loses_no_key_and_brings_none_back)
 {
     static struct campaign c;
