@@ -162,8 +162,8 @@ class Consumer(Client):
         at = self.at.get(p, max(p.end - 5, 0))
         answer = self.wire.fetch(p.topic, at, partition=p.number, wait_ms=5)
         if answer.error_code != NONE:
-            retention_passed = p.retention is not None and answer.error_code == 1
-            assert self.history.frozen or topic.deleting or retention_passed, f"{p}: fetch error {answer.error_code}"
+            start_passed = (p.retention is not None or p.trimmed > 0) and answer.error_code == 1
+            assert self.history.frozen or topic.deleting or start_passed, f"{p}: fetch error {answer.error_code}"
             self.at.pop(p, None)
             return
         records = [r for r in records_of(answer.records) if r.offset >= at]
@@ -196,6 +196,25 @@ class Committer(Client):
     def committed(self, group, offset):
         self.history.commits[group] = (offset, offset)
         self.history.count("offsets committed")
+
+
+class Trimmer(Client):
+    """Deletes records. A log start that was told never goes back."""
+
+    def step(self):
+        p = self.choose.choice(self.history.topics["trims"].partitions)
+        offset = self.choose.randint(p.start, max(p.start, p.end))
+        p.trimmed = max(p.trimmed, offset)
+        answer = self.wire.ask("DeleteRecords", 2, timeout_ms=10_000, topics=[{
+            "name": p.topic, "partitions": [{"partition_index": p.number, "offset": offset}]}])
+        row = answer.topics[0].partitions[0]
+        if self.expect_error(row.error_code):
+            assert self.history.frozen or p.start <= row.low_watermark <= p.trimmed, (p.start, row, p.trimmed)
+            self.note(self.moved, p, row.low_watermark)
+
+    def moved(self, partition, start):
+        self.history.count("log starts moved", start > partition.start)
+        partition.start = start
 
 
 class Admin(Client):

@@ -25,7 +25,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "harness")]
 import cut_disk  # noqa: E402
 import pipeline  # noqa: E402
 from broker import Broker, wait_until  # noqa: E402
-from clients import Admin, Committer, Consumer, JsonProducer, Producer, Sequence  # noqa: E402
+from clients import Admin, Committer, Consumer, JsonProducer, Producer, Sequence, Trimmer  # noqa: E402
 from history import History, Topic, Wrong, expect  # noqa: E402
 from wire import Wire  # noqa: E402
 
@@ -68,7 +68,8 @@ class Machine:
         self.broker.start()
 
     def create_topics(self):
-        fixed = (("main", 3, {}), ("rolls", 2, {"segment.bytes": 1 << 20, "retention.bytes": RETENTION}),
+        fixed = (("main", 3, {}), ("trims", 2, {"segment.bytes": 1 << 20}),
+                 ("rolls", 2, {"segment.bytes": 1 << 20, "retention.bytes": RETENTION}),
                  (pipeline.INPUT, 1, pipeline.topic_configs()))
         with Wire(self.broker.port) as wire:
             for name, partitions, configs in fixed:
@@ -85,6 +86,7 @@ class Machine:
         plans = [(Producer, "a", topics["main"], sequences["main"]), (Producer, "b", topics["main"]),
                  (Producer, "c", topics["rolls"], sequences["rolls"]), (Producer, "d", topics["rolls"]),
                  (JsonProducer, "e", topics[pipeline.INPUT], sequences[pipeline.INPUT]),
+                 (Producer, "f", topics["trims"], sequences["trims"]), (Trimmer,),
                  (Consumer,), (Committer,), (Admin,)]
         self.clients = [kind(h, self.broker.port, self.choose.random(), *rest) for kind, *rest in plans]
         for client in self.clients:
