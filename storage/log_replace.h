@@ -15,12 +15,13 @@
  *              writes the new segments to the swap list. With this step the swap is durable. Then
  *              it removes the old files whose names are free, syncs the directory, renames
  *              <name>.swap to <name>, syncs it again, and removes the list. If it fails, it is
- * tried again. The next cleaning starts when it has succeeded: a tombstone may only go after the
- * records that it has replaced are gone for good.
+ *              tried again. The next cleaning starts when it has succeeded: a tombstone may only
+ *              go after the records that it has replaced are gone for good.
  *
  * Slices keep their files open, also when the names change. A start looks at the lists before it
- * opens a log. An empty list: the .swap files are removed, the old segments stay. Otherwise step 5
- * is done from its start, so all old segments of the range go and all new ones get their names. */
+ * opens a log. It syncs them first: after a kill they may not be durable yet. An empty list: the
+ * .swap files are removed, the old segments stay. Otherwise step 5 is done from its start, so all
+ * old segments of the range go and all new ones get their names. */
 #ifndef STORAGE_LOG_REPLACE_H
 #define STORAGE_LOG_REPLACE_H
 

@@ -235,12 +235,23 @@ static enum error finish(struct lists *l, const char *path, struct uuid topic_id
     return error;
 }
 
+/* After a kill, a start may see a list that a power cut would still take away. What the start does
+ * with the segments must not outlive the list. */
+static enum error make_lists_durable(struct io *io, const char *data_directory,
+                                     const char *directory)
+{
+    enum error error = io->ops->sync_directory(io, directory);
+    return error == ERR_OK ? io->ops->sync_directory(io, data_directory) : error;
+}
+
 enum error swap_lists_recover(struct env *env, const char *data_directory, struct message *message)
 {
     struct io *io = env->io;
     struct lists l = {.env = env, .data_directory = data_directory, .message = message};
     char *directory = lists_directory(data_directory);
     enum error error = io->ops->list(io, directory, note_name, &l);
+    if (error == ERR_OK)
+        error = make_lists_durable(io, data_directory, directory);
     for (size_t i = 0; i < l.count && error == ERR_OK; i++) {
         struct uuid topic_id;
         int32_t partition;
