@@ -157,6 +157,13 @@ static struct api_error check_acyclic(const struct catalog_draft *catalog,
     return error;
 }
 
+/* Dead letters keep the keys of their records, which may have none. */
+static bool loses_dead_letters(const struct topic *topic)
+{
+    struct bytes policy = topic_config_get(topic, BYTES_LITERAL("cleanup.policy"));
+    return policy.size > 0 && memmem(policy.data, policy.size, "compact", 7);
+}
+
 static struct api_error check_outputs(const struct catalog_draft *catalog,
                                       const struct topology *topology, struct arena *arena)
 {
@@ -168,8 +175,15 @@ static struct api_error check_outputs(const struct catalog_draft *catalog,
             return invalid(arena_printf(arena, "%.*s: cannot create the topic '%.*s': %s",
                                         BYTES_PRINTF(topology_output_parameter(topology, i)),
                                         BYTES_PRINTF(name), fault));
-        struct topic *other =
-            catalog_draft_by_name(catalog, name) ? NULL : catalog_draft_collision(catalog, name);
+        struct topic *existing = catalog_draft_by_name(catalog, name);
+        if (existing && is_dead_letter && loses_dead_letters(existing))
+            return invalid(arena_printf(arena,
+                                        "%.*s: the topic '%.*s' has cleanup.policy=compact, which "
+                                        "removes dead letters without a key: set its "
+                                        "cleanup.policy to delete, or name another topic",
+                                        BYTES_PRINTF(topology_output_parameter(topology, i)),
+                                        BYTES_PRINTF(name)));
+        struct topic *other = existing ? NULL : catalog_draft_collision(catalog, name);
         if (other)
             return invalid(arena_printf(arena,
                                         "%.*s: the topic '%.*s' collides with existing topic: %.*s",

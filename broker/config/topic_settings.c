@@ -273,6 +273,15 @@ void topic_settings_load(struct topic_settings *out, const struct settings *brok
     out->compacted = list_has(out->cleanup_policy, "compact");
 }
 
+bool topic_is_compacted(const struct topic *topic, const struct settings *broker)
+{
+    struct topic_settings settings;
+    topic_settings_load(&settings, broker, topic);
+    bool compacted = settings.compacted;
+    topic_settings_free(&settings);
+    return compacted;
+}
+
 void topic_settings_copy(struct topic_settings *out, const struct topic_settings *from)
 {
     *out = *from;

@@ -56,6 +56,8 @@ bool topic_setting_leaves_it(const struct setting *broker_row, struct bytes valu
  * count. */
 void topic_settings_load(struct topic_settings *out, const struct settings *broker,
                          const struct topic *topic);
+/* Whether the effective cleanup.policy has compact; `topic` as above. */
+bool topic_is_compacted(const struct topic *topic, const struct settings *broker);
 void topic_settings_copy(struct topic_settings *out, const struct topic_settings *from);
 void topic_settings_free(struct topic_settings *s);
 struct log_config topic_log_config(const struct topic_settings *s);

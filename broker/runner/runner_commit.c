@@ -207,7 +207,9 @@ static void topic_created(void *context, struct shard *shard, enum error error)
 static void create_topic(struct runner_task *task, const struct pending_output *output)
 {
     static const struct topic_config dead_letter_configs[] = {
-        {BYTES_LITERAL("message.timestamp.type"), BYTES_LITERAL("LogAppendTime")}};
+        {BYTES_LITERAL("message.timestamp.type"), BYTES_LITERAL("LogAppendTime")},
+        {BYTES_LITERAL("cleanup.policy"), BYTES_LITERAL("delete")}, /* some have no key */
+    };
     task->ensuring = true;
     host_hold(&task->host);
     ensure_topic(task->runner->shard, output->topic, output->partitions_if_new, dead_letter_configs,
@@ -268,4 +270,12 @@ size_t runner_commit_max_batch_bytes(struct host *h, struct bytes topic)
     if (!bytes_is_null(text) && !parse_i64(text, &bytes))
         bytes = shard->live->now.message_max_bytes;
     return (size_t)bytes;
+}
+
+/* A topic that does not exist yet is created without cleanup.policy, so it has the broker's. */
+bool runner_commit_needs_keys(struct host *h, struct bytes topic)
+{
+    const struct shard *shard = of(h)->runner->shard;
+    struct topic *found = catalog_by_name(shard->catalog, topic);
+    return topic_is_compacted(found, &shard->live->now);
 }

@@ -148,6 +148,7 @@ enum host_commit runner_commit_step(struct host *h, const struct step *step);
 void runner_commit_again(struct host *h);
 int32_t runner_commit_partitions(struct host *h, struct bytes topic);
 size_t runner_commit_max_batch_bytes(struct host *h, struct bytes topic);
+bool runner_commit_needs_keys(struct host *h, struct bytes topic);
 void runner_commit_free_waiting(struct runner_task *task);
 /* Walks the state rows that the waiting step would have written, to delete them. */
 void runner_commit_each_waiting_key(struct runner_task *task,

@@ -131,6 +131,7 @@ static const struct host_ops ops = {
     .commit_again = runner_commit_again,
     .partitions = runner_commit_partitions,
     .max_batch_bytes = runner_commit_max_batch_bytes,
+    .needs_keys = runner_commit_needs_keys,
     .wake = wake,
     .say_retry = say_retry,
     .say_stopped = say_stopped,

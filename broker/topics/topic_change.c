@@ -165,13 +165,7 @@ static struct uuid fresh_id(struct controller *c)
 
 static bool is_compacted(const struct shard *shard, const struct topic *topic)
 {
-    struct topic_settings settings;
-    if (topic == NULL)
-        return false;
-    topic_settings_load(&settings, &shard->live->now, topic);
-    bool compacted = settings.compacted;
-    topic_settings_free(&settings);
-    return compacted;
+    return topic && topic_is_compacted(topic, &shard->live->now);
 }
 
 static void put(struct controller *c, struct topic *topic, const struct topic *before)

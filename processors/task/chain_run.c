@@ -8,6 +8,8 @@
 /* Memory that the expressions of one record may take. */
 static const size_t MAX_RECORD_ARENA = (size_t)1 << 30;
 
+enum key_rule { KEY_RULE_UNKNOWN, KEY_RULE_NEEDED, KEY_RULE_NONE };
+
 void chain_run_init(struct chain_run *run, const struct chain *chain, int32_t partition)
 {
     ASSERT(chain->count > 0 && chain->processors[0]->parent == NO_PARENT);
@@ -42,9 +44,26 @@ void chain_run_free(struct chain_run *run)
     free(run->verdicts);
     free(run->reasons);
     free(run->is_reached);
+    free(run->key_rules);
     outbox_free(&run->outbox);
     state_delta_free(&run->delta);
     arena_free(&run->arena);
+}
+
+void chain_run_ask(struct chain_run *run, const struct bytes *topics, size_t topic_count,
+                   struct task_commit *commit)
+{
+    free(run->key_rules);
+    run->commit = commit;
+    run->topics = topics;
+    run->topic_count = topic_count;
+    run->key_rules = xcalloc(topic_count + 1, sizeof *run->key_rules);
+}
+
+void chain_run_forget_answers(struct chain_run *run)
+{
+    if (run->key_rules)
+        memset(run->key_rules, KEY_RULE_UNKNOWN, run->topic_count);
 }
 
 struct chain_step *chain_run_find(const struct chain_run *run, struct bytes processor)
@@ -92,15 +111,22 @@ static size_t record_bytes(const struct record *r)
     return r->key.size + r->value.size + r->headers.size;
 }
 
+/* Where the verdict of step i sends the record, or NO_TOPIC. */
+static int topic_of(const struct chain_run *run, size_t i)
+{
+    const struct processor *p = run->chain->processors[i];
+    enum fate fate = run->verdicts[i].fate;
+    return fate == FATE_PASSED      ? p->output_topic
+           : fate == FATE_LATE      ? p->late_topic
+           : fate == FATE_DUPLICATE ? p->duplicates_topic
+                                    : NO_TOPIC;
+}
+
 /* Bytes that the task writes because of the verdict of step i. */
 static size_t writes_of(const struct chain_run *run, size_t i)
 {
     const struct step_verdict *v = &run->verdicts[i];
-    const struct processor *p = run->chain->processors[i];
-    int topic = v->fate == FATE_PASSED      ? p->output_topic
-                : v->fate == FATE_LATE      ? p->late_topic
-                : v->fate == FATE_DUPLICATE ? p->duplicates_topic
-                                            : NO_TOPIC;
+    int topic = topic_of(run, i);
     return v->state_bytes + (topic != NO_TOPIC ? record_bytes(v->record) : 0);
 }
 
@@ -143,6 +169,37 @@ static bool writes_fit(struct chain_run *run, size_t *failed)
     return true;
 }
 
+static bool needs_keys(struct chain_run *run, int topic)
+{
+    if (run->commit == NULL || run->commit->needs_keys == NULL)
+        return false;
+    uint8_t *rule = &run->key_rules[topic];
+    if (*rule == KEY_RULE_UNKNOWN)
+        *rule = run->commit->needs_keys(run->commit, run->topics[topic]) ? KEY_RULE_NEEDED
+                                                                         : KEY_RULE_NONE;
+    return *rule == KEY_RULE_NEEDED;
+}
+
+/* A cleaner would drop a record without a key from a compacted topic, and nobody would learn of
+ * it. If there is one, *failed is the processor that would write it. */
+static bool keys_fit(struct chain_run *run, size_t *failed)
+{
+    for (size_t i = 0; i < run->chain->count; i++) {
+        if (!run->is_reached[i] || !bytes_is_null(run->verdicts[i].record->key))
+            continue;
+        int topic = topic_of(run, i);
+        if (topic == NO_TOPIC || !needs_keys(run, topic))
+            continue;
+        step_fail(&run->verdicts[i], &run->reasons[i], DEAD_KEY_MISSING,
+                  "the topic %.*s has cleanup.policy=compact, so each of its records needs a key, "
+                  "and this record has none: produce it with a key, or name another topic",
+                  BYTES_PRINTF(run->topics[topic]));
+        *failed = i;
+        return false;
+    }
+    return true;
+}
+
 /* Lets every step judge. False: the record is a dead letter because of the step *failed. */
 static bool judge_record(struct chain_run *run, struct chain_record *r, size_t *failed)
 {
@@ -162,7 +219,7 @@ static bool judge_record(struct chain_run *run, struct chain_record *r, size_t *
         if (run->verdicts[i].fate == FATE_DEAD || (i == 0 && !time_first && !extract_time(run, r)))
             return false;
     }
-    return writes_fit(run, failed);
+    return writes_fit(run, failed) && keys_fit(run, failed);
 }
 
 /* Applying. */

@@ -22,11 +22,21 @@ struct chain_run {
     struct outbox outbox;
     struct state_delta delta;
     struct arena arena;
+    struct task_commit *commit; /* is asked for needs_keys; NULL: no output topic needs keys */
+    const struct bytes *topics; /* all output topics */
+    size_t topic_count;
+    uint8_t *key_rules;            /* by topic: an enum key_rule, for the records of one step */
     struct task_counters counters; /* of records; the steps count the rest */
 };
 
 void chain_run_init(struct chain_run *run, const struct chain *chain, int32_t partition);
 void chain_run_free(struct chain_run *run);
+
+/* From now on a record without a key for a topic that needs keys is a dead letter. */
+void chain_run_ask(struct chain_run *run, const struct bytes *topics, size_t topic_count,
+                   struct task_commit *commit);
+/* A step ends: the next one asks again, because the configs of a topic may change. */
+void chain_run_forget_answers(struct chain_run *run);
 
 /* Takes one record through the chain; no windows may be pending. */
 void chain_run_record(struct chain_run *run, const struct record *record,

@@ -48,6 +48,9 @@ struct task_commit {
     /* Gives the largest size of a batch for this topic. A single record that is larger is a batch
      * of its own. NULL: no limit. */
     size_t (*max_batch_bytes)(struct task_commit *commit, struct bytes topic);
+    /* Whether every record of this topic needs a key, because the topic is compacted. A record that
+     * has none becomes a dead letter. NULL: no topic needs keys. */
+    bool (*needs_keys)(struct task_commit *commit, struct bytes topic);
 };
 
 #endif

@@ -59,6 +59,12 @@ static size_t max_batch_bytes(struct task_commit *interface, struct bytes topic)
     return h->ops->max_batch_bytes(h, topic);
 }
 
+static bool needs_keys(struct task_commit *interface, struct bytes topic)
+{
+    struct host *h = CONTAINER_OF(interface, struct host, commit);
+    return h->ops->needs_keys(h, topic);
+}
+
 void host_flush(struct host *h)
 {
     if (h->state != HOST_RUNNING)
@@ -164,7 +170,10 @@ void host_init(struct host *h, const struct host_setup *setup, int64_t now_ms)
     };
     if (h->ops->max_batch_bytes)
         h->commit.max_batch_bytes = max_batch_bytes;
+    if (h->ops->needs_keys)
+        h->commit.needs_keys = needs_keys;
     h->task = task_create(h->chain, h->topology, setup->partition, h->input_count);
+    task_ask(h->task, &h->commit);
     h->idle_since_ms = xcalloc(h->input_count, sizeof *h->idle_since_ms);
     for (size_t i = 0; i < h->input_count; i++)
         h->idle_since_ms[i] = now_ms;

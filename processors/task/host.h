@@ -48,6 +48,7 @@ struct host_ops {
     void (*commit_again)(struct host *h);
     int32_t (*partitions)(struct host *h, struct bytes topic);     /* as in struct task_commit */
     size_t (*max_batch_bytes)(struct host *h, struct bytes topic); /* the same; NULL: no limit */
+    bool (*needs_keys)(struct host *h, struct bytes topic);        /* the same; NULL: none does */
     /* Makes the owner call host_run: soon, or after some time. */
     void (*wake)(struct host *h, enum host_wake when);
     /* Logs why the host tries something again; called for the first failure only. */

@@ -40,6 +40,13 @@ void task_free(struct task *t)
     free(t);
 }
 
+void task_ask(struct task *t, struct task_commit *commit)
+{
+    size_t count;
+    const struct bytes *topics = topology_output_names(t->topology, &count);
+    chain_run_ask(&t->run, topics, count, commit);
+}
+
 void task_place(struct task *t, size_t input, int64_t offset)
 {
     ASSERT(input < t->input_count && !t->is_dirty);
@@ -196,6 +203,7 @@ void task_flush(struct task *t, struct task_commit *commit)
     commit->commit(commit, &step);
     outbox_clear(&run->outbox);
     state_delta_clear(&run->delta);
+    chain_run_forget_answers(run);
     t->records_in_step = 0;
     t->is_dirty = false;
 }
@@ -215,6 +223,8 @@ enum error task_take_over(const struct task *old, const struct chain *chain,
         task_free(to);
         return e;
     }
+    if (old->run.commit)
+        task_ask(to, old->run.commit);
     *out = to;
     return ERR_OK;
 }

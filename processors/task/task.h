@@ -23,6 +23,9 @@ struct task;
  * never restore state of another version. */
 struct task *task_create(const struct chain *chain, struct topology *topology, int32_t partition,
                          size_t input_count);
+/* Whom to ask for needs_keys while records are taken. Without it, no output topic needs keys. A
+ * task that takes over asks the same. */
+void task_ask(struct task *t, struct task_commit *commit);
 /* Before the first record: sets where an input begins. A cursor of task_restore replaces it. */
 void task_place(struct task *t, size_t input, int64_t offset);
 /* Gives back durable state, one row after the other, in any order, before the first record. */

@@ -170,6 +170,39 @@ def test_produce_continues_while_a_processor_fails():
             assert values_in(wire, "big", 1) == [{"n": 77}]
 
 
+def test_a_record_without_a_key_for_a_compacted_topic_is_a_dead_letter():
+    """The cleaner would remove it, as it would one that Produce had accepted."""
+    for shards in (1, 4):
+        with Broker(shards=shards) as broker, Wire(broker.port) as wire:
+            wire.create("t")
+            wire.create("big", 4, cleanup_policy="compact")
+            declare(wire, "t", FILTER)
+            wire.produce("t", make_batch([b'{"n": 10}', b'{"n": 1}', b'{"n": 11}'], keys=[None, None, b"k"]))
+            assert values_in(wire, "dlq.t", 1) == [{"n": 10}]
+            headers = dict(records_of(wire.fetch("dlq.t", 0).records)[0].headers)
+            assert headers["__dlq.errors.code"] == b"KEY_MISSING" and b"big" in headers["__dlq.errors.message"], headers
+            big = lambda: sum(wire.list_offset("big", LATEST, p).offset for p in range(4))
+            wait_until(lambda: big() >= 1, 20, "the record with a key")
+            assert big() == 1
+            change(wire, "big", {"cleanup.policy": "delete"})
+            wire.produce("t", batch_of(12))
+            wait_until(lambda: big() == 2, 20, "a record without a key")
+
+
+def test_a_dead_letter_topic_is_not_compacted():
+    with Broker(settings={"log.cleanup.policy": "compact"}) as broker, Wire(broker.port) as wire:
+        wire.create("t", cleanup_policy="delete")
+        wire.create("kept", cleanup_policy="compact")
+        got = change(wire, "t", dict(FILTER, **{"processor.big.dlq": "kept"}))
+        assert got.error_code == INVALID_CONFIG and "kept" in got.error_message, got
+        declare(wire, "t", FILTER)
+        wire.produce("t", batch_of("text"))
+        assert values_in(wire, "dlq.t", 1) == [{"n": "text"}]
+        answer = wire.ask("DescribeConfigs", 4, include_documentation=False, include_synonyms=False, resources=[
+            {"resource_type": TOPIC, "resource_name": "dlq.t", "configuration_keys": ["cleanup.policy"]}]).results[0]
+        assert [c.value for c in answer.configs] == ["delete"]
+
+
 def test_produce_continues_when_the_output_topic_is_deleted():
     with Broker(shards=2) as broker, Wire(broker.port) as wire:
         wire.create("t")

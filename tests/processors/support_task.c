@@ -144,6 +144,12 @@ static int32_t partitions(struct task_commit *interface, struct bytes topic UNUS
     return CONTAINER_OF(interface, struct world, commit)->output_partitions;
 }
 
+static bool needs_keys(struct task_commit *interface, struct bytes topic)
+{
+    const char *compacted = CONTAINER_OF(interface, struct world, commit)->compacted;
+    return compacted && bytes_equal_string(topic, compacted);
+}
+
 static bool is_at_end(const struct batch_source *source, int64_t offset)
 {
     struct batch_header header;
@@ -174,6 +180,7 @@ enum input_status world_take(struct world *w, struct bytes batch, size_t slice)
 static void start_task(struct world *w)
 {
     w->task = task_create(topology_chain(w->topology, 0), w->topology, 0, 1);
+    task_ask(w->task, &w->commit);
     for (size_t i = 0; i < w->state_count; i++)
         EXPECT(task_restore(w->task, w->state[i].key, w->state[i].value) == ERR_OK);
     if (task_restored(w->task, &w->message))
@@ -196,7 +203,8 @@ const char *world_refusal(struct world *w, int32_t partition_count, const char *
 void world_init(struct world *w, int32_t partition_count, const char *sections)
 {
     *w = (struct world){.output_partitions = 1, .wall_ms = WORLD_WALL_MS};
-    w->commit = (struct task_commit){.commit = commit, .partitions = partitions};
+    w->commit =
+        (struct task_commit){.commit = commit, .partitions = partitions, .needs_keys = needs_keys};
     buffer_init(&w->text, 64 << 20);
     w->source = (struct batch_source){.find = find_batch, .is_at_end = is_at_end};
     batch_input_init(&w->input, &w->source);

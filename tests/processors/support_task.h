@@ -21,6 +21,7 @@ struct world {
     struct config_pair pairs[WORLD_MAX_PAIRS];
     size_t pair_count;
     int32_t output_partitions;
+    const char *compacted; /* an output topic that needs keys */
     int64_t wall_ms;
     struct world_record inputs[WORLD_MAX_RECORDS];
     size_t input_count;

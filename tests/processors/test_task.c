@@ -394,6 +394,45 @@ TEST(a_record_that_would_be_written_too_often_is_a_dead_letter)
     world_free(&w);
 }
 
+TEST(a_record_without_a_key_for_a_compacted_topic_is_a_dead_letter)
+{
+    struct world w;
+    world_init(&w, 1,
+               "[t/all]\ntype = filter\nwhere = true\noutput = other\n"
+               "[t/kept]\ntype = filter\nafter = all\nwhere = value != \"2\"\noutput = kept\n");
+    w.compacted = "kept";
+    world_put(&w, 1, NULL, "1");
+    world_put(&w, 2, NULL, "\"2\""); /* does not reach the compacted topic */
+    world_put(&w, 3, "k", "3");
+    world_put(&w, 4, "", "4"); /* an empty key is a key */
+    world_run(&w);
+    EXPECT_STRING(world_output_header(&w, "dlq.t", 0, "__dlq.errors.code"), "KEY_MISSING");
+    EXPECT_STRING(world_output_header(&w, "dlq.t", 0, "__dlq.errors.processor"), "kept");
+    EXPECT_STRING(world_output(&w, "dlq.t"), "1 - 1\n");
+    EXPECT_STRING(world_output(&w, "kept"), "3 k 3\n4  4\n");
+    EXPECT_STRING(world_output(&w, "other"), "2 - \"2\"\n3 k 3\n4  4\n");
+    EXPECT_INT(task_counters(w.task)->dead_letters, 1);
+    w.compacted = NULL; /* the next step asks again */
+    world_put(&w, 5, NULL, "5");
+    world_run(&w);
+    EXPECT_STRING(world_output(&w, "kept"), "3 k 3\n4  4\n5 - 5\n");
+    world_free(&w);
+}
+
+TEST(a_duplicate_for_a_compacted_topic_needs_a_key_too)
+{
+    struct world w;
+    world_init(&w, 1,
+               "[t/d]\ntype = dedup\nid = value\nwithin = 1h\noutput = o\nduplicates = dups\n");
+    w.compacted = "dups";
+    world_put(&w, 1, "k", "\"a\"");
+    world_put(&w, 2, NULL, "\"a\"");
+    world_run(&w);
+    EXPECT_STRING(world_output(&w, "dups"), "");
+    EXPECT_STRING(world_output_header(&w, "dlq.t", 0, "__dlq.errors.code"), "KEY_MISSING");
+    world_free(&w);
+}
+
 TEST(outputs_go_to_the_partition_of_their_key_or_keep_their_own)
 {
     struct world w;
