@@ -114,7 +114,9 @@ static void succeed(struct store *s)
               F_INT("to_offset", work.to), F_INT("keys", (int64_t)work.keys),
               F_INT("records", (int64_t)work.counts.records),
               F_INT("kept", (int64_t)work.counts.kept), F_INT("bytes", work.counts.bytes),
-              F_INT("kept_bytes", work.counts.kept_bytes));
+              F_INT("kept_bytes", work.counts.kept_bytes), F_INT("ms", s->now_ms - c->began_ms),
+              F_INT("compactions", (int64_t)s->stats.cleanings),
+              F_INT("uncleanable", (int64_t)s->stats.uncleanable));
     free(directory);
     release(s);
     c->next_ms = s->now_ms; /* the next log does not wait */
@@ -279,6 +281,7 @@ static void begin_round(struct store *s, struct store_log *l)
                                        .context = s};
     char *list = swap_list_path(s->data_directory, l->topic_id, l->partition);
     c->log = l;
+    c->began_ms = s->now_ms;
     l->cleaning = true;
     c->round = log_clean_begin(l->log, &offer, &limits, s->wall_ms, list);
     free(list);

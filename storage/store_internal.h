@@ -150,7 +150,7 @@ struct store_cleaning {
     size_t cursor;
     struct store_log *best;
     double best_ratio, worst_ratio;
-    int64_t next_ms;
+    int64_t next_ms, began_ms;
 };
 
 enum full_reason {

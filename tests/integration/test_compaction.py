@@ -1,5 +1,6 @@
 """Compacted topics: what real clients read after the cleaner, while it is killed, and when the broker stops."""
 import random
+import re
 
 import confluent_kafka
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -84,6 +85,25 @@ def last_of(records):
 
 def cleaning(broker):
     return list((broker.directory / "data").glob("cleaning/*"))
+
+
+def compactions(broker):
+    """The figures of each compaction that the broker has logged."""
+    return [{name: int(value) for name, value in re.findall(r"(\w+)=(\d+)(?=\s|$)", line)}
+            for line in broker.log_text().splitlines() if "a partition was compacted" in line]
+
+
+def test_the_log_has_the_figures_of_each_compaction():
+    with Broker(settings=SETTINGS) as broker:
+        ledger = Ledger(broker, "state", **{"min.cleanable.dirty.ratio": "0.01"})
+        ledger.fill(1000)
+        wait_until(lambda: len(ledger.read()) < KEYS + 500 and not cleaning(broker), 120, "compaction")
+        wait_until(lambda: sum(c["records"] - c["kept"] for c in compactions(broker)) == 1000 - len(ledger.read()), 20,
+                   "a line for each record that is gone")
+        told = compactions(broker)
+        assert [c["compactions"] for c in told] == list(range(1, len(told) + 1)), told
+        assert all(c["kept_bytes"] <= c["bytes"] and c["from_offset"] < c["to_offset"] and c["uncleanable"] == 0
+                   for c in told), told
 
 
 def test_clients_read_the_last_record_of_each_key():
