@@ -1,17 +1,21 @@
 /* Produces or consumes as fast as possible, with librdkafka.
  *
  *   bench_load produce BROKERS TOPIC PARTITIONS BYTES SECONDS [key=value ...]
+ *   bench_load update BROKERS TOPIC PARTITIONS BYTES RECORDS [key=value ...]
  *   bench_load consume BROKERS TOPIC PARTITIONS RECORDS SECONDS [key=value ...]
  *
- * Ends by itself after SECONDS (produce: plus the time to flush) or RECORDS. Prints one JSON line.
- */
+ * Ends by itself after SECONDS (produce: plus the time to flush) or RECORDS. `update` gives each
+ * key UPDATES records. Prints one JSON line. */
 #include "base/clock.h"
 
 #include <inttypes.h>
 #include <librdkafka/rdkafka.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { UPDATES = 10 };
 
 struct counts {
     int64_t acknowledged, failed;
@@ -70,9 +74,27 @@ static void delivered(rd_kafka_t *client, const rd_kafka_message_t *message, voi
         counts->acknowledged++;
 }
 
-static int produce(const char *brokers, const char *topic, int partitions, size_t size,
-                   double seconds, rd_kafka_conf_t *conf)
+/* What to produce, and when to end. */
+struct load {
+    int partitions;
+    size_t size;
+    double seconds;
+    int64_t records, keys; /* keys: 0: none */
+};
+
+/* False: the queue is full. */
+static bool send_one(rd_kafka_topic_t *handle, const struct load *load, int64_t i, char *payload)
 {
+    char key[24];
+    int size = load->keys > 0 ? snprintf(key, sizeof key, "key-%" PRId64, i % load->keys) : 0;
+    return rd_kafka_produce(handle, (int32_t)(i % load->partitions), RD_KAFKA_MSG_F_COPY, payload,
+                            load->size, size > 0 ? key : NULL, (size_t)size, NULL) == 0;
+}
+
+static int produce(const char *brokers, const char *topic, const struct load *load,
+                   rd_kafka_conf_t *conf)
+{
+    size_t size = load->size;
     struct counts counts = {0};
     set(conf, "bootstrap.servers", brokers);
     rd_kafka_conf_set_dr_msg_cb(conf, delivered);
@@ -82,10 +104,9 @@ static int produce(const char *brokers, const char *topic, int partitions, size_
     char *payload = malloc(size);
     for (size_t i = 0; i < size; i++)
         payload[i] = (char)('a' + (i * 7 + i / 13) % 26);
-    double start = now(), end = start + seconds;
-    for (int64_t i = 0;; i++) {
-        while (rd_kafka_produce(handle, (int32_t)(i % partitions), RD_KAFKA_MSG_F_COPY, payload,
-                                size, NULL, 0, NULL) != 0)
+    double start = now(), end = start + load->seconds;
+    for (int64_t i = 0; i < load->records; i++) {
+        while (!send_one(handle, load, i, payload))
             rd_kafka_poll(client, 1);
         if (i % 1024 == 0) {
             rd_kafka_poll(client, 0);
@@ -145,14 +166,20 @@ int main(int count, char **values)
 {
     if (count < 7) {
         fprintf(stderr,
-                "usage: bench_load produce|consume BROKERS TOPIC PARTITIONS BYTES|RECORDS SECONDS "
+                "usage: bench_load produce|update|consume BROKERS TOPIC PARTITIONS BYTES|RECORDS "
+                "SECONDS|RECORDS "
                 "[key=value ...]\n");
         return 2;
     }
     rd_kafka_conf_t *conf = configure(count - 7, values + 7);
     int partitions = atoi(values[4]);
-    if (strcmp(values[1], "produce") == 0)
-        return produce(values[2], values[3], partitions, (size_t)atoll(values[5]), atof(values[6]),
-                       conf);
+    struct load load = {partitions, (size_t)atoll(values[5]), atof(values[6]), INT64_MAX, 0};
+    if (strcmp(values[1], "update") == 0) {
+        load.records = atoll(values[6]);
+        load.keys = load.records / UPDATES + 1;
+        load.seconds = 600;
+    }
+    if (strcmp(values[1], "consume") != 0)
+        return produce(values[2], values[3], &load, conf);
     return consume(values[2], values[3], partitions, atoll(values[5]), atof(values[6]), conf);
 }

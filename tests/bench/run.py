@@ -76,9 +76,33 @@ class System:
         except OSError:
             return False
 
-    def create(self, topic, partitions):
-        subprocess.run([os.path.join(BUILD, 'tidemill'), '-b', self.brokers, 'topic', 'create', topic,
-                        '-p', str(partitions)], check=True, stdout=subprocess.DEVNULL)
+    def tool(self, *arguments):
+        subprocess.run([os.path.join(BUILD, 'tidemill'), '-b', self.brokers, '-y', *arguments], check=True,
+                       stdout=subprocess.DEVNULL)
+
+    def create(self, topic, partitions, **configs):
+        self.tool('topic', 'create', topic, '-p', str(partitions),
+                  *(x for k, v in configs.items() for x in ('-c', f'{k.replace("_", ".")}={v}')))
+
+    def set(self, topic, **configs):
+        self.tool('topic', 'set', topic, *(f'{k.replace("_", ".")}={v}' for k, v in configs.items()))
+
+    def flags(self, **settings):
+        """Settings of the broker, as start() takes them."""
+        return [f'{k.replace("_", ".")}={v}' for k, v in settings.items()]
+
+    def disk(self):
+        """The segment files (.log, under any name) of all topics: how many, and their bytes on the disk."""
+        files, size = 0, 0
+        for path, _, names in os.walk(os.path.join(self.directory, 'data')):
+            for name in names:
+                if re.match(r'\d{20}\.log', name):
+                    try:
+                        size += os.stat(os.path.join(path, name)).st_blocks * 512
+                        files += 1
+                    except FileNotFoundError:
+                        pass
+        return files, size
 
     def stop(self, number=signal.SIGTERM):
         if self.process:
@@ -96,6 +120,10 @@ class Tidemill(System):
                      '-X', f'listeners=PLAINTEXT://127.0.0.1:{self.port}',
                      '-X', 'group.initial.rebalance.delay.ms=0', *flags])
         wait_for(self.answers, 60, 'tidemilld')
+
+
+    def flags(self, **settings):
+        return [x for flag in super().flags(**settings) for x in ('-X', flag)]
 
 
 class Other(Tidemill):
@@ -387,6 +415,67 @@ class Bench:
             system.stop()
             shutil.rmtree(system.directory, ignore_errors=True)
 
+    def filled(self, kind, segment_mib, **configs):
+        """A system whose topic `state` has --mib MiB in one partition, ten records of each key."""
+        system = self.fresh(kind)
+        limit = {'log_cleaner_io_max_bytes_per_second': self.options.cleaner_mb * 10**6} if self.options.cleaner_mb \
+            else {}
+        system.start(*system.flags(log_cleaner_backoff_ms=100, log_retention_check_interval_ms=100, **limit))
+        system.create('state', 1, segment_bytes=segment_mib << 20, file_delete_delay_ms=0, **configs)
+        client('bench_load', 'update', system.brokers, 'state', 1, 1024, self.options.mib << 10, *PRODUCER)
+        system.create('beside', 1)
+        return system
+
+    def beside(self, system):
+        return start_client('bench_latency', system.brokers, 'beside', 1000, self.options.seconds, 100, 'acks=all',
+                            'linger.ms=0')
+
+    def until_disk_rests(self, system, changes_to):
+        """Seconds until the last change of the segment files, and that state. The files must have changed to what
+        `changes_to` accepts, and then not for two seconds. It gives up after two minutes."""
+        start = changed = time.monotonic()
+        last = system.disk()
+        while time.monotonic() - start < 120:
+            select_nothing(0.01)
+            state = system.disk()
+            if state != last:
+                last, changed = state, time.monotonic()
+            if changes_to(*last) and time.monotonic() - changed > 2:
+                return changed - start, last
+        raise SystemExit(f'bench: {system.name} has not shrunk its log in two minutes: {last}')
+
+    def run_compaction(self):
+        """Compacts a topic of segments of 32 MiB while another topic gets 1,000 records per second."""
+        for pair in range(self.options.pairs):
+            for kind in self.in_turn(list(self.systems()), pair):
+                system = self.filled(kind, 32, min_cleanable_dirty_ratio=0.01, cleanup_policy='delete')
+                alone = result_of(self.beside(system))
+                before, cpu = system.disk()[1], system.cpu_seconds()
+                latency = self.beside(system)
+                select_nothing(1.2)  # its first second is not measured
+                system.set('state', cleanup_policy='compact')
+                seconds, (_, after) = self.until_disk_rests(system, lambda _, size: size < before / 2)
+                beside = result_of(latency)
+                self.note(f'compaction {self.options.mib} MiB', system.name, seconds=seconds,
+                          mb_per_s=before / 1e6 / seconds, mib_before=before / 2**20, mib_after=after / 2**20,
+                          cpu_s=system.cpu_seconds() - cpu, p50_ms_alone=alone['p50_ms'], p50_ms=beside['p50_ms'],
+                          p99_ms_alone=alone['p99_ms'], p99_ms=beside['p99_ms'])
+                system.stop()
+                shutil.rmtree(system.directory, ignore_errors=True)
+
+    def run_retention(self):
+        """Lowers retention.bytes: all but ten of the segments of 1 MiB go."""
+        for pair in range(self.options.pairs):
+            for kind in self.in_turn(list(self.systems()), pair):
+                system = self.filled(kind, 1)
+                files, before = system.disk()
+                system.set('state', retention_bytes=10 << 20)
+                seconds, (left, after) = self.until_disk_rests(system, lambda count, _: count < files / 2)
+                self.note(f'retention of {self.options.mib} MiB', system.name, seconds=seconds,
+                          segments_gone=files - left, mib_before=before / 2**20, mib_after=after / 2**20)
+                system.stop()
+                shutil.rmtree(system.directory, ignore_errors=True)
+
     def summary(self):
         print('\nMedians, and Tidemill against the others in the same run:')
         for scenario, systems in self.results.items():
@@ -411,8 +500,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--pairs', type=int, default=5)
     parser.add_argument('--seconds', type=int, default=5)
-    parser.add_argument('--only', default='produce,requests,tail,fetch,latency,start,partitions,recovery')
+    parser.add_argument('--only', default='produce,requests,tail,fetch,latency,start,partitions,recovery,compaction,retention')
     parser.add_argument('--partitions', type=int, default=10000, help='of the part partitions')
+    parser.add_argument('--mib', type=int, default=1024, help='of log, in the parts compaction and retention')
+    parser.add_argument('--cleaner-mb', type=int, default=0, metavar='MB', help='limit of compaction, per second')
     parser.add_argument('--gib', type=int, default=10, help='of log, in the part recovery')
     parser.add_argument('--without-kafka', action='store_true')
     parser.add_argument('--directory', default=None, help='where data goes (default: the temporary directory)')
