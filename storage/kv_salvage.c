@@ -21,7 +21,7 @@ static const uint64_t table_magic = 0xdb4775248b80fb57u;
 struct version {
     uint64_t sequence;
     size_t key_size, value_size;
-    bool deleted;
+    bool deleted, is_digest;
     uint8_t data[]; /* key, value */
 };
 
@@ -118,17 +118,24 @@ static uint32_t unmask(uint32_t masked)
 /* --- versions of rows --- */
 
 static void keep(struct salvage *s, struct bytes key, uint64_t sequence, bool deleted,
-                 struct bytes value)
+                 struct bytes value, bool is_digest)
 {
     const struct version *known = map_get(&s->versions, key);
     if (known && known->sequence > sequence)
         return;
     struct version *v = xmalloc(sizeof *v + key.size + value.size);
-    *v = (struct version){sequence, key.size, value.size, deleted};
+    *v = (struct version){sequence, key.size, value.size, deleted, is_digest};
     memcpy(v->data, key.data, key.size);
     if (value.size > 0)
         memcpy(v->data + key.size, value.data, value.size);
     free(map_put(&s->versions, bytes_of(v->data, key.size), v));
+}
+
+struct bytes kv_salvage_digest(struct bytes value, uint8_t out[KV_DIGEST_SIZE])
+{
+    store_be64(out, value.size);
+    store_be32(out + 8, crc32c(0, value.data, value.size));
+    return bytes_of(out, KV_DIGEST_SIZE);
 }
 
 /* A row begins with the checksum of its key and value. */
@@ -136,14 +143,19 @@ static void add_row(struct salvage *s, struct bytes key, uint64_t sequence, bool
                     struct bytes stored)
 {
     struct bytes value = stored.size < PAIR_CHECKSUM ? BYTES_NULL : bytes_from(stored, 4);
+    uint8_t digest[KV_DIGEST_SIZE];
     if (key.size == 0)
         return;
+    bool wanted = s->out->kinds == NULL || (key.data[0] && strchr(s->out->kinds, key.data[0]));
     if (!deleted &&
         (stored.size < PAIR_CHECKSUM ||
          load_be32(stored.data) != crc32c(crc32c(0, key.data, key.size), value.data, value.size)))
         tell(s, KV_SALVAGE_DAMAGED, s->at, "a row has a wrong checksum");
-    else if (s->out->kinds == NULL || (key.data[0] && strchr(s->out->kinds, key.data[0])))
-        keep(s, key, sequence, deleted, deleted ? BYTES_NULL : value);
+    else if (wanted)
+        keep(s, key, sequence, deleted, deleted ? BYTES_NULL : value, false);
+    else if (s->out->keeps_digests)
+        keep(s, key, sequence, deleted, deleted ? BYTES_NULL : kv_salvage_digest(value, digest),
+             true);
 }
 
 static void give_rows(struct salvage *s)
@@ -151,7 +163,8 @@ static void give_rows(struct salvage *s)
     size_t at = 0;
     for (struct version *v; (v = map_next(&s->versions, &at));) {
         if (!v->deleted)
-            row_changes_put(&s->out->rows, bytes_of(v->data, v->key_size),
+            row_changes_put(v->is_digest ? &s->out->rest : &s->out->rows,
+                            bytes_of(v->data, v->key_size),
                             bytes_of(v->data + v->key_size, v->value_size));
         free(v);
     }

@@ -20,8 +20,11 @@ struct kv_salvage {
      * processors may be larger than the memory. */
     const char *kinds;
     struct row_changes rows; /* those that were found; the caller frees them */
-    int files, blocks;       /* that were read: blocks of tables, and writes in logs */
-    int faults;              /* without a torn end */
+    /* Keeps a digest of each other row's value in `rest`, which the caller frees. */
+    bool keeps_digests;
+    struct row_changes rest;
+    int files, blocks; /* that were read: blocks of tables, and writes in logs */
+    int faults;        /* without a torn end */
     /* Called for each finding. `at` is -1 if no byte can be named. */
     void (*found)(void *context, enum kv_salvage_kind kind, const char *file, int64_t at,
                   const char *what);
@@ -31,5 +34,9 @@ struct kv_salvage {
 /* The caller sets kinds, found and context; the rest is zero. An error is one of reading the
  * directory; damage is none. */
 MUST_USE enum error kv_salvage_run(struct kv_salvage *s, struct io *io, const char *directory);
+
+enum { KV_DIGEST_SIZE = 12 };
+/* Equal values have equal digests. */
+struct bytes kv_salvage_digest(struct bytes value, uint8_t out[KV_DIGEST_SIZE]);
 
 #endif

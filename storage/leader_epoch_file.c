@@ -4,6 +4,11 @@
 
 static const char content[] = "0\n1\n0 0\n";
 
+bool leader_epoch_file_is_right(struct bytes file)
+{
+    return bytes_equal_string(file, content);
+}
+
 enum error leader_epoch_file_write(struct io *io, const char *directory, bool sync)
 {
     char *path = io_path(directory, LEADER_EPOCH_FILE);

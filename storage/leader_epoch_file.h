@@ -12,5 +12,7 @@
 /* Writes the file, blocking. The content is always the same: writing it again harms nothing, and
  * repairs a file that a power failure has torn. With `sync` the content is durable on return. */
 MUST_USE enum error leader_epoch_file_write(struct io *io, const char *directory, bool sync);
+/* Whether this is the content of such a file. */
+bool leader_epoch_file_is_right(struct bytes file);
 
 #endif

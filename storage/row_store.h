@@ -11,7 +11,16 @@
 #define STORAGE_ROW_STORE_H
 
 #include "base/env.h"
+#include "protocol/reader.h"
 #include "storage/kv.h"
+
+/* The row of the store that names its last commit. */
+struct commit_row {
+    bool found;
+    uint64_t commit;
+    uint32_t mark; /* the checksum of its record in the row file */
+    struct uuid identity;
+};
 
 struct row_store_driver {
     struct kv_driver driver;
@@ -24,5 +33,7 @@ struct row_store_driver {
 
 /* `env` outlives the driver; its kv may be set to the driver. */
 void row_store_init(struct row_store_driver *d, struct env *env, struct kv_driver *inner);
+/* ERR_CORRUPT: the value of the row is malformed, or of a newer version. */
+MUST_USE enum error row_store_decode_commit(struct bytes value, struct commit_row *out);
 
 #endif

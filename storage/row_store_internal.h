@@ -9,14 +9,6 @@
 
 enum { COMMIT_ROW_SIZE = 29 };
 
-/* The row of the store that names its last commit. */
-struct commit_row {
-    bool found;
-    uint64_t commit;
-    uint32_t mark; /* the checksum of its record in the row file */
-    struct uuid identity;
-};
-
 struct row_store {
     struct kv kv;
     struct row_store_driver *driver;

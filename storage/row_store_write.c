@@ -19,12 +19,9 @@ static struct bytes encode_commit(const struct row_store *s, uint64_t commit, ui
     return bytes_of(out, COMMIT_ROW_SIZE);
 }
 
-static enum error take_commit(void *context, struct bytes key, struct bytes value)
+enum error row_store_decode_commit(struct bytes value, struct commit_row *out)
 {
-    struct commit_row *out = context;
     struct reader r = reader_of(value);
-    if (!bytes_equal(key, row_store_commit_key))
-        return ERR_OK;
     if (read_i8(&r) != COMMIT_ROW_VERSION)
         return ERR_CORRUPT;
     out->found = true;
@@ -32,6 +29,12 @@ static enum error take_commit(void *context, struct bytes key, struct bytes valu
     out->mark = (uint32_t)read_i32(&r);
     out->identity = read_uuid(&r);
     return r.failed || reader_left(&r) > 0 ? ERR_CORRUPT : ERR_OK;
+}
+
+static enum error take_commit(void *context, struct bytes key, struct bytes value)
+{
+    return bytes_equal(key, row_store_commit_key) ? row_store_decode_commit(value, context)
+                                                  : ERR_OK;
 }
 
 enum error row_store_read_commit(struct row_store *s, struct commit_row *out)
