@@ -1,4 +1,4 @@
-/* log repair: replaces damaged segments and indexes of a stopped data directory. */
+/* log repair: replaces damaged files of a stopped data directory. */
 #include "client-tools/data/data_check.h"
 #include "client-tools/data/data_repair.h"
 #include "client-tools/tool.h"
@@ -8,7 +8,15 @@ static const struct column columns[] = {
     {"error", CELL_ERROR, false}, {"message", CELL_TEXT, false}, END_OF_COLUMNS,
 };
 
-enum action { ACTION_NONE, ACTION_INDEX, ACTION_SEGMENT };
+enum action {
+    ACTION_NONE,
+    ACTION_INDEX,
+    ACTION_SEGMENT,
+    ACTION_FILE,
+    ACTION_META,
+    ACTION_ROWS,
+    ACTION_COUNT
+};
 
 /* A fault, and what will be done about it. */
 struct step {
@@ -62,8 +70,31 @@ static bool may_replace(const struct repair *r, const struct data_segment *s, bo
     return !s->is_active || (!is_index && s->log && s->log->has_row && r->image.rows_are_whole);
 }
 
+static bool is_of(const struct step *step, const char *class)
+{
+    return strcmp(step->finding.class, class) == 0;
+}
+
+/* Files that do not belong to a segment. */
+static enum action action_of(const struct repair *r, const struct step *step)
+{
+    const struct data_image *image = &r->image;
+    bool has_one_copy =
+        image->rows.copies == COPIES_KV_DAMAGED || image->rows.copies == COPIES_FILE_DAMAGED;
+    if (step->finding.kind == FINDING_NEWER)
+        return ACTION_NONE;
+    if ((is_of(step, "kv") || is_of(step, "rows")) && has_one_copy && image->rows_are_whole)
+        return ACTION_ROWS;
+    if (is_of(step, "meta") && image->rows_are_whole && image->known_starts > 0)
+        return ACTION_META;
+    return is_of(step, "witness") || is_of(step, "leader epochs") ? ACTION_FILE : ACTION_NONE;
+}
+
 static void choose(const struct repair *r, struct step *step)
 {
+    step->action = action_of(r, step);
+    if (step->action != ACTION_NONE)
+        return;
     bool is_index = strstr(step->finding.class, "index") != NULL;
     if ((!is_index && strcmp(step->finding.class, "segment") != 0) ||
         !find_segment(r, step->finding.file, &step->segment))
@@ -75,9 +106,10 @@ static void choose(const struct repair *r, struct step *step)
 
 static const char *words_of(const struct step *step)
 {
-    if (step->action == ACTION_SEGMENT)
-        return "replace";
-    return step->action == ACTION_INDEX ? "rebuild" : "none";
+    static const char *const words[ACTION_COUNT] = {
+        [ACTION_NONE] = "none",    [ACTION_INDEX] = "rebuild", [ACTION_SEGMENT] = "replace",
+        [ACTION_FILE] = "replace", [ACTION_META] = "rebuild",  [ACTION_ROWS] = "rebuild"};
+    return words[step->action];
 }
 
 static const char *reason_of(const struct step *step)
@@ -112,32 +144,47 @@ static size_t fill_table(struct table *table, const struct repair *r)
     return actions;
 }
 
-/* Whether this or more was done to the segment already. A replaced segment has new indexes. */
+/* Whether this or more was done to the file already. A replaced segment has new indexes, and one
+ * repair of the rows mends all their files. */
 static bool is_done(const struct repair *r, const struct step *step)
 {
     for (size_t i = 0; i < r->count; i++) {
-        if (r->steps[i].done && r->steps[i].action >= step->action &&
-            strcmp(r->steps[i].segment.path, step->segment.path) == 0)
+        const struct step *other = &r->steps[i];
+        if (!other->done)
+            continue;
+        if (other->segment.path && step->segment.path && other->action >= step->action &&
+            strcmp(other->segment.path, step->segment.path) == 0)
+            return true;
+        if (other->action == step->action && step->action == ACTION_ROWS)
             return true;
     }
     return false;
 }
 
-static bool apply_step(struct repair *r, struct step *step)
+static bool do_step(struct repair *r, const struct step *step)
 {
     struct failure *f = &r->tool->failure;
-    if (is_done(r, step))
-        return true;
-    step->done = step->action == ACTION_SEGMENT ? data_repair_segment(&r->image, &step->segment, f)
-                                                : data_repair_indexes(&r->image, &step->segment, f);
+    if (step->action == ACTION_ROWS)
+        return data_repair_rows(&r->image, f);
+    if (step->action == ACTION_META)
+        return data_repair_meta(&r->image, f);
+    if (step->action == ACTION_FILE)
+        return data_repair_file(&r->image, step->finding.file, f);
+    return step->action == ACTION_SEGMENT ? data_repair_segment(&r->image, &step->segment, f)
+                                          : data_repair_indexes(&r->image, &step->segment, f);
+}
+
+static bool apply_step(struct repair *r, struct step *step)
+{
+    step->done = is_done(r, step) || do_step(r, step);
     return step->done;
 }
 
-/* Segments first. */
+/* The rows first: the row of a log is written with its segment. */
 static bool apply(struct repair *r)
 {
     bool good = true;
-    for (enum action action = ACTION_SEGMENT; action > ACTION_NONE; action--) {
+    for (enum action action = ACTION_COUNT - 1; action > ACTION_NONE; action--) {
         for (size_t i = 0; i < r->count && good; i++) {
             if (r->steps[i].action == action)
                 good = apply_step(r, &r->steps[i]);
@@ -182,7 +229,7 @@ const struct command log_repair_command = {
     .arguments = "DIR",
     .min = 1,
     .max = 1,
-    .sentence = "Replaces damaged segments and indexes of a stopped data directory",
+    .sentence = "Replaces damaged files of a stopped data directory",
     .columns = columns,
     .destructive = true,
     .examples = (const char *const[]){"log repair /var/lib/tidemill --dry-run",

@@ -1,6 +1,8 @@
 #include "client-tools/data/data_check.h"
 
 #include "client-tools/data/data_segment.h"
+#include "storage/journal_witness.h"
+#include "storage/leader_epoch_file.h"
 #include "storage/offset_index.h"
 #include "storage/time_index.h"
 
@@ -14,6 +16,14 @@ static const char restore_file[] =
     "restore the file from a copy, or let `tidemill log repair` make a segment of what is whole";
 static const char rebuild[] =
     "nothing: it costs time and no data. `tidemill log repair` rebuilds it";
+
+static enum error read_whole(const struct data_image *image, const char *file, struct buffer *out)
+{
+    char *path = io_path(image->directory, file);
+    enum error error = io_read_file(image->env->io, path, out);
+    free(path);
+    return error;
+}
 
 /* --- segments --- */
 
@@ -233,6 +243,48 @@ static enum error check_index_file(const struct data_image *image, size_t file, 
     return ERR_OK;
 }
 
+/* The witness of a journal. A first write that was cut off leaves zeros. */
+static enum error check_witness(const struct data_image *image, size_t file, int64_t *checked)
+{
+    struct journal_witness witness;
+    const char *path = image->files[file].path;
+    const char *directory = arena_printf(image->arena, "%s/%.*s", image->directory,
+                                         (int)(strrchr(path, '/') - path), path);
+    struct buffer bytes;
+    buffer_init(&bytes, INDEX_FILE_MAX);
+    enum error error = read_whole(image, path, &bytes);
+    bool is_empty = true;
+    for (size_t i = 0; i < bytes.size; i++)
+        is_empty &= bytes.data[i] == 0;
+    buffer_free(&bytes);
+    if (error == ERR_OK && !is_empty)
+        error = journal_witness_read(image->env, directory, &witness);
+    if (error == ERR_NOT_FOUND)
+        data_image_tell(image, FINDING_DAMAGED, "witness", path, 0,
+                        "no slot of the journal's witness is whole: damage to the end of the "
+                        "journal may pass as a torn write",
+                        "nothing: the broker writes it again. `tidemill log repair` sets it aside");
+    *checked += error == ERR_OK;
+    return error == ERR_NOT_FOUND ? ERR_OK : error;
+}
+
+static enum error check_epochs(const struct data_image *image, size_t file, int64_t *checked)
+{
+    struct buffer bytes;
+    buffer_init(&bytes, INDEX_FILE_MAX);
+    enum error error = read_whole(image, image->files[file].path, &bytes);
+    if (error == ERR_TOO_LARGE ||
+        (error == ERR_OK && !leader_epoch_file_is_right(buffer_view(&bytes))))
+        data_image_tell(image, FINDING_DAMAGED, "leader epochs", image->files[file].path, 0,
+                        "the content is not that of a file of leader epochs: Kafka's tools cannot "
+                        "use it",
+                        "nothing: the broker does not read it. `tidemill log repair` writes it "
+                        "again");
+    ++*checked;
+    buffer_free(&bytes);
+    return error == ERR_TOO_LARGE ? ERR_OK : error;
+}
+
 /* --- classes of files --- */
 
 struct file_class {
@@ -243,18 +295,33 @@ struct file_class {
     enum error (*check)(const struct data_image *image, size_t file, int64_t *checked);
 };
 
+#define KEPT "kept by a repair, or by a start: delete it when it is no longer needed"
+#define UNKNOWN_TOPIC                                                                             \
+    "a start set the files aside, because no topic had them: if a topic is missing, restore the " \
+    "whole data directory from a copy, else delete them"
+#define DELETED "deleted: the next start removes it"
+
 /* The first row that matches counts. A new class of files is a new row. */
 static const struct file_class classes[] = {
-    {"*.damaged", "kept", "files", "kept by a repair, or by a start that accepted damage", NULL},
+    {"*.damaged", "kept", "files", KEPT, NULL},
+    {"*.damaged/*", "kept", "files", KEPT, NULL},
+    {"topics/*.unknown*/*", "kept", "files", UNKNOWN_TOPIC, NULL},
+    {"topics/*.deleted", "deleted", "files", DELETED, NULL},
+    {"topics/*.deleted/*", "deleted", "files", DELETED, NULL},
     {"*.swap", "segment", "batches", "a replacement of segments was interrupted", NULL},
     {"tidemill.meta", "meta", "files", NULL, NULL},
     {"lock", "lock", "files", NULL, NULL},
     {"accept-damage", "lock", "files", "the next start accepts damage of the journals", NULL},
     {"kv/*", "kv", "blocks", NULL, NULL},
+    {"rows/*.new", "rows", "writes", "a new row file was not finished: the next start removes it",
+     NULL},
+    {"rows/rows-*.log", "rows", "writes", NULL, NULL},
+    {"shard-*/durable", "witness", "files", NULL, check_witness},
     {"shard-*/journal-*.log", "journal", "units", NULL, NULL},
     {"topics/*/*/*.log", "segment", "batches", NULL, check_log_file},
     {"topics/*/*/*.index", "index", "files", NULL, check_index_file},
     {"topics/*/*/*.timeindex", "time index", "files", NULL, check_index_file},
+    {"topics/*/*/leader-epoch-checkpoint", "leader epochs", "files", NULL, check_epochs},
     {"*", "unknown", "files", "the file belongs to no class that this tool knows", NULL},
 };
 
@@ -276,7 +343,9 @@ static void add_checked(const struct data_image *image, struct data_check *out)
     for (size_t i = 0; i < out->count; i++) {
         struct data_check_count *c = &out->counts[i];
         if (strcmp(c->class, "kv") == 0)
-            c->checked = image->kv_blocks;
+            c->checked = image->rows.kv_blocks;
+        if (strcmp(c->class, "rows") == 0)
+            c->checked = image->rows.row_writes;
         for (int j = 0; strcmp(c->class, "journal") == 0 && j < image->journal_count; j++)
             c->checked += image->journals[j].units;
         if (strcmp(c->class, "meta") == 0)
@@ -284,9 +353,26 @@ static void add_checked(const struct data_image *image, struct data_check *out)
     }
 }
 
+/* A directory that was set aside or deleted gets one note for all its files. */
+static void tell_note(const struct data_image *image, const struct file_class *class,
+                      const char *path, const char **last)
+{
+    static const char *const suffixes[] = {".damaged/", ".unknown", ".deleted/"};
+    const char *name = path;
+    for (size_t i = 0; i < COUNT_OF(suffixes); i++) {
+        const char *at = strstr(path, suffixes[i]), *slash = at ? strchr(at, '/') : NULL;
+        if (slash && name == path)
+            name = arena_printf(image->arena, "%.*s", (int)(slash - path), path);
+    }
+    if (*last == NULL || strcmp(*last, name) != 0)
+        data_image_tell(image, FINDING_NOTE, class->class, name, -1, class->note, "");
+    *last = name;
+}
+
 bool data_check_run(const struct data_image *image, struct data_check *out, struct failure *f)
 {
     *out = (struct data_check){.count = 0};
+    const char *noted = NULL;
     forget_beginnings(image);
     for (size_t i = 0; i < image->file_count; i++) {
         const struct image_file *file = &image->files[i];
@@ -297,7 +383,7 @@ bool data_check_run(const struct data_image *image, struct data_check *out, stru
         count->files++;
         count->bytes += file->size;
         if (class->note)
-            data_image_tell(image, FINDING_NOTE, class->class, file->path, -1, class->note, "");
+            tell_note(image, class, file->path, &noted);
         enum error error = class->check ? class->check(image, i, &count->checked) : ERR_OK;
         if (error != ERR_OK)
             return fail(f, "CANNOT_READ", "cannot read %s: %s", file->path, error_text(error));

@@ -2,6 +2,8 @@
 
 #include "client-tools/data/data_segment.h"
 #include "storage/journal.h"
+#include "storage/journal_witness.h"
+#include "storage/leader_epoch_file.h"
 #include "storage/offset_index.h"
 #include "storage/row_kind.h"
 #include "storage/time_index.h"
@@ -57,7 +59,7 @@ static void dump_row(struct bytes key, struct bytes value, struct data_lines *ou
 void data_dump_rows(const struct data_image *image, struct data_lines *out)
 {
     size_t count;
-    struct kv_change *rows = row_changes_array(&image->rows, &count);
+    struct kv_change *rows = row_changes_array(&image->rows.rows, &count);
     for (size_t i = 0; i < count; i++)
         dump_row(rows[i].key, rows[i].value, out);
     free(rows);
@@ -68,7 +70,7 @@ void data_dump_rows(const struct data_image *image, struct data_lines *out)
 static void dump_topics(const struct data_image *image, struct data_lines *out)
 {
     size_t count;
-    struct kv_change *rows = row_changes_array(&image->rows, &count);
+    struct kv_change *rows = row_changes_array(&image->rows.rows, &count);
     for (size_t i = 0; i < count; i++) {
         struct topic *topic;
         if (rows[i].key.data[0] != ROW_TOPIC || bytes_is_null(rows[i].value) ||
@@ -314,6 +316,99 @@ static bool dump_journal(const struct data_image *image, const char *path, struc
     return cannot_read(path, error, f);
 }
 
+/* --- row files --- */
+
+static void dump_record(void *context, int64_t position, size_t size,
+                        const struct row_record *record)
+{
+    static const char *const kinds[] = {[ROW_RECORD_BEGIN] = "begin",
+                                        [ROW_RECORD_ROWS] = "rows",
+                                        [ROW_RECORD_END] = "end",
+                                        [ROW_RECORD_CHANGES] = "changes"};
+    struct data_lines *out = context;
+    data_line_begin(out, record ? "row_record" : "damage");
+    data_line_int(out, "position", position);
+    data_line_int(out, "size_bytes", (int64_t)size);
+    if (record) {
+        data_line_text(out, "record_kind", bytes_string(kinds[record->kind]));
+        data_line_int(out, "commit", (int64_t)record->commit);
+    } else {
+        data_line_text(out, "message", bytes_string("no whole record begins here"));
+    }
+    data_line_end(out);
+    if (record == NULL || (record->kind != ROW_RECORD_ROWS && record->kind != ROW_RECORD_CHANGES))
+        return;
+    struct reader pairs = reader_of(record->payload);
+    for (struct kv_change pair; row_record_next_pair(&pairs, &pair);)
+        dump_row(pair.key, pair.value, out);
+}
+
+/* --- small files --- */
+
+static bool dump_witness(const struct data_image *image, const char *path, struct data_lines *out,
+                         struct failure *f)
+{
+    struct journal_witness w;
+    const char *directory = arena_printf(image->arena, "%s/%.*s", image->directory,
+                                         (int)(strrchr(path, '/') - path), path);
+    enum error error = journal_witness_read(image->env, directory, &w);
+    data_line_begin(out, "witness");
+    data_line_bool(out, "whole", error == ERR_OK);
+    if (error == ERR_OK) {
+        data_line_int(out, "writes", (int64_t)w.count);
+        data_line_int(out, "run", (int64_t)w.run);
+        data_line_int(out, "durable_lsn", (int64_t)w.durable);
+        data_line_int(out, "checkpoint_lsn", (int64_t)w.checkpoint);
+        data_line_int(out, "file", (int64_t)w.sequence);
+        data_line_int(out, "position", w.position);
+        data_line_int(out, "file_bytes", w.file_bytes);
+    }
+    data_line_end(out);
+    return cannot_read(path, error == ERR_NOT_FOUND ? ERR_OK : error, f);
+}
+
+/* A file of lines: leader epochs, tidemill.meta. */
+static bool dump_text(const struct data_image *image, const char *path, struct data_lines *out,
+                      struct failure *f)
+{
+    struct buffer text;
+    char *whole = io_path(image->directory, path);
+    buffer_init(&text, INDEX_FILE_MAX);
+    enum error error = io_read_file(image->env->io, whole, &text);
+    struct bytes rest = buffer_view(&text);
+    while (error == ERR_OK && rest.size > 0) {
+        const uint8_t *end = memchr(rest.data, '\n', rest.size);
+        size_t size = end ? (size_t)(end - rest.data) : rest.size;
+        data_line_begin(out, "line");
+        data_line_bytes(out, "text", bytes_of(rest.data, size));
+        data_line_end(out);
+        rest = bytes_from(rest, MIN(size + 1, rest.size));
+    }
+    buffer_free(&text);
+    free(whole);
+    return cannot_read(path, error, f);
+}
+
+/* A segment in a directory that was set aside or deleted: "topics/<name>/<partition>/<name>". */
+static bool find_aside(const struct data_image *image, size_t file, struct data_segment *out,
+                       enum segment_part *part)
+{
+    const char *path = image->files[file].path, *slash = strrchr(path, '/');
+    int64_t base_offset;
+    if (slash == NULL || strncmp(path, "topics/", 7) != 0 ||
+        !segment_name_parse(slash + 1, &base_offset, part))
+        return false;
+    *out =
+        (struct data_segment){.path = path,
+                              .directory = arena_printf(image->arena, "%s/%.*s", image->directory,
+                                                        (int)(slash - path), path),
+                              .base_offset = base_offset,
+                              .next_offset = -1,
+                              .size = image->files[file].size,
+                              .file_size = image->files[file].size};
+    return true;
+}
+
 /* --- any file --- */
 
 bool data_dump_file(const struct data_image *image, const char *path, struct data_lines *out,
@@ -322,6 +417,7 @@ bool data_dump_file(const struct data_image *image, const char *path, struct dat
     struct data_segment s;
     enum segment_part part;
     uint64_t sequence;
+    const char *rest;
     size_t at = 0;
     while (at < image->file_count && strcmp(image->files[at].path, path) != 0)
         at++;
@@ -333,8 +429,19 @@ bool data_dump_file(const struct data_image *image, const char *path, struct dat
     const char *slash = strrchr(path, '/');
     if (slash && strncmp(path, "shard-", 6) == 0 && journal_parse_name(slash + 1, &sequence))
         return dump_journal(image, path, out, f);
-    if (!data_segment_find(image, at, &s, &part)) {
-        fail(f, "NO_SUCH_FILE", "%s is no segment, index or journal file", path);
+    if (strncmp(path, "shard-", 6) == 0 && strcmp(slash + 1, JOURNAL_WITNESS_NAME) == 0)
+        return dump_witness(image, path, out, f);
+    if (slash && strncmp(path, "rows/", 5) == 0 && row_file_parse_name(slash + 1, &sequence, &rest))
+        return cannot_read(
+            path,
+            data_rows_walk(image->env->io,
+                           arena_printf(image->arena, "%s/%s", image->directory, path), dump_record,
+                           out),
+            f);
+    if (strcmp(path, "tidemill.meta") == 0 || (slash && strcmp(slash + 1, LEADER_EPOCH_FILE) == 0))
+        return dump_text(image, path, out, f);
+    if (!data_segment_find(image, at, &s, &part) && !find_aside(image, at, &s, &part)) {
+        fail(f, "NO_SUCH_FILE", "%s is no file that can be shown", path);
         message_set(&f->hint, "tidemill log dump %s --rows shows the rows of kv/",
                     image->directory);
         return false;

@@ -2,7 +2,6 @@
 
 #include "protocol/record_batch.h"
 #include "storage/journal.h"
-#include "storage/kv_salvage.h"
 #include "storage/row_kind.h"
 
 #include <dirent.h>
@@ -16,14 +15,13 @@
 #include <unistd.h>
 
 /* What the logs need; a zero is no kind of row. */
-static const char needed_kinds[] = {ROW_TOPIC, ROW_LOG, ROW_JOURNAL, ROW_DELETED, 0};
+static const char needed_kinds[] = {ROW_TOPIC, ROW_LOG, ROW_JOURNAL, ROW_DELETED, ROW_COMMIT, 0};
 static const char restore[] = "restore the whole data directory from a copy";
 
 void data_image_tell(const struct data_image *image, enum finding_kind kind, const char *class,
                      const char *file, int64_t at, const char *message, const char *next_step)
 {
-    struct finding finding = {kind, class, file, at, message, next_step};
-    image->found(image->context, &finding);
+    data_finding_tell(&image->findings, kind, class, file, at, message, next_step);
 }
 
 /* --- the directory --- */
@@ -89,7 +87,8 @@ static bool find_files(struct data_image *image, struct failure *f)
     for (size_t i = 0; i < image->file_count; i++) {
         const char *path = image->files[i].path;
         if (strcmp(path, "tidemill.meta") == 0 || strncmp(path, "kv/", 3) == 0 ||
-            strncmp(path, "shard-", 6) == 0 || strncmp(path, "topics/", 7) == 0)
+            strncmp(path, "rows/", 5) == 0 || strncmp(path, "shard-", 6) == 0 ||
+            strncmp(path, "topics/", 7) == 0)
             return true;
     }
     fail(f, "NOT_A_DATA_DIRECTORY", "%s is not a data directory of Tidemill", image->directory);
@@ -106,31 +105,28 @@ static bool read_meta(struct data_image *image)
         data_image_tell(image, FINDING_NEWER, "meta", "tidemill.meta", -1, why.text,
                         "use the version of Tidemill that wrote it, or a newer one");
     else if (error == ERR_NOT_FOUND)
-        data_image_tell(image, FINDING_MISSING, "meta", "tidemill.meta", -1,
-                        "the file is missing: a broker does not start without it",
-                        "restore the file from a copy");
+        image->meta_fault = FINDING_MISSING;
     else if (error != ERR_OK)
-        data_image_tell(image, FINDING_DAMAGED, "meta", "tidemill.meta", 0,
-                        "the checksum is wrong: a broker does not start with it",
-                        "restore the file from a copy");
+        image->meta_fault = FINDING_DAMAGED;
     return error != ERR_UNSUPPORTED;
 }
 
-/* --- rows --- */
-
-static void note_row_finding(void *context, enum kv_salvage_kind kind, const char *file, int64_t at,
-                             const char *what)
+/* A start writes the file again if the rows know the number of starts. */
+static void tell_meta(struct data_image *image)
 {
-    const struct data_image *image = context;
-    const char *path = arena_printf(image->arena, "kv/%s", file);
-    if (kind == KV_SALVAGE_TORN)
-        data_image_tell(image, FINDING_NOTE, "kv", path, at,
-                        "the last write is not whole, as a power cut leaves it",
-                        "nothing: the next start leaves it out");
-    else
-        data_image_tell(image, kind == KV_SALVAGE_MISSING ? FINDING_MISSING : FINDING_DAMAGED, "kv",
-                        path, at, what, restore);
+    bool is_missing = image->meta_fault == FINDING_MISSING;
+    for (int i = 0; i < image->journal_count; i++)
+        image->known_starts = MAX(image->known_starts, image->journals[i].mark.start);
+    if (image->meta_fault != FINDING_NOTE)
+        data_image_tell(image, image->meta_fault, "meta", "tidemill.meta", is_missing ? -1 : 0,
+                        is_missing ? "the file is missing" : "the checksum is wrong",
+                        image->rows_are_whole && image->known_starts > 0
+                            ? "the rows know the number of starts: the next start writes the file "
+                              "again, and `tidemill log repair` does so now"
+                            : restore);
 }
+
+/* --- rows --- */
 
 static struct image_log *log_of(struct data_image *image, struct uuid topic_id, int32_t partition)
 {
@@ -180,7 +176,7 @@ static bool take_journal_row(struct data_image *image, const struct kv_change *r
 static void take_rows(struct data_image *image)
 {
     size_t count;
-    struct kv_change *rows = row_changes_array(&image->rows, &count);
+    struct kv_change *rows = row_changes_array(&image->rows.rows, &count);
     for (size_t i = 0; i < count; i++) {
         bool good = true;
         if (rows[i].key.data[0] == ROW_LOG)
@@ -199,17 +195,15 @@ static void take_rows(struct data_image *image)
 
 static bool read_rows(struct data_image *image, struct failure *f)
 {
-    struct kv_salvage salvage = {.kinds = image->has_all_rows ? NULL : needed_kinds,
-                                 .found = note_row_finding,
-                                 .context = image};
-    const char *path = arena_printf(image->arena, "%s/kv", image->directory);
-    enum error error = kv_salvage_run(&salvage, image->env->io, path);
-    image->rows = salvage.rows;
-    image->kv_files = salvage.files;
-    image->kv_blocks = salvage.blocks;
-    image->rows_are_whole = error == ERR_OK && salvage.faults == 0;
-    if (error != ERR_OK && error != ERR_NOT_FOUND)
-        return fail(f, "CANNOT_READ", "cannot read %s: %s", path, error_text(error));
+    image->rows =
+        (struct data_rows){.kinds = image->has_all_rows ? NULL : needed_kinds,
+                           .is_alone = image->meta.format == DATA_FORMAT_WITHOUT_ROW_FILES};
+    enum error error =
+        data_rows_read(&image->rows, image->env, image->directory, image->arena, &image->findings);
+    if (error != ERR_OK)
+        return fail(f, "CANNOT_READ", "cannot read the rows of %s: %s", image->directory,
+                    error_text(error));
+    image->rows_are_whole = image->rows.copies != COPIES_LOST;
     take_rows(image);
     if (!image->rows_are_whole)
         data_image_tell(image, FINDING_NOTE, "journal", "kv", -1,
@@ -227,7 +221,7 @@ static bool read_rows(struct data_image *image, struct failure *f)
 static bool has_row(const struct data_image *image, struct row_key key)
 {
     struct bytes value;
-    return row_changes_get(&image->rows, row_key_view(&key), &value) && !bytes_is_null(value);
+    return row_changes_get(&image->rows.rows, row_key_view(&key), &value) && !bytes_is_null(value);
 }
 
 bool data_image_topic_is_deleted(const struct data_image *image, struct uuid topic_id)
@@ -249,7 +243,7 @@ struct topic *data_image_topic(const struct data_image *image, struct bytes name
 {
     struct topic *found = NULL;
     size_t count;
-    struct kv_change *rows = row_changes_array(&image->rows, &count);
+    struct kv_change *rows = row_changes_array(&image->rows.rows, &count);
     for (size_t i = 0; i < count && found == NULL; i++) {
         if (rows[i].key.data[0] != ROW_TOPIC || bytes_is_null(rows[i].value) ||
             topic_from_row(rows[i].key, rows[i].value, &found) != ERR_OK)
@@ -287,7 +281,7 @@ static void learn_part(struct data_image *image, struct image_journal *journal,
     case JOURNAL_DELETE:
         if (image->has_all_rows ||
             (part->key.size > 0 && part->key.data[0] && strchr(needed_kinds, part->key.data[0])))
-            row_changes_put(&image->rows, part->key, part->bytes);
+            row_changes_put(&image->rows.rows, part->key, part->bytes);
         break;
     case JOURNAL_LOG_START: {
         struct image_log *l = log_of(image, part->topic_id, part->partition);
@@ -390,9 +384,10 @@ static bool read_journal(struct data_image *image, struct image_journal *journal
         return fail(f, "CANNOT_READ", "cannot read the journal of shard %d: %s", journal->shard,
                     error_text(error));
     if (is_older)
-        data_image_tell(image, FINDING_DAMAGED, "kv", "kv", -1,
+        data_image_tell(image, FINDING_DAMAGED, "journal", "kv", -1,
                         arena_printf(image->arena,
-                                     "the key-value store is older than the journal of shard %d",
+                                     "the rows in kv and rows are older than the journal of shard "
+                                     "%d: a broker does not start with them",
                                      journal->shard),
                         restore);
     else
@@ -434,8 +429,7 @@ bool data_image_open(struct data_image *image, const char *directory, bool all_r
                                  .env = &env,
                                  .has_all_rows = all_rows,
                                  .arena = arena,
-                                 .found = found,
-                                 .context = context,
+                                 .findings = {found, context},
                                  .lock = -1};
     if (!find_files(image, f) || !take_lock(image, f))
         return false;
@@ -445,6 +439,8 @@ bool data_image_open(struct data_image *image, const char *directory, bool all_r
         return false;
     }
     bool good = read_rows(image, f);
+    if (good)
+        tell_meta(image);
     for (int i = 0; good && i < image->journal_count; i++)
         good = read_journal(image, &image->journals[i], f);
     return good;
@@ -456,7 +452,7 @@ void data_image_close(struct data_image *image)
     for (struct image_log *l; (l = map_next(&image->logs, &at));)
         free(l);
     map_free(&image->logs);
-    row_changes_free(&image->rows);
+    row_changes_free(&image->rows.rows);
     free(image->journals);
     free(image->files);
     if (image->lock >= 0)

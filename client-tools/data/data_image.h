@@ -5,27 +5,12 @@
 #ifndef CLIENT_TOOLS_DATA_DATA_IMAGE_H
 #define CLIENT_TOOLS_DATA_DATA_IMAGE_H
 
-#include "base/arena.h"
+#include "client-tools/data/data_rows.h"
 #include "client-tools/failure.h"
 #include "storage/catalog.h"
 #include "storage/data_meta.h"
 #include "storage/journal_reader.h"
 #include "storage/store_rows.h"
-
-enum finding_kind {
-    FINDING_NOTE,    /* no fault: what a start finds after a crash, or a file of somebody else */
-    FINDING_DAMAGED, /* bytes that were durable are wrong */
-    FINDING_MISSING, /* something that was durable is gone */
-    FINDING_NEWER,   /* a newer version of Tidemill wrote it */
-};
-
-struct finding {
-    enum finding_kind kind;
-    const char *class; /* "segment", ... */
-    const char *file;  /* below the directory */
-    int64_t at;        /* byte; -1: none can be named */
-    const char *message, *next_step;
-};
 
 struct image_file {
     const char *path; /* below the directory, in rising order */
@@ -54,19 +39,19 @@ struct data_image {
     const char *directory;
     struct env *env;
     struct arena *arena;
-    void (*found)(void *context, const struct finding *finding);
-    void *context;
+    struct data_findings findings;
     int lock; /* a descriptor; -1: the directory has no lock */
     struct data_meta meta;
-    bool rows_are_whole; /* everything in kv/ was read */
-    bool has_all_rows;   /* else only those of topics, logs and journals */
-    struct row_changes rows;
+    enum finding_kind meta_fault; /* FINDING_NOTE: none */
+    uint64_t known_starts;        /* that the rows know */
+    bool rows_are_whole;          /* a copy of them is sound */
+    bool has_all_rows;            /* else only those of topics, logs and journals */
+    struct data_rows rows;
     struct map logs; /* struct image_log by key */
     struct image_journal *journals;
     int journal_count;
     struct image_file *files;
     size_t file_count;
-    int kv_files, kv_blocks;
 };
 
 /* False: not a data directory, in use, or not readable. The caller closes it in any case. */

@@ -1,6 +1,8 @@
 #include "client-tools/data/data_repair.h"
 
 #include "base/crc32c.h"
+#include "storage/leader_epoch_file.h"
+#include "storage/row_store.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -125,26 +127,100 @@ bool data_repair_indexes(const struct data_image *image, const struct data_segme
            keep(image, file_of(image, s, SEGMENT_TIME_INDEX), f) && rebuild(image, s, s->size, f);
 }
 
+/* --- rows --- */
+
+/* A free name for what takes the place of a file or a directory. */
+static const char *kept_name(const struct data_image *image, const char *path)
+{
+    const char *kept = arena_printf(image->arena, "%s.damaged", path);
+    for (int i = 2; access(kept, F_OK) == 0; i++)
+        kept = arena_printf(image->arena, "%s.%d.damaged", path, i);
+    return kept;
+}
+
+/* Opens both copies of the rows as a start does. That repairs the damaged one. */
+static bool open_rows(const struct data_image *image, struct row_store_driver *rows,
+                      struct kv **out, struct failure *f)
+{
+    struct message why = {""};
+    const char *path = arena_printf(image->arena, "%s/kv", image->directory);
+    struct kv_driver *driver = image->env->kv;
+    if (image->rows.copies != COPIES_ONLY_KV) {
+        row_store_init(rows, image->env, driver);
+        driver = &rows->driver;
+    }
+    enum error error = driver->open(driver, path, KV_OPEN_EXISTING, out, &why);
+    return error == ERR_OK ||
+           cannot(f, "open the rows in", path, why.text[0] ? why.text : error_text(error));
+}
+
+/* kv is set aside, so that a new one takes its place. Without a whole row file it cannot be. */
+bool data_repair_rows(const struct data_image *image, struct failure *f)
+{
+    struct row_store_driver rows;
+    struct kv *kv;
+    struct kv_driver *driver = image->env->kv;
+    const char *path = arena_printf(image->arena, "%s/kv", image->directory);
+    enum error error = ERR_NOT_FOUND;
+    if (image->rows.copies == COPIES_KV_DAMAGED && image->rows.kv_may_go)
+        error = driver->set_aside(driver, path, kept_name(image, path));
+    if (error != ERR_OK && error != ERR_NOT_FOUND)
+        return cannot(f, "set aside", path, error_text(error));
+    if (!open_rows(image, &rows, &kv, f))
+        return false;
+    kv->driver->close(kv);
+    return true;
+}
+
 /* The new segment is never larger than the row says: an empty batch is smaller than what it
  * replaces. */
 static bool write_row(const struct data_image *image, const struct data_segment *s, int64_t size,
                       struct failure *f)
 {
+    struct row_store_driver rows;
     struct row_key key = row_key_log(s->topic_id, s->partition);
     struct log_state state = s->log->state;
     uint8_t value[LOG_STATE_SIZE];
-    struct message why = {""};
     struct kv *kv;
-    const char *path = arena_printf(image->arena, "%s/kv", image->directory);
     ASSERT(size <= state.active_size);
     state.active_size = size;
     struct kv_change change = {row_key_view(&key), log_state_encode(&state, value)};
-    enum error error = image->env->kv->open(image->env->kv, path, KV_OPEN_EXISTING, &kv, &why);
-    if (error != ERR_OK)
-        return cannot(f, "open", path, why.text);
-    error = kv->driver->write(kv, &change, 1);
+    if (!open_rows(image, &rows, &kv, f))
+        return false;
+    enum error error = kv->driver->write(kv, &change, 1);
     kv->driver->close(kv);
-    return error == ERR_OK || cannot(f, "write the row of a log in", path, error_text(error));
+    return error == ERR_OK ||
+           cannot(f, "write the row of a log in", image->directory, error_text(error));
+}
+
+/* --- small files --- */
+
+/* The start after this upgrades an older format by itself: its tidemill.meta was sound. */
+bool data_repair_meta(const struct data_image *image, struct failure *f)
+{
+    struct data_meta meta = {.format = DATA_FORMAT, .starts = image->known_starts};
+    struct message why = {""};
+    const char *path = arena_printf(image->arena, "%s/tidemill.meta", image->directory);
+    return keep(image, path, f) &&
+           (data_meta_write(image->env->io, image->directory, &meta, &why) == ERR_OK ||
+            cannot(f, "write", path, why.text));
+}
+
+/* The file of leader epochs gets its only content. The broker writes a witness by itself. */
+bool data_repair_file(const struct data_image *image, const char *file, struct failure *f)
+{
+    const char *path = arena_printf(image->arena, "%s/%s", image->directory, file);
+    const char *slash = strrchr(path, '/');
+    const char *directory = arena_printf(image->arena, "%.*s", (int)(slash - path), path);
+    struct io *io = image->env->io;
+    if (!keep(image, path, f))
+        return false;
+    enum error error = io->ops->unlink(io, path);
+    if (error == ERR_OK && strcmp(slash + 1, LEADER_EPOCH_FILE) == 0)
+        error = leader_epoch_file_write(io, directory, true);
+    if (error == ERR_OK)
+        error = io->ops->sync_directory(io, directory);
+    return error == ERR_OK || cannot(f, "replace", path, error_text(error));
 }
 
 bool data_repair_segment(const struct data_image *image, const struct data_segment *s,

@@ -42,6 +42,10 @@ def digest(directory):
             for path in sorted(directory.rglob("*")) if path.is_file()}
 
 
+def row_file(data):
+    return max((data / "rows").glob("rows-*.log"))
+
+
 def tool_of(broker):
     return Tool(broker.address)
 
@@ -94,10 +98,10 @@ def test_other_directories_are_refused():
         assert "No such file" in tool.run("log", "verify", broker.directory / "none", code=1).stderr
         meta = data / "tidemill.meta"
         content = meta.read_text()
-        meta.write_text(content.replace("format=1", "format=2"))
+        meta.write_text(content.replace("format=2", "format=3"))
         damaged = verify(tool, data, code=1)
         assert faults(damaged) == [("tidemill.meta", 0, "DAMAGED")], damaged
-        newer = content.replace("format=1", "format=2")[:content.index("crc32c=")]
+        newer = content.replace("format=2", "format=3")[:content.index("crc32c=")]
         meta.write_text(f"{newer}crc32c={calc_crc32c(newer.encode()):08x}\n")
         before = digest(data)
         for words in ("verify", data), ("dump", data), ("repair", data, "--yes"), ("export", "t", "--dir", data):
@@ -251,10 +255,12 @@ def test_what_a_repair_cannot_mend_is_said():
         active = max(folder.glob("*.log"))
         active.write_bytes(active.read_bytes()[:-1])
         (data / "kv" / "CURRENT").rename(data / "kv" / "elsewhere")
+        (data / "rows").rename(broker.directory / "rows")
         before = digest(data)
         left = tool.json("log", "repair", data, "--yes", code=1)["repairs"]
         assert {row["error"] for row in left} == {"NOT_REPAIRABLE"} and digest(data) == before, left
         (data / "kv" / "elsewhere").rename(data / "kv" / "CURRENT")
+        (broker.directory / "rows").rename(data / "rows")
 
 
 def test_an_export_of_a_stopped_directory_is_what_consume_prints():
@@ -286,8 +292,7 @@ def test_an_export_of_a_stopped_directory_is_what_consume_prints():
         before = digest(data)
         assert export() == whole
         topic_id = next((data / "topics").iterdir()).name
-        kv = data / "kv"
-        for path in kv.iterdir():  # nothing is left of the rows
+        for path in *(data / "kv").iterdir(), *(data / "rows").iterdir():  # nothing is left of the rows
             path.write_bytes(b"x" * path.stat().st_size)
         assert "has no topic t" in tool.run("log", "export", "t", "--dir", data, code=1).stderr
         lines = tool.text("log", "export", topic_id, "--dir", data).splitlines()
@@ -317,11 +322,18 @@ def test_a_dump_shows_every_kind_of_file():
         assert {row["start_offset"] for row in overview if row["kind"] == "log"} == {0, 5}
         assert {row["end_offset"] for row in overview if row["kind"] == "log"} == {COUNT}
         assert {"topic", "journal"} <= {row["row_kind"] for row in dump("--rows")}
-        units = [row for path in sorted((data / "shard-0").iterdir()) for row in dump(path)]
+        units = [row for path in sorted((data / "shard-0").glob("journal-*")) for row in dump(path)]
         assert {"unit", "batch_part", "put", "log_start", "entry_end"} <= {row["kind"] for row in units}
         assert sum(row["kind"] == "batch_part" for row in units) == 2 * COUNT
+        records = dump(row_file(data))
+        assert {"begin", "end", "changes"} == {row["record_kind"] for row in records if row["kind"] == "row_record"}
+        assert {"topic", "journal"} <= {row["row_kind"] for row in records if row["kind"] == "row"}
         broker.start()
         broker.stop()
+        witness, = dump(data / "shard-0" / "durable")
+        assert witness["whole"] and witness["durable_lsn"] > 0, witness
+        assert [row["text"] for row in dump(folder / "leader-epoch-checkpoint")] == ["0", "1", "0 0"]
+        assert dump(data / "tidemill.meta")[0]["text"] == "format=2"
         segment = sorted(folder.glob("*.log"))[1]
         size = segment.stat().st_size // 10
         batches = dump(segment)
@@ -332,3 +344,166 @@ def test_a_dump_shows_every_kind_of_file():
         assert [row["kind"] for row in dump(str(segment.relative_to(data)))] == ["batch"] * 2 + ["damage"] + ["batch"] * 7
         assert "has no file nothing" in tool.run("log", "dump", data, "nothing", code=1).stderr
         assert before
+
+
+# What a start says of each state of the two copies of the rows.
+KV_AGAIN = "the key-value store was damaged, it was written again and no row is lost"
+KV_REPAIRED = "the key-value store was damaged or old, it was repaired and no row is lost"
+FILE_AGAIN = "the row file was damaged, old or missing, it was written again and no row is lost"
+LOST = "both copies of the rows are damaged or missing"
+FOREIGN = "are not of the same data directory"
+
+
+class Copies:
+    """A stopped data directory with older copies of its rows, and one of another broker."""
+
+    def __init__(self, broker):
+        self.broker, self.data, self.tool = broker, broker.directory / "data", tool_of(broker)
+        broker.stop()
+        self.copy("kv", "old-kv")
+        self.copy("rows", "old-rows")
+        broker.start()
+        fill(broker)
+        with Wire(broker.port) as wire:
+            self.metadata = [topic.topic_id for topic in wire.metadata("harmed", "other").topics]
+        broker.stop()
+        shutil.copytree(self.data, broker.directory / "kept")
+
+    def copy(self, name, to):
+        shutil.copytree(self.data / name, self.broker.directory / to)
+
+    def put(self, name, *parts):
+        """Replaces a part of the data directory by a copy."""
+        target = self.data.joinpath(*parts)
+        shutil.rmtree(target)
+        shutil.copytree(self.broker.directory / name, target)
+
+    def harm(self, change):
+        self.put("kept")
+        change()
+        return faults(verify(self.tool, self.data, code=1))
+
+    def start(self):
+        """Returns what this start logged."""
+        before = len(self.broker.log_text())
+        self.broker.start()
+        with Wire(self.broker.port) as wire:
+            assert [topic.topic_id for topic in wire.metadata("harmed", "other").topics] == self.metadata
+            assert records_of(wire.fetch("harmed", 33).records)[0].value == value(33)
+        self.broker.stop()
+        return self.broker.log_text()[before:]
+
+    def start_refused(self):
+        arguments = [str(word) for word in self.broker.arguments()]
+        done = subprocess.run(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8",
+                              timeout=60, check=False)
+        assert done.returncode == 1, done
+        return done.stdout
+
+    def lose_a_kv_file(self):
+        (self.data / "kv" / "CURRENT").unlink()
+
+    def cut_row_file(self):
+        path = row_file(self.data)
+        path.write_bytes(path.read_bytes()[:-1])
+
+    def harm_row_file(self):
+        flip(row_file(self.data), 100)
+
+
+def test_one_damaged_copy_of_the_rows_is_written_again_as_a_start_does():
+    with Broker(shards=1) as broker:
+        rows = Copies(broker)
+        data, tool = rows.data, rows.tool
+        for change, file, error, warning in [
+                (rows.lose_a_kv_file, "kv/CURRENT", "MISSING", KV_AGAIN),
+                (lambda: shutil.rmtree(data / "kv"), "kv/CURRENT", "MISSING", KV_AGAIN),
+                (lambda: rows.put("old-kv", "kv"), "kv", "DAMAGED", KV_REPAIRED),
+                (rows.harm_row_file, f"rows/{row_file(data).name}", "DAMAGED", FILE_AGAIN),
+                (lambda: shutil.rmtree(data / "rows"), "rows", "MISSING", FILE_AGAIN),
+                (lambda: rows.put("old-rows", "rows"), f"rows/{row_file(data).name}", "DAMAGED", FILE_AGAIN)]:
+            found = rows.harm(change)
+            assert found[0][::2] == (file, error), (file, found)
+            harmed = digest(data)
+            plan = tool.json("log", "repair", data, "--dry-run")["repairs"]
+            assert {row["action"] for row in plan} == {"rebuild"} and digest(data) == harmed, plan
+            done = tool.json("log", "repair", data, "--yes")["repairs"]
+            assert {row["error"] for row in done} == {None}, done
+            assert verify(tool, data)["faults"] == 0
+            kept = set(digest(data).values())
+            replaced = {value for name, value in harmed.items() if name.startswith(file.split("/", maxsplit=1)[0] + "/")}
+            assert error == "MISSING" and "rows" in file or replaced <= kept, (file, harmed)
+            assert warning not in rows.start(), warning
+            rows.harm(change)  # a start without the repair says the same
+            assert warning in rows.start(), warning
+            assert verify(tool, data)["faults"] == 0
+
+
+def test_two_damaged_copies_of_the_rows_are_named_and_what_is_whole_is_read():
+    with Broker(shards=1) as broker:
+        rows = Copies(broker)
+        data, tool = rows.data, rows.tool
+        with Broker(shards=1) as other:
+            other.stop()
+            shutil.copytree(other.directory / "data" / "rows", broker.directory / "foreign")
+
+        def foreign():
+            rows.put("foreign", "rows")
+        for changes, files, message in [
+                ((rows.lose_a_kv_file, rows.harm_row_file), {"kv", "rows"}, LOST),
+                ((rows.lose_a_kv_file, rows.cut_row_file), {"kv", "rows"}, LOST),
+                ((foreign,), {"kv"}, FOREIGN)]:
+            found = rows.harm(lambda: [change() for change in changes])
+            assert {name.split("/")[0] for name, _, _ in found} == files, found
+            harmed = digest(data)
+            done = tool.json("log", "repair", data, "--yes", code=1)["repairs"]
+            assert {row["error"] for row in done} == {"NOT_REPAIRABLE"} and digest(data) == harmed, done
+            assert message in rows.start_refused()
+            shown = [json.loads(line) for line in tool.text("log", "dump", data, "-J").splitlines()]
+            assert {row["topic"] for row in shown if row["kind"] == "topic"} == {"harmed", "other"}, shown
+            lines = tool.text("log", "export", "harmed", "--dir", data).splitlines()
+            assert [json.loads(line)["offset"] for line in lines] == list(range(COUNT))
+
+
+def test_small_files_are_named_and_replaced():
+    with Broker(shards=1) as broker:
+        rows = Copies(broker)
+        data, tool = rows.data, rows.tool
+        folder = max((data / "topics").iterdir()) / "0"
+        witness, epochs, meta = data / "shard-0" / "durable", folder / "leader-epoch-checkpoint", data / "tidemill.meta"
+        for path, harm, at in [(witness, lambda: witness.write_bytes(b"x" * 8192), 0),
+                               (epochs, lambda: epochs.write_bytes(b"0\n9\n0 0\n"), 0),
+                               (meta, lambda: flip(meta, 3), 0), (meta, meta.unlink, None)]:
+            found = rows.harm(harm)
+            name = str(path.relative_to(data))
+            assert [row[:2] for row in found] == [(name, at)], found
+            harmed = digest(data).get(name)
+            done = tool.json("log", "repair", data, "--yes")["repairs"]
+            assert {row["error"] for row in done} == {None}, done
+            assert verify(tool, data)["faults"] == 0
+            assert digest(data).get(name + ".damaged") == harmed
+            assert "tidemill.meta is damaged" not in rows.start()
+
+
+def test_files_that_a_start_sets_aside_or_removes_are_known():
+    with Broker(shards=1) as broker:
+        rows = Copies(broker)
+        data, tool = rows.data, rows.tool
+        folder = max((data / "topics").iterdir())
+        aside = folder.with_name("00000000-0000-0000-0000-000000000001.unknown")
+        shutil.copytree(folder, aside)
+        shutil.copytree(folder / "0", folder / "1.deleted")
+        shutil.copytree(data / "kv", data / "kv.damaged")
+        segment = min((folder / "0").glob("*.log"))
+        shutil.copy(segment, segment.with_name(segment.name + ".deleted"))
+        shutil.copy(row_file(data), str(row_file(data)) + ".damaged")
+        answer = verify(tool, data)
+        assert answer["faults"] == 0
+        notes = {row["file"]: row["class"] for row in answer["findings"]}
+        name = str(folder.relative_to(data))
+        assert notes == {str(aside.relative_to(data)): "kept", f"{name}/1.deleted": "deleted", "kv.damaged": "kept",
+                         f"{name}/0/{segment.name}.deleted": "deleted",
+                         f"rows/{row_file(data).name}.damaged": "kept"}, notes
+        shown = tool.text("log", "dump", data, aside / "0" / segment.name, "-J").splitlines()
+        assert [json.loads(line)["base_offset"] for line in shown] == list(range(10))
+        rows.start()
