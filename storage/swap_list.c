@@ -168,7 +168,7 @@ static bool decode(struct bytes content, struct swap_list *out, int64_t **bases)
     return true;
 }
 
-static bool name_parse(const char *name, struct uuid *topic_id, int32_t *partition)
+bool swap_list_parse_name(const char *name, struct uuid *topic_id, int32_t *partition)
 {
     char topic[UUID_TEXT_SIZE + 1], *end;
     if (strlen(name) < UUID_TEXT_SIZE + 2 || name[UUID_TEXT_SIZE] != '-')
@@ -179,6 +179,18 @@ static bool name_parse(const char *name, struct uuid *topic_id, int32_t *partiti
     *partition = (int32_t)number;
     return topic_directory_parse(topic, topic_id) && *end == '\0' && number >= 0 &&
            number <= INT32_MAX;
+}
+
+enum error swap_list_read(struct io *io, const char *path, struct swap_list *out, int64_t **bases)
+{
+    struct buffer content;
+    *bases = NULL;
+    buffer_init(&content, LIST_MAX);
+    enum error error = io_read_file(io, path, &content);
+    if (error == ERR_TOO_LARGE || (error == ERR_OK && !decode(buffer_view(&content), out, bases)))
+        error = ERR_CORRUPT;
+    buffer_free(&content);
+    return error;
 }
 
 struct lists {
@@ -204,15 +216,10 @@ static void note_name(void *context, const char *name)
 static enum error finish(struct lists *l, const char *path, struct uuid topic_id, int32_t partition)
 {
     struct io *io = l->env->io;
-    struct buffer content;
     struct swap_list list;
-    int64_t *bases = NULL;
-    buffer_init(&content, LIST_MAX);
-    enum error error = io_read_file(io, path, &content);
-    if (error == ERR_OK && !decode(buffer_view(&content), &list, &bases))
-        error = ERR_CORRUPT;
-    buffer_free(&content);
-    if (error == ERR_CORRUPT || error == ERR_TOO_LARGE) {
+    int64_t *bases;
+    enum error error = swap_list_read(io, path, &list, &bases);
+    if (error == ERR_CORRUPT) {
         message_set(l->message,
                     "%s is damaged: a cleaning of partition %d was cut off, and which of its files "
                     "are new is lost. Restore the file and the topic's directory from a copy, or "
@@ -256,7 +263,7 @@ enum error swap_lists_recover(struct env *env, const char *data_directory, struc
         struct uuid topic_id;
         int32_t partition;
         char *path = io_path(directory, l.names[i]);
-        if (name_parse(l.names[i], &topic_id, &partition))
+        if (swap_list_parse_name(l.names[i], &topic_id, &partition))
             error = finish(&l, path, topic_id, partition);
         else /* the copy of a list that was not complete */
             error = io->ops->unlink(io, path);

@@ -21,6 +21,11 @@ struct swap_list {
 
 /* The caller frees it. */
 char *swap_list_path(const char *data_directory, struct uuid topic_id, int32_t partition);
+/* False: the file is no list, but the copy of one that was not complete. */
+bool swap_list_parse_name(const char *name, struct uuid *topic_id, int32_t *partition);
+/* ERR_CORRUPT: it is damaged. The caller frees *bases, to which `out` points. */
+MUST_USE enum error swap_list_read(struct io *io, const char *path, struct swap_list *out,
+                                   int64_t **bases);
 /* Writes a list; an empty one before the first .swap file is made. */
 MUST_USE enum error swap_list_write(struct io *io, const char *path, const struct swap_list *list);
 /* After the last .swap file is gone. ERR_OK when there is no list. */

@@ -4,6 +4,7 @@
 #include "storage/journal_witness.h"
 #include "storage/leader_epoch_file.h"
 #include "storage/offset_index.h"
+#include "storage/swap_list.h"
 #include "storage/time_index.h"
 
 #include <fnmatch.h>
@@ -173,7 +174,7 @@ static enum error check_segment(const struct data_image *image, const struct dat
 static bool is_needed(const struct data_image *image, const struct image_log *l)
 {
     return l->has_row && !l->removed && l->start < l->state.next_offset &&
-           !data_image_topic_is_deleted(image, l->topic_id);
+           l->swap_from == l->swap_end && !data_image_topic_is_deleted(image, l->topic_id);
 }
 
 static void tell_missing(const struct data_image *image, const struct image_log *l,
@@ -209,11 +210,13 @@ static void forget_beginnings(const struct data_image *image)
 
 /* --- files --- */
 
-/* Whether the next start removes the segment: its topic is deleted, it is below the log's start, or
- * the journal writes it again. */
+/* Whether the next start removes the segment: its topic is deleted, it is below the log's start,
+ * the journal writes it again, or a swap that was cut off may replace it. */
 static bool is_dead(const struct data_image *image, const struct data_segment *s)
 {
     if (data_image_topic_is_deleted(image, s->topic_id) || (s->log && s->log->removed))
+        return true;
+    if (s->log && s->base_offset >= s->log->swap_from && s->base_offset < s->log->swap_end)
         return true;
     return s->is_beyond || (s->log && s->next_offset >= 0 && s->next_offset <= s->log->start);
 }
@@ -285,6 +288,42 @@ static enum error check_epochs(const struct data_image *image, size_t file, int6
     return error == ERR_TOO_LARGE ? ERR_OK : error;
 }
 
+/* A swap list. Before the swap begins it is empty, and the new files are not wanted. */
+static enum error check_swap_list(const struct data_image *image, size_t file, int64_t *checked)
+{
+    struct swap_list list;
+    struct uuid topic_id;
+    int32_t partition;
+    int64_t *bases;
+    const char *path = image->files[file].path;
+    if (!swap_list_parse_name(strrchr(path, '/') + 1, &topic_id, &partition))
+        return ERR_OK;
+    enum error error = swap_list_read(
+        image->env->io, arena_printf(image->arena, "%s/%s", image->directory, path), &list, &bases);
+    struct image_log *log = data_image_log(image, topic_id, partition);
+    if (error == ERR_OK && list.count > 0 && log) {
+        log->swap_from = list.bases[0];
+        log->swap_end = list.end_offset;
+    }
+    if (error == ERR_OK)
+        data_image_tell(image, FINDING_NOTE, "cleaning", path, -1,
+                        list.count > 0
+                            ? "a swap of segments was cut off: they are checked when a start has "
+                              "finished it"
+                            : "a cleaning was cut off: its new files are not used",
+                        list.count > 0 ? "nothing: the next start finishes it"
+                                       : "nothing: the next start removes them");
+    else if (error == ERR_CORRUPT)
+        data_image_tell(image, FINDING_DAMAGED, "cleaning", path, 0,
+                        "the swap list is damaged, so it is lost which segments are the new ones: "
+                        "a broker does not start with it",
+                        "restore the file and the directory of its topic from a copy, or remove "
+                        "both");
+    *checked += error == ERR_OK;
+    free(bases);
+    return error == ERR_CORRUPT ? ERR_OK : error;
+}
+
 /* --- classes of files --- */
 
 struct file_class {
@@ -308,7 +347,8 @@ static const struct file_class classes[] = {
     {"topics/*.unknown*/*", "kept", "files", UNKNOWN_TOPIC, NULL},
     {"topics/*.deleted", "deleted", "files", DELETED, NULL},
     {"topics/*.deleted/*", "deleted", "files", DELETED, NULL},
-    {"*.swap", "segment", "batches", "a replacement of segments was interrupted", NULL},
+    {"*.swap", "cleaning", "lists", "a replacement of segments was interrupted", NULL},
+    {"cleaning/*", "cleaning", "lists", NULL, check_swap_list},
     {"tidemill.meta", "meta", "files", NULL, NULL},
     {"lock", "lock", "files", NULL, NULL},
     {"accept-damage", "lock", "files", "the next start accepts damage of the journals", NULL},

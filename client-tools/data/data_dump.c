@@ -6,6 +6,7 @@
 #include "storage/leader_epoch_file.h"
 #include "storage/offset_index.h"
 #include "storage/row_kind.h"
+#include "storage/swap_list.h"
 #include "storage/time_index.h"
 
 #include <stdio.h>
@@ -109,6 +110,8 @@ static void dump_logs(const struct data_image *image, struct data_lines *out)
         data_line_int(out, "checkpoint_end_offset", l->state.next_offset);
         data_line_int(out, "active_base_offset", l->state.active_base);
         data_line_int(out, "active_bytes", l->state.active_size);
+        data_line_int(out, "first_dirty_offset", l->state.first_dirty_offset);
+        data_line_int(out, "cleaned_offset", l->state.cleaned_offset);
         data_line_bool(out, "removed", l->removed);
         data_line_end(out);
     }
@@ -367,6 +370,29 @@ static bool dump_witness(const struct data_image *image, const char *path, struc
     return cannot_read(path, error == ERR_NOT_FOUND ? ERR_OK : error, f);
 }
 
+static bool dump_swap_list(const struct data_image *image, const char *path, struct data_lines *out,
+                           struct failure *f)
+{
+    struct swap_list list;
+    int64_t *bases;
+    enum error error = swap_list_read(
+        image->env->io, arena_printf(image->arena, "%s/%s", image->directory, path), &list, &bases);
+    data_line_begin(out, "swap_list");
+    data_line_bool(out, "whole", error == ERR_OK);
+    if (error == ERR_OK) {
+        data_line_int(out, "segments", (int64_t)list.count);
+        data_line_int(out, "end_offset", list.end_offset);
+    }
+    data_line_end(out);
+    for (size_t i = 0; error == ERR_OK && i < list.count; i++) {
+        data_line_begin(out, "new_segment");
+        data_line_int(out, "base_offset", list.bases[i]);
+        data_line_end(out);
+    }
+    free(bases);
+    return cannot_read(path, error == ERR_CORRUPT ? ERR_OK : error, f);
+}
+
 /* A file of lines: leader epochs, tidemill.meta. */
 static bool dump_text(const struct data_image *image, const char *path, struct data_lines *out,
                       struct failure *f)
@@ -438,6 +464,8 @@ bool data_dump_file(const struct data_image *image, const char *path, struct dat
                            arena_printf(image->arena, "%s/%s", image->directory, path), dump_record,
                            out),
             f);
+    if (strncmp(path, "cleaning/", 9) == 0)
+        return dump_swap_list(image, path, out, f);
     if (strcmp(path, "tidemill.meta") == 0 || (slash && strcmp(slash + 1, LEADER_EPOCH_FILE) == 0))
         return dump_text(image, path, out, f);
     if (!data_segment_find(image, at, &s, &part) && !find_aside(image, at, &s, &part)) {

@@ -24,7 +24,8 @@ struct image_log {
     struct log_state state; /* of the last checkpoint */
     int64_t start, next;    /* with the journals */
     bool has_row, removed;
-    int64_t first_base; /* of its first segment; -1: none. data_check_run finds it */
+    int64_t swap_from, swap_end; /* offsets whose segments the next start swaps; equal: none */
+    int64_t first_base;          /* of its first segment; -1: none. data_check_run finds it */
 };
 
 struct image_journal {

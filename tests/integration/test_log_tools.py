@@ -5,6 +5,7 @@ import hashlib
 import json
 import random
 import shutil
+import struct
 import subprocess
 
 from broker import Broker, quick
@@ -327,11 +328,11 @@ def test_a_dump_shows_every_kind_of_file():
         assert sum(row["kind"] == "batch_part" for row in units) == 2 * COUNT
         records = dump(row_file(data))
         assert {"begin", "end", "changes"} == {row["record_kind"] for row in records if row["kind"] == "row_record"}
-        assert {"topic", "journal"} <= {row["row_kind"] for row in records if row["kind"] == "row"}
+        assert "journal" in {row["row_kind"] for row in records if row["kind"] == "row"}
         broker.start()
         broker.stop()
         witness, = dump(data / "shard-0" / "durable")
-        assert witness["whole"] and witness["durable_lsn"] > 0, witness
+        assert witness["whole"] and witness["writes"] > 0, witness
         assert [row["text"] for row in dump(folder / "leader-epoch-checkpoint")] == ["0", "1", "0 0"]
         assert dump(data / "tidemill.meta")[0]["text"] == "format=2"
         segment = sorted(folder.glob("*.log"))[1]
@@ -507,3 +508,42 @@ def test_files_that_a_start_sets_aside_or_removes_are_known():
         shown = tool.text("log", "dump", data, aside / "0" / segment.name, "-J").splitlines()
         assert [json.loads(line)["base_offset"] for line in shown] == list(range(10))
         rows.start()
+
+
+def swap_list(bases, end):
+    content = struct.pack(f">II{len(bases)}qq", 1, len(bases), *bases, end)
+    return content + struct.pack(">I", calc_crc32c(content))
+
+
+def test_a_swap_of_segments_that_was_cut_off():
+    with Broker(shards=1) as broker:
+        rows = Copies(broker)
+        data, tool = rows.data, rows.tool
+        folder = max((data / "topics").iterdir()) / "0"
+        end = int(sorted(folder.glob("*.log"))[1].stem)
+        path = data / "cleaning" / f"{folder.parent.name}-0"
+
+        def begin(content, move):
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(content)
+            for part in folder.glob(f"{0:020}.*"):
+                move(part, part.with_name(part.name + ".swap"))
+        rows.put("kept")
+        begin(swap_list([0], end), lambda part, swap: part.rename(swap))  # not one file has its name yet
+        answer = verify(tool, data)
+        assert answer["faults"] == 0, answer
+        assert str(path.relative_to(data)) in {row["file"] for row in answer["findings"]}, answer
+        shown = [json.loads(line) for line in tool.text("log", "dump", data, path, "-J").splitlines()]
+        assert shown == [{"kind": "swap_list", "whole": True, "segments": 1, "end_offset": end},
+                         {"kind": "new_segment", "base_offset": 0}], shown
+        assert "a cleaning that was cut off is finished" in rows.start()
+        assert verify(tool, data)["faults"] == 0
+        rows.put("kept")
+        begin(swap_list([], 0), shutil.copy)
+        assert verify(tool, data)["faults"] == 0
+        assert "the files of a cleaning that was cut off are removed" in rows.start()
+        assert not path.exists() and not list(folder.glob("*.swap"))
+        found = rows.harm(lambda: begin(swap_list([0], end)[:-1], shutil.copy))
+        assert found == [(str(path.relative_to(data)), 0, "DAMAGED")], found
+        assert {row["error"] for row in tool.json("log", "repair", data, "--yes", code=1)["repairs"]} == {"NOT_REPAIRABLE"}
+        assert f"{path} is damaged" in rows.start_refused()
