@@ -45,7 +45,15 @@ def go_on(wire):
     sums = [json.loads(r.value) for r in records_of(wire.fetch("events.sums", 2).records)]
     found = {row["user"]: (row["total"], row["events"]) for row in sums}
     assert found == {"ann": (22, 2), "bob": (11, 1)}, sums
-    assert wire.list_offset("events.dup", LATEST).offset == 3
+    wait_until(lambda: wire.list_offset("events.dup", LATEST).offset == 3, 20, "the duplicate")
+
+
+def check_compacted(expected):
+    """The archive has a log with holes, and the newest record of each key."""
+    ends = [row["end_offset"] for row in expected["partitions"] if row["topic"] == "compacted"]
+    records = [json.loads(line) for line in expected["records"].get("compacted", [])]
+    assert [len(records) < end for end in ends] == [True] * len(ends), ends
+    assert {"k0", "k1", "k2"} == {row["key"] for row in records} or not ends, records
 
 
 def check_archive(path, shards):
@@ -53,14 +61,15 @@ def check_archive(path, shards):
         with tarfile.open(path) as tar:
             tar.extractall(directory)
         expected = json.loads((pathlib.Path(directory) / "expected.json").read_text(encoding="utf-8"))
+        check_compacted(expected)
         data = pathlib.Path(directory) / "data"
         with Broker(shards, directory, settings=SETTINGS) as broker:
             tool = Tool(broker.address)
-            compare(observe(tool), expected)
+            compare(observe(tool, expected["records"]), expected)
             with Wire(broker.port) as wire:
                 check_logs(wire)
             broker.restart()
-            compare(observe(tool), expected)
+            compare(observe(tool, expected["records"]), expected)
             left = {path.name for path in (data / "topics").iterdir()}
             assert left <= {row["topic_id"] for row in expected["topics"]}, left
             with Wire(broker.port) as wire:
@@ -78,7 +87,7 @@ def test_this_version_opens_every_golden_directory():
 
 def test_a_golden_directory_opens_with_any_number_of_shards():
     for shards in 1, 3:
-        check_archive(ARCHIVES[0], shards)
+        check_archive(ARCHIVES[-1], shards)
 
 
 def test_the_tools_read_a_golden_directory():

@@ -19,7 +19,7 @@ from wire import LATEST, Wire, make_batch  # noqa: E402
 
 # Records and offsets of the archive may be years old: nothing may expire.
 SETTINGS = {"tidemill.journal.file.bytes": 262144, "offsets.retention.minutes": 2**31 - 1,
-            "producer.id.expiration.ms": 2**62, "log.retention.ms": -1}
+            "producer.id.expiration.ms": 2**62, "log.retention.ms": -1, "log.cleaner.backoff.ms": 20}
 PIPELINE = """[events/check]
 type = validate
 json = true
@@ -38,7 +38,7 @@ select = sum(value.n) as total; count() as events
 output = events.sums
 """
 START = 1_700_000_040_000  # a full minute
-TOPICS = {"plain": 3, "codecs": 1, "idempotent": 2, "trimmed": 2, "emptied": 1, "table": 1, "rolled": 1, "events": 1,
+TOPICS = {"plain": 3, "codecs": 1, "idempotent": 2, "trimmed": 2, "emptied": 1, "table": 1, "compacted": 1, "rolled": 1, "events": 1,
           "events.sums": 1, "events.dup": 1, "dlq.events": 1}
 PRODUCER = {"producer": 4711, "epoch": 3}
 
@@ -53,7 +53,9 @@ def send_events(wire, *events):
 
 
 def create(wire, name, partitions):
-    more = {"cleanup.policy": "compact"} if name == "table" else {}
+    more = {"cleanup.policy": "compact"} if name in ("table", "compacted") else {}
+    if name == "compacted":
+        more["min.cleanable.dirty.ratio"] = "0.01"
     wire.create(name, partitions, **{"retention.ms": -1, "segment.bytes": 1 << 20, **more})
 
 
@@ -79,6 +81,8 @@ def fill(wire, tool, half):
         wire.produce("rolled", make_batch([b"%d" % n * 400_000]))
     for n in range(10):
         wire.produce("table", make_batch([b"%d-%d" % (half, n)], keys=[b"k%d" % (n % 3)]))
+    for n in range(8):  # closed segments of two records
+        wire.produce("compacted", make_batch([b"%d" % (8 * half + n) * 400_000], keys=[b"k%d" % (n % 3)]))
     tool.text("consume", "plain", "-g", "readers", "-n", 15)
     wire.create(f"gone-{half}", 2)
     wire.produce(f"gone-{half}", make_batch([b"lost"]))
@@ -90,15 +94,25 @@ def fill(wire, tool, half):
     wait_until(lambda: wire.list_offset("dlq.events", LATEST).offset == half + 1, 20, "the dead letters")
 
 
-def observe(tool):
+def end_of_compaction(broker, tool):
+    """Waits until the closed segments have one record of each key, and sees to it that this stays so."""
+    def is_compacted():
+        offsets = [int(line) for line in tool.text("consume", "compacted", "-o", ":end", "-f", "%o\\n").split()]
+        return len(offsets) < 8
+    wait_until(is_compacted, 60, "the compaction")
+    tool.run("topic", "set", "compacted", "min.cleanable.dirty.ratio=1", "--yes")
+    wait_until(lambda: not list((broker.directory / "data").glob("cleaning/*")), 20, "the end of the compaction")
+
+
+def observe(tool, names=tuple(TOPICS)):
     """Everything that clients see."""
-    described = tool.json("topic", "describe", *sorted(TOPICS))
+    described = tool.json("topic", "describe", *sorted(names))
     partitions = [{key: row[key] for key in ("topic", "partition", "start_offset", "end_offset")}
                   for row in described["partitions"]]
     topics = [{key: row[key] for key in ("topic", "topic_id", "partitions")} for row in described["topics"]]
     listed = [row["topic"] for row in tool.json("topic", "list")["topics"]]
     configs = [row for row in described["configs"]]
-    records = {topic: sorted(tool.text("consume", topic, "-o", ":end").splitlines()) for topic in sorted(TOPICS)}
+    records = {topic: sorted(tool.text("consume", topic, "-o", ":end").splitlines()) for topic in sorted(names)}
     offsets = [{key: row[key] for key in ("topic", "partition", "committed_offset")}
                for row in tool.json("group", "describe", "readers")["partitions"]]
     return {"listed": listed, "topics": topics, "partitions": partitions, "configs": configs, "records": records,
@@ -136,6 +150,7 @@ def main():
         with Wire(broker.port) as wire:
             fill(wire, tool, 1)
             wait_until(lambda: wire.list_offset("events.sums", LATEST).offset == 2, 20, "the closed window")
+        end_of_compaction(broker, tool)
         expected = observe(tool)
         broker.kill()
         archive(path, broker.directory / "data", expected)
