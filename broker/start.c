@@ -40,7 +40,10 @@ static enum error load_settings(struct shard *shard, struct message *message)
     enum error error =
         live_settings_load(shard->store, broker->settings, broker->node_id, &shard->live);
     if (error)
-        message_set(message, "the broker's configs cannot be read: %s", error_text(error));
+        message_set(message,
+                    "the broker's configs in the rows cannot be read: %s: restore the whole data "
+                    "directory from a copy",
+                    error_text(error));
     else
         atomic_store(&broker->connections_max, (size_t)shard->live->now.max_connections);
     return error;
@@ -57,7 +60,10 @@ static enum error load_catalog(struct shard *shard, struct message *message)
     uint8_t prefix = ROW_TOPIC;
     enum error error = store_scan(shard->store, bytes_of(&prefix, 1), add_topic, &catalog);
     if (error) {
-        message_set(message, "the topic catalog cannot be read: %s", error_text(error));
+        message_set(message,
+                    "the rows of the topics cannot be read: %s: restore the whole data directory "
+                    "from a copy",
+                    error_text(error));
         catalog_unref(catalog);
         return error;
     }

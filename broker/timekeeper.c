@@ -129,7 +129,9 @@ enum error timekeeper_open(struct shard *shard, struct message *message)
     struct found_row row = {0};
     enum error error = store_scan(shard->store, bytes_string(ROW_KEY), read_row, &row);
     if (error) {
-        message_set(message, "the row %s with the time of the last run cannot be read: %s",
+        message_set(message,
+                    "the row %s with the time of the last run cannot be read: %s: restore the "
+                    "whole data directory from a copy",
                     ROW_KEY + 1, error_text(error));
         return error;
     }

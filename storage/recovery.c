@@ -74,9 +74,11 @@ static enum error take_directory(struct recovery *r)
     free(lock);
     if (error != ERR_OK) {
         message_set(r->message,
-                    error == ERR_BUSY ? "another broker is using the data directory %s: stop it or "
-                                        "set log.dirs to another directory"
-                                      : "cannot lock the data directory %s",
+                    error == ERR_BUSY
+                        ? "another broker is using the data directory %s: stop it or "
+                          "set log.dirs to another directory"
+                        : "cannot lock the data directory %s: its disk fails or has no "
+                          "locks, set log.dirs to a directory on another disk",
                     directory);
         return error;
     }

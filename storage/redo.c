@@ -123,8 +123,9 @@ enum error redo_create(struct env *env, const char *data_directory, struct kv *k
     if (error == ERR_OK)
         error = scan_kind(redo, ROW_LOG, load_log);
     if (error != ERR_OK) {
-        message_set(message, "%s/kv: cannot read the key-value store: %s", data_directory,
-                    error_text(error));
+        message_set(message,
+                    "%s/kv: cannot read the rows: %s: restore the whole data directory from a copy",
+                    data_directory, error_text(error));
         redo_free(redo);
         return error;
     }

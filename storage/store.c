@@ -34,8 +34,10 @@ static enum error read_mark(struct store *s, struct message *message)
     if (error == ERR_OK && !f.found)
         error = ERR_NOT_FOUND;
     if (error != ERR_OK)
-        message_set(message, "cannot read the journal position of shard %d: %s", s->options.shard,
-                    error_text(error));
+        message_set(message,
+                    "cannot read the journal position of shard %d in the rows: %s: restore the "
+                    "whole data directory from a copy",
+                    s->options.shard, error_text(error));
     s->start = f.mark.start;
     s->run = f.mark.run;
     return error;
@@ -119,7 +121,9 @@ enum error store_open(struct env *env, const struct store_options *options, stru
         if (error == ERR_OK)
             error = store_logs_load(s);
         if (error != ERR_OK)
-            message_set(message, "cannot use the key-value store: %s", error_text(error));
+            message_set(message,
+                        "%s/kv: cannot read the rows of the logs, or write those of a shard: %s",
+                        s->options.data_directory, error_text(error));
     }
     if (error != ERR_OK) {
         store_free(s);

@@ -763,3 +763,61 @@ TEST(journals_without_tidemill_meta_and_rows_are_not_touched)
     life_end(&life);
     sim_disk_free(left);
 }
+
+/* A start on a disk of which one call fails. The message names the data directory or a file in it.
+ * Returns whether the call was reached. */
+static bool fail_one_call(const struct scene *s, uint64_t call, const char *const wanted[],
+                          bool seen[])
+{
+    struct sim_disk *disk = sim_disk_crash(s->disk, CRASH_KEEP_ALL, 0);
+    struct life life;
+    disk->fail_from = disk->calls + call;
+    disk->fail_to = disk->fail_from + 1;
+    disk->fail_error = ERR_IO;
+    enum error error = life_recover(&life, disk, SHARDS, 1);
+    if (error == ERR_OK) {
+        error = life_open(&life);
+        if (error == ERR_OK)
+            life_close(&life);
+    }
+    if (error != ERR_OK && strstr(life.message.text, "data") == NULL)
+        test_fail(__FILE__, __LINE__, "call %" PRIu64 ": %s", call, life.message.text);
+    for (int i = 0; error != ERR_OK && wanted[i]; i++)
+        seen[i] |= strstr(life.message.text, wanted[i]) != NULL;
+    bool reached = disk->calls >= disk->fail_from + 1;
+    life_end(&life);
+    sim_disk_free(disk);
+    return reached;
+}
+
+TEST(a_start_on_a_disk_that_fails_says_what_could_not_be_done_and_where)
+{
+    static const char *const wanted[] = {
+        "data/kv: cannot write the key-value store: ",
+        "cannot open the rows in data/",
+        "cannot write the segments: ",
+        "cannot write data/tidemill.meta: ",
+        "cannot prepare the journal in data/",
+        "data/kv: cannot read the rows of the logs, or write those of a shard: ",
+        "cannot recover the data directory data: ",
+        "cannot replay the journal: ",
+        "data/kv: cannot repair the key-value store: ",
+        "data/kv: cannot write the key-value store again: ",
+        NULL};
+    bool seen[COUNT_OF(wanted)] = {false};
+    for (uint64_t seed = test_seed(); seed < test_seed() + 10; seed++) {
+        struct scene s;
+        set_scene_after(&s, seed, life_settle);
+        if (seed % 3 == 1) /* the start repairs the store */
+            swap_store(s.disk, s.halfway);
+        if (seed % 3 == 2) /* the start writes the store again */
+            s.disk->has_kv = false;
+        for (uint64_t call = 0; fail_one_call(&s, call, wanted, seen); call++)
+            ;
+        clear_scene(&s);
+    }
+    for (int i = 0; wanted[i]; i++) {
+        if (!seen[i])
+            test_fail(__FILE__, __LINE__, "no start said \"%s\"", wanted[i]);
+    }
+}

@@ -78,6 +78,8 @@ TEST(a_store_that_is_open_is_busy_for_others)
     struct message message;
     EXPECT_INT(kv_leveldb()->open(kv_leveldb(), path, KV_OPEN_OR_CREATE, &other, &message),
                ERR_BUSY);
+    EXPECT(strstr(message.text, "cannot open the key-value store ") != NULL);
+    EXPECT(strstr(message.text, path) != NULL);
     kv->driver->close(kv);
 }
 

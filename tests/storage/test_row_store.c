@@ -526,6 +526,34 @@ TEST(damage_to_both_copies_is_refused_and_changes_nothing)
     clear_scene(&s);
 }
 
+/* Changes the row that names the last commit, behind the back of the row store. A null value
+ * deletes it. */
+static void change_commit_row(const struct scene *s, struct bytes value)
+{
+    struct kv_change change = {BYTES_LITERAL("C"), value};
+    struct message message = {""};
+    struct kv *kv;
+    char *path = io_path(s->directory, "kv");
+    EXPECT_INT(kv_leveldb()->open(kv_leveldb(), path, KV_OPEN_EXISTING, &kv, &message), ERR_OK);
+    free(path);
+    EXPECT_INT(kv->driver->write(kv, &change, 1), ERR_OK);
+    kv->driver->close(kv);
+}
+
+TEST(a_store_without_the_row_of_its_last_write_cannot_replace_a_damaged_file)
+{
+    struct scene s;
+    set_scene(&s, "commit");
+    fill(&s);
+    struct names names = files_of(&s, "rows", ".log");
+    flip(names.at[0], 100, 1);
+    change_commit_row(&s, BYTES_NULL);
+    expect_refused(&s, "the row of its last write is missing", names.at[0]);
+    change_commit_row(&s, BYTES_LITERAL("x"));
+    expect_refused(&s, "the row of its last write is damaged", names.at[0]);
+    clear_scene(&s);
+}
+
 TEST(a_copy_from_another_data_directory_is_refused)
 {
     struct scene s, other;
