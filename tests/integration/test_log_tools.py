@@ -13,6 +13,7 @@ from test_tool import Tool
 from wire import Wire, calc_crc32c, make_batch, records_of
 
 NONE, CORRUPT_MESSAGE, COUNT = 0, 2, 40
+SMALL = {"tidemill.journal.file.bytes": 1 << 20}  # the tests copy and read the directory often
 
 
 def value(number):
@@ -413,7 +414,7 @@ class Copies:
 
 
 def test_one_damaged_copy_of_the_rows_is_written_again_as_a_start_does():
-    with Broker(shards=1) as broker:
+    with Broker(shards=1, settings=SMALL) as broker:
         rows = Copies(broker)
         data, tool = rows.data, rows.tool
         for change, file, error, warning in [
@@ -441,7 +442,7 @@ def test_one_damaged_copy_of_the_rows_is_written_again_as_a_start_does():
 
 
 def test_two_damaged_copies_of_the_rows_are_named_and_what_is_whole_is_read():
-    with Broker(shards=1) as broker:
+    with Broker(shards=1, settings=SMALL) as broker:
         rows = Copies(broker)
         data, tool = rows.data, rows.tool
         with Broker(shards=1) as other:
@@ -467,7 +468,7 @@ def test_two_damaged_copies_of_the_rows_are_named_and_what_is_whole_is_read():
 
 
 def test_small_files_are_named_and_replaced():
-    with Broker(shards=1) as broker:
+    with Broker(shards=1, settings=SMALL) as broker:
         rows = Copies(broker)
         data, tool = rows.data, rows.tool
         folder = max((data / "topics").iterdir()) / "0"
@@ -487,7 +488,7 @@ def test_small_files_are_named_and_replaced():
 
 
 def test_files_that_a_start_sets_aside_or_removes_are_known():
-    with Broker(shards=1) as broker:
+    with Broker(shards=1, settings=SMALL) as broker:
         rows = Copies(broker)
         data, tool = rows.data, rows.tool
         folder = max((data / "topics").iterdir())
@@ -516,7 +517,7 @@ def swap_list(bases, end):
 
 
 def test_a_swap_of_segments_that_was_cut_off():
-    with Broker(shards=1) as broker:
+    with Broker(shards=1, settings=SMALL) as broker:
         rows = Copies(broker)
         data, tool = rows.data, rows.tool
         folder = max((data / "topics").iterdir()) / "0"
