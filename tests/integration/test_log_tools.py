@@ -539,6 +539,15 @@ def test_a_swap_of_segments_that_was_cut_off():
                          {"kind": "new_segment", "base_offset": 0}], shown
         assert "a cleaning that was cut off is finished" in rows.start()
         assert verify(tool, data)["faults"] == 0
+        rows.put("kept")  # one segment takes the place of two, and only the second old one is removed yet
+        first, second, third = sorted(folder.glob("*.log"))[:3]
+        first.with_name(first.name + ".swap").write_bytes(first.read_bytes() + second.read_bytes())
+        for part in folder.glob(f"{second.stem}.*"):
+            part.unlink()
+        path.parent.mkdir()
+        path.write_bytes(swap_list([0], int(third.stem)))
+        assert verify(tool, data)["faults"] == 0
+        assert "a cleaning that was cut off is finished" in rows.start()
         rows.put("kept")
         begin(swap_list([], 0), shutil.copy)
         assert verify(tool, data)["faults"] == 0
