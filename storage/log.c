@@ -247,10 +247,10 @@ static void append(struct log *log, struct shared_buffer *buffer, const uint8_t 
 }
 
 int64_t log_append(struct log *log, struct shared_buffer *buffer, uint8_t *batch, size_t size,
-                   int32_t leader_epoch, int64_t steady_ms)
+                   int64_t steady_ms)
 {
     struct batch_header header;
-    batch_stamp(batch, log->next_offset, leader_epoch);
+    batch_stamp(batch, log->next_offset, SEGMENT_LEADER_EPOCH);
     bool whole = batch_header_read(bytes_of(batch, size), &header);
     ASSERT(whole && (size_t)header.batch_length + BATCH_OVERHEAD == size);
     ASSERT(header.last_offset_delta >= 0);

@@ -82,7 +82,7 @@ void *log_owner(const struct log *log);
  * updates the producer state. The producer ages from steady_ms, the time of a clock that never
  * leaps. Returns the base offset. */
 int64_t log_append(struct log *log, struct shared_buffer *buffer, uint8_t *batch, size_t size,
-                   int32_t leader_epoch, int64_t steady_ms);
+                   int64_t steady_ms);
 /* Recovery: the same for a batch that has its offset already. It must be the next offset. Its
  * producer ages from the next look at it: a clock that was wrong at the start changes nothing. */
 MUST_USE enum error log_append_recovered(struct log *log, struct shared_buffer *buffer,

@@ -48,11 +48,12 @@ static struct bytes chunk_at(struct segment_scan *scan, int64_t position, size_t
     return bytes_of(scan->chunk + inside, scan->chunk_size - (size_t)inside);
 }
 
-/* The checksum does not cover the base offset, so it is compared with the expected one. */
+/* The checksum does not cover base offset and leader epoch, so they are compared with the expected
+ * ones. */
 static bool offsets_are_right(const struct segment_scan *scan)
 {
     const struct batch_header *h = &scan->header;
-    if (h->last_offset_delta < 0)
+    if (h->last_offset_delta < 0 || h->leader_epoch != SEGMENT_LEADER_EPOCH)
         return false;
     if (scan->sparse)
         return h->base_offset >= scan->next_offset &&

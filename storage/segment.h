@@ -18,6 +18,10 @@
 #include "protocol/record_batch.h"
 #include "storage/segment_file.h"
 
+/* Of every batch, since there are no elections. The checksum does not cover it, so any other value
+ * is damage. */
+enum { SEGMENT_LEADER_EPOCH = 0 };
+
 /* Where to start a scan: the position of a batch, and its base offset. In a sparse segment the
  * batch may have a larger base offset. */
 struct segment_place {

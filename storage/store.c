@@ -203,7 +203,7 @@ int64_t store_append(struct store *s, struct log *log, struct shared_buffer *buf
 {
     struct store_log *l = store_log_of(s, log);
     ASSERT(s->entry_open && !l->removed);
-    int64_t base = log_append(log, buffer, batch, size, 0, steady_ms);
+    int64_t base = log_append(log, buffer, batch, size, steady_ms);
     struct journal_part part = {.kind = JOURNAL_BATCH,
                                 .topic_id = l->topic_id,
                                 .partition = l->partition,

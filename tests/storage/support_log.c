@@ -78,7 +78,7 @@ void log_world_close(struct log_world *w)
 int64_t log_world_append(struct log_world *w, struct batch_spec spec)
 {
     struct shared_buffer *batch = make_batch(spec);
-    int64_t offset = log_append(w->log, batch, batch->data, batch->size, 0, 1700000000000);
+    int64_t offset = log_append(w->log, batch, batch->data, batch->size, 1700000000000);
     shared_buffer_unref(batch);
     return offset;
 }

@@ -27,11 +27,12 @@ TEST(appending_stamps_offset_and_epoch_and_keeps_the_checksum)
     log_world_open(&w,
                    (struct log_state){.log_start_offset = 5, .next_offset = 5, .active_base = 5});
     struct shared_buffer *b = make_batch((struct batch_spec){.count = 3, .timestamp = 9});
-    EXPECT_INT(log_append(w.log, b, b->data, b->size, 7, 0), 5);
+    batch_stamp(b->data, 77, 7);
+    EXPECT_INT(log_append(w.log, b, b->data, b->size, 0), 5);
     struct batch_header header;
     EXPECT(batch_header_read(bytes_of(b->data, b->size), &header));
     EXPECT_INT(header.base_offset, 5);
-    EXPECT_INT(header.leader_epoch, 7);
+    EXPECT_INT(header.leader_epoch, 0);
     EXPECT(batch_crc_is_right(bytes_of(b->data, b->size)));
     EXPECT_INT(log_next_offset(w.log), 8);
     EXPECT_INT(log_size_bytes(w.log), b->size);
@@ -164,7 +165,7 @@ TEST(a_segment_rolls_before_relative_offsets_overflow)
     log_world_append(&w, (struct batch_spec){.count = 1});
     struct shared_buffer *b = make_batch((struct batch_spec){.count = 1});
     store_be32(b->data + 23, INT32_MAX - 1); /* last offset delta: ends at offset INT32_MAX */
-    EXPECT_INT(log_append(w.log, b, b->data, b->size, 0, 0), 1);
+    EXPECT_INT(log_append(w.log, b, b->data, b->size, 0), 1);
     EXPECT_INT(segments(&w), 1);
     shared_buffer_unref(b);
     EXPECT_INT(log_world_append(&w, (struct batch_spec){.count = 1}), (int64_t)INT32_MAX + 1);

@@ -91,7 +91,7 @@ TEST(the_files_have_the_appended_bytes)
     for (int i = 0; i < 50; i++) {
         struct shared_buffer *b =
             make_batch((struct batch_spec){.count = 1 + i % 3, .timestamp = i, .value_size = 30});
-        log_append(w.log, b, b->data, b->size, 3, 0);
+        log_append(w.log, b, b->data, b->size, 0);
         buffer_append(&expected, b->data, b->size);
         shared_buffer_unref(b);
         if (i % 7 == 0)

@@ -183,9 +183,9 @@ TEST(adjacent_batches_of_a_buffer_are_one_piece)
     struct shared_buffer *both = shared_buffer_create(one->size * 2);
     memcpy(both->data, one->data, one->size);
     memcpy(both->data + one->size, one->data, one->size);
-    log_append(w.log, both, both->data, one->size, 0, 0);
-    log_append(w.log, both, both->data + one->size, one->size, 0, 0);
-    log_append(w.log, one, one->data, one->size, 0, 0);
+    log_append(w.log, both, both->data, one->size, 0);
+    log_append(w.log, both, both->data + one->size, one->size, 0);
+    log_append(w.log, one, one->data, one->size, 0);
     struct log_slice *slice;
     EXPECT_INT(log_read(w.log, 0, 6, 1 << 20, false, &slice), ERR_OK);
     EXPECT_INT(slice->piece_count, 2);

@@ -164,6 +164,7 @@ TEST(a_scan_stops_at_the_first_damaged_batch)
     } harms[] = {
         {0, "\0\0\0\0\0\0\0\x67", 8, false}, /* base offset 103 */
         {8, "\x7f", 1, false},               /* length beyond the end */
+        {12, "\x01", 1, false},              /* leader epoch, which the checksum does not cover */
         {8, "\0\0\0\x10", 4, false},         /* length below a header's */
         {16, "\x01", 1, false},              /* magic */
         {23, "\xff", 1, false},              /* negative offset delta */
