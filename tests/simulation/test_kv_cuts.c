@@ -381,12 +381,14 @@ static bool rows_are_torn(const struct trial *t)
     return report.state == ROW_FILE_TORN;
 }
 
-/* LevelDB alone is not safe with CUT_ANY. It removes the old MANIFEST before the rename of CURRENT
- * is durable. If there was no row file, too, nothing is left, and the message must say so. */
-static bool may_be_refused(const struct trial *t)
+/* LevelDB alone is not safe with CUT_ANY. It removes files that its old CURRENT needs before the
+ * rename of CURRENT is durable. While a new data directory has no row file yet, or one that was
+ * lost is written again, the rows have no other copy, and the message must say so. */
+static bool may_be_refused(const struct trial *t, struct mark range)
 {
-    return t->state.is_damage && t->depth > 0 && t->state.names == CUT_ANY &&
-           strstr(t->run.message.text, "/rows") && strstr(t->run.message.text, "/kv/") &&
+    bool alone = range.low == 0 || (t->state.is_damage && t->depth > 0);
+    return alone && t->state.names == CUT_ANY && strstr(t->run.message.text, "/rows") &&
+           strstr(t->run.message.text, "/kv/") &&
            strstr(t->run.message.text, "restore the whole data directory from a copy");
 }
 
@@ -397,7 +399,7 @@ static size_t recover(struct trial *t, struct history *repair, struct mark range
     bool torn = rows_are_torn(t);
     add_mark(repair, range.low, range.high);
     if (open_run(r, range.low == 0 ? KV_OPEN_OR_CREATE : KV_OPEN_EXISTING) != ERR_OK) {
-        if (!may_be_refused(t))
+        if (!may_be_refused(t, range))
             fail_trial(t, "refused: %s", r->message.text);
         reach.refused++;
         return 0;
