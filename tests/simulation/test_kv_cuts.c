@@ -381,14 +381,15 @@ static bool rows_are_torn(const struct trial *t)
     return report.state == ROW_FILE_TORN;
 }
 
-/* LevelDB alone is not safe with CUT_ANY. It removes files that its old CURRENT needs before the
- * rename of CURRENT is durable. While a new data directory has no row file yet, or one that was
- * lost is written again, the rows have no other copy, and the message must say so. */
-static bool may_be_refused(const struct trial *t, struct mark range)
+/* LevelDB alone is not safe with CUT_ANY. An open removes files that the old CURRENT needs before
+ * the rename of CURRENT is durable. If that open is cut, the row file must be whole. It is not in a
+ * new data directory, or if a lost one is written again, or if the first cut has torn its last
+ * record. Then the message must say so. */
+static bool may_be_refused(const struct trial *t, struct mark range, bool torn)
 {
-    bool alone = range.low == 0 || (t->state.is_damage && t->depth > 0);
+    bool alone = range.low == 0 || (t->depth > 0 && (t->state.is_damage || torn));
     return alone && t->state.names == CUT_ANY && strstr(t->run.message.text, "/rows") &&
-           strstr(t->run.message.text, "/kv/") &&
+           strstr(t->run.message.text, "/kv") &&
            strstr(t->run.message.text, "restore the whole data directory from a copy");
 }
 
@@ -399,7 +400,7 @@ static size_t recover(struct trial *t, struct history *repair, struct mark range
     bool torn = rows_are_torn(t);
     add_mark(repair, range.low, range.high);
     if (open_run(r, range.low == 0 ? KV_OPEN_OR_CREATE : KV_OPEN_EXISTING) != ERR_OK) {
-        if (!may_be_refused(t, range))
+        if (!may_be_refused(t, range, torn))
             fail_trial(t, "refused: %s", r->message.text);
         reach.refused++;
         return 0;
