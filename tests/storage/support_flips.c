@@ -49,7 +49,7 @@ static void keep_line(struct trace *trace, struct bytes line)
 void flip_scene_init(struct flip_scene *s, const char *directory, uint64_t seed)
 {
     *s = (struct flip_scene){
-        .trace = {.level = TRACE_WARN, .clock = clock_system(), .write = keep_line}, .now_ms = 1};
+        .trace = {.level = TRACE_WARN, .clock = clock_system(), .write = keep_line}};
     use_files_without_locks();
     snprintf(s->directory, sizeof s->directory, "%s", directory);
     random_seeded_init(&s->random, seed);
@@ -127,6 +127,7 @@ enum error flip_start(struct flip_scene *s)
                                        .journal_file_bytes = JOURNAL_FILE_BYTES};
     buffer_clear(&s->said);
     memset(&s->timers, 0, sizeof s->timers);
+    s->now_ms = clock_monotonic_ms(s->env.clock); /* the stores set their timers by this clock */
     enum error error = recovery_run(&s->env, &options, &s->kv, &s->report, &s->message);
     if (error != ERR_OK)
         return error;
