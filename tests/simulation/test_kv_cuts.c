@@ -392,23 +392,25 @@ static enum error ignore_record(void *context, const struct row_record *record)
     return ERR_OK;
 }
 
+static void note_newest(void *context, const char *name)
+{
+    uint64_t *newest = context, generation;
+    const char *rest;
+    if (row_file_parse_name(name, &generation, &rest) && *rest == '\0')
+        *newest = MAX(*newest, generation);
+}
+
 static bool rows_are_torn(const struct trial *t)
 {
-    const struct image_name *rows = image_find_path(&t->left, "rows");
-    uint64_t newest = 0, generation;
-    struct row_file_report report = {.state = ROW_FILE_WHOLE};
-    const char *rest;
-    for (size_t i = 0; rows && i < t->left.name_count; i++) {
-        const struct image_name *name = &t->left.names[i];
-        if (name->directory == rows->inode && row_file_parse_name(name->name, &generation, &rest) &&
-            *rest == '\0')
-            newest = MAX(newest, generation);
-    }
-    if (newest == 0)
+    uint64_t newest = 0;
+    struct row_file_report report;
+    char name[ROW_FILE_NAME_SIZE], directory[PATH_SIZE + 8], path[PATH_SIZE + 60];
+    snprintf(directory, sizeof directory, "%s/rows", t->run.directory);
+    enum error error = io_posix()->ops->list(io_posix(), directory, note_newest, &newest);
+    if (error != ERR_OK || newest == 0)
         return false;
-    char name[ROW_FILE_NAME_SIZE], path[PATH_SIZE + 60];
     row_file_name(newest, name);
-    snprintf(path, sizeof path, "%s/rows/%s", t->run.directory, name);
+    snprintf(path, sizeof path, "%s/%s", directory, name);
     EXPECT_INT(row_file_check(io_posix(), path, newest, ignore_record, NULL, &report), ERR_OK);
     return report.state == ROW_FILE_TORN;
 }
@@ -425,7 +427,7 @@ static bool may_be_refused(const struct trial *t, struct mark range, bool torn)
            strstr(t->run.message.text, "restore the whole data directory from a copy");
 }
 
-/* Opens, compares and writes on. Returns the commit that it wrote, or 0. */
+/* Opens, compares and writes on. Returns the commit that is then the last one; 0: refused. */
 static size_t recover(struct trial *t, struct history *repair, struct mark range)
 {
     struct run *r = &t->run;
@@ -448,6 +450,10 @@ static size_t recover(struct trial *t, struct history *repair, struct mark range
     add_mark(repair, commit, commit);
     if (write_nothing_new(r, commit) != ERR_OK)
         fail_trial(t, "a row of commit %zu cannot be written", commit);
+    if (commit > 0 && random_below(t->random, 3) == 0) {
+        close_run(r);
+        return commit;
+    }
     add_mark(repair, commit, commit + 1);
     if (write_commit(r, commit + 1) != ERR_OK)
         fail_trial(t, "commit %zu cannot be written", commit + 1);
@@ -459,6 +465,8 @@ static size_t recover(struct trial *t, struct history *repair, struct mark range
 static void expect_commit(struct trial *t, size_t commit)
 {
     struct run *r = &t->run;
+    if (rows_are_torn(t))
+        fail_trial(t, "a torn end was left behind the last write");
     if (open_run(r, KV_OPEN_EXISTING) != ERR_OK)
         fail_trial(t, "refused after a repair: %s", r->message.text);
     if (find_commit(r, commit, commit) < 0 || r->log.size > 0)
