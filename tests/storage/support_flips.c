@@ -249,7 +249,7 @@ void flip_create(struct flip_scene *s)
         struct store *store = s->stores[shard_of(l)];
         struct row_key key = row_key_topic(l->topic_id);
         store_begin(store);
-        store_put(store, row_key_view(&key), BYTES_LITERAL("topic"));
+        store_put(store, row_key_view(&key), BYTES_LITERAL("\1topic"));
         s->open_logs[i] = store_log(store, l->topic_id, l->partition, &config, true);
         append(s, i, QUIET_PRODUCER, 0);
         append(s, i, PRODUCER + i, 0);
@@ -350,6 +350,11 @@ static int64_t read_batches(struct flip_scene *s, struct log *log, const struct 
                                 .max_bytes = READ_BYTES,
                                 .at_least_one = true};
     log_read_submit(executor_inline(), &read);
+    if (read.result == ERR_CORRUPT) { /* the broker logs what the job says */
+        char *path = log_segment_path(log, read.damage.segment_base);
+        buffer_printf(&s->said, "%s\n", path);
+        free(path);
+    }
     if (read.result != ERR_OK || read.slice == NULL)
         return read.result == ERR_CORRUPT || read.result == ERR_IO ? 0 : -1;
     struct log_slice *slice = read.slice;

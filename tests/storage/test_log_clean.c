@@ -183,7 +183,7 @@ static void append_batch(struct clean_world *c, struct batch_builder *b, int64_t
     struct bytes batch = batch_builder_finish(b);
     struct shared_buffer *shared = shared_buffer_create(batch.size);
     memcpy(shared->data, batch.data, batch.size);
-    EXPECT_INT(log_append(c->w.log, shared, shared->data, batch.size, 0, c->now_ms), base);
+    EXPECT_INT(log_append(c->w.log, shared, shared->data, batch.size, c->now_ms), base);
     shared_buffer_unref(shared);
     c->batches = xrealloc(c->batches, (c->batch_count + 1) * sizeof c->batches[0]);
     c->batches[c->batch_count++] = (struct model_batch){base, base + last, -1};

@@ -77,7 +77,7 @@ static void append_empty_batch(struct log_world *w, int32_t count)
     store_be16(buffer->data + 21, 0);
     store_be32(buffer->data + 23, (uint32_t)count - 1);
     store_be32(buffer->data + 57, 0);
-    log_append(w->log, buffer, buffer->data, BATCH_HEADER_SIZE, 0, 0);
+    log_append(w->log, buffer, buffer->data, BATCH_HEADER_SIZE, 0);
     shared_buffer_unref(buffer);
 }
 
