@@ -100,7 +100,10 @@ static enum error open_cluster(struct shard *shard, struct message *message)
     enum error error =
         store_scan(shard->store, bytes_string(CLUSTER_ID_ROW), take_cluster_id, broker);
     if (error)
-        message_set(message, "the cluster's id cannot be read: %s", error_text(error));
+        message_set(message,
+                    "the cluster's id in the rows cannot be read: %s: restore the whole data "
+                    "directory from a copy",
+                    error_text(error));
     if (error || broker->cluster_id[0])
         return error;
     make_cluster_id(shard->env->random, broker->cluster_id);
