@@ -10,6 +10,7 @@
 #include "storage/kv.h"
 #include "storage/recovery.h"
 #include "storage/row_store.h"
+#include "storage/store_internal.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -432,6 +433,21 @@ void test_settle(struct test_broker *b)
 void test_hold_journal(struct test_broker *b, bool hold)
 {
     b->journal_held = hold;
+}
+
+static void note_stop(struct broker *broker, int code, const char *reason)
+{
+    (void)broker, (void)reason;
+    EXPECT_INT(code, 4);
+}
+
+void test_fail_journal(struct test_broker *b, int shard)
+{
+    struct store *store = test_shard(b, shard)->store;
+    b->broker.stop = note_stop;
+    store_enter(store);
+    store_fail(store, ERR_IO);
+    store_leave(store);
 }
 
 void test_hold_background(struct test_broker *b, bool hold)

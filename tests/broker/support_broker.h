@@ -57,6 +57,8 @@ void test_settle(struct test_broker *b);
 void test_round(struct test_broker *b);
 /* While held, nothing becomes durable. */
 void test_hold_journal(struct test_broker *b, bool hold);
+/* The disk fails under a shard's journal: its entries under way are lost. */
+void test_fail_journal(struct test_broker *b, int shard);
 /* While held, flushes and checkpoints wait. */
 void test_hold_background(struct test_broker *b, bool hold);
 /* While held, a shard has no turn, and its mail waits. -1: none is held. */

@@ -2,25 +2,10 @@
  * fails. */
 #include "tests/broker/support_broker.h"
 
-#include "storage/store_internal.h"
-
-static void note_stop(struct broker *broker, int code, const char *reason)
-{
-    (void)broker;
-    (void)reason;
-    EXPECT_INT(code, 4);
-}
-
-/* Fails the entries under way: they are not written. */
 static void fail_journals(struct test_broker *b)
 {
-    for (int i = 0; i < test_shard_count(b); i++) {
-        struct shard *shard = test_shard(b, i);
-        shard->broker->stop = note_stop;
-        store_enter(shard->store);
-        store_fail(shard->store, ERR_IO);
-        store_leave(shard->store);
-    }
+    for (int i = 0; i < test_shard_count(b); i++)
+        test_fail_journal(b, i);
     test_hold_journal(b, false);
     test_settle(b);
 }

@@ -33,6 +33,22 @@ static void put_keys(struct test_client *c, int32_t partition)
     pipeline_batch_send(&batch, c, "in", partition);
 }
 
+/* The same, but does not wait for the answer. */
+static void send_keys(struct test_client *c, int32_t partition)
+{
+    struct bytes batch = test_make_batch(test_broker_of(c), &(struct test_batch){.count = KEYS});
+    struct produce_request_topic_data_partition_data data = {.index = partition,
+                                                             .records.bytes = batch};
+    struct produce_request_topic_data topic = {
+        .name = BYTES_LITERAL("in"), .partition_data = &data, .partition_data_count = 1};
+    struct produce_request request;
+    schema_defaults(&produce_request_schema, &request);
+    request.acks = -1;
+    request.topic_data = &topic;
+    request.topic_data_count = 1;
+    test_send(c, API_PRODUCE, 9, &request);
+}
+
 static size_t applied_rows(struct test_broker *b)
 {
     size_t count = 0;
@@ -141,5 +157,67 @@ TEST(parcels_under_way_when_the_broker_stops_are_sent_by_the_next_run)
         c = test_client_open(b, 0);
         EXPECT_INT(topic_count(c, "out"), (i + 1) * KEYS);
     }
+    test_broker_free(b);
+}
+
+/* Records of the output that a shard has appended. */
+static int64_t appended_on(struct test_broker *b, int shard)
+{
+    int64_t count = 0;
+    for (int32_t i = 0; i < OUTPUTS; i++) {
+        struct partition *p = partition_find(test_shard(b, shard), test_topic_id(b, "out"), i);
+        count += p ? log_next_offset(p->log) : 0;
+    }
+    return count;
+}
+
+/* The records are durable, and the step that has read them is not. */
+TEST(a_step_that_failed_sends_no_parcels)
+{
+    struct test_broker *b = test_broker_start(2, NULL);
+    struct test_client *c = test_client_open(b, 0);
+    test_create_topic(c, "in", INPUTS, NULL);
+    test_create_topic(c, "out", OUTPUTS, NULL);
+    set_copy(c, "in");
+    struct partition *input =
+        partition_find(test_shard(b, 0), test_topic_id(b, "in"), partition_on(b, 0));
+    send_keys(c, input->index);
+    while (log_durable_offset(input->log) == 0)
+        test_round(b);
+    test_hold_journal(b, true);
+    test_settle(b);
+    EXPECT(test_shard(b, 0)->runner->parcel_bytes > 0);
+    test_fail_journal(b, 0);
+    test_hold_journal(b, false);
+    test_settle(b);
+    EXPECT_INT(appended_on(b, 1), 0);
+    EXPECT_INT(test_shard(b, 0)->runner->parcel_bytes, 0);
+    test_broker_crash(b);
+    c = test_client_open(b, 0);
+    EXPECT_INT(topic_count(c, "out"), KEYS);
+    test_broker_free(b);
+}
+
+TEST(a_parcel_that_failed_to_become_durable_is_sent_again_by_the_next_run)
+{
+    struct test_broker *b = test_broker_start(2, NULL);
+    struct test_client *c = test_client_open(b, 0);
+    test_create_topic(c, "in", INPUTS, NULL);
+    test_create_topic(c, "out", OUTPUTS, NULL);
+    set_copy(c, "in");
+    test_hold_shard(b, 1);
+    put_keys(c, partition_on(b, 0));
+    EXPECT(test_shard(b, 0)->runner->parcel_bytes > 0);
+    test_hold_journal(b, true);
+    test_hold_shard(b, -1);
+    test_settle(b);
+    EXPECT(appended_on(b, 1) > 0);
+    test_fail_journal(b, 1);
+    test_hold_journal(b, false);
+    test_settle(b);
+    EXPECT_INT(test_shard(b, 0)->runner->parcel_bytes, 0);
+    test_broker_crash(b);
+    c = test_client_open(b, 0);
+    EXPECT_INT(topic_count(c, "out"), KEYS);
     test_broker_free(b);
 }

@@ -38,6 +38,8 @@ static void note_line(struct trace *trace, struct bytes line)
 {
     if (memmem(line.data, line.size, "no row is lost", 14))
         CONTAINER_OF(trace, struct life, trace)->row_warnings++;
+    if (memmem(line.data, line.size, "lacked the last write", 21))
+        CONTAINER_OF(trace, struct life, trace)->row_catch_ups++;
 }
 
 enum error life_recover(struct life *life, struct sim_disk *disk, int shard_count, uint64_t seed)
@@ -52,7 +54,7 @@ enum error life_recover(struct life *life, struct sim_disk *disk, int shard_coun
     life->checkpoint_interval_ms = 20000;
     life->clock = (struct clock){monotonic_ns, wall_ms};
     random_seeded_init(&life->random, seed);
-    life->trace = (struct trace){.level = TRACE_WARN, .clock = &life->clock, .write = note_line};
+    life->trace = (struct trace){.level = TRACE_INFO, .clock = &life->clock, .write = note_line};
     life->env = (struct env){.clock = &life->clock,
                              .random = &life->random.random,
                              .trace = &life->trace,

@@ -16,7 +16,8 @@ struct life {
     struct sim_disk *disk;
     struct env env;
     struct trace trace;
-    int row_warnings; /* of damaged rows in the log; a crash alone explains none */
+    int row_warnings;  /* of damaged rows in the log; a crash alone explains none */
+    int row_catch_ups; /* starts that gave the key-value store the last write */
     struct row_store_driver rows;
     struct clock clock;
     int64_t now_ms;

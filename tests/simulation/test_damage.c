@@ -248,6 +248,90 @@ TEST(a_damaged_or_missing_witness_does_not_refuse_a_start)
     clear_scene(&s);
 }
 
+static void remove_witnesses(struct sim_disk *disk)
+{
+    for (int shard = 0; shard < SHARDS; shard++) {
+        char path[64];
+        snprintf(path, sizeof path, "data/shard-%d/durable", shard);
+        (void)!disk->io.ops->unlink(&disk->io, path);
+    }
+}
+
+/* The store was idle for a second, so an empty unit follows the last acknowledged one. */
+TEST(without_a_witness_a_later_unit_shows_damage)
+{
+    struct verdict v = {0};
+    for (uint64_t seed = test_seed(); seed < test_seed() + 10; seed++) {
+        struct scene s;
+        set_scene(&s, seed);
+        remove_witnesses(s.disk);
+        for (int shard = 0; shard < SHARDS; shard++) {
+            struct names names = journals(s.disk, shard);
+            for (size_t i = 0; i < names.count; i++) {
+                char path[160];
+                snprintf(path, sizeof path, "data/shard-%d/%s", shard, names.at[i]);
+                size_t size = sim_disk_file(s.disk, path).data.size;
+                for (size_t at = 70; at < size; at += 4096) {
+                    struct sim_disk *damaged = sim_disk_crash(s.disk, CRASH_KEEP_ALL, 0);
+                    sim_disk_flip(damaged, path, at, 1);
+                    judge(&s, damaged, path, at, &v);
+                    sim_disk_free(damaged);
+                }
+            }
+        }
+        clear_scene(&s);
+    }
+    EXPECT(v.refused > 20 && v.same > 20);
+}
+
+static struct journal_mark mark_of(struct scene *s, int shard)
+{
+    struct row_key key = row_key_journal(shard);
+    struct journal_mark mark = {.lsn = 0};
+    EXPECT_INT(journal_mark_decode(sim_disk_row(s->disk, row_key_view(&key)), &mark), ERR_OK);
+    return mark;
+}
+
+/* Deletes a journal file. True: the start is refused. */
+static bool is_missed(struct scene *s, int shard, const char *name)
+{
+    char path[160];
+    struct life life;
+    struct sim_disk *damaged = sim_disk_crash(s->disk, CRASH_KEEP_ALL, 0);
+    snprintf(path, sizeof path, "data/shard-%d/%s", shard, name);
+    delete (damaged, path, 0, 0);
+    bool refused = life_recover(&life, damaged, SHARDS, 1) != ERR_OK;
+    EXPECT(!refused || strstr(life.message.text, "journal-") != NULL);
+    life_end(&life);
+    sim_disk_free(damaged);
+    return refused;
+}
+
+/* The mark of the last checkpoint names a file. A unit names the spare, if there is one. */
+TEST(without_a_witness_a_missing_journal_file_is_known_by_its_name)
+{
+    int marked = 0, named = 0;
+    for (uint64_t seed = test_seed(); seed < test_seed() + 40; seed++) {
+        struct scene s;
+        set_scene(&s, seed);
+        remove_witnesses(s.disk);
+        for (int shard = 0; shard < SHARDS; shard++) {
+            char of_mark[64];
+            struct names names = journals(s.disk, shard);
+            snprintf(of_mark, sizeof of_mark, "journal-%020" PRIu64 ".log",
+                     mark_of(&s, shard).sequence);
+            for (size_t i = 0; i < names.count; i++) {
+                bool missed = is_missed(&s, shard, names.at[i]);
+                bool is_marked = strcmp(names.at[i], of_mark) == 0;
+                marked += missed && is_marked;
+                named += missed && i + 1 == names.count && !is_marked;
+            }
+        }
+        clear_scene(&s);
+    }
+    EXPECT(marked > 5 && named > 5);
+}
+
 static void create_file(struct sim_disk *disk, const char *path)
 {
     struct io_file *file;
@@ -613,6 +697,23 @@ static void lose_meta(struct sim_disk *disk)
     EXPECT_INT(disk->io.ops->unlink(&disk->io, "data/tidemill.meta"), ERR_OK);
 }
 
+/* An older one would let rows from before the last start pass. */
+TEST(tidemill_meta_is_durable_when_the_start_is_done)
+{
+    struct scene s;
+    struct life life;
+    struct data_meta before, after;
+    set_scene(&s, test_seed());
+    EXPECT_INT(data_meta_read(&s.disk->io, "data", &before, NULL), ERR_OK);
+    EXPECT_INT(life_recover(&life, s.disk, SHARDS, 1), ERR_OK);
+    struct sim_disk *left = sim_disk_crash(s.disk, CRASH_LOSE_ALL, 0);
+    EXPECT_INT(data_meta_read(&left->io, "data", &after, NULL), ERR_OK);
+    EXPECT_INT(after.starts, before.starts + 1);
+    sim_disk_free(left);
+    life_end(&life);
+    clear_scene(&s);
+}
+
 TEST(a_lost_tidemill_meta_is_written_again_from_the_rows)
 {
     struct scene s;
@@ -820,4 +921,33 @@ TEST(a_start_on_a_disk_that_fails_says_what_could_not_be_done_and_where)
         if (!seen[i])
             test_fail(__FILE__, __LINE__, "no start said \"%s\"", wanted[i]);
     }
+}
+
+/* The last run has removed the files, and was killed before their removal was durable. */
+TEST(a_deleted_topic_does_not_come_back_after_a_kill_and_a_power_cut)
+{
+    int unknown = 0, pending = 0;
+    for (uint64_t seed = test_seed(); seed < test_seed() + 10; seed++) {
+        struct scene s;
+        struct life life;
+        set_scene(&s, seed);
+        delete_topic_and_end(&s, seed);
+        bool had_files = topic_has_files(s.disk);
+        for (uint64_t starts = 0; starts < 2; starts++) { /* the first removes the files */
+            EXPECT_INT(life_recover(&life, s.disk, SHARDS, seed + 100 * (1 + starts)), ERR_OK);
+            life_end(&life);
+        }
+        struct sim_disk *left = sim_disk_crash(s.disk, CRASH_LOSE_ALL, 0);
+        pending += had_files;
+        EXPECT_INT(life_recover(&life, left, SHARDS, seed + 300), ERR_OK);
+        life_end(&life);
+        struct names names = {.count = 0};
+        (void)!left->io.ops->list(&left->io, "data/topics", note_name, &names);
+        for (size_t i = 0; i < names.count; i++)
+            unknown += strstr(names.at[i], ".unknown") != NULL;
+        sim_disk_free(left);
+        clear_scene(&s);
+    }
+    EXPECT(pending > 2);
+    EXPECT_INT(unknown, 0);
 }

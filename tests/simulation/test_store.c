@@ -268,6 +268,54 @@ TEST(the_journal_waits_while_the_disk_is_full_and_then_continues)
     finish(&s);
 }
 
+static const struct io_ops *disk_ops;
+
+static enum error sync_full(struct io *io, struct io_file *file)
+{
+    (void)io, (void)file;
+    return ERR_NO_SPACE;
+}
+
+static enum error sync_all_full(struct io *io, const char *path)
+{
+    (void)io, (void)path;
+    return ERR_NO_SPACE;
+}
+
+static struct io_ops refuse_syncs(struct scene *s)
+{
+    disk_ops = s->disk->io.ops;
+    struct io_ops ops = *disk_ops;
+    ops.sync = sync_full;
+    ops.sync_all = sync_all_full;
+    return ops;
+}
+
+/* The kernel has forgotten what it could not write, so a second sync would report success. */
+TEST(a_sync_that_meets_a_full_disk_is_final)
+{
+    for (int checkpoint = 0; checkpoint < 2; checkpoint++) {
+        struct scene s;
+        struct store *store = begin(&s);
+        struct io_ops ops = refuse_syncs(&s);
+        s.disk->refuse_direct_writes = !checkpoint; /* then the journal is synced */
+        if (checkpoint)
+            history_produce(&s.history, 0, 0);
+        let_pass(&s, 100);
+        uint64_t acknowledged = s.model.shards[0].acknowledged;
+        s.disk->io.ops = &ops;
+        if (!checkpoint)
+            history_produce(&s.history, 0, 0);
+        let_pass(&s, 21000);
+        s.disk->io.ops = disk_ops;
+        let_pass(&s, 3000);
+        EXPECT_INT(s.life.failures, 1);
+        EXPECT_INT(s.model.shards[0].acknowledged, acknowledged);
+        EXPECT_INT(store_stats(store).checkpoints, 0);
+        finish(&s);
+    }
+}
+
 TEST(a_disk_that_is_nearly_full_at_the_start_is_full_at_once)
 {
     struct scene s;
@@ -391,9 +439,14 @@ TEST(a_log_start_in_the_unit_that_ends_a_checkpoint_is_kept)
         history_produce(&s.history, 0, 0);
     let_pass(&s, 30000);
     EXPECT(store_stats(store).checkpoints > 0); /* nothing of the log has changed since */
-    struct note note = {{.done = add_note}, (char[8]){""}, 'a'};
-    entry(store, &note); /* an entry to checkpoint */
-    let_pass(&s, 200);
+    struct note notes[2];
+    uint64_t before = store_stats(store).checkpoints;
+    for (int i = 0; i < 2; i++) { /* one makes the checkpoint that is due, one is for the next */
+        notes[i] = (struct note){{.done = add_note}, (char[8]){""}, 'a'};
+        entry(store, &notes[i]);
+        let_pass(&s, 200);
+    }
+    EXPECT_INT(store_stats(store).checkpoints, before + 1);
     int64_t start = log_next_offset(log_of(&s, 0, 0));
     store_begin(store);
     store_set_log_start(store, log_of(&s, 0, 0), start);
@@ -583,4 +636,143 @@ TEST(after_a_clean_stop_there_is_nothing_to_redo)
     life_end(&s.life);
     sim_disk_free(s.disk);
     model_free(&s.model);
+}
+
+static enum error move_and_sync_all(struct io *io, const char *path)
+{
+    CONTAINER_OF(io, struct sim_disk, io)->is_moved = true;
+    return disk_ops->sync_all(io, path);
+}
+
+/* The names that the checkpoint has used may be those of another directory. */
+TEST(a_checkpoint_during_which_the_data_directory_is_moved_fails)
+{
+    struct scene s;
+    struct store *store = begin(&s);
+    disk_ops = s.disk->io.ops;
+    struct io_ops ops = *disk_ops;
+    ops.sync_all = move_and_sync_all;
+    history_produce(&s.history, 0, 0);
+    let_pass(&s, 100);
+    s.disk->io.ops = &ops;
+    for (int i = 0; i < 300 && !s.disk->is_moved; i++)
+        let_pass(&s, 100);
+    EXPECT(s.disk->is_moved);
+    EXPECT_INT(store_stats(store).checkpoints, 0);
+    EXPECT_INT(s.life.failures, 1);
+    s.disk->io.ops = disk_ops;
+    finish(&s);
+}
+
+/* Cuts the power, starts again, and finds everything. */
+static void expect_everything_after_a_power_cut(struct scene *s)
+{
+    struct sim_disk *left = sim_disk_crash(s->disk, CRASH_LOSE_ALL, 1);
+    struct life again;
+    uint32_t k[LIFE_SHARDS_MAX];
+    enum error error = life_recover(&again, left, s->life.shard_count, 1);
+    const char *wrong = error == ERR_OK ? model_compare(&s->model, left, k) : again.message.text;
+    if (wrong)
+        test_fail(__FILE__, __LINE__, "%s", wrong);
+    EXPECT_INT(again.report.damaged_logs, 0);
+    life_end(&again);
+    sim_disk_free(left);
+}
+
+/* The failed checkpoint has synced nothing that the flush before it wrote. */
+TEST(a_checkpoint_after_a_failed_one_syncs_the_flushes_before_it)
+{
+    struct scene s;
+    struct store *store = begin(&s);
+    history_produce(&s.history, 0, 0);
+    let_pass(&s, 25000); /* the names of the log are durable */
+    uint64_t checkpoints = store_stats(store).checkpoints, flushes = store_stats(store).flushes;
+    EXPECT(checkpoints > 0);
+    history_produce(&s.history, 0, 0);
+    let_pass(&s, 1500);
+    EXPECT(store_stats(store).flushes > flushes);
+    s.disk->free_bytes = 0;
+    history_produce(&s.history, 1, 0);
+    let_pass(&s, 25000);
+    EXPECT_INT(store_stats(store).checkpoints, checkpoints);
+    s.disk->free_bytes = INT64_MAX;
+    let_pass(&s, 3000);
+    EXPECT(store_stats(store).checkpoints > checkpoints);
+    expect_everything_after_a_power_cut(&s);
+    finish(&s);
+}
+
+static bool no_descriptor;
+
+static enum error sync_directory_without_descriptor(struct io *io, const char *path)
+{
+    return no_descriptor && strstr(path, "shard-") ? ERR_NO_FILES
+                                                   : disk_ops->sync_directory(io, path);
+}
+
+TEST(a_recycled_file_whose_name_is_not_durable_is_not_used)
+{
+    struct scene s;
+    struct store *store = begin(&s);
+    disk_ops = s.disk->io.ops;
+    struct io_ops ops = *disk_ops;
+    ops.sync_directory = sync_directory_without_descriptor;
+    s.disk->io.ops = &ops;
+    uint64_t checkpoints = store_stats(store).checkpoints;
+    for (int i = 0; i < 400 && store_stats(store).checkpoints < checkpoints + 3; i++) {
+        no_descriptor = store_stats(store).checkpoints == checkpoints + 2;
+        history_produce(&s.history, 0, i % MODEL_PARTITIONS);
+        let_pass(&s, 100);
+    }
+    EXPECT_INT(store_stats(store).checkpoints, checkpoints + 3);
+    for (int i = 0; i < 60; i++) { /* more than the files have room for */
+        history_produce(&s.history, 0, 0);
+        life_turn(&s.life, 0, 10);
+        run_jobs(&s);
+    }
+    EXPECT(s.model.shards[0].acknowledged < s.model.shards[0].submitted);
+    expect_everything_after_a_power_cut(&s);
+    no_descriptor = false;
+    let_pass(&s, 5000);
+    EXPECT_INT(s.model.shards[0].acknowledged, s.model.shards[0].submitted);
+    s.disk->io.ops = disk_ops;
+    finish(&s);
+}
+
+TEST(the_witness_is_durable_after_a_second_of_rest)
+{
+    struct scene s;
+    begin(&s);
+    history_produce(&s.history, 0, 0);
+    let_pass(&s, 3000);
+    struct sim_disk *left = sim_disk_crash(s.disk, CRASH_LOSE_ALL, 1);
+    EXPECT_BYTES(sim_disk_file(left, "data/shard-0/durable").data,
+                 sim_disk_file(s.disk, "data/shard-0/durable").data);
+    EXPECT(sim_disk_file(left, "data/shard-0/durable").data.size > 0);
+    sim_disk_free(left);
+    finish(&s);
+}
+
+/* The topic exists on, so nothing else says that the log is gone. */
+TEST(a_removed_log_stays_removed_after_a_power_cut)
+{
+    struct scene s;
+    struct store *store = begin(&s);
+    struct uuid id = model_topic_id(2);
+    struct row_key log = row_key_log(id, 0);
+    history_produce(&s.history, 2, 0);
+    let_pass(&s, 25000);
+    EXPECT(!bytes_is_null(sim_disk_row(s.disk, row_key_view(&log))));
+    store_begin(store);
+    store_remove_log(store, id, 0);
+    store_commit(store, NULL);
+    life_turn(&s.life, 0, 1);
+    run_jobs(&s);
+    struct sim_disk *left = sim_disk_crash(s.disk, CRASH_LOSE_ALL, 1);
+    struct life again;
+    EXPECT_INT(life_recover(&again, left, 1, 1), ERR_OK);
+    EXPECT(bytes_is_null(sim_disk_row(left, row_key_view(&log))));
+    life_end(&again);
+    sim_disk_free(left);
+    finish(&s);
 }

@@ -4,6 +4,7 @@
 
 #include "tests/harness/harness.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -119,6 +120,8 @@ TEST(direct_writes_work_or_are_unsupported)
     if (error == ERR_UNSUPPORTED)
         return;
     EXPECT_INT(error, ERR_OK);
+    /* Nothing else makes a direct write durable. */
+    EXPECT(fcntl(io->ops->descriptor(io, file), F_GETFL) & O_DSYNC);
     void *block = aligned_alloc(IO_ALIGNMENT, IO_ALIGNMENT);
     memset(block, 'd', IO_ALIGNMENT);
     EXPECT_INT(io_write(io, file, block, IO_ALIGNMENT, IO_ALIGNMENT), ERR_OK);

@@ -1,5 +1,6 @@
-/* Syncing a whole file system. The kernel reports a failed write once for each open descriptor, so
- * one that is opened too late, or that two threads share without care, may not see it. */
+/* Each sync asks the kernel once, and its failure is final. For a whole file system: the kernel
+ * reports a failed write once for each open descriptor, so one that is opened too late, or that two
+ * threads share without care, may not see it. */
 #include "storage/io.h"
 #include "tests/harness/harness.h"
 
@@ -24,6 +25,52 @@ int syncfs(int fd)
     int result = atomic_fetch_sub(&fails, 1) > 0 ? -1 : 0;
     atomic_fetch_sub(&inside, 1);
     return result;
+}
+
+static int syncs, sync_errno; /* of the next calls for one file or directory; 0: they succeed */
+
+static int sync_one(void)
+{
+    syncs++;
+    errno = sync_errno;
+    return sync_errno ? -1 : 0;
+}
+
+int fsync(int fd)
+{
+    (void)fd;
+    return sync_one();
+}
+
+int fdatasync(int fd)
+{
+    (void)fd;
+    return sync_one();
+}
+
+static void expect_one_sync(struct io_file *file, int reason, enum error expected)
+{
+    const struct io_ops *ops = io_posix()->ops;
+    sync_errno = reason;
+    syncs = 0;
+    EXPECT_INT(ops->sync(io_posix(), file), expected);
+    EXPECT_INT(syncs, 1);
+    EXPECT_INT(ops->sync_directory(io_posix(), test_directory()), expected);
+    EXPECT_INT(syncs, 2);
+}
+
+TEST(each_sync_asks_the_kernel_once_and_says_why_it_failed)
+{
+    char path[512];
+    struct io_file *file;
+    snprintf(path, sizeof path, "%s/file", test_directory());
+    EXPECT_INT(io_posix()->ops->open(io_posix(), path, IO_WRITE | IO_CREATE, &file), ERR_OK);
+    expect_one_sync(file, 0, ERR_OK);
+    expect_one_sync(file, EIO, ERR_IO);
+    expect_one_sync(file, ENOSPC, ERR_NO_SPACE);
+    expect_one_sync(file, EDQUOT, ERR_NO_SPACE);
+    sync_errno = 0;
+    io_posix()->ops->close(io_posix(), file);
 }
 
 static enum error sync_now(void)

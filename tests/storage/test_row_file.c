@@ -1,5 +1,7 @@
 /* The format of row files: what is written comes back, and damage is found where it is. */
 #include "storage/row_file.h"
+
+#include "base/crc32c.h"
 #include "tests/harness/harness.h"
 
 #include <stdio.h>
@@ -338,6 +340,80 @@ TEST(a_file_of_another_generation_is_damage_also_a_part_of_it)
     }
     buffer_free(&s.content);
     buffer_free(&other.content);
+}
+
+static void begin_part(struct buffer *out, enum row_record_kind kind, uint32_t chain)
+{
+    buffer_clear(out);
+    row_record_begin(out, kind, 7, chain);
+}
+
+/* A file with one row. Its first record follows `chain`, its snapshot says that it has `rows`. */
+static void craft(const struct scene *s, uint32_t chain, uint64_t rows, struct buffer *out)
+{
+    struct buffer part;
+    buffer_init(&part, 1000);
+    begin_part(&part, ROW_RECORD_BEGIN, chain);
+    buffer_append_be32(&part, ROW_FILE_FORMAT);
+    buffer_append_be64(&part, s->file.generation);
+    buffer_append(&part, s->file.identity.bytes, sizeof s->file.identity.bytes);
+    chain = row_record_end(&part, 0);
+    buffer_append_bytes(out, buffer_view(&part));
+    begin_part(&part, ROW_RECORD_ROWS, chain);
+    row_record_add(&part, BYTES_LITERAL("key"), BYTES_LITERAL("value"));
+    chain = row_record_end(&part, 0);
+    buffer_append_bytes(out, buffer_view(&part));
+    begin_part(&part, ROW_RECORD_END, chain);
+    buffer_append_be64(&part, rows);
+    buffer_append_be32(&part, 99);
+    row_record_end(&part, 0);
+    buffer_append_bytes(out, buffer_view(&part));
+    buffer_free(&part);
+}
+
+static enum row_file_state state_of_crafted(const struct scene *s, uint32_t chain, uint64_t rows)
+{
+    struct buffer content;
+    buffer_init(&content, 10000);
+    craft(s, chain, rows, &content);
+    struct verdict v = check(s, buffer_view(&content));
+    buffer_free(&content);
+    return v.report.state;
+}
+
+TEST(a_snapshot_with_another_identity_or_number_of_rows_is_damage)
+{
+    struct scene s;
+    set_scene(&s, "snapshot", 5);
+    uint32_t chain = crc32c(0, s.file.identity.bytes, sizeof s.file.identity.bytes);
+    EXPECT_INT(state_of_crafted(&s, chain, 1), ROW_FILE_WHOLE);
+    EXPECT_INT(state_of_crafted(&s, chain + 1, 1), ROW_FILE_DAMAGED);
+    EXPECT_INT(state_of_crafted(&s, chain, 0), ROW_FILE_DAMAGED);
+    EXPECT_INT(state_of_crafted(&s, chain, 2), ROW_FILE_DAMAGED);
+    buffer_free(&s.content);
+}
+
+TEST(a_write_with_another_commit_number_is_damage)
+{
+    struct scene s;
+    set_scene(&s, "commit", 5);
+    for (uint64_t step = 0; step <= 2; step++) {
+        struct buffer content, record;
+        buffer_init(&content, 1 << 24);
+        buffer_init(&record, 1000);
+        row_record_begin(&record, ROW_RECORD_CHANGES, s.file.commit + step, s.file.chain);
+        row_record_add(&record, BYTES_LITERAL("r12"), BYTES_LITERAL("write 12"));
+        row_record_add(&record, BYTES_LITERAL("r22"), BYTES_NULL);
+        row_record_end(&record, 0);
+        buffer_append_bytes(&content, buffer_view(&s.content));
+        buffer_append_bytes(&content, buffer_view(&record));
+        struct verdict v = check(&s, buffer_view(&content));
+        expect(&v, step == 1 ? ROW_FILE_WHOLE : ROW_FILE_DAMAGED, WRITES + (step == 1),
+               s.content.size);
+        buffer_free(&record);
+        buffer_free(&content);
+    }
+    buffer_free(&s.content);
 }
 
 TEST(a_newer_format_is_not_taken_for_damage)

@@ -678,6 +678,7 @@ struct failing_io {
     struct io io;
     struct io_ops ops;
     int calls, fail_at;
+    int refused_cuts; /* truncations that find a full disk, too */
     enum error error;
 };
 
@@ -717,6 +718,8 @@ static enum error io_sync_file(struct io *io, struct io_file *file)
 static enum error io_truncate(struct io *io, struct io_file *file, int64_t size)
 {
     (void)io;
+    if (the_io->refused_cuts > 0 && the_io->refused_cuts--)
+        return ERR_NO_SPACE;
     return fails(false) ? the_io->error : io_posix()->ops->truncate(io_posix(), file, size);
 }
 
@@ -867,6 +870,25 @@ TEST(a_failed_call_loses_no_acknowledged_write)
     int calls = write_with_fault(-1, ERR_IO);
     for (int at = 0; at < calls; at++)
         write_with_fault(at, ERR_IO);
+}
+
+TEST(an_incomplete_record_that_could_not_be_cut_is_cut_by_the_next_write)
+{
+    struct scene s;
+    struct failing_io f;
+    set_scene(&s, "uncut");
+    use_failing_io(&s, &f, -1, ERR_NO_SPACE);
+    open_well(&s, KV_OPEN_OR_CREATE);
+    EXPECT_INT(put(&s, "a", 'v', 300), ERR_OK);
+    f.fail_at = f.calls;
+    f.refused_cuts = 1;
+    EXPECT_INT(put(&s, "b", 'v', 300), ERR_NO_SPACE);
+    EXPECT_INT(f.refused_cuts, 0);
+    EXPECT_INT(put(&s, "c", 'v', 10), ERR_OK);
+    close_store(&s);
+    s.env.io = io_posix();
+    EXPECT_INT(state_of_file(&s), ROW_FILE_WHOLE);
+    clear_scene(&s);
 }
 
 /* Generations */

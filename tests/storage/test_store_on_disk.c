@@ -457,6 +457,23 @@ TEST(nothing_is_lost_without_direct_io_and_reservation)
     io_posix()->ops = real_ops;
 }
 
+/* Such a file needs a sync after each write. */
+TEST(a_file_without_direct_io_is_not_written_asynchronously)
+{
+    real_ops = io_posix()->ops;
+    struct io_ops plain = *real_ops;
+    plain.open = open_plain;
+    io_posix()->ops = &plain;
+    struct place p;
+    struct noted_commit commit;
+    struct log *log = start_slow(&p, "async-plain");
+    commit_one(&p, log, 100, &commit);
+    EXPECT_INT(slow.started, 0);
+    EXPECT(commit.done && commit.result == ERR_OK);
+    stop_slow(&p);
+    io_posix()->ops = real_ops;
+}
+
 static struct bytes watched; /* a batch */
 static size_t written_in_place;
 
