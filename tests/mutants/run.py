@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 """Breaks one rule of the broker at a time and shows which test notices.
 
-    tests/mutants/run.py [--share I/N] [--list] [NAME...]
+    tests/mutants/run.py [--share I/N | --rotate] [--seconds S] [--list] [NAME...]
 
-Each mutant of mutants.py is a copy of the sources with one change. The tests that the mutant names run
+Each mutant of the *_mutants.py is a copy of the sources with one change. The tests that the mutant names run
 against it, in their order, until one fails: then the mutant is dead. A mutant that lives is a missing
-test, unless mutants.py says why no test can notice it. NAME is a part of a mutant's name or file. A share
-of 2/5 is every fifth mutant, from the second on.
+test, unless its entry says why no test can notice it. NAME is a part of a mutant's name or file. A share
+of 2/5 is every fifth mutant, from the second on. --rotate takes a small share by the time of the last
+commit. After S seconds no other mutant begins.
 
 The last line is "N passed, M failed": a dead mutant has passed.
 """
@@ -24,7 +25,9 @@ from mutants import MUTANTS
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COPY = pathlib.Path(os.environ.get("TIDEMILL_MUTANTS", ROOT / "build" / "mutants"))
 BUILD = COPY / "build"
-BUILD_SECONDS, TEST_SECONDS = 600, 240
+BUILD_SECONDS, TEST_SECONDS = 900, 300
+SHARE_MUTANTS = 8
+PYTHON = "/usr/bin/python3"  # Debian's, which has Debian's Kafka clients
 FOLDERS = ("base", "protocol", "storage", "processors", "broker", "client-tools", "tests")
 
 
@@ -59,9 +62,9 @@ def copy_sources():
 
 
 def target_of(test):
-    """What ninja must build for a test: tests/run.py's name of a program."""
-    folder, program = test.split("/")
-    return ["tidemilld", "tidemill"] if folder == "integration" else [f"{folder}_{program}"]
+    """What ninja must build for a test."""
+    folder, _, program = test.split()[0].partition("/")
+    return ["tidemilld", "tidemill"] if folder in ("integration", "powercut") else [f"{folder}_{program}"]
 
 
 def build(tests):
@@ -69,14 +72,24 @@ def build(tests):
     return command(["ninja", "-C", str(BUILD), *targets], BUILD_SECONDS)
 
 
-def run_test(test):
-    environment = dict(os.environ, TIDEMILL_BUILD=str(BUILD))
-    return command([sys.executable, "tests/run.py", "--quick", test], TEST_SECONDS, env=environment)
+def words_of(test):
+    name, *arguments = test.split()
+    folder, _, program = name.partition("/")
+    if folder == "powercut":
+        return [PYTHON, "tests/powercut/run.py", *arguments]
+    if folder == "integration":
+        return [PYTHON, "tests/harness/runner.py", f"tests/integration/{program}.py", *arguments]
+    return [BUILD / "tests" / f"{folder}_{program}", *arguments]
 
 
-def first_failure(tests):
+def run_test(test, seconds=TEST_SECONDS):
+    environment = dict(os.environ, TIDEMILL_BUILD=str(BUILD), TIDEMILL_QUICK="1")
+    return command(words_of(test), seconds, env=environment)
+
+
+def first_failure(tests, limits):
     for test in tests:
-        code, output = run_test(test)
+        code, output = run_test(test, limits[test])
         if code != 0:
             return test, output
     return None, ""
@@ -96,15 +109,15 @@ def apply(mutant):
     return text
 
 
-def judge(mutant):
-    """"dead by TEST", "equivalent", or what is wrong."""
+def judge(mutant, limits):
+    """Whether it passed, "dead by TEST" or "lives", and the output of a failed build."""
     started = time.monotonic()
     before = apply(mutant)
     try:
         code, output = build(mutant.tests)
         if code != 0:
             return False, "does not build", output
-        test, _ = first_failure(mutant.tests)
+        test, _ = first_failure(mutant.tests, limits)
     finally:
         (COPY / mutant.file).write_text(before, encoding="utf-8")
     took = f"{time.monotonic() - started:.0f} s"
@@ -117,52 +130,85 @@ def judge(mutant):
 
 
 def chosen(arguments):
-    part, parts = map(int, arguments.share.split("/"))
+    part, parts = share_of_this_commit() if arguments.rotate else map(int, arguments.share.split("/"))
     if not 1 <= part <= parts:
         raise SystemExit(f"--share {arguments.share}: I/N with 1 <= I <= N is needed")
     found = [m for m in MUTANTS
              if not arguments.names or any(n in m.name or n in m.file for n in arguments.names)]
-    return found[part - 1::parts]
+    share = found[part - 1::parts]
+    if not arguments.list:
+        print(f"share {part}/{parts}: {len(share)} of {len(MUTANTS)} mutants", flush=True)
+    return share
 
 
 def baseline(mutants):
-    """The tests must pass without a change. Otherwise every mutant would look dead."""
+    """The tests must pass without a change, otherwise every mutant would look dead. Returns how many seconds each
+    test may take, or None: a mutant may make a test wait for ever."""
     tests = sorted({test for mutant in mutants for test in mutant.tests})
     for step in (configure, lambda: build(tests)):
         code, output = step()
         if code != 0:
             print(output[-4000:])
-            return False
-    test, output = first_failure(tests)
-    if test:
-        print(output[-4000:])
-        print(f"{test} fails without a mutant")
-    return test is None
+            return None
+    limits = {}
+    for test in tests:
+        started = time.monotonic()
+        code, output = run_test(test)
+        if code != 0:
+            print(output[-4000:])
+            print(f"{test} fails without a mutant")
+            return None
+        limits[test] = 30 + 10 * (time.monotonic() - started)
+    return limits
 
 
-def main():
+def share_of_this_commit():
+    """The commits take turns: about SHARE_MUTANTS mutants each."""
+    when = subprocess.run(["git", "log", "-1", "--format=%ct"], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+    parts = max(1, len(MUTANTS) // SHARE_MUTANTS)
+    return int(when.stdout) % parts + 1, parts
+
+
+def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--share", default="1/1", metavar="I/N")
+    parser.add_argument("--rotate", action="store_true")
+    parser.add_argument("--seconds", type=int, default=1 << 30, metavar="S")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("names", nargs="*", metavar="NAME")
-    arguments = parser.parse_args()
-    mutants = chosen(arguments)
-    if arguments.list:
-        for mutant in mutants:
-            print(f"{mutant.name:44} {mutant.file:32} {mutant.why}")
-        return 0
-    copy_sources()
-    if not mutants or not baseline(mutants):
-        print("0 passed, 1 failed")
-        return 1
+    return parser.parse_args()
+
+
+def run_all(mutants, limits, end):
+    """How many failed, and how many there was time for."""
     failed = 0
-    for mutant in mutants:
-        passed, verdict, output = judge(mutant)
+    for done, mutant in enumerate(mutants):
+        if time.monotonic() > end:
+            print(f"no time for the other {len(mutants) - done} mutants")
+            return failed, done
+        passed, verdict, output = judge(mutant, limits)
         failed += not passed
         print(f"{'ok  ' if passed else 'FAIL'} {mutant.name:44} {verdict}", flush=True)
         if output:
             print(re.sub(r"^", "     ", output[-2000:], flags=re.MULTILINE))
-    print(f"{len(mutants) - failed} passed, {failed} failed")
+    return failed, len(mutants)
+
+
+def main():
+    arguments = parse_arguments()
+    end = time.monotonic() + arguments.seconds
+    mutants = chosen(arguments)
+    if arguments.list:
+        for mutant in mutants:
+            print(f"{mutant.name:48} {mutant.file:32} {mutant.why}")
+        return 0
+    copy_sources()
+    limits = baseline(mutants)
+    if not mutants or limits is None:
+        print("0 passed, 1 failed")
+        return 1
+    failed, done = run_all(mutants, limits, end)
+    print(f"{done - failed} passed, {failed} failed")
     return 1 if failed else 0
 
 
