@@ -4,7 +4,6 @@ from mutant import CRASH, DAMAGE, FAULTS, LONG_CRASH, Mutant
 FOUND = ["simulation/test_damage a_journal_file_that_is_cut"]
 WITHOUT = ["simulation/test_damage without_a_witness"]
 WITNESS = ["storage/test_journal_witness"]
-POWER = ["powercut --cuts 12"]
 
 MUTANTS = [
     # Units
@@ -146,7 +145,7 @@ MUTANTS = [
     # The operating system
     Mutant("direct_write_without_dsync", "direct writes do not wait for the disk's cache",
            "storage/io_posix.c", "how |= (flags & IO_DIRECT) ? O_DIRECT | O_DSYNC : 0;",
-           "how |= (flags & IO_DIRECT) ? O_DIRECT : 0;", ["storage/test_io_posix direct_writes", *POWER]),
+           "how |= (flags & IO_DIRECT) ? O_DIRECT : 0;", ["storage/test_io_posix direct_writes"]),
     Mutant("no_fdatasync", "a sync of a file does nothing",
            "storage/io_posix.c", 'return fdatasync(file->descriptor) == 0 ? ERR_OK : refused(io, "fdatasync", file->path);',
            "(void)io, (void)file;\n    return ERR_OK;", ["storage/test_io_posix_sync each_sync"]),

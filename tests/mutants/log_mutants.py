@@ -3,6 +3,7 @@ from mutant import CRASH, LONG_CRASH, Mutant
 
 RETENTION = ["storage/test_log_retention"]
 REPLACE = ["storage/test_log_replace"]
+CLEAN = ["simulation/test_clean"]
 
 MUTANTS = [
     # Reading
@@ -61,16 +62,54 @@ MUTANTS = [
     Mutant("deletion_during_a_flush", "segments are deleted during a flush that writes them",
            "storage/log_retention.c", "if (!log->loaded || log->flushing)", "if (!log->loaded)", RETENTION),
     # Cleaned segments
+    Mutant("swap_without_a_list", "a swap begins before the list that lets a start finish it",
+           "storage/log_replace.c", "    if (swap->list_path == NULL || swap->listed)", "    if (true)", CLEAN),
     Mutant("swap_before_the_old_names_are_gone", "new segments get names while the removal of the old is not durable",
-           "storage/log_replace.c", "    if (error == ERR_OK)\n        error = io->ops->sync_directory(io, directory);\n"
-           "    if (error == ERR_OK)\n        error = rename_new", "    if (error == ERR_OK)\n        error = rename_new",
-           REPLACE + ["simulation/test_clean"]),
-    Mutant("swap_without_sync", "a swap is done before the new names are durable",
-           "storage/log_replace.c", "return error == ERR_OK ? io->ops->sync_directory(io, directory) : error;",
-           "return error;", REPLACE + ["simulation/test_clean"]),
-    Mutant("swap_begins_with_the_first_log", "the first segment gets its name before the others",
-           "storage/log_replace.c", "size_t at = files - 1 - swap->renamed;", "size_t at = swap->renamed;",
-           REPLACE + ["simulation/test_clean"]),
+           "storage/log_replace.c", "        error = remove_old(io, directory, swap);\n    if (error == ERR_OK)\n"
+           "        error = io->ops->sync_directory(io, directory);",
+           "        error = remove_old(io, directory, swap);", REPLACE + CLEAN,
+           "the list of the swap is durable before, and stays until the new names are: a start that finds it removes the "
+           "old files, too"),
+    Mutant("swap_without_sync", "the list of a swap goes before the new names are durable",
+           "storage/log_replace.c", "        error = io->ops->sync_directory(io, directory);\n"
+           "    return error == ERR_OK && swap->list_path", "        error = ERR_OK;\n    return error == ERR_OK && swap->list_path",
+           CLEAN),
+    Mutant("swap_list_without_checksum", "a damaged list of a swap is believed",
+           "storage/swap_list.c", "    if (content.size < 20 ||\n"
+           "        load_be32(content.data + content.size - 4) != crc32c(0, content.data, content.size - 4))",
+           "    if (content.size < 20)", CLEAN),
+    Mutant("swap_finished_without_sync", "the list of a swap goes before what the start has renamed is durable",
+           "storage/swap_list.c", "    return error == ERR_OK ? io->ops->sync_directory(io, directory) : error;",
+           "    return error;", CLEAN),
+    Mutant("swap_list_removed_without_sync", "the removal of the list of a swap is not made durable",
+           "storage/swap_list.c", "    error = io->ops->sync_directory(io, directory);\n    free(directory);",
+           "    free(directory);", CLEAN),
+    Mutant("cleaned_segment_without_sync", "a cleaned segment is swapped in before it is durable",
+           "storage/clean_output.c", "        error = o->io->ops->sync(o->io, o->file);\n    close_file(o);",
+           "        error = ERR_OK;\n    close_file(o);", CLEAN),
+    Mutant("cleaned_index_without_sync", "the index of a cleaned segment is not synced",
+           "storage/clean_output.c", "        error = o->io->ops->sync(o->io, file);", "        error = ERR_OK;", CLEAN),
+    Mutant("cleaned_segment_without_sync_of_its_name", "the names of cleaned segments are not made durable",
+           "storage/clean_output.c", "return error == ERR_OK ? o->io->ops->sync_directory(o->io, o->directory) : error;",
+           "return error;", CLEAN),
+    Mutant("holes_before_they_are_announced", "a log gets holes before its row says that it has some",
+           "storage/store_clean.c", "    if (c->phase == CLEAN_ROW && c->durable_dirty < log_clean_first_dirty(c->round))\n"
+           "        return;\n", "", CLEAN),
+    Mutant("holes_announced_without_a_checkpoint", "any checkpoint counts for the row of a log with holes",
+           "storage/store_clean.c", "    if (c->phase != CLEAN_ROW || c->durable_dirty < log_clean_first_dirty(c->round))",
+           "    if (c->phase != CLEAN_ROW)", CLEAN),
+    Mutant("tombstone_dropped_early", "a tombstone goes before its horizon",
+           "storage/clean_batch.c", "return !bytes_is_null(r->value) || !horizon_has_passed(h, rules);",
+           "return !bytes_is_null(r->value);", ["storage/test_clean_batch"]),
+    Mutant("last_record_of_a_key_goes", "the last record of a key goes",
+           "storage/clean_batch.c", "r->offset < clean_map_get(rules->map, r->key)",
+           "r->offset <= clean_map_get(rules->map, r->key)", ["storage/test_clean_batch"]),
+    Mutant("records_behind_the_map_go", "records that the map of keys does not cover go",
+           "storage/clean_batch.c", "    if (r->offset >= rules->map_end)\n        return true;\n", "",
+           ["storage/test_clean_batch", "storage/test_log_clean"]),
+    Mutant("damaged_segment_is_cleaned", "a segment that ends too early is cleaned, and its loss becomes a hole",
+           "storage/log_clean.c", "    if (error == ERR_OK && (!whole || entry->damaged))", "    if (false)",
+           ["storage/test_log_clean"] + CLEAN),
     Mutant("damaged_segment_is_replaced", "a cleaner may replace a damaged segment",
            "storage/log_replace.c", "           !segment->damaged && segment->flushed_size == segment->size &&",
            "           segment->flushed_size == segment->size &&", REPLACE),

@@ -554,6 +554,23 @@ TEST(a_store_without_the_row_of_its_last_write_cannot_replace_a_damaged_file)
     clear_scene(&s);
 }
 
+/* A crash leaves one incomplete write, and not also a store without the writes before it. */
+TEST(an_incomplete_end_is_damage_if_the_store_is_older)
+{
+    struct scene s;
+    set_scene(&s, "torn-older");
+    fill(&s);
+    struct names names = files_of(&s, "rows", ".log");
+    run(&s, "printf 'TMR1%%05000d' 0 >>'%s'", names.at[0]);
+    run(&s, "rm -rf kv && cp -r \"$PWD.older/kv\" .");
+    expect_refused(&s, "its last write is number 15", "damaged at byte ");
+    restore(&s);
+    open_well(&s, KV_OPEN_EXISTING);
+    EXPECT(rows_are_expected(&s));
+    close_store(&s);
+    clear_scene(&s);
+}
+
 TEST(a_copy_from_another_data_directory_is_refused)
 {
     struct scene s, other;
