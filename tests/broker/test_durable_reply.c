@@ -45,6 +45,20 @@ static void send_commit(struct test_client *c, const char *group)
     test_send(c, API_OFFSET_COMMIT, 8, &request);
 }
 
+static void send_join(struct test_client *c, const char *group)
+{
+    struct join_group_request_protocols protocol = {BYTES_LITERAL("range"), BYTES_LITERAL("")};
+    struct join_group_request request;
+    schema_defaults(&join_group_request_schema, &request);
+    request.group_id = bytes_string(group);
+    request.session_timeout_ms = request.rebalance_timeout_ms = 10000;
+    request.member_id = BYTES_LITERAL("");
+    request.protocol_type = BYTES_LITERAL("anything");
+    request.protocols = &protocol;
+    request.protocols_count = 1;
+    test_send(c, API_JOIN_GROUP, 3, &request);
+}
+
 static void send_list_groups(struct test_client *c)
 {
     struct list_groups_request request;
@@ -120,6 +134,33 @@ TEST(when_the_journal_fails_group_requests_lose_their_connection)
         EXPECT(test_client_is_closed(committer));
         EXPECT(test_client_is_closed(lister));
         test_broker_free(b);
+    }
+}
+
+/* The second member waits for an entry after the one under way. */
+TEST(a_join_is_answered_when_the_group_is_stored)
+{
+    FOR_SHARD_COUNTS(shards)
+    {
+        for (int fails = 0; fails < 2; fails++) {
+            struct test_broker *b = test_broker_start(shards, NULL);
+            struct test_client *members[] = {test_client_open(b, 0), test_client_open(b, 0)};
+            test_hold_journal(b, true);
+            send_join(members[0], "g");
+            test_settle(b);
+            send_join(members[1], "h");
+            test_settle(b);
+            EXPECT(!test_has_response(members[0]) && !test_has_response(members[1]));
+            if (fails)
+                fail_journals(b);
+            test_hold_journal(b, false);
+            test_settle(b);
+            for (size_t i = 0; i < COUNT_OF(members); i++) {
+                EXPECT_INT(test_client_is_closed(members[i]), fails);
+                EXPECT_INT(test_has_response(members[i]), !fails);
+            }
+            test_broker_free(b);
+        }
     }
 }
 

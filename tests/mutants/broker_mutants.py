@@ -39,7 +39,7 @@ MUTANTS = [
            ["broker/test_durable_reply a_join", "broker/test_group_restart", "broker/test_coordinator", *REPLY]),
     Mutant("failed_group_is_success", "answers succeed although the row of the group was not stored",
            "broker/groups/coordinator_store.c", "        waiter->done(waiter, result);", "        waiter->done(waiter, ERR_OK);",
-           ["broker/test_durable_reply group", *REPLY, "broker/test_coordinator"]),
+           ["broker/test_durable_reply a_join", *REPLY, "broker/test_coordinator"]),
     Mutant("deleted_offset_comes_back", "a deleted offset is not deleted on the disk",
            "broker/groups/coordinator_store.c", "    delete_row(c);\n    return offsets_remove", "    buffer_clear(&c->key);\n    return offsets_remove",
            ["broker/test_coordinator", "broker/test_group_restart"]),

@@ -116,7 +116,7 @@ MUTANTS = [
            "storage/row_store_repair.c",
            "p->found |= record->commit == p->commit && record->checksum == p->mark;",
            "p->found |= record->commit == p->commit;",
-           ["storage/test_row_store another_history", *STORE]),
+           STORE),
     Mutant("damaged_store_is_not_kept", "a damaged store is not kept",
            "storage/row_store_repair.c", "    enum error error = inner->set_aside(inner, s->kv_path, kept);",
            "    enum error error = io_remove_tree(s->env->io, s->kv_path);\n    (void)inner, (void)kept;", STORE),
