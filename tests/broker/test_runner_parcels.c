@@ -212,12 +212,36 @@ TEST(a_parcel_that_failed_to_become_durable_is_sent_again_by_the_next_run)
     test_hold_shard(b, -1);
     test_settle(b);
     EXPECT(appended_on(b, 1) > 0);
+    uint64_t entries = store_stats(test_shard(b, 0)->store).entries;
     test_fail_journal(b, 1);
     test_hold_journal(b, false);
     test_settle(b);
+    EXPECT_INT(store_stats(test_shard(b, 0)->store).entries, entries); /* the rows stay */
     EXPECT_INT(test_shard(b, 0)->runner->parcel_bytes, 0);
     test_broker_crash(b);
     c = test_client_open(b, 0);
     EXPECT_INT(topic_count(c, "out"), KEYS);
     test_broker_free(b);
+}
+
+TEST(a_step_is_not_repeated_after_a_stop_or_a_crash)
+{
+    FOR_SHARD_COUNTS(shards)
+    {
+        struct test_broker *b = test_broker_start(shards, NULL);
+        struct test_client *c = test_client_open(b, 0);
+        test_create_topic(c, "in", INPUTS, NULL);
+        set_copy(c, "in");
+        for (int round = 1; round <= 4; round++) {
+            put_keys(c, round);
+            if (round % 2)
+                test_broker_crash(b);
+            else
+                test_broker_restart(b);
+            c = test_client_open(b, 0);
+            test_settle(b);
+            EXPECT_INT(topic_count(c, "out"), round * KEYS);
+        }
+        test_broker_free(b);
+    }
 }

@@ -71,7 +71,8 @@ MUTANTS = [
            "storage/journal.c", "return error == ERR_NO_FILES ? give_up_names(j, files) : error;",
            "return error == ERR_NO_FILES ? ERR_OK : error;", ["simulation/test_store a_recycled_file"] + FAULTS),
     Mutant("needed_file_is_recycled", "a journal file is recycled while its last unit is needed",
-           "storage/journal.c", "if (file->end > lsn)", "if (false)", CRASH),
+           "storage/journal.c", "if (file->end > lsn)", "if (false)", CRASH,
+           "a checkpoint starts when no unit is under way, so all full files end at its mark or before"),
     # The witness
     Mutant("witness_without_checksum", "a damaged slot of the witness is believed",
            "storage/journal_witness.c", " || load_be32(slot + AT_CRC) != slot_crc(slot))", ")",

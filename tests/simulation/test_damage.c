@@ -292,14 +292,19 @@ static struct journal_mark mark_of(struct scene *s, int shard)
     return mark;
 }
 
-/* Deletes a journal file. True: the start is refused. */
-static bool is_missed(struct scene *s, int shard, const char *name)
+static struct sim_disk *without_journal_file(struct scene *s, int shard, const char *name)
 {
     char path[160];
-    struct life life;
     struct sim_disk *damaged = sim_disk_crash(s->disk, CRASH_KEEP_ALL, 0);
     snprintf(path, sizeof path, "data/shard-%d/%s", shard, name);
     delete (damaged, path, 0, 0);
+    return damaged;
+}
+
+static bool is_missed(struct scene *s, int shard, const char *name)
+{
+    struct life life;
+    struct sim_disk *damaged = without_journal_file(s, shard, name);
     bool refused = life_recover(&life, damaged, SHARDS, 1) != ERR_OK;
     EXPECT(!refused || strstr(life.message.text, "journal-") != NULL);
     life_end(&life);
@@ -310,7 +315,8 @@ static bool is_missed(struct scene *s, int shard, const char *name)
 /* The mark of the last checkpoint names a file. A unit names the spare, if there is one. */
 TEST(without_a_witness_a_missing_journal_file_is_known_by_its_name)
 {
-    int marked = 0, named = 0;
+    struct verdict marked = {0};
+    int named = 0;
     for (uint64_t seed = test_seed(); seed < test_seed() + 40; seed++) {
         struct scene s;
         set_scene(&s, seed);
@@ -321,15 +327,18 @@ TEST(without_a_witness_a_missing_journal_file_is_known_by_its_name)
             snprintf(of_mark, sizeof of_mark, "journal-%020" PRIu64 ".log",
                      mark_of(&s, shard).sequence);
             for (size_t i = 0; i < names.count; i++) {
-                bool missed = is_missed(&s, shard, names.at[i]);
-                bool is_marked = strcmp(names.at[i], of_mark) == 0;
-                marked += missed && is_marked;
-                named += missed && i + 1 == names.count && !is_marked;
+                if (strcmp(names.at[i], of_mark) != 0) {
+                    named += i + 1 == names.count && is_missed(&s, shard, names.at[i]);
+                    continue;
+                }
+                struct sim_disk *damaged = without_journal_file(&s, shard, of_mark);
+                judge(&s, damaged, of_mark, 0, &marked);
+                sim_disk_free(damaged);
             }
         }
         clear_scene(&s);
     }
-    EXPECT(marked > 5 && named > 5);
+    EXPECT(marked.refused > 5 && named > 5);
 }
 
 static void create_file(struct sim_disk *disk, const char *path)
@@ -923,6 +932,49 @@ TEST(a_start_on_a_disk_that_fails_says_what_could_not_be_done_and_where)
     }
 }
 
+static const struct io_ops *disk_ops;
+
+static enum error keep_topics(struct io *io, const char *path)
+{
+    bool is_topic = strrchr(path, '/') == path + strlen("data/topics");
+    return is_topic ? ERR_IO : disk_ops->remove_directory(io, path);
+}
+
+static int unknown_topics(struct sim_disk *disk)
+{
+    int count = 0;
+    struct names names = {.count = 0};
+    (void)!disk->io.ops->list(&disk->io, "data/topics", note_name, &names);
+    for (size_t i = 0; i < names.count; i++)
+        count += strstr(names.at[i], ".unknown") != NULL;
+    return count;
+}
+
+TEST(a_deleted_topic_whose_directory_a_start_cannot_remove_is_removed_by_the_next)
+{
+    int removed = 0;
+    for (uint64_t seed = test_seed(); seed < test_seed() + 10; seed++) {
+        struct scene s;
+        struct life life;
+        set_scene(&s, seed);
+        delete_topic_and_end(&s, seed);
+        disk_ops = s.disk->io.ops;
+        struct io_ops ops = *disk_ops;
+        ops.remove_directory = keep_topics;
+        s.disk->io.ops = &ops;
+        EXPECT_INT(life_recover(&life, s.disk, SHARDS, seed + 100), ERR_OK);
+        life_end(&life);
+        s.disk->io.ops = disk_ops;
+        removed += topic_has_files(s.disk);
+        EXPECT_INT(life_recover(&life, s.disk, SHARDS, seed + 200), ERR_OK);
+        life_end(&life);
+        EXPECT(!topic_has_files(s.disk));
+        EXPECT_INT(unknown_topics(s.disk), 0);
+        clear_scene(&s);
+    }
+    EXPECT(removed > 2);
+}
+
 /* The last run has removed the files, and was killed before their removal was durable. */
 TEST(a_deleted_topic_does_not_come_back_after_a_kill_and_a_power_cut)
 {
@@ -941,10 +993,7 @@ TEST(a_deleted_topic_does_not_come_back_after_a_kill_and_a_power_cut)
         pending += had_files;
         EXPECT_INT(life_recover(&life, left, SHARDS, seed + 300), ERR_OK);
         life_end(&life);
-        struct names names = {.count = 0};
-        (void)!left->io.ops->list(&left->io, "data/topics", note_name, &names);
-        for (size_t i = 0; i < names.count; i++)
-            unknown += strstr(names.at[i], ".unknown") != NULL;
+        unknown += unknown_topics(left);
         sim_disk_free(left);
         clear_scene(&s);
     }

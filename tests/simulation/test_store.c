@@ -776,3 +776,22 @@ TEST(a_removed_log_stays_removed_after_a_power_cut)
     sim_disk_free(left);
     finish(&s);
 }
+
+/* Retention and a request may move the start in one unit, the later one less far. */
+TEST(an_older_log_start_behind_a_newer_one_changes_nothing)
+{
+    struct scene s;
+    struct store *store = begin(&s);
+    for (int i = 0; i < 5; i++)
+        history_produce(&s.history, 0, 0);
+    let_pass(&s, 100);
+    struct log *log = log_of(&s, 0, 0);
+    int64_t start = log_next_offset(log);
+    store_begin(store);
+    store_set_log_start(store, log, start);
+    store_set_log_start(store, log, start - 1);
+    store_commit(store, NULL);
+    let_pass(&s, 100);
+    EXPECT_INT(log_start_offset(log), start);
+    finish(&s);
+}

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* --- batches --- */
 
@@ -337,6 +338,133 @@ static const struct io_ops fault_ops = {
 void fault_io_init(struct fault_io *f)
 {
     *f = (struct fault_io){.io.ops = &fault_ops, .error = ERR_IO};
+}
+
+/* --- syncs --- */
+
+static struct {
+    struct io io;
+    struct io_ops ops;
+    struct io_file **files; /* written, and not synced */
+    char **names;           /* made, removed or renamed, and their directory is not synced */
+    size_t file_count, name_count, lost;
+} watch;
+
+static void forget_written(const struct io_file *file)
+{
+    for (size_t i = 0; i < watch.file_count; i++) {
+        if (watch.files[i] == file)
+            watch.files[i--] = watch.files[--watch.file_count];
+    }
+}
+
+static void note_written(struct io_file *file)
+{
+    forget_written(file);
+    watch.files = xrealloc(watch.files, (watch.file_count + 1) * sizeof watch.files[0]);
+    watch.files[watch.file_count++] = file;
+}
+
+static void note_changed_name(const char *path)
+{
+    watch.names = xrealloc(watch.names, (watch.name_count + 1) * sizeof watch.names[0]);
+    watch.names[watch.name_count++] = xstrdup(path);
+}
+
+static enum error watch_open(struct io *io, const char *path, int flags, struct io_file **out)
+{
+    (void)io;
+    if ((flags & IO_CREATE) && access(path, F_OK) != 0)
+        note_changed_name(path);
+    return real()->open(io_posix(), path, flags, out);
+}
+
+static void watch_close(struct io *io, struct io_file *file)
+{
+    (void)io;
+    size_t before = watch.file_count;
+    forget_written(file);
+    watch.lost += before - watch.file_count;
+    real()->close(io_posix(), file);
+}
+
+static enum error watch_write(struct io *io, struct io_file *file, const struct iovec *parts,
+                              int count, int64_t position)
+{
+    (void)io;
+    note_written(file);
+    return real()->write(io_posix(), file, parts, count, position);
+}
+
+static enum error watch_sync(struct io *io, struct io_file *file)
+{
+    (void)io;
+    forget_written(file);
+    return ERR_OK;
+}
+
+static enum error watch_make_directory(struct io *io, const char *path)
+{
+    (void)io;
+    if (access(path, F_OK) != 0)
+        note_changed_name(path);
+    return real()->make_directory(io_posix(), path);
+}
+
+static enum error watch_unlink(struct io *io, const char *path)
+{
+    (void)io;
+    note_changed_name(path);
+    return real()->unlink(io_posix(), path);
+}
+
+static enum error watch_rename(struct io *io, const char *from, const char *to)
+{
+    (void)io;
+    note_changed_name(to);
+    return real()->rename(io_posix(), from, to);
+}
+
+static enum error watch_sync_directory(struct io *io, const char *path)
+{
+    (void)io;
+    size_t size = strlen(path);
+    for (size_t i = 0; i < watch.name_count; i++) {
+        const char *slash = strrchr(watch.names[i], '/');
+        if (slash != watch.names[i] + size || strncmp(watch.names[i], path, size) != 0)
+            continue;
+        free(watch.names[i]);
+        watch.names[i--] = watch.names[--watch.name_count];
+    }
+    return ERR_OK;
+}
+
+struct io *sync_watch_begin(void)
+{
+    watch.ops = *real();
+    watch.ops.open = watch_open;
+    watch.ops.close = watch_close;
+    watch.ops.write = watch_write;
+    watch.ops.sync = watch_sync;
+    watch.ops.make_directory = watch_make_directory;
+    watch.ops.unlink = watch_unlink;
+    watch.ops.rename = watch_rename;
+    watch.ops.sync_directory = watch_sync_directory;
+    watch.io.ops = &watch.ops;
+    watch.lost = watch.file_count = watch.name_count = 0;
+    return &watch.io;
+}
+
+size_t sync_watch_end(void)
+{
+    size_t missing = watch.lost + watch.file_count + watch.name_count;
+    for (size_t i = 0; i < watch.name_count; i++)
+        free(watch.names[i]);
+    free(watch.names);
+    free(watch.files);
+    watch.names = NULL;
+    watch.files = NULL;
+    return missing;
 }
 
 /* --- a cleaner --- */

@@ -78,6 +78,11 @@ struct fault_io {
 };
 void fault_io_init(struct fault_io *f);
 
+/* The kernel's files. Remembers what was changed and not synced since. One at a time. */
+struct io *sync_watch_begin(void);
+/* Ends it. The number of changed files and names that no sync covers. */
+size_t sync_watch_end(void);
+
 /* Writes the .swap files of a new segment at `base` for offsets up to `end`, as a cleaner would. Of
  * the batches of the old segments with these bases, every third one stays (stays_in_swap). */
 void make_swap_files(struct log_world *w, const int64_t *old_bases, size_t count, int64_t base,

@@ -842,3 +842,16 @@ TEST(a_group_that_loses_nothing_is_not_written_again)
     expect_all(&c);
     end(&c);
 }
+
+TEST(a_round_leaves_no_file_and_no_name_that_is_not_durable)
+{
+    struct clean_world c;
+    make_dirty_log(&c, 7);
+    c.w.env.io = sync_watch_begin();
+    EXPECT(clean_round(&c));
+    expect_no_new_files(&c);
+    log_close_idle_files(c.w.log, INT64_MAX);
+    EXPECT_INT(sync_watch_end(), 0);
+    c.w.env.io = quick_io();
+    end(&c);
+}

@@ -521,3 +521,23 @@ TEST(a_closed_segment_may_vanish_too)
     expect_offsets(&w, 5, 45);
     log_world_close(&w);
 }
+
+TEST(a_flush_that_syncs_leaves_no_file_and_no_name_behind)
+{
+    struct log_world w;
+    log_world_init(&w);
+    w.env.io = sync_watch_begin();
+    w.config.segment_bytes = 5000;
+    w.config.index_interval_bytes = 100;
+    log_world_open(&w, (struct log_state){0});
+    for (int i = 0; i < 60; i++) {
+        log_world_append(&w,
+                         (struct batch_spec){.count = 3, .timestamp = 1000 + i, .value_size = 100});
+        if (i % 7 == 0)
+            log_world_flush(&w);
+    }
+    log_world_flush(&w);
+    EXPECT(w.log->segment_count > 2);
+    log_world_close(&w);
+    EXPECT_INT(sync_watch_end(), 0);
+}

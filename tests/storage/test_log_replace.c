@@ -2,6 +2,8 @@
  * timestamp of offset n is 1000 + n. */
 #include "storage/log_replace.h"
 
+#include "storage/log_internal.h"
+
 #include "storage/segment.h"
 #include "tests/storage/support_log.h"
 
@@ -302,6 +304,13 @@ TEST(only_whole_closed_segments_that_a_cleaner_may_change_are_replaced)
     log_set_first_dirty(w.log, 50);
     expect_refused(&w, 45, ERR_NOT_FOUND);  /* not an end */
     expect_refused(&w, END, ERR_NOT_FOUND); /* the range has the active segment */
+    struct segment *one = log_segment_at(w.log, old_bases[1]);
+    one->damaged = true;
+    expect_refused(&w, 40, ERR_NOT_FOUND);
+    one->damaged = false;
+    one->flushed_size--; /* its last bytes are only in memory */
+    expect_refused(&w, 40, ERR_NOT_FOUND);
+    one->flushed_size++;
     log_world_open(&w, log_state(w.log));
     expect_refused(&w, 40, ERR_BUSY); /* not loaded */
     log_world_load(&w);

@@ -306,11 +306,17 @@ TEST(retention_by_time_keeps_a_damaged_segment)
     log_world_flush(&w);
     char *path = segment_path(w.directory, 0, SEGMENT_LOG);
     file_write_at(path, 16, "\x07", 1); /* the magic of the first batch */
-    free(path);
     log_world_open(&w, log_state(w.log));
     log_world_load(&w);
     EXPECT_INT(start_at(&w, 1, -1, INT64_MAX), 0);
     EXPECT_INT(start_at(&w, -1, 0, 0), 30); /* size needs no timestamps */
+    /* The first batch is old and can be read. The timestamps of the second are lost. */
+    file_write_at(path, 16, "\x02", 1);
+    file_write_at(path, file_size(path) / 2 + 16, "\x07", 1);
+    free(path);
+    log_world_open(&w, log_state(w.log));
+    log_world_load(&w);
+    EXPECT_INT(start_at(&w, 1, -1, INT64_MAX), 0);
     log_world_close(&w);
 }
 

@@ -565,6 +565,9 @@ TEST(an_incomplete_end_is_damage_if_the_store_is_older)
     run(&s, "rm -rf kv && cp -r \"$PWD.older/kv\" .");
     expect_refused(&s, "its last write is number 15", "damaged at byte ");
     restore(&s);
+    run(&s, "truncate -s -10 '%s' kv/*.log", names.at[0]);
+    expect_refused(&s, "and is incomplete", "damaged at byte ");
+    restore(&s);
     open_well(&s, KV_OPEN_EXISTING);
     EXPECT(rows_are_expected(&s));
     close_store(&s);
@@ -695,7 +698,9 @@ struct failing_io {
     struct io io;
     struct io_ops ops;
     int calls, fail_at;
-    int refused_cuts; /* truncations that find a full disk, too */
+    int refused_cuts;  /* truncations that find a full disk, too */
+    bool cut_unsynced; /* a power cut may bring back what was cut */
+    bool lose_names;   /* syncs of directories fail */
     enum error error;
 };
 
@@ -719,6 +724,7 @@ static enum error io_cut_write(struct io *io, struct io_file *file, const struct
                                int count, int64_t position)
 {
     (void)io;
+    EXPECT(!the_io->cut_unsynced);
     if (!fails(true))
         return io_posix()->ops->write(io_posix(), file, parts, count, position);
     struct iovec half = {parts[0].iov_base, parts[0].iov_len * 9 / 10};
@@ -729,6 +735,7 @@ static enum error io_cut_write(struct io *io, struct io_file *file, const struct
 static enum error io_sync_file(struct io *io, struct io_file *file)
 {
     (void)io;
+    the_io->cut_unsynced = false;
     return fails(false) ? the_io->error : io_posix()->ops->sync(io_posix(), file);
 }
 
@@ -737,6 +744,7 @@ static enum error io_truncate(struct io *io, struct io_file *file, int64_t size)
     (void)io;
     if (the_io->refused_cuts > 0 && the_io->refused_cuts--)
         return ERR_NO_SPACE;
+    the_io->cut_unsynced |= size > 0;
     return fails(false) ? the_io->error : io_posix()->ops->truncate(io_posix(), file, size);
 }
 
@@ -761,6 +769,8 @@ static enum error io_make(struct io *io, const char *path)
 static enum error io_sync_names(struct io *io, const char *path)
 {
     (void)io;
+    if (the_io->lose_names)
+        return ERR_IO;
     return fails(false) ? the_io->error : io_posix()->ops->sync_directory(io_posix(), path);
 }
 
@@ -905,6 +915,28 @@ TEST(an_incomplete_record_that_could_not_be_cut_is_cut_by_the_next_write)
     close_store(&s);
     s.env.io = io_posix();
     EXPECT_INT(state_of_file(&s), ROW_FILE_WHOLE);
+    clear_scene(&s);
+}
+
+/* It is unknown which of the two files the next start will find. */
+TEST(a_new_row_file_whose_name_is_not_durable_ends_the_writes)
+{
+    struct scene s;
+    struct failing_io f;
+    int failures = 0;
+    set_scene(&s, "unnamed");
+    s.driver.generation_bytes = 500;
+    use_failing_io(&s, &f, -1, ERR_IO);
+    open_well(&s, KV_OPEN_OR_CREATE);
+    f.lose_names = true;
+    for (int i = 0; i < 10; i++) {
+        enum error error = put(&s, "a", (char)('a' + i), 300);
+        EXPECT(error == (failures > 0 ? ERR_IO : error));
+        failures += error != ERR_OK;
+    }
+    EXPECT(failures > 0);
+    close_store(&s);
+    s.env.io = io_posix();
     clear_scene(&s);
 }
 
