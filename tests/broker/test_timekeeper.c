@@ -257,22 +257,6 @@ TEST(an_accepted_leap_is_used_only_when_it_is_durable)
     end(&s);
 }
 
-TEST(an_accepted_leap_that_could_not_be_stored_is_not_used)
-{
-    struct scene s = set_scene(1);
-    test_leap(s.b, 8 * DAY_MS);
-    pass(&s, HOUR_MS);
-    test_hold_journal(s.b, true);
-    pass(&s, 10 * MINUTE_MS);
-    test_fail_journal(s.b, 0);
-    test_hold_journal(s.b, false);
-    test_settle(s.b);
-    pass(&s, MINUTE_MS);
-    struct shard *shard = test_shard(s.b, 0);
-    EXPECT(shard->trusted_ms < shard->wall_ms - 7 * DAY_MS);
-    end(&s);
-}
-
 TEST(records_have_the_wall_clocks_time_during_a_leap)
 {
     struct scene s = set_scene(1);
