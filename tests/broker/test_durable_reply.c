@@ -186,6 +186,36 @@ TEST(when_the_journal_fails_changes_of_topics_and_configs_get_a_storage_error)
     }
 }
 
+static void send_init_producer_id(struct test_client *c)
+{
+    struct init_producer_id_request request;
+    schema_defaults(&init_producer_id_request_schema, &request);
+    request.transactional_id = BYTES_NULL;
+    test_send(c, API_INIT_PRODUCER_ID, 4, &request);
+}
+
+/* The next start would give out the same ids. The second request waits for the first. */
+TEST(when_the_journal_fails_no_producer_id_is_given_out)
+{
+    FOR_SHARD_COUNTS(shards)
+    {
+        struct test_broker *b = test_broker_start(shards, NULL);
+        struct test_client *clients[] = {test_client_open(b, 0), test_client_open(b, 0)};
+        test_hold_journal(b, true);
+        for (size_t i = 0; i < COUNT_OF(clients); i++) {
+            send_init_producer_id(clients[i]);
+            test_settle(b);
+            EXPECT(!test_has_response(clients[i]));
+        }
+        fail_journals(b);
+        for (size_t i = 0; i < COUNT_OF(clients); i++) {
+            struct init_producer_id_response *r = test_receive(clients[i], API_INIT_PRODUCER_ID, 4);
+            EXPECT(r->error_code != KAFKA_NONE && r->producer_id == -1);
+        }
+        test_broker_free(b);
+    }
+}
+
 TEST(answers_that_wait_for_one_entry_are_sent_together_and_in_order)
 {
     FOR_SHARD_COUNTS(shards)

@@ -58,7 +58,7 @@ MUTANTS = [
            "    entry_durable(&change->entry, ERR_OK);", REPLY + ["broker/test_topics", "broker/test_controller"]),
     Mutant("producer_ids_before_they_are_stored", "producer ids are given out although their row was not stored",
            "broker/topics/controller.c", "    if (c->reserving && result == ERR_OK)", "    if (c->reserving)",
-           ["broker/test_controller"]),
+           ["broker/test_durable_reply no_producer_id"]),
     # Processors
     Mutant("parcels_of_a_failed_step_are_sent", "the outputs of a step that failed are sent to other shards",
            "broker/runner/runner_commit.c", "if (parcel && result == ERR_OK)", "if (parcel)",
