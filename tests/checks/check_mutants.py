@@ -14,8 +14,6 @@ TEST = re.compile(r"^TEST\((\w+)\)|^def (test_\w+)", re.MULTILINE)
 
 def source_of(program):
     folder, _, name = program.partition("/")
-    if folder == "powercut":
-        return ROOT / "tests" / "powercut" / "run.py"
     return ROOT / "tests" / folder / (name + (".py" if folder == "integration" else ".c"))
 
 

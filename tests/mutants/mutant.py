@@ -7,8 +7,7 @@ class Mutant:
     """`old`, which stands once in the file, becomes `new`. The tests that should notice, most likely one first.
 
     A test is tests/run.py's name of a program, perhaps with arguments, as for a run by hand:
-    "simulation/test_crash --states 20000" or "storage/test_log a_new_log_is_empty". "powercut ARGUMENTS" is
-    tests/powercut/run.py: only a real power cut shows what the kernel and the disk keep.
+    "simulation/test_crash --states 20000" or "storage/test_log a_new_log_is_empty".
     """
     name: str
     why: str  # what is broken

@@ -64,7 +64,7 @@ def copy_sources():
 def target_of(test):
     """What ninja must build for a test."""
     folder, _, program = test.split()[0].partition("/")
-    return ["tidemilld", "tidemill"] if folder in ("integration", "powercut") else [f"{folder}_{program}"]
+    return ["tidemilld", "tidemill"] if folder == "integration" else [f"{folder}_{program}"]
 
 
 def build(tests):
@@ -75,8 +75,6 @@ def build(tests):
 def words_of(test):
     name, *arguments = test.split()
     folder, _, program = name.partition("/")
-    if folder == "powercut":
-        return [PYTHON, "tests/powercut/run.py", *arguments]
     if folder == "integration":
         return [PYTHON, "tests/harness/runner.py", f"tests/integration/{program}.py", *arguments]
     return [BUILD / "tests" / f"{folder}_{program}", *arguments]
