@@ -1,7 +1,6 @@
 """The two copies of the rows: the row file, LevelDB, and which of them is believed."""
 from mutant import CRASH, LONG_CRASH, Mutant, ROWS
 
-INTERRUPTED = ["simulation/test_damage a_repair_of_the_rows_may_be_interrupted"]
 STORE = ["storage/test_row_store"]
 LEVELDB = ["storage/test_kv_leveldb"]
 
@@ -98,7 +97,7 @@ MUTANTS = [
            "    if (false)\n        message_set(&note,", ["storage/test_row_store damage_to_both", *STORE]),
     Mutant("damaged_row_file_is_not_kept", "a damaged row file is not kept",
            "storage/row_store_open.c", "        error = keep_damaged(o, &kept);", "        (void)kept;",
-           ["simulation/test_damage row_file", *STORE]),
+           STORE),
     Mutant("generation_of_a_damaged_file_is_used_again", "a new row file has the number of a damaged one",
            "storage/row_store_open.c", "    o->newest = MAX(o->newest, generation);", "", STORE),
     # Repair
@@ -112,12 +111,7 @@ MUTANTS = [
     Mutant("commit_row_before_the_rows", "a store that is written again says that it is whole before it is",
            "storage/row_store_repair.c", "    struct kv_change row;\n    enum error error;\n    do {",
            "    struct kv_change row;\n    enum error error = row_store_write_inner(s, NULL, 0, s->at.commit, s->at.mark);\n"
-           "    do {", INTERRUPTED + STORE),
-    Mutant("store_of_another_history", "a write of the store is found in the row file by its number alone",
-           "storage/row_store_repair.c",
-           "p->found |= record->commit == p->commit && record->checksum == p->mark;",
-           "p->found |= record->commit == p->commit;",
-           STORE),
+           "    do {", ["simulation/test_damage a_store_that_was_only_begun"]),
     Mutant("damaged_store_is_not_kept", "a damaged store is not kept",
            "storage/row_store_repair.c", "    enum error error = inner->set_aside(inner, s->kv_path, kept);",
            "    enum error error = io_remove_tree(s->env->io, s->kv_path);\n    (void)inner, (void)kept;", ["storage/test_row_store a_damaged_store_is_kept", *STORE]),
@@ -136,7 +130,7 @@ MUTANTS = [
            "leveldb_readoptions_set_verify_checksums(l->read, 0);", LEVELDB + STORE),
     Mutant("store_without_checksums_of_rows", "a row of the store is used without its checksum",
            "storage/kv_leveldb.c", "return load_be32(stored.data) == pair_crc(key, *value) ? ERR_OK : ERR_CORRUPT;",
-           "return ERR_OK;", ["storage/test_kv_leveldb row", *LEVELDB, *STORE]),
+           "return ERR_OK;", ["storage/test_kv_leveldb a_row_that_is_not"]),
     Mutant("store_without_strict_checks", "LevelDB skips what it cannot read in its logs",
            "storage/kv_leveldb.c", "leveldb_options_set_paranoid_checks(l->options, strict);",
            "leveldb_options_set_paranoid_checks(l->options, strict && false);", LEVELDB + STORE),

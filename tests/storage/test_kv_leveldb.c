@@ -3,6 +3,7 @@
 #include "tests/harness/harness.h"
 
 #include <dirent.h>
+#include <leveldb/c.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,6 +57,36 @@ TEST(rows_come_back_in_key_order_after_a_restart)
     EXPECT_STRING(all.text, "a= b1=one b2=zwei ");
     EXPECT_INT(kv->driver->scan(kv, BYTES_LITERAL("b"), list_pair, &some), ERR_OK);
     EXPECT_STRING(some.text, "b1=one b2=zwei ");
+    kv->driver->close(kv);
+}
+
+static void put_raw(const char *name, const char *key, const char *stored, size_t size)
+{
+    char path[256], *error = NULL;
+    snprintf(path, sizeof path, "%s/%s", test_directory(), name);
+    leveldb_options_t *options = leveldb_options_create();
+    leveldb_writeoptions_t *write = leveldb_writeoptions_create();
+    leveldb_t *db = leveldb_open(options, path, &error);
+    EXPECT(error == NULL);
+    leveldb_put(db, write, key, strlen(key), stored, size, &error);
+    EXPECT(error == NULL);
+    leveldb_close(db);
+    leveldb_writeoptions_destroy(write);
+    leveldb_options_destroy(options);
+}
+
+/* LevelDB's own checksums cover only what it has written to its files. */
+TEST(a_row_that_is_not_as_it_was_put_is_damage)
+{
+    struct kv *kv = open_kv("checksum");
+    struct kv_change row = change("a", "value");
+    EXPECT_INT(kv->driver->write(kv, &row, 1), ERR_OK);
+    kv->driver->close(kv);
+    put_raw("checksum", "b", "\0\0\0\0value", 9);
+    kv = open_kv("checksum");
+    struct listing all = {.text = ""};
+    EXPECT_INT(kv->driver->scan(kv, BYTES_LITERAL(""), list_pair, &all), ERR_CORRUPT);
+    EXPECT_STRING(all.text, "a=value ");
     kv->driver->close(kv);
 }
 
