@@ -1,5 +1,6 @@
 #include "storage/io.h"
 #include "storage/kv.h"
+#include "storage/kv_files.h"
 #include "tests/harness/harness.h"
 
 #include <dirent.h>
@@ -514,6 +515,20 @@ TEST(a_flipped_bit_in_the_manifest_is_refused_or_changes_nothing)
         if (left != -1 && left != SMALL_LAST)
             test_fail(__FILE__, __LINE__, "byte %zu: %d batches are left", at, left);
     }
+    buffer_free(&s.content);
+}
+
+/* Before LevelDB sees it: the numbers of the logs that must exist are in it. */
+TEST(a_flipped_bit_in_the_first_record_of_the_manifest_is_named)
+{
+    struct damaged_store s;
+    struct kv_torn_end torn;
+    struct message message = {""};
+    make_store(&s, "manifest-named", SMALL_LAST);
+    EXPECT_INT(kv_files_check(io_posix(), s.path, &torn, &message), ERR_OK);
+    run("printf '~' | dd of=$(echo MANIFEST-*) bs=1 seek=10 conv=notrunc 2>dd", s.path);
+    EXPECT_INT(kv_files_check(io_posix(), s.path, &torn, &message), ERR_CORRUPT);
+    EXPECT(strstr(message.text, "/MANIFEST-") && strstr(message.text, "damaged at byte 0"));
     buffer_free(&s.content);
 }
 
