@@ -9,7 +9,7 @@ OLDER = ["simulation/test_damage two_copies_of_the_rows"]
 MUTANTS = [
     # The end of the journal
     Mutant("journal_read_without_sync", "recovery acts on units that only the page cache has",
-           "storage/journal_reader.c", "    error = io->ops->sync(io, f->file);\n    if (error == ERR_OK)\n"
+           "storage/journal_reader.c", "    error = io_sync(io, f->file);\n    if (error == ERR_OK)\n"
            "        error = io->ops->size(io, f->file, &f->size);", "    error = io->ops->size(io, f->file, &f->size);",
            CRASH + LONG_CRASH),
     Mutant("torn_unit_before_later_ones_is_cut", "a damaged unit is cut although later ones prove that it was durable",
@@ -35,10 +35,10 @@ MUTANTS = [
            "storage/redo.c", "return accept_damage ? journal_reader_keep_copies(reader) : ERR_CORRUPT;",
            "return accept_damage ? ERR_OK : ERR_CORRUPT;", ACCEPTED),
     Mutant("copy_of_damage_without_sync", "the copy of accepted damage is not synced",
-           "storage/journal_reader.c", "        error = io->ops->sync(io, copy);", "        error = ERR_OK;", ACCEPTED,
+           "storage/journal_reader.c", "        error = io_sync(io, copy);", "        error = ERR_OK;", ACCEPTED,
            "recovery syncs the whole file system after it, before anything changes the damaged files"),
     Mutant("copy_of_damage_without_sync_of_its_name", "the name of the copy of accepted damage is not made durable",
-           "storage/journal_reader.c", "        error = r->env->io->ops->sync_directory(r->env->io, r->directory);",
+           "storage/journal_reader.c", "        error = io_sync_directory(r->env->io, r->directory);",
            "        error = ERR_OK;", ACCEPTED,
            "recovery syncs the whole file system after it, before anything changes the damaged files"),
     Mutant("accepted_damage_cuts_no_files", "after accepted damage the segments keep what the journal lost",
@@ -65,15 +65,15 @@ MUTANTS = [
            "        error = data_meta_write(r->env->io, r->options->data_directory, &r->meta, r->message);\n"
            "    if (error == ERR_OK)\n        error = write_kv(r);", CRASH),
     Mutant("replaced_file_without_sync", "tidemill.meta is replaced by a file that is not synced",
-           "storage/io.c", "        error = io->ops->sync(io, file);\n    io->ops->close(io, file);",
+           "storage/io.c", "        error = io_sync(io, file);\n    io->ops->close(io, file);",
            "        error = ERR_OK;\n    io->ops->close(io, file);",
            ["simulation/test_damage tidemill_meta_is_durable"]),
     Mutant("replaced_file_without_sync_of_its_name", "a power cut brings the old tidemill.meta back",
-           "storage/io.c", "        error = io->ops->sync_directory(io, parent);", "        error = ERR_OK;",
+           "storage/io.c", "        error = io_sync_directory(io, parent);", "        error = ERR_OK;",
            ["simulation/test_damage tidemill_meta_is_durable"]),
     # Redo
     Mutant("redo_without_sync", "clients are served before what recovery wrote is synced",
-           "storage/redo.c", "        error = redo->env->io->ops->sync_all(redo->env->io, redo->data_directory);",
+           "storage/redo.c", "        error = io_sync_all(redo->env->io, redo->data_directory);",
            "        error = ERR_OK;", CRASH),
     Mutant("log_start_is_not_redone", "a log start in the journal is left out",
            "storage/redo.c", "l->start = MAX(l->start, part->offset);", "", CRASH),
@@ -107,7 +107,7 @@ MUTANTS = [
            "error = again ? empty_file(io, directory, file) : remove_file(io, directory, file);",
            "error = again ? empty_file(io, directory, file) : ERR_OK;", ["storage/test_log_repair"]),
     Mutant("removed_files_without_sync", "the removal of a log's files is not made durable",
-           "storage/redo_logs.c", "        error = io->ops->sync_directory(io, topic);", "        error = ERR_OK;",
+           "storage/redo_logs.c", "        error = io_sync_directory(io, topic);", "        error = ERR_OK;",
            CRASH,
            "what a power cut brings back is below the log start, where a load deletes it, or in the directory of a deleted "
            "topic: the row of the deletion stays until that directory is gone"),
@@ -116,13 +116,13 @@ MUTANTS = [
            "storage/redo.c", "if (!t->has_files || redo_topic_exists(redo, t->id))", "if (true)",
            ["simulation/test_damage a_deleted_topic"]),
     Mutant("deletion_is_forgotten_without_sync", "the row of a deletion goes before the removal of the files is durable",
-           "storage/redo.c", "    if (error == ERR_OK)\n        error = io->ops->sync_directory(io, topics);\n", "",
+           "storage/redo.c", "    if (error == ERR_OK)\n        error = io_sync_directory(io, topics);\n", "",
            ["simulation/test_damage a_deleted_topic_does_not_come_back"]),
     Mutant("topic_without_row_is_deleted", "a missing row deletes the files of a topic",
            "storage/recovery.c", "    if (redo_topic_deleted(t->r->redo, id)) {", "    if (true) {",
            ["simulation/test_damage a_topic_that_lost_its_row"]),
     Mutant("name_set_aside_without_sync", "the new name of an unknown topic's directory is not made durable",
-           "storage/recovery.c", "        error = io->ops->sync_directory(io, t->directory);", "        error = ERR_OK;",
+           "storage/recovery.c", "        error = io_sync_directory(io, t->directory);", "        error = ERR_OK;",
            ["simulation/test_damage"],
            "a power cut brings the old name back, and the next start sets the directory aside again: the name "
            "belongs to no topic, and no topic gets the same id"),

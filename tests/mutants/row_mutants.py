@@ -35,7 +35,7 @@ MUTANTS = [
            "s->at.mark);\n"
            "    if (error == ERR_OK)\n        error = s->failed ? ERR_IO : append(s, changes, count);", CRASH + STORE),
     Mutant("row_record_without_sync", "a write of rows is durable in LevelDB before it is in the row file",
-           "storage/row_store_write.c", "        error = io->ops->sync(io, s->file);\n    s->failed |= error != ERR_OK;\n"
+           "storage/row_store_write.c", "        error = io_sync(io, s->file);\n    s->failed |= error != ERR_OK;\n"
            "    return", "        error = ERR_OK;\n    s->failed |= error != ERR_OK;\n    return", CRASH + STORE),
     Mutant("row_sync_is_tried_again", "after a failed sync of the row file the next write continues",
            "storage/row_store_write.c", "    s->failed |= error != ERR_OK;\n    return s->failed ? ERR_IO : ERR_OK;\n}\n\n"
@@ -48,14 +48,14 @@ MUTANTS = [
            "storage/row_store_write.c", "    if (error == ERR_OK && s->torn)", "    if (false)",
            ["storage/test_row_store an_incomplete_record"]),
     Mutant("cut_row_file_without_sync", "a record that was cut may come back",
-           "storage/row_store_write.c", "    error = io->ops->sync(io, s->file);\n    s->failed |= error != ERR_OK;\n"
+           "storage/row_store_write.c", "    error = io_sync(io, s->file);\n    s->failed |= error != ERR_OK;\n"
            "    s->torn = error != ERR_OK;", "    error = ERR_OK;\n    s->torn = false;", ["storage/test_row_store an_incomplete_record"]),
     Mutant("refused_writes_are_skipped", "LevelDB gets a later write before one that it refused",
            "storage/row_store_write.c", "        error = row_store_catch_up(s);\n    if (error == ERR_OK)\n"
            "        try_generation(s);", "        try_generation(s);", ["storage/test_row_store writes_that_the_store_refused"]),
     # Generations
     Mutant("snapshot_without_sync", "a new row file gets its name before its content is durable",
-           "storage/row_file.c", "return error == ERR_OK ? w->io->ops->sync(w->io, w->file) : error;",
+           "storage/row_file.c", "return error == ERR_OK ? io_sync(w->io, w->file) : error;",
            "return error;", CRASH + LONG_CRASH),
     Mutant("snapshot_without_sync_of_its_name", "the old row file goes before the name of the new one is durable",
            "storage/row_file.c", "    else if (sync_name(io, directory) != ERR_OK)", "    else if (false)",
@@ -66,10 +66,10 @@ MUTANTS = [
            ["storage/test_row_store a_new_row_file"]),
     # The start
     Mutant("row_file_is_read_without_sync", "LevelDB gets a write that only the page cache of the row file has",
-           "storage/row_store_open.c", "    if (error == ERR_OK)\n        error = io->ops->sync(io, s->file);\n"
+           "storage/row_store_open.c", "    if (error == ERR_OK)\n        error = io_sync(io, s->file);\n"
            "    return error", "    return error", CRASH + LONG_CRASH),
     Mutant("row_file_is_read_without_sync_of_its_name", "LevelDB gets ahead of a row file whose name is not durable",
-           "storage/row_store_open.c", "return error == ERR_OK ? io->ops->sync_directory(io, s->directory) : error;",
+           "storage/row_store_open.c", "return error == ERR_OK ? io_sync_directory(io, s->directory) : error;",
            "return error;", LONG_CRASH),
     Mutant("torn_row_record_is_always_torn", "a torn end is cut although LevelDB knows later writes",
            "storage/row_store_open.c", "    enum error error = judge_commit(o, commit);\n    return error == ERR_OK ? cannot",
@@ -120,7 +120,7 @@ MUTANTS = [
            "leveldb_writeoptions_set_sync(l->write, 1);", "leveldb_writeoptions_set_sync(l->write, 0);",
            ["storage/test_kv_leveldb_sync"]),
     Mutant("store_without_sync_of_its_names", "the names of LevelDB's files are not made durable",
-           "storage/kv_leveldb.c", "enum error error = io_posix()->ops->sync_directory(io_posix(), path);",
+           "storage/kv_leveldb.c", "enum error error = io_sync_directory(io_posix(), path);",
            "enum error error = ERR_OK;", ["storage/test_kv_leveldb_sync"]),
     Mutant("store_set_aside_without_sync", "the new name of a damaged store is not made durable",
            "storage/kv_leveldb.c", "return error == ERR_OK ? io_sync_parents(io, path, 1) : error;", "return error;",
