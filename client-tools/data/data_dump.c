@@ -455,7 +455,7 @@ bool data_dump_file(const struct data_image *image, const char *path, struct dat
     const char *slash = strrchr(path, '/');
     if (slash && strncmp(path, "shard-", 6) == 0 && journal_parse_name(slash + 1, &sequence))
         return dump_journal(image, path, out, f);
-    if (strncmp(path, "shard-", 6) == 0 && strcmp(slash + 1, JOURNAL_WITNESS_NAME) == 0)
+    if (slash && strncmp(path, "shard-", 6) == 0 && strcmp(slash + 1, JOURNAL_WITNESS_NAME) == 0)
         return dump_witness(image, path, out, f);
     if (slash && strncmp(path, "rows/", 5) == 0 && row_file_parse_name(slash + 1, &sequence, &rest))
         return cannot_read(
