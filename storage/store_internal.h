@@ -71,6 +71,7 @@ struct store_unit {
     struct job job;
     struct async_write async;
     struct iovec async_parts[ASYNC_UNIT_PARTS];
+    int64_t async_started_ms;
     struct store *store;
     uint8_t *data; /* aligned; room for the header, then parts */
     size_t size, capacity;
@@ -174,7 +175,8 @@ struct store {
     bool write_refused; /* the unit under way met a full disk; `retry` writes it again */
     bool preparing[2];  /* a spare is being prepared: in the background, on demand */
     int64_t prepare_retry_ms;
-    bool sealed; /* no further unit is needed to say what is durable */
+    int64_t async_again_ms; /* until then the journal worker writes all units */
+    bool sealed;            /* no further unit is needed to say what is durable */
     lsn_t durable, checkpoint_lsn;
     uint64_t entries_since_checkpoint;
     int64_t last_checkpoint_ms, retry_checkpoint_ms, idle_files_ms;

@@ -12,6 +12,9 @@
  * new pages first. */
 enum { MARKS_KEPT = 4096, UNITS_KEPT = 6 };
 
+/* After an asynchronous write that took so long, the journal worker writes for a while. */
+enum { ASYNC_SLOW_MS = 2, ASYNC_PAUSE_MS = 1000 };
+
 /* For fewer blocks a copy costs less than a range. One write takes this many ranges. */
 enum { RANGE_BLOCKS_MIN = 4, RANGES_MAX = 1000 };
 
@@ -218,9 +221,19 @@ static void write_on_worker(struct store *s, struct store_unit *u)
     s->options.journal_worker->submit(s->options.journal_worker, &u->job);
 }
 
+/* The kernel ends such a write on a thread of its own that cannot leave its CPU. When that CPU is
+ * busy, the write waits for a whole slice of the scheduler, and the journal worker is faster. */
+static void note_async_time(struct store *s, int64_t started_ms)
+{
+    int64_t now_ms = clock_monotonic_ms(s->env->clock);
+    if (now_ms - started_ms >= ASYNC_SLOW_MS)
+        s->async_again_ms = now_ms + ASYNC_PAUSE_MS;
+}
+
 static void async_done(struct async_write *write, enum error result)
 {
     struct store_unit *u = CONTAINER_OF(write, struct store_unit, async);
+    note_async_time(u->store, u->async_started_ms);
     if (result == ERR_UNSUPPORTED) {
         write_on_worker(u->store, u);
         return;
@@ -238,6 +251,9 @@ static bool write_async(struct store *s, struct store_unit *u)
     size_t size = journal_padded(store_unit_bytes(u));
     if (writer == NULL || !file->direct || size > ASYNC_UNIT_BYTES ||
         1 + u->range_count > ASYNC_UNIT_PARTS)
+        return false;
+    u->async_started_ms = clock_monotonic_ms(s->env->clock);
+    if (u->async_started_ms < s->async_again_ms)
         return false;
     int descriptor = s->env->io->ops->descriptor(s->env->io, file->file);
     if (descriptor < 0)

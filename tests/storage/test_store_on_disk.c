@@ -390,6 +390,38 @@ TEST(an_asynchronous_write_on_a_full_disk_is_done_again)
     stop_slow(&p);
 }
 
+static int64_t jump_ns; /* that the clock of clock_with_jumps is ahead */
+
+static int64_t jumping_ns(struct clock *clock)
+{
+    (void)clock;
+    return clock_system()->monotonic_ns(clock_system()) + jump_ns;
+}
+
+TEST(after_a_slow_asynchronous_write_the_journal_worker_writes_for_a_while)
+{
+    struct place p;
+    struct noted_commit commit;
+    struct log *log = start_slow(&p, "async-slow");
+    struct clock clock = *clock_system();
+    clock.monotonic_ns = jumping_ns;
+    p.env.clock = &clock;
+    commit_one(&p, log, 100, &commit);
+    EXPECT_INT(slow.started, 1);
+    jump_ns = 5 * 1000000; /* it took five milliseconds */
+    finish(&slow, ERR_OK);
+    commit_one(&p, log, 100, &commit);
+    EXPECT_INT(slow.started, 1);
+    EXPECT(commit.done && commit.result == ERR_OK);
+    jump_ns += 2000 * (int64_t)1000000;
+    commit_one(&p, log, 100, &commit);
+    EXPECT_INT(slow.started, 2);
+    finish(&slow, ERR_OK);
+    EXPECT(commit.done && commit.result == ERR_OK);
+    stop_slow(&p);
+    jump_ns = 0;
+}
+
 TEST(an_asynchronous_write_that_fails_is_final)
 {
     struct place p;
