@@ -212,6 +212,7 @@ static enum error check_records(struct row_check *c,
         if (!taken)
             return judge(c, whole);
         f->chain = record.checksum;
+        f->last_record = f->size;
         f->size = c->reader.position;
         if (record.kind == ROW_RECORD_CHANGES)
             error = each(context, &record);
@@ -232,6 +233,21 @@ enum error row_file_check(struct io *io, const char *path, uint64_t generation,
         error = check_records(&c, each, context);
     close_reader(&c.reader);
     return error;
+}
+
+enum error row_file_make_durable(struct io *io, struct io_file *out, const struct row_file *file)
+{
+    size_t size = (size_t)(file->size - file->last_record), got = 0;
+    if (size == 0)
+        return io_sync(io, out);
+    uint8_t *record = xmalloc(size);
+    enum error error = io->ops->read(io, out, record, size, file->last_record, &got);
+    if (error == ERR_OK && got < size)
+        error = ERR_IO; /* it was read before */
+    if (error == ERR_OK)
+        error = io_write(io, out, record, size, file->last_record);
+    free(record);
+    return error == ERR_OK ? io_sync(io, out) : error;
 }
 
 enum error row_file_replay(struct io *io, const char *path, const struct row_file *file,

@@ -21,6 +21,7 @@ struct row_file {
     uint32_t chain;               /* the checksum of the last record */
     uint64_t rows;                /* in the snapshot */
     int64_t snapshot_end, size;   /* up to here all records are whole */
+    int64_t last_record;          /* where the last whole one begins; set by row_file_check */
 };
 
 enum row_file_state {
@@ -48,6 +49,11 @@ MUST_USE enum error row_file_check(struct io *io, const char *path, uint64_t gen
                                    enum error (*each)(void *context,
                                                       const struct row_record *record),
                                    void *context, struct row_file_report *out);
+/* Writes the last whole record again and syncs it. If its sync failed in an earlier process, it may
+ * be in the page cache alone, where another sync finds nothing to do. `out` is the checked file,
+ * open for reading and writing. */
+MUST_USE enum error row_file_make_durable(struct io *io, struct io_file *out,
+                                          const struct row_file *file);
 /* Calls `each` for the records from `position` on, up to the size in `file`. The file was checked,
  * so a record that is not whole is ERR_IO. */
 MUST_USE enum error

@@ -273,7 +273,7 @@ static enum error open_file(struct row_store *s)
     struct io *io = s->env->io;
     enum error error = io->ops->open(io, s->path, IO_READ | IO_WRITE, &s->file);
     if (error == ERR_OK)
-        error = io_sync(io, s->file);
+        error = row_file_make_durable(io, s->file, &s->at);
     return error == ERR_OK ? io_sync_directory(io, s->directory) : error;
 }
 

@@ -66,8 +66,8 @@ MUTANTS = [
            ["storage/test_row_store a_new_row_file"]),
     # The start
     Mutant("row_file_is_read_without_sync", "LevelDB gets a write that only the page cache of the row file has",
-           "storage/row_store_open.c", "    if (error == ERR_OK)\n        error = io_sync(io, s->file);\n"
-           "    return error", "    return error", CRASH + LONG_CRASH),
+           "storage/row_file.c", "    return error == ERR_OK ? io_sync(io, out) : error;", "    return error;",
+           CRASH + LONG_CRASH),
     Mutant("row_file_is_read_without_sync_of_its_name", "LevelDB gets ahead of a row file whose name is not durable",
            "storage/row_store_open.c", "return error == ERR_OK ? io_sync_directory(io, s->directory) : error;",
            "return error;", LONG_CRASH),
