@@ -324,7 +324,7 @@ def test_a_dump_shows_every_kind_of_file():
         assert {row["start_offset"] for row in overview if row["kind"] == "log"} == {0, 5}
         assert {row["end_offset"] for row in overview if row["kind"] == "log"} == {COUNT}
         assert {"topic", "journal"} <= {row["row_kind"] for row in dump("--rows")}
-        units = [row for path in sorted((data / "shard-0").glob("journal-*")) for row in dump(path)]
+        units = [row for path in sorted((data / "shard-0").glob("journal-*.log")) for row in dump(path)]
         assert {"unit", "batch_part", "put", "log_start", "entry_end"} <= {row["kind"] for row in units}
         assert sum(row["kind"] == "batch_part" for row in units) == 2 * COUNT
         records = dump(row_file(data))
