@@ -167,8 +167,8 @@ const struct setting broker_setting_table[] = {
     LIVE_TIME("log.cleaner.delete.retention.ms", cleaner_delete_retention_ms, "86400000", 0,
               LARGEST, "how long compaction keeps tombstones, so that consumers see the deletion"),
     LIVE_TIME("log.segment.delete.delay.ms", log_segment_delete_delay_ms, "60000", 0, LARGEST,
-              "stored, but has no effect; files of a deleted segment are deleted as soon as no "
-              "reader uses them"),
+              "default of file.delete.delay.ms: how long files of a deleted segment or "
+              "topic stay"),
     LIVE_INT("log.flush.interval.messages", log_flush_interval_messages, "9223372036854775807", 1,
              LARGEST, "when set to more than 1, produce requests are acknowledged before the sync"),
     LIVE_TIME("log.flush.interval.ms", log_flush_interval_ms, "9223372036854775807", 0, LARGEST,
