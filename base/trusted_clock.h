@@ -22,7 +22,7 @@ enum {
     TRUSTED_FORGIVEN_SHARE = 10,
 };
 
-/* What a restart must know. */
+/* The times that a restart must know. */
 struct trusted_times {
     int64_t trusted_ms, steady_ms;
 };

@@ -117,7 +117,7 @@ static void take_slice(struct runner_task *task, struct log_slice *slice)
         start_copy(task);
 }
 
-/* What a read has found to be empty stays so, because appends come after it. */
+/* A range that a read has found to be empty stays so: appends come after it. */
 static void note_hole(struct runner_task *task)
 {
     if (task->read.result != ERR_OK || task->read.slice)

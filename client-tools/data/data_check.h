@@ -5,7 +5,7 @@
 
 #include "client-tools/data/data_image.h"
 
-/* What was checked of one class. */
+/* The checked parts of one class. */
 struct data_check_count {
     const char *class;
     const char *unit; /* of what `checked` counts: "batches" */

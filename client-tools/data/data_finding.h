@@ -1,4 +1,4 @@
-/* What the check of a stopped data directory finds. */
+/* The findings of the check of a stopped data directory. */
 #ifndef CLIENT_TOOLS_DATA_DATA_FINDING_H
 #define CLIENT_TOOLS_DATA_DATA_FINDING_H
 
@@ -19,7 +19,7 @@ struct finding {
     const char *message, *next_step;
 };
 
-/* Who is told. */
+/* The receiver of the findings. */
 struct data_findings {
     void (*found)(void *context, const struct finding *finding);
     void *context;

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* What the logs need; a zero is no kind of row. */
+/* The kinds that the logs need; a zero is no kind of row. */
 static const char needed_kinds[] = {ROW_TOPIC, ROW_LOG, ROW_JOURNAL, ROW_DELETED, ROW_COMMIT, 0};
 static const char restore[] = "restore the whole data directory from a copy";
 
