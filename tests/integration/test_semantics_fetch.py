@@ -9,6 +9,7 @@ from broker import Broker
 from wire import EARLIEST, LATEST, MAX_TIMESTAMP, NO_UUID, Wire, make_batch, records_of
 
 NONE, OFFSET_OUT_OF_RANGE, UNKNOWN_TOPIC, INVALID_REQUEST, UNSUPPORTED_VERSION = 0, 1, 3, 42, 35
+LONG_WAIT_MS = 120_000  # longer than the wire waits for an answer
 SESSION_NOT_FOUND, INVALID_SESSION_EPOCH, FENCED_EPOCH, UNKNOWN_EPOCH, UNKNOWN_TOPIC_ID = 70, 71, 74, 75, 100
 
 
@@ -76,9 +77,8 @@ def test_offsets_outside_the_log_are_out_of_range():
         end = wire.fetch("t", 2)
         assert (end.error_code, len(end.records or b""), end.high_watermark) == (NONE, 0, 2)
         for offset in (3, 1 << 40, -1):
-            started = time.monotonic()
-            assert wire.fetch("t", offset, wait_ms=5000).error_code == OFFSET_OUT_OF_RANGE
-            assert time.monotonic() - started < 3  # an error is answered at once
+            # The wire gives up before this wait ends: an error does not wait.
+            assert wire.fetch("t", offset, wait_ms=LONG_WAIT_MS).error_code == OFFSET_OUT_OF_RANGE
 
 
 def test_a_waiting_fetch_wakes_on_data():
@@ -86,37 +86,35 @@ def test_a_waiting_fetch_wakes_on_data():
         with Broker(shards=shards) as broker, Wire(broker.port) as waiting, Wire(broker.port) as wire:
             wire.create("t", 4)
             for partition in range(4):
-                waiting.send_fetch("t", 0, partition=partition, wait_ms=20_000)
+                waiting.send_fetch("t", 0, partition=partition, wait_ms=LONG_WAIT_MS)
                 assert waiting.silent(0.1)
-                started = time.monotonic()
                 wire.produce("t", make_batch([b"now"]), partition)
                 got = waiting.receive().responses[0].partitions[0]
-                assert records_of(got.records)[0].value == b"now" and time.monotonic() - started < 5
+                assert records_of(got.records)[0].value == b"now"
 
 
 def test_a_fetch_waits_for_min_bytes_but_not_longer_than_max_wait():
     with Broker() as broker, Wire(broker.port) as waiting, Wire(broker.port) as wire:
         wire.create("t")
         batch = make_batch([b"x" * 100])
-        waiting.send_fetch("t", wait_ms=20_000, min_bytes=len(batch) * 2)
+        waiting.send_fetch("t", wait_ms=LONG_WAIT_MS, min_bytes=len(batch) * 2)
         wire.produce("t", batch)
         assert waiting.silent(0.2)
         wire.produce("t", batch)
         assert len(waiting.receive().responses[0].partitions[0].records) == 2 * len(batch)
         started = time.monotonic()
         assert not wire.fetch("t", 2, wait_ms=300).records
-        assert 0.25 < time.monotonic() - started < 3
+        assert time.monotonic() - started > 0.25
 
 
 def test_a_waiting_fetch_ends_when_its_topic_is_deleted():
     with Broker(shards=4) as broker, Wire(broker.port) as waiting, Wire(broker.port) as wire:
         wire.create("t", 4)
-        waiting.send_fetch("t", partition=3, wait_ms=20_000)
+        waiting.send_fetch("t", partition=3, wait_ms=LONG_WAIT_MS)
         assert waiting.silent(0.1)
-        started = time.monotonic()
         assert wire.ask("DeleteTopics", 4, topic_names=["t"], timeout_ms=5000).responses[0].error_code == NONE
         got = waiting.receive().responses[0].partitions[0]
-        assert got.error_code == UNKNOWN_TOPIC and time.monotonic() - started < 5
+        assert got.error_code == UNKNOWN_TOPIC
 
 
 def test_a_session_returns_only_changed_partitions():

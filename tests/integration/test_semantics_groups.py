@@ -241,7 +241,7 @@ def test_members_that_never_join_again_are_removed_after_the_rebalance_timeout()
             first.protocols = (("range", b"changed"),)
             started = time.monotonic()
             answer = first.join()
-            assert 0.8 < time.monotonic() - started < 8
+            assert time.monotonic() - started > 0.8
             assert [m.member_id for m in answer.members] == [first.id]
             assert second.heartbeat() == UNKNOWN_MEMBER
 
