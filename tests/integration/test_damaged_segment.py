@@ -94,17 +94,25 @@ def test_a_segment_that_vanishes_under_the_broker_stops_only_itself():
                 assert values == list(range(first, end)), (partition, values)
             assert wire.fetch("t", 0, partition=0).error_code in (NONE, CORRUPT_MESSAGE)
 
+        def wait_for_flush(wire, topic, partition, size):
+            folder = segments / str(wire.metadata(topic).topics[0].topic_id) / str(partition)
+            wait_until(lambda: sum(log.stat().st_size for log in folder.glob("*.log")) >= size, SECONDS, "the flush")
+            return folder
+
         with Wire(broker.port) as wire:
             wire.create("t", partitions=2)
+            wire.create("later")
             produce(wire, 0)
             size = sum(len(make_batch([b"%d" % n])) for n in range(count))
-            wait_until(lambda: [log for log in segments.glob("*/0/*.log") if log.stat().st_size >= size], SECONDS,
-                       "the flush")
-            shutil.rmtree(next(segments.glob("*/0")))
+            folder = wait_for_flush(wire, "t", 0, size)
+            # Until a flush has ended, its records are in memory and would be written again. The next one begins then.
+            assert wire.produce("later", make_batch([b"0"])).error_code == NONE
+            wait_for_flush(wire, "later", 0, 1)
+            shutil.rmtree(folder)
             produce(wire, count)
             wait_until(lambda: "a segment file vanished" in broker.log_text(), SECONDS, "the broker to notice")
             check(wire, 2 * count)
-            wait_until(lambda: list(segments.glob(f"*/0/{count:020}.log")), SECONDS, "a new segment")
+            wait_until(lambda: list(folder.glob(f"{count:020}.log")), SECONDS, "a new segment")
         broker.restart()
         with Wire(broker.port) as wire:
             check(wire, 2 * count)
