@@ -13,20 +13,22 @@ GONE = (Cut, OSError, socket.timeout)
 
 
 class Client(threading.Thread):
-    """Calls step() until the connection is cut. An error before the cut is kept for the main thread."""
+    """Calls step() until the connection is cut, or `steps` times. An error before the cut is kept for the main thread.
+    """
 
     def __init__(self, history, port, seed):
         super().__init__(daemon=True)
         self.history, self.port = history, port
         self.choose = random.Random(seed)
         self.wire = self.error = None
-        self.stopping = False
+        self.steps = -1  # negative: no end
 
     def run(self):
         try:
             with Wire(self.port) as self.wire:
                 self.begin()
-                while not self.stopping:
+                while self.steps != 0:
+                    self.steps -= 1
                     self.step()
                 self.finish()
         except GONE as error:

@@ -31,6 +31,7 @@ from wire import Wire  # noqa: E402
 
 LIVES = 6  # cuts of one disk
 LIVENESS_SECONDS = 10
+LAST_STEPS = 3  # of each client after the last cut
 RETENTION = 2 << 20
 KILO = 1 << 10
 
@@ -45,6 +46,7 @@ def broker_settings(choose):
         "tidemill.tail.cache.bytes": choose.choice((0, 32768)) * KILO,
         "tidemill.min.free.bytes": 4096 * KILO,
         "log.retention.check.interval.ms": 100,
+        "log.segment.delete.delay.ms": choose.choice((0, 100, 1000)),
         "log.retention.ms": -1,  # the records have fixed timestamps
     }
 
@@ -81,7 +83,7 @@ class Machine:
                 self.sequences[name] = {p.number: Sequence(p, answer.producer_id, answer.producer_epoch)
                                         for p in topic.partitions}
 
-    def start_clients(self):
+    def start_clients(self, steps=-1):
         h, topics, sequences = self.history, self.history.topics, self.sequences
         plans = [(Producer, "a", topics["main"], sequences["main"]), (Producer, "b", topics["main"]),
                  (Producer, "c", topics["rolls"], sequences["rolls"]), (Producer, "d", topics["rolls"]),
@@ -90,6 +92,7 @@ class Machine:
                  (Consumer,), (Committer,), (Admin,)]
         self.clients = [kind(h, self.broker.port, self.choose.random(), *rest) for kind, *rest in plans]
         for client in self.clients:
+            client.steps = steps
             client.start()
 
     def join_clients(self):
@@ -150,9 +153,7 @@ class Machine:
     def end(self):
         """After the last fault: every client is served, everything is at its end, and no file is left over."""
         self.history.thaw()
-        self.start_clients()
-        for client in self.clients:
-            client.stopping = True
+        self.start_clients(LAST_STEPS)
         self.join_clients()
         with Wire(self.broker.port) as wire:
             self.history.check(wire)
