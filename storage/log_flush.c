@@ -298,8 +298,8 @@ static enum error write_index_file(struct io *io, struct io_file *file, struct b
 }
 
 /* Most segments of small partitions never get an entry while they are active. So an index file is
- * created with its first entry, or when the segment is closed or large. One that a crash left is
- * written in any case. */
+ * created with its first entry, or when the segment is closed or large. The first flush cuts what a
+ * crash left behind the entries. */
 static bool index_is_due(const struct flush_segment *plan, struct bytes entries)
 {
     return entries.size > 0 || plan->complete || (plan->create && plan->size >= UNCACHED_MIN);
@@ -310,9 +310,9 @@ static enum error write_index(struct log_flush *flush, struct flush_segment *pla
                               bool sync)
 {
     bool due = index_is_due(plan, entries);
-    if (!due && !plan->create)
+    if (!due && !plan->create && plan->known)
         return ERR_OK;
-    plan->names |= position == 0;
+    plan->names |= due && position == 0;
     struct io *io = flush->io;
     char *path = segment_path(flush->directory, plan->base_offset, part);
     struct io_file *file;

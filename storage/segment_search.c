@@ -81,6 +81,32 @@ enum error segment_locate_time(const struct segment_view *view, int64_t timestam
 
 /* --- the summary --- */
 
+/* A power cut may leave entries whose batches it took, or zeros: the next flush cuts them off. */
+static bool is_torn_offset(const struct segment_view *view, const uint8_t *entry)
+{
+    int64_t position = offset_index_decode(entry, view->base_offset).position;
+    return position == 0 || position >= view->size;
+}
+
+static bool is_torn_time(const struct segment_view *view, const uint8_t *entry)
+{
+    struct time_index_entry e = time_index_decode(entry, view->base_offset);
+    return (e.timestamp == 0 && e.offset == view->base_offset) || e.offset >= view->next_offset;
+}
+
+/* Leaves out the torn entries at the end. Reads the last one that is left, if any. */
+static enum error last_whole_entry(const struct segment_view *view, struct index_file *index,
+                                   bool (*is_torn)(const struct segment_view *, const uint8_t *),
+                                   uint8_t *entry)
+{
+    for (; index->count > 0; index->count--) {
+        enum error error = index_file_entry(index, index->count - 1, entry);
+        if (error != ERR_OK || !is_torn(view, entry))
+            return error;
+    }
+    return ERR_OK;
+}
+
 /* Compares the last entry of the offset index with its batch, and sets index_bytes. */
 static enum error last_indexed_place(const struct segment_view *view, struct segment_summary *out,
                                      struct segment_place *place, bool *sound)
@@ -92,8 +118,7 @@ static enum error last_indexed_place(const struct segment_view *view, struct seg
     uint8_t entry[OFFSET_INDEX_ENTRY];
     *place = segment_start(view);
     *sound = true;
-    if (index.count > 0)
-        error = index_file_entry(&index, index.count - 1, entry);
+    error = last_whole_entry(view, &index, is_torn_offset, entry);
     if (error == ERR_OK && index.count > 0)
         *sound = entry_is_right(view, offset_index_decode(entry, view->base_offset), place);
     out->index_bytes = index.count * OFFSET_INDEX_ENTRY;
@@ -101,24 +126,28 @@ static enum error last_indexed_place(const struct segment_view *view, struct seg
     return error;
 }
 
+/* Moves the place back if entries are left out: the last one may not cover all batches before it.
+ */
 static enum error last_time_entry(const struct segment_view *view, struct segment_summary *out,
-                                  bool *sound)
+                                  struct segment_place *place, bool *sound)
 {
     struct index_file index;
     enum error error = index_file_open(view, SEGMENT_TIME_INDEX, TIME_INDEX_ENTRY, &index);
     if (error != ERR_OK)
         return error;
     uint8_t bytes[TIME_INDEX_ENTRY];
+    int64_t found = index.count;
+    struct segment_place covered = segment_start(view);
     *sound = true;
-    if (index.count > 0)
-        error = index_file_entry(&index, index.count - 1, bytes);
+    error = last_whole_entry(view, &index, is_torn_time, bytes);
     if (error == ERR_OK && index.count > 0) {
         struct time_index_entry entry = time_index_decode(bytes, view->base_offset);
-        struct segment_place place;
-        error = locate_entry(view, entry, sound, &place);
+        error = locate_entry(view, entry, sound, &covered);
         out->max_timestamp = out->time_index_last = entry.timestamp;
         out->max_timestamp_offset = entry.offset;
     }
+    if (index.count < found && covered.position < place->position)
+        *place = covered;
     out->time_index_bytes = index.count * TIME_INDEX_ENTRY;
     index_file_close(&index);
     return error;
@@ -146,7 +175,7 @@ enum error segment_summarize(const struct segment_view *view, struct segment_sum
     bool index_sound = false, time_sound = false;
     enum error error = last_indexed_place(view, out, &place, &index_sound);
     if (error == ERR_OK)
-        error = last_time_entry(view, out, &time_sound);
+        error = last_time_entry(view, out, &place, &time_sound);
     if (error != ERR_OK && error != ERR_CORRUPT)
         return error;
     if (error != ERR_OK || !index_sound || !time_sound) {

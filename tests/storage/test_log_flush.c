@@ -301,6 +301,70 @@ TEST(indexes_continue_correctly_after_opening_again)
     }
 }
 
+static void append_zeros(const struct log_world *w, enum segment_part part, size_t size)
+{
+    static const uint8_t zeros[64];
+    ASSERT(size <= sizeof zeros);
+    char *path = segment_path(w->directory, 0, part);
+    file_write_at(path, file_size(path), zeros, size);
+    free(path);
+}
+
+/* What the power cut has left behind the checkpoint: zeros, or entries of batches that are lost. */
+TEST(a_torn_end_of_the_indexes_is_cut_by_the_first_flush_after_opening)
+{
+    for (int torn = 0; torn < 4; torn++) {
+        struct log_world w;
+        log_world_init(&w);
+        w.config.index_interval_bytes = 200;
+        log_world_open(&w, (struct log_state){0});
+        append_some(&w, 0, 60);
+        log_world_flush(&w);
+        struct log_state checkpoint = log_state(w.log);
+        int64_t offsets = part_size(&w, 0, SEGMENT_INDEX);
+        int64_t times = part_size(&w, 0, SEGMENT_TIME_INDEX);
+        EXPECT(offsets > 0 && times > 0);
+        if (torn == 3) {
+            append_some(&w, 200, 60);
+            log_world_flush(&w);
+            EXPECT(part_size(&w, 0, SEGMENT_INDEX) > offsets);
+            EXPECT(part_size(&w, 0, SEGMENT_TIME_INDEX) > times);
+        }
+        log_world_open(&w, checkpoint);
+        if (torn != 1 && torn != 3)
+            append_zeros(&w, SEGMENT_INDEX, (size_t)5 * OFFSET_INDEX_ENTRY);
+        if (torn != 0 && torn != 3)
+            append_zeros(&w, SEGMENT_TIME_INDEX, (size_t)3 * TIME_INDEX_ENTRY);
+        log_world_append(&w, (struct batch_spec){.count = 1, .timestamp = 1});
+        log_world_flush(&w);
+        EXPECT_INT(part_size(&w, 0, SEGMENT_INDEX), offsets);
+        EXPECT_INT(part_size(&w, 0, SEGMENT_TIME_INDEX), times);
+        expect_indexes_match(&w, 0, false);
+        log_world_close(&w);
+    }
+}
+
+TEST(a_time_entry_that_became_zeros_hides_no_timestamp)
+{
+    static const uint8_t zeros[TIME_INDEX_ENTRY];
+    struct log_world w;
+    log_world_init(&w);
+    w.config.index_interval_bytes = 200;
+    log_world_open(&w, (struct log_state){0});
+    append_some(&w, 0, 60);
+    log_world_flush(&w);
+    log_world_open(&w, log_state(w.log));
+    char *path = segment_path(w.directory, 0, SEGMENT_TIME_INDEX);
+    file_write_at(path, file_size(path) - (int64_t)sizeof zeros, zeros, sizeof zeros);
+    free(path);
+    w.config.segment_bytes = 1;
+    log_configure(w.log, &w.config);
+    log_world_append(&w, (struct batch_spec){.count = 1, .timestamp = 1});
+    log_world_flush(&w);
+    expect_indexes_match(&w, 0, true);
+    log_world_close(&w);
+}
+
 TEST(after_a_failed_sync_no_flush_succeeds)
 {
     struct log_world w;
