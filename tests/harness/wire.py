@@ -308,12 +308,14 @@ class Wire:
                         allow_auto_topic_creation=create)
 
 
-def make_batch(values, timestamps=None, codec=0, producer=-1, epoch=-1, sequence=-1, keys=None):
-    """The bytes of one batch. codec: 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd. timestamps: one per value."""
+def make_batch(values, timestamps=None, codec=0, producer=-1, epoch=-1, sequence=-1, keys=None,
+               headers=None):
+    """The bytes of one batch. codec: 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd. timestamps, keys, headers: one per value.
+    """
     builder = DefaultRecordBatchBuilder(2, codec, 0, producer, epoch, sequence, 1 << 30)
     for number, value in enumerate(values):
         builder.append(number, timestamps[number] if timestamps else 1_700_000_000_000 + number,
-                       keys[number] if keys else None, value, [])
+                       keys[number] if keys else None, value, headers[number] if headers else [])
     data = bytearray(builder.build())
     # The builder writes producer, epoch and sequence only for its own kind of transaction, so they are set here.
     struct.pack_into(">qhi", data, 43, producer, epoch, sequence)

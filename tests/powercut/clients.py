@@ -4,7 +4,8 @@ import random
 import socket
 import threading
 
-from history import Topic, mark_of
+from compacted import STEP, Compacted
+from history import OUT_OF_RANGE, Content, Partition, Topic, end_of, mark_of
 from wire import Cut, Wire, make_batch, records_of
 
 NONE, UNKNOWN_TOPIC = 0, 3
@@ -58,7 +59,7 @@ class Sequence:
     def __init__(self, partition, producer, epoch):
         self.partition, self.producer, self.epoch = partition, producer, epoch
         self.next = 0
-        self.open = []  # (sequence, values, timestamps)
+        self.open = []  # (sequence number, records, bytes of the batch)
 
 
 class Producer(Client):
@@ -68,88 +69,117 @@ class Producer(Client):
         super().__init__(history, port, seed)
         self.name, self.topic, self.sequences = name, topic, sequences
         self.number = history.counts.get("sent " + name, 0)
-        self.sent = []  # open requests: (partition, values, sequence or None, sequence number)
+        self.sent = []  # open requests: (partition, records, sequence or None, sequence number)
 
-    def make_values(self):
-        if self.topic.partitions[0].retention is not None:
+    def make_records(self, partition):
+        if partition.retention is not None:
             return [self.unique(self.choose.randrange(60_000, 200_000))]
         if self.choose.random() < 0.05:
             return [self.unique(self.choose.randrange(20_000, 60_000))]
         return [self.unique(self.choose.randrange(3000)) for _ in range(self.choose.randrange(1, 6))]
 
     def unique(self, size):
+        return Content(self.next_name() + b";" + self.choose.randbytes(size))
+
+    def next_name(self):
         self.number += 1
         self.history.counts["sent " + self.name] = self.number
-        return b"%s %d;" % (self.name.encode(), self.number) + self.choose.randbytes(size)
+        return b"%s %d" % (self.name.encode(), self.number)
 
-    def timestamps(self, values):
-        return None
+    def encode(self, partition, records, *ids):
+        return make_batch([r.value for r in records], None, 0, *ids)
 
     def begin(self):
         for sequence in (self.sequences or {}).values():
-            for number, values, times in sequence.open[:]:
-                self.send_batch(sequence.partition, values, sequence, number, times)
+            for number, records, batch in sequence.open[:]:
+                self.send_batch(sequence.partition, records, batch, sequence, number)
                 self.receive("retries")
 
-    def send_batch(self, partition, values, sequence, number, times):
-        ids = (sequence.producer, sequence.epoch, number) if sequence else (-1, -1, -1)
-        batch = make_batch(values, times, 0, *ids)
-        partition.sent.update(map(mark_of, values))
-        self.sent.append((partition, values, sequence, number))
+    def send_batch(self, partition, records, batch, sequence, number):
+        for record in records:
+            partition.sends(mark_of(record))
+        self.sent.append((partition, records, sequence, number))
         self.wire.send("Produce", 8, acks=-1, timeout_ms=30_000, topic_data=[
             {"name": partition.topic, "partition_data": [{"index": partition.number, "records": batch}]}])
 
     def step(self):
         partition = self.choose.choice(self.topic.partitions)
-        values = self.make_values()
-        times = self.timestamps(values)
-        sequence, number = None, 0
-        if self.sequences is not None:
+        records = self.make_records(partition)
+        if self.sequences is None:
+            sequence, number = None, 0
+            batch = self.encode(partition, records)
+        else:
             sequence = self.sequences[partition.number]
             number = sequence.next
-            sequence.next += len(values)
-            sequence.open.append((number, values, times))
-        self.send_batch(partition, values, sequence, number, times)
+            batch = self.encode(partition, records, sequence.producer, sequence.epoch, number)
+            sequence.next += len(records)
+            sequence.open.append((number, records, batch))
+        self.send_batch(partition, records, batch, sequence, number)
         if len(self.sent) >= WINDOW or self.choose.random() < 0.5:
-            self.receive("records acknowledged")
+            self.receive()
 
     def finish(self):
         while self.sent:
-            self.receive("records acknowledged")
+            self.receive()
 
-    def receive(self, what):
-        partition, values, sequence, number = self.sent.pop(0)
+    def receive(self, what=None):
+        partition, records, sequence, number = self.sent.pop(0)
         answer = self.wire.receive().responses[0].partition_responses[0]
         allowed = (NONE, UNKNOWN_TOPIC) if self.topic.deleting else (NONE,)
         if not self.expect_error(answer.error_code, allowed):
             return
-        if not self.note(self.acknowledged, partition, values, sequence, number, answer.base_offset, what):
+        what = what or ("idempotent records" if sequence else "plain records")
+        if not self.note(self.acknowledged, partition, records, sequence, number, answer.base_offset, what):
             raise Cut()  # more open batches than the broker remembers could not be sent again
 
-    def acknowledged(self, partition, values, sequence, number, base, what):
+    def acknowledged(self, partition, records, sequence, number, base, what):
         if sequence:
             assert sequence.open.pop(0)[0] == number
-        for i, value in enumerate(values):
-            partition.learn(base + i, mark_of(value), "acknowledged")
-        self.history.count(what, len(values))
+        for i, record in enumerate(records):
+            partition.learn(base + i, mark_of(record), "acknowledged")
+        self.history.count(what, len(records))
+
+
+class KeyedProducer(Producer):
+    """Writes a few keys again and again, and deletes some, in all codecs. Its timestamps make segments small."""
+    KEYS = 8
+
+    def make_records(self, partition):
+        return [self.keyed() for _ in range(self.choose.randrange(1, 8))]
+
+    def keyed(self):
+        name = self.next_name()
+        half = self.choose.randbytes(self.choose.randrange(400))
+        value = None if self.choose.random() < 0.15 else half + half
+        return Content(value, b"key-%d" % self.choose.randrange(self.KEYS), [("name", name)])
+
+    def encode(self, partition, records, *ids):
+        first = 1_700_000_000_000 + len(partition.sent) * STEP
+        return make_batch([r.value for r in records], [first + i * STEP for i in range(len(records))],
+                          self.choose.randrange(5), *ids or (-1, -1, -1), keys=[r.key for r in records],
+                          headers=[r.headers for r in records])
+
+
+class ManyKeysProducer(KeyedProducer):
+    KEYS = 100
 
 
 class JsonProducer(Producer):
     """The input of the processors. Some records are no JSON, some are late."""
     START, STEP = 1_700_000_000_000, 40
 
-    def make_values(self):
+    def make_records(self, partition):
         return [self.document() for _ in range(self.choose.randrange(1, 8))]
 
     def document(self):
-        self.number += 1
-        self.history.counts["sent " + self.name] = self.number
+        self.next_name()
         text = json.dumps({"id": self.number, "a": self.choose.randrange(1000), "g": self.choose.choice("abc")})
-        return (text[:-1] if self.choose.random() < 0.05 else text).encode()
+        return Content((text[:-1] if self.choose.random() < 0.05 else text).encode())
 
-    def timestamps(self, values):
-        first = self.number - len(values)
-        return [self.START + (first + i) * self.STEP - self.choose.randrange(1200) for i in range(len(values))]
+    def encode(self, partition, records, *ids):
+        first = self.number - len(records)
+        times = [self.START + (first + i) * self.STEP - self.choose.randrange(1200) for i in range(len(records))]
+        return make_batch([r.value for r in records], times, 0, *ids)
 
 
 class Consumer(Client):
@@ -164,17 +194,18 @@ class Consumer(Client):
         at = self.at.get(p, max(p.end - 5, 0))
         answer = self.wire.fetch(p.topic, at, partition=p.number, wait_ms=5)
         if answer.error_code != NONE:
-            start_passed = (p.retention is not None or p.trimmed > 0) and answer.error_code == 1
+            start_passed = (p.retention is not None or p.trimmed > 0) and answer.error_code == OUT_OF_RANGE
             assert self.history.frozen or topic.deleting or start_passed, f"{p}: fetch error {answer.error_code}"
             self.at.pop(p, None)
             return
         records = [r for r in records_of(answer.records) if r.offset >= at]
-        if records and self.note(self.seen, p, records):
-            self.at[p] = records[-1].offset + 1
+        after = end_of(answer.records)
+        if after and self.note(self.seen, p, records):
+            self.at[p] = after
 
     def seen(self, partition, records):
         for record in records:
-            partition.learn(record.offset, mark_of(record.value), "consumed")
+            partition.learn(record.offset, mark_of(record), "consumed")
         self.history.count("records consumed", len(records))
 
 
@@ -231,16 +262,22 @@ class Admin(Client):
             self.create()
 
     def create(self):
-        topic = Topic(f"t-{len(self.history.topics)}", self.choose.randrange(1, 3))
-        self.history.topics[topic.name] = topic
+        name, count = f"t-{len(self.history.topics)}", self.choose.randrange(1, 3)
+        is_compacted = self.choose.random() < 0.4
+        kind, producer = (Compacted, KeyedProducer) if is_compacted else (Partition, Producer)
+        configs = {"cleanup.policy": "compact", "segment.ms": "1", "min.cleanable.dirty.ratio": "0"}
+        topic = self.history.topics[name] = Topic(name, [kind(name, n) for n in range(count)])
         answer = self.wire.ask("CreateTopics", 7, topics=[{
-            "name": topic.name, "num_partitions": len(topic.partitions), "replication_factor": 1}])
+            "name": name, "num_partitions": count, "replication_factor": 1,
+            "configs": [{"name": k, "value": v} for k, v in configs.items()] if is_compacted else []}])
         if self.expect_error(answer.topics[0].error_code) and self.note(self.created, topic, answer.topics[0].topic_id):
-            producer = Producer(self.history, self.port, self.choose.random(), topic.name, topic)
-            producer.wire = self.wire
-            for _ in range(self.choose.randrange(4)):
-                producer.step()
-            producer.finish()
+            self.fill(producer(self.history, self.port, self.choose.random(), name, topic))
+
+    def fill(self, producer):
+        producer.wire = self.wire
+        for _ in range(self.choose.randrange(6)):
+            producer.step()
+        producer.finish()
 
     def created(self, topic, topic_id):
         topic.created, topic.id = True, topic_id

@@ -17,13 +17,14 @@ import random
 import struct
 import subprocess
 import tempfile
-import time
 
+from broker import wait_until
 from small_disk import have_own_mounts
 
 EXT4_IOC_SHUTDOWN = 0x8004587D  # _IOR('X', 125, uint32_t)
 NO_LOG_FLUSH = struct.pack("I", 2)
 IMAGE_BYTES = 256 << 20
+CLOSE_SECONDS = 30
 OPTIONS = ("", "", "", "commit=1", "nodelalloc", "data=writeback")
 SHARED_MEMORY = pathlib.Path("/dev/shm")
 
@@ -70,14 +71,14 @@ class CutDisk:
             return
         os.close(self.root)
         self.root = -1
-        for attempt in range(50):  # the kernel may still be closing files of a killed process
-            try:
-                command("umount", self.path)
-                return
-            except OSError:
-                if attempt == 49:
-                    raise
-                time.sleep(0.02)
+        wait_until(self.is_unmounted, CLOSE_SECONDS, f"the kernel to close the files of a killed process in {self.path}")
+
+    def is_unmounted(self):
+        try:
+            command("umount", self.path)
+        except OSError:
+            return False
+        return True
 
 
 def cannot():

@@ -4,15 +4,23 @@ A fact is a record whose place is known: acknowledged, or consumed, or found aft
 after each cut. What was sent without an answer may be there once or not at all. `freeze` comes before each cut: an
 answer that arrives later proves nothing, and is not noted.
 """
+import collections
+import struct
 import threading
 import zlib
 
 from wire import EARLIEST, LATEST, NO_UUID, records_of
 
+OUT_OF_RANGE = 1
+# A record to send. A value without a key begins with its name. A record with a key has its name in a header.
+Content = collections.namedtuple("Content", "value key headers", defaults=(None, ()))
+Mark = collections.namedtuple("Mark", "name key sum")  # sum: None for a tombstone
 
-def mark_of(value):
-    """Enough of a value to recognise it and to name it."""
-    return value[:24], zlib.crc32(value)
+
+def mark_of(record):
+    """Enough of a record to recognise it and to name it."""
+    name = record.headers[0][1] if record.headers else record.value[:24]
+    return Mark(name, record.key, None if record.value is None else zlib.crc32(record.value))
 
 
 class Wrong(AssertionError):
@@ -36,6 +44,9 @@ class Partition:
     def __str__(self):
         return f"{self.topic}-{self.number}"
 
+    def sends(self, mark):
+        self.sent.add(mark)
+
     def learn(self, offset, mark, how):
         expect(mark in self.sent, f"{self} offset {offset}: {how} {mark}, which nobody has sent")
         known = self.facts.setdefault(offset, mark)
@@ -44,17 +55,41 @@ class Partition:
         expect(place == offset, f"{self}: {mark} is at offset {place} and, {how}, at {offset}")
         self.end = max(self.end, offset + 1)
 
+    def check(self, wire, history):
+        end = self.check_bounds(wire, history)
+        at = self.start
+        size = 0
+        for record in read(wire, self.topic, self.number, at, end):
+            expect(record.offset == at, f"{self}: offset {record.offset} follows {at - 1}")
+            self.learn(at, mark_of(record), "after the cut")
+            at += 1
+            size += len(record.value)
+        expect(at == end, f"{self}: ends at {end}, but is readable only up to {at}")
+        expect(self.retention is None or self.start == 0 or size > 0.9 * self.retention,
+               f"{self}: retention kept only {size} bytes")
+        history.count("records read back", end - self.start)
+
+    def check_bounds(self, wire, history):
+        """Notes the log start. The log end."""
+        start, end = (wire.list_offset(self.topic, at, self.number).offset for at in (EARLIEST, LATEST))
+        expect(start >= self.start, f"{self}: its start was {self.start} and is {start}")
+        expect(self.retention is not None or start <= self.trimmed, f"{self}: its start is {start}, nobody has moved it")
+        expect(end >= self.end, f"{self}: ends at {end}, but offset {self.end - 1} was known")
+        history.count("log starts moved by retention", self.retention is not None and start > self.start)
+        self.start = start
+        return end
+
 
 class Topic:
-    def __init__(self, name, partitions, retention=None):
-        self.name = name
-        self.partitions = [Partition(name, n, retention) for n in range(partitions)]
+    def __init__(self, name, partitions):
+        self.name, self.partitions = name, partitions
         self.created = self.deleting = self.deleted = False  # created, deleted: as acknowledged or found
         self.id = NO_UUID
 
 
 class History:
-    def __init__(self):
+    def __init__(self, data):
+        self.data = data  # the broker's directory
         self.lock = threading.Lock()
         self.frozen = False
         self.topics = {}
@@ -88,7 +123,7 @@ class History:
         self.check_topics(wire)
         for topic in self.live_topics():
             for partition in topic.partitions:
-                self.check_partition(wire, partition)
+                partition.check(wire, self)
         for group in self.commits:
             self.check_commit(wire, group)
 
@@ -106,24 +141,6 @@ class History:
             if there:
                 topic.id = found[topic.name].topic_id
 
-    def check_partition(self, wire, partition):
-        p = partition
-        start, end = (wire.list_offset(p.topic, at, p.number).offset for at in (EARLIEST, LATEST))
-        expect(start >= p.start, f"{p}: its start was {p.start} and is {start}")
-        expect(p.retention is not None or start <= p.trimmed, f"{p}: its start is {start}, nobody has moved it")
-        expect(end >= p.end, f"{p}: ends at {end}, but offset {p.end - 1} was known")
-        p.start = start
-        at = start
-        size = 0
-        for record in read(wire, p.topic, p.number, start, end):
-            expect(record.offset == at, f"{p}: offset {record.offset} follows {at - 1}")
-            p.learn(at, mark_of(record.value), "after the cut")
-            at += 1
-            size += len(record.value)
-        expect(at == end, f"{p}: ends at {end}, but is readable only up to {at}")
-        expect(p.retention is None or start == 0 or size > 0.9 * p.retention, f"{p}: retention kept only {size} bytes")
-        self.count("records read back", end - start)
-
     def check_commit(self, wire, group):
         acknowledged, tried = self.commits[group]
         found = committed(wire, group)
@@ -132,16 +149,27 @@ class History:
         self.commits[group] = (found, found)
 
 
+def end_of(data):
+    """The offset after the last whole batch of a Fetch answer. A cleaned batch may have no record."""
+    at, end = 0, None
+    while at + 27 <= len(data or b""):
+        base, length, _, _, _, _, last = struct.unpack_from(">qiibihi", data, at)
+        at += 12 + length
+        if at <= len(data):
+            end = base + last + 1
+    return end
+
+
 def read(wire, topic, partition, start, end):
     """All records of a partition."""
     at = start
     while at < end:
         answer = wire.fetch(topic, at, partition=partition, max_bytes=8 << 20, partition_max_bytes=8 << 20)
         expect(answer.error_code == 0, f"{topic}-{partition} offset {at}: fetch gives error {answer.error_code}")
-        records = [r for r in records_of(answer.records) if r.offset >= at]
-        expect(records, f"{topic}-{partition}: there is nothing at offset {at}, the end is {end}")
-        yield from records
-        at = records[-1].offset + 1
+        after = end_of(answer.records)
+        expect(after, f"{topic}-{partition}: there is nothing at offset {at}, the end is {end}")
+        yield from (r for r in records_of(answer.records) if r.offset >= at)
+        at = after
 
 
 def committed(wire, group):

@@ -3,9 +3,9 @@ model's over the stored input."""
 import json
 import pathlib
 import sys
-import time
 
-from history import Wrong, expect, read
+from broker import wait_until
+from history import expect, read
 from wire import LATEST
 
 PROCESSORS = pathlib.Path(__file__).resolve().parents[1] / "processors"
@@ -64,10 +64,7 @@ def compare(agrees, wanted, found, topic):
 def check(wire, folder, history):
     """What is there agrees with the model, and the rest follows within ten seconds."""
     agrees, wanted = expected_outputs(wire, folder)
-    deadline = time.monotonic() + SECONDS
     for topic in OUTPUTS:
-        while not compare(agrees, wanted[topic], lines_of(wire, topic), topic):
-            if time.monotonic() > deadline:
-                raise Wrong(f"{topic} does not get all {len(wanted[topic])} records within {SECONDS} s")
-            time.sleep(0.02)
+        wait_until(lambda topic=topic: compare(agrees, wanted[topic], lines_of(wire, topic), topic), SECONDS,
+                   f"{topic} to get all {len(wanted[topic])} records")
         history.count("outputs compared", len(wanted[topic]))
