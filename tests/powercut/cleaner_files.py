@@ -44,10 +44,25 @@ def swaps(data):
             if path.name.rpartition("-")[2].isdigit() and path.stat().st_size >= EMPTY_LIST_BYTES]
 
 
+def identity(path):
+    stat = path.stat()
+    return stat.st_ino, stat.st_mtime_ns
+
+
 def files(data):
-    """Every file of a cleaning, so that it is recognised."""
-    found = [*(data / "cleaning").glob("*"), *(data / "topics").glob("*/*/*.swap")]
-    return {(str(path), stat.st_ino, stat.st_mtime_ns) for path in found for stat in [path.stat()]}
+    """Every file of a cleaning, with what tells it from a later one of this name."""
+    return {path: identity(path) for pattern in ("cleaning/*", "topics/*/*/*.swap") for path in data.glob(pattern)}
+
+
+def still_there(known):
+    """The broker may run."""
+    left = []
+    for path, before in known.items():
+        try:
+            left += [str(path)] if identity(path) == before else []
+        except FileNotFoundError:
+            pass
+    return left
 
 
 def rolled_segments(data):

@@ -4,8 +4,7 @@ A swap of cleaned segments is visible before it is durable, as in Kafka. So a re
 back after a cut. But what is gone while no cleaning of the partition is under way is gone for ever.
 """
 from cleaner_files import is_cleaning
-from history import Partition, Wrong, expect, mark_of, read
-from wire import EARLIEST
+from history import Partition, expect, mark_of
 
 STEP = 40  # between the timestamps of two records
 SEGMENT_MS = 25 * STEP  # so a segment has about 25 records
@@ -49,21 +48,13 @@ class Compacted(Partition):
 
     def read_twice(self, wire, end):
         """Until nothing changes: a cleaning or retention may be under way."""
-        before, found = None, self.read_all(wire, end)
+        before, found = None, self.read_marks(wire, end)
         while found != before:
-            before, found = found, self.read_all(wire, end)
+            before, found = found, self.read_marks(wire, end)
         return found
 
-    def read_all(self, wire, end):
-        while True:
-            try:
-                records = list(read(wire, self.topic, self.number, self.start, end))
-                break
-            except Wrong:
-                start = wire.list_offset(self.topic, EARLIEST, self.number).offset
-                if self.retention is None or start <= self.start:
-                    raise
-                self.start = start  # retention was faster
+    def read_marks(self, wire, end):
+        records = self.read_all(wire, end)
         offsets = [r.offset for r in records]
         expect(offsets == sorted(set(offsets)), f"{self}: the offsets do not rise: {offsets}")
         return {r.offset: mark_of(r) for r in records}
@@ -86,5 +77,5 @@ class Compacted(Partition):
     def has_double_keys(self, wire, active_base):
         """Whether a closed segment has a record that a later closed one replaces."""
         end = min(active_base, self.end)
-        keys = [mark.key for offset, mark in self.read_all(wire, end).items() if offset < end]
+        keys = [mark.key for offset, mark in self.read_marks(wire, end).items() if offset < end]
         return len(keys) != len(set(keys))

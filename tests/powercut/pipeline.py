@@ -15,7 +15,6 @@ INPUT, OUTPUTS = "in", ("rows", "dlq.in")
 CHECK = {"type": "validate", "out-of-order": "1s"}
 ROWS = {"type": "aggregate", "after": "check", "group-by": "value.g", "window": "tumbling(2s)",
         "select": "count() as n; sum(value.a) as s; last(value.id) as l", "output": "rows", "output.key": "group"}
-SECONDS = 10
 
 
 def topic_configs():
@@ -61,10 +60,10 @@ def compare(agrees, wanted, found, topic):
     return len(found) == len(wanted)
 
 
-def check(wire, folder, history):
-    """What is there agrees with the model, and the rest follows within ten seconds."""
+def check(wire, folder, history, seconds):
+    """What is there agrees with the model, and the rest follows soon."""
     agrees, wanted = expected_outputs(wire, folder)
     for topic in OUTPUTS:
-        wait_until(lambda topic=topic: compare(agrees, wanted[topic], lines_of(wire, topic), topic), SECONDS,
+        wait_until(lambda topic=topic: compare(agrees, wanted[topic], lines_of(wire, topic), topic), seconds,
                    f"{topic} to get all {len(wanted[topic])} records")
         history.count("outputs compared", len(wanted[topic]))
