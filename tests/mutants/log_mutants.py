@@ -34,6 +34,9 @@ MUTANTS = [
     Mutant("bytes_behind_the_batches_stay", "bytes that a crash left behind the last batch stay",
            "storage/log_flush.c", "        error = cut_file(flush->io, plan->file->file, plan->position + plan->size);",
            "        (void)cut_file;", ["storage/test_log_repair", *CRASH]),
+    Mutant("torn_end_of_an_index_stays", "entries that a crash left behind those of an index stay",
+           "storage/log_flush.c", "    if (!due && !plan->create && plan->known)", "    if (!due && !plan->create)",
+           ["storage/test_log_flush a_torn_end"]),
     # The log start
     Mutant("log_start_goes_back", "the log start may fall",
            "storage/log_retention.c", "    if (offset <= log->start_offset)\n        return;", "",
