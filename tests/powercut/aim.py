@@ -7,6 +7,7 @@ Prints a line when it watches. It runs in a process of its own, because the thre
 import ctypes
 import os
 import pathlib
+import select
 import signal
 import struct
 import sys
@@ -27,7 +28,8 @@ def watch(data):
 
 
 def events(descriptor):
-    while True:
+    """Until the parent is gone."""
+    while sys.stdin not in select.select([descriptor, sys.stdin], [], [])[0]:
         data, at = os.read(descriptor, 1 << 16), 0
         while at < len(data):
             number, mask, _, size = struct.unpack_from("iIII", data, at)

@@ -71,7 +71,7 @@ class CutDisk:
             return
         os.close(self.root)
         self.root = -1
-        wait_until(self.is_unmounted, CLOSE_SECONDS, f"the kernel to close the files of a killed process in {self.path}")
+        wait_until(self.is_unmounted, CLOSE_SECONDS, f"the kernel to close the files in {self.path}")
 
     def is_unmounted(self):
         try:

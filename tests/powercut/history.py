@@ -74,7 +74,7 @@ class Partition:
         """Notes the log start. The log end."""
         start, end = (wire.list_offset(self.topic, at, self.number).offset for at in (EARLIEST, LATEST))
         expect(start >= self.start, f"{self}: its start was {self.start} and is {start}")
-        expect(self.retention is not None or start <= self.trimmed, f"{self}: its start is {start}, nobody has moved it")
+        expect(self.retention is not None or start <= self.trimmed, f"{self}: its start is {start}, nobody moved it")
         expect(end >= self.end, f"{self}: ends at {end}, but offset {self.end - 1} was known")
         history.count("log starts moved by retention", self.retention is not None and start > self.start)
         self.start = start

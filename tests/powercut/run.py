@@ -208,7 +208,7 @@ class Machine:
         if stage is None or not (self.data / "cleaning").exists():
             return None
         aim = subprocess.Popen([sys.executable, HERE / "aim.py", str(self.broker.pid), stage, str(changes), self.data],
-                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         expect(aim.stdout.readline(), "nothing watches the cleaner")
         return aim
 
@@ -222,6 +222,7 @@ class Machine:
         except subprocess.TimeoutExpired:
             aim.kill()
             aim.wait()
+        aim.stdin.close()
         aim.stdout.close()
 
     def count_swaps(self):
@@ -282,7 +283,7 @@ class Machine:
                 expect(not sequence.open, f"{p}: a retry was not answered")
                 wanted = [m for m in p.sent if not m.name.startswith(PLAIN)]
                 if isinstance(p, Compacted):  # records that are cleaned away were perhaps never seen
-                    expect(p.log_end >= len(wanted), f"{p}: {len(wanted)} records were sent, but it ends at {p.log_end}")
+                    expect(p.log_end >= len(wanted), f"{p}: {len(wanted)} were sent, but it ends at {p.log_end}")
                     continue
                 missing = [m for m in wanted if m not in p.places]
                 expect(not missing, f"{p}: {len(missing)} records were never stored, one is {missing[:1]}")
