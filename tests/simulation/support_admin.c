@@ -25,18 +25,35 @@ struct fixed_topic {
     const char *name;
     int32_t partitions;
     bool trims;
-    const char *configs[6];
+    int64_t tombstones_ms; /* 0: not compacted */
+    const char *configs[12];
 };
 
+/* More than any leap. */
+#define TOMBSTONES_STAY INT64_C(400000000000)
 #define ANY_TIME "message.timestamp.after.max.ms=9223372036854775807"
 
 static const struct fixed_topic fixed_topics[] = {
-    {"a", 3, false, {ANY_TIME}},
+    {"a", 3, false, 0, {ANY_TIME}},
     {"trim",
      2,
      true,
+     0,
      {ANY_TIME, "retention.bytes=4000", "segment.index.bytes=32", "index.interval.bytes=0"}},
-    {PIPELINE_TOPIC, PIPELINE_PARTITIONS, false, {NULL}},
+    {PIPELINE_TOPIC, PIPELINE_PARTITIONS, false, 0, {NULL}},
+    {"keys",
+     2,
+     false,
+     TOMBSTONES_STAY,
+     {ANY_TIME, "cleanup.policy=compact", "delete.retention.ms=400000000000",
+      "segment.index.bytes=48", "index.interval.bytes=0", "min.cleanable.dirty.ratio=0.01"}},
+    {"ends",
+     2,
+     true,
+     300,
+     {ANY_TIME, "cleanup.policy=compact,delete", "retention.bytes=4000", "delete.retention.ms=300",
+      "segment.index.bytes=32", "index.interval.bytes=0", "min.cleanable.dirty.ratio=0.3",
+      "max.compaction.lag.ms=2000"}},
 };
 
 static struct admin *admin_of(struct actor *a)
@@ -110,6 +127,8 @@ static struct fact_topic *add_fixed(struct admin *d)
     const struct fixed_topic *fixed = &fixed_topics[d->fixed++];
     struct fact_topic *t = facts_add_topic(&d->actor.trial->facts, fixed->name, fixed->partitions);
     t->trims = fixed->trims;
+    t->compacts = fixed->tombstones_ms > 0;
+    t->tombstones_ms = fixed->tombstones_ms;
     t->keeps = strcmp(t->name, PIPELINE_TOPIC) == 0;
     return t;
 }

@@ -54,7 +54,16 @@
     X(REACH_DEDUPLICATED, "record deduplicated")                                \
     X(REACH_LATE, "late record")                                                \
     X(REACH_WINDOW, "window emitted")                                           \
-    X(REACH_PARCELS, "processor output for another shard")
+    X(REACH_PARCELS, "processor output for another shard")                      \
+    X(REACH_CLEANED, "partition compacted")                                     \
+    X(REACH_CLEANED_IN_PASSES, "compaction cut short by a full map")            \
+    X(REACH_CRASH_IN_CLEANING, "crash in a step of a compaction")               \
+    X(REACH_SWAP_UNDONE, "start removed the files of a compaction")             \
+    X(REACH_SWAP_FINISHED, "start finished the swap of a compaction")           \
+    X(REACH_HOLE, "consumer moved over a hole")                                 \
+    X(REACH_POSITION_IN_HOLE, "consumer began inside a hole")                   \
+    X(REACH_TOMBSTONE_KEPT, "deleted key whose tombstone is still there")       \
+    X(REACH_TOMBSTONE_GONE, "deleted key whose tombstone has expired")
 
 #define REACH_NAME(name, text) name,
 enum reach { REACHES(REACH_NAME) REACH_COUNT };

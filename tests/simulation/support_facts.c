@@ -23,6 +23,7 @@ static void free_partition(struct fact_partition *p)
         free_bytes(p->kept[i].headers);
     }
     free(p->kept);
+    free(p->marks);
     free(p->batches);
     free(p->contents);
 }
@@ -110,27 +111,37 @@ uint64_t fact_record_hash(const struct record *r)
 {
     uint64_t hash = mix(0xcbf29ce484222325, &r->timestamp, sizeof r->timestamp);
     hash = mix(hash, r->key.data, r->key.size);
-    hash = mix(hash, r->value.data, r->value.size);
+    hash = mix(hash, r->value.data, r->value.size) + bytes_is_null(r->value);
     hash = mix(hash, r->headers.data, r->headers.size);
     return hash | 1;
+}
+
+static void *grow_array(void *at, size_t from, size_t to, size_t size)
+{
+    uint8_t *grown = xrealloc(at, to * size);
+    memset(grown + from * size, 0, (to - from) * size);
+    return grown;
+}
+
+static void make_room(struct fact_partition *p, int64_t offset)
+{
+    if ((size_t)offset < p->capacity)
+        return;
+    size_t capacity = MAX(p->capacity * 2, (size_t)offset + 256);
+    p->contents = grow_array(p->contents, p->capacity, capacity, sizeof *p->contents);
+    p->batches = grow_array(p->batches, p->capacity, capacity, sizeof *p->batches);
+    if (p->topic->keeps)
+        p->kept = grow_array(p->kept, p->capacity, capacity, sizeof *p->kept);
+    if (p->topic->compacts)
+        p->marks = grow_array(p->marks, p->capacity, capacity, sizeof *p->marks);
+    p->capacity = capacity;
 }
 
 /* One content for ever. */
 static void learn(struct facts *f, struct fact_partition *p, int64_t offset, uint64_t hash,
                   const char *how)
 {
-    if ((size_t)offset >= p->capacity) {
-        size_t capacity = MAX(p->capacity * 2, (size_t)offset + 256);
-        p->contents = xrealloc(p->contents, capacity * sizeof *p->contents);
-        memset(p->contents + p->capacity, 0, (capacity - p->capacity) * sizeof *p->contents);
-        p->batches = xrealloc(p->batches, capacity * sizeof *p->batches);
-        memset(p->batches + p->capacity, 0, (capacity - p->capacity) * sizeof *p->batches);
-        if (p->topic->keeps) {
-            p->kept = xrealloc(p->kept, capacity * sizeof *p->kept);
-            memset(p->kept + p->capacity, 0, (capacity - p->capacity) * sizeof *p->kept);
-        }
-        p->capacity = capacity;
-    }
+    make_room(p, offset);
     if (p->contents[offset] != 0 && p->contents[offset] != hash)
         chronicle_fail(f->chronicle, "an offset has one content for ever",
                        "%s/%d offset %lld was %s with another content", p->topic->name, p->index,
@@ -164,6 +175,17 @@ static void found(struct facts *f, struct fact_batch *b, int64_t base)
     b->copies[b->copy_count++] = base;
 }
 
+static void learn_key(struct fact_partition *p, int64_t offset, const struct fact_batch *b,
+                      int index)
+{
+    if (!p->topic->compacts)
+        return;
+    make_room(p, offset);
+    p->marks[offset].key = b->keys[index];
+    p->marks[offset].is_tombstone = b->tombstones[index];
+    p->marks[offset].sent_ms = b->sent_ms;
+}
+
 static void check_sender(struct facts *f, struct fact_partition *p, const struct record *r,
                          uint64_t hash)
 {
@@ -182,14 +204,28 @@ static void check_sender(struct facts *f, struct fact_partition *p, const struct
         chronicle_fail(f->chronicle, rule, "%s/%d offset %lld: producer %u batch %u record %d",
                        p->topic->name, p->index, (long long)r->offset, producer, serial, index);
     found(f, b, r->offset - index);
+    learn_key(p, r->offset, b, index);
 }
 
-void facts_seen(struct facts *f, struct fact_partition *p, const struct record *r)
+static void see_mark(struct facts *f, const struct fact_partition *p, int64_t offset,
+                     uint64_t sent_step)
+{
+    struct fact_mark *mark = &p->marks[offset];
+    if (mark->gone_step > 0 && mark->gone_step < sent_step)
+        chronicle_fail(f->chronicle, "a record that compaction has removed does not come back",
+                       "%s/%d offset %lld", p->topic->name, p->index, (long long)offset);
+    mark->seen_step = f->machine->step;
+}
+
+void facts_seen(struct facts *f, struct fact_partition *p, const struct record *r,
+                uint64_t sent_step)
 {
     uint64_t hash = fact_record_hash(r);
     if (!p->topic->is_output)
         check_sender(f, p, r, hash);
     learn(f, p, r->offset, hash, "read");
+    if (p->topic->compacts)
+        see_mark(f, p, r->offset, sent_step);
     if (p->topic->keeps && bytes_is_null(p->kept[r->offset].headers)) {
         p->kept[r->offset] = *r;
         p->kept[r->offset].key = bytes_copy(r->key);
@@ -199,8 +235,23 @@ void facts_seen(struct facts *f, struct fact_partition *p, const struct record *
     raise_end(f, p, r->offset + 1);
 }
 
+void facts_skipped(struct facts *f, struct fact_partition *p, int64_t from, int64_t to)
+{
+    if (from < to && !p->topic->compacts)
+        chronicle_fail(f->chronicle, "a consumer gets every offset", "%s/%d: %lld instead of %lld",
+                       p->topic->name, p->index, (long long)to, (long long)from);
+    for (int64_t i = from; i < to; i++) {
+        make_room(p, i);
+        if (p->marks[i].gone_step == 0)
+            p->marks[i].gone_step = f->machine->step;
+    }
+    if (from < to)
+        chronicle_reach(f->chronicle, REACH_HOLE);
+}
+
 void facts_seen_batch(struct fact_partition *p, int64_t base_offset, size_t size)
 {
+    make_room(p, base_offset);
     p->batches[base_offset] = (uint32_t)size;
 }
 
@@ -210,8 +261,10 @@ void facts_acknowledged(struct facts *f, struct fact_batch *b, int64_t base_offs
         chronicle_fail(f->chronicle, "an acknowledgement has an offset", "producer %u batch %u",
                        b->producer, b->serial);
     found(f, b, base_offset);
-    for (int i = 0; i < b->count; i++)
+    for (int i = 0; i < b->count; i++) {
         learn(f, b->partition, base_offset + i, b->hashes[i], "acknowledged");
+        learn_key(b->partition, base_offset + i, b, i);
+    }
     b->acknowledged = true;
     raise_end(f, b->partition, base_offset + b->count);
 }
@@ -280,7 +333,7 @@ static void check_order(struct facts *f, const struct fact_batch *b,
 static void check_trim(struct facts *f, const struct fact_partition *p)
 {
     size_t bytes = 0;
-    if (p->start == 0)
+    if (p->start == 0 || p->topic->compacts)
         return;
     for (int64_t i = p->start; i < p->end; i++)
         bytes += p->batches[i];

@@ -23,12 +23,22 @@ enum {
     FACT_NAME_SIZE = 64,
 };
 
+/* What is known of an offset of a topic that is compacted. */
+struct fact_mark {
+    uint8_t key; /* 1 + its number; 0: not known */
+    bool is_tombstone;
+    int64_t sent_ms;    /* when the record was first sent */
+    uint64_t seen_step; /* when a consumer last got it; 0: never */
+    uint64_t gone_step; /* when a consumer first moved over it; 0: never */
+};
+
 struct fact_partition {
     struct fact_topic *topic;
     int32_t index;
-    uint64_t *contents;  /* by offset; 0: not known */
-    uint32_t *batches;   /* the size of the batch that begins at an offset */
-    struct record *kept; /* by offset, of topics that keep them; owned */
+    uint64_t *contents;      /* by offset; 0: not known */
+    uint32_t *batches;       /* the size of the batch that begins at an offset */
+    struct record *kept;     /* by offset, of topics that keep them; owned */
+    struct fact_mark *marks; /* by offset, of topics that are compacted */
     size_t capacity;
     int64_t grew_ms;    /* when a client was last told a larger end */
     int64_t end_before; /* the end before the last restart */
@@ -47,8 +57,10 @@ struct fact_topic {
     char name[FACT_NAME_SIZE];
     struct uuid id;
     enum fact_topic_state state;
-    bool trims;     /* it has retention.bytes */
-    bool is_output; /* processors write to it */
+    bool trims;            /* it has retention.bytes */
+    bool compacts;         /* it is compacted, at least for some time */
+    int64_t tombstones_ms; /* its delete.retention.ms */
+    bool is_output;        /* processors write to it */
     /* Shards learn of a new topic one after the other. Until then some say that it is unknown,
      * unless its creation was acknowledged. */
     int64_t sure_ms;
@@ -66,7 +78,10 @@ struct fact_batch {
     uint32_t producer, serial;
     int count;
     uint64_t hashes[FACT_BATCH_RECORDS]; /* of the records */
-    bool idempotent, begins;             /* begins: the producer's first one for the partition */
+    uint8_t keys[FACT_BATCH_RECORDS];    /* 1 + the key's number, of topics that are compacted */
+    bool tombstones[FACT_BATCH_RECORDS];
+    int64_t sent_ms;         /* for the first time */
+    bool idempotent, begins; /* begins: the producer's first one for the partition */
     int sends, first_life;
     int64_t copies[FACT_COPIES]; /* base offsets where it was found */
     int copy_count;
@@ -139,8 +154,14 @@ void facts_topic_answered(struct facts *f, const struct fact_topic *t, uint64_t 
 /* The next batch of a producer. */
 struct fact_batch *facts_add_batch(struct facts *f, uint32_t producer, struct fact_partition *p);
 uint64_t fact_record_hash(const struct record *r);
-/* A consumer has read a record. */
-void facts_seen(struct facts *f, struct fact_partition *p, const struct record *r);
+/* A consumer has read a record, with a fetch that was sent at `sent_step`. */
+void facts_seen(struct facts *f, struct fact_partition *p, const struct record *r,
+                uint64_t sent_step);
+/* A consumer has moved over offsets without records. */
+void facts_skipped(struct facts *f, struct fact_partition *p, int64_t from, int64_t to);
+/* Rules over the records of compacted topics that were read since `since_step`; `still`: no
+ * cleaner has worked meanwhile. */
+void facts_check_keys(struct facts *f, uint64_t since_step, bool still);
 /* A consumer has got a whole batch. */
 void facts_seen_batch(struct fact_partition *p, int64_t base_offset, size_t size);
 /* A batch was acknowledged. */

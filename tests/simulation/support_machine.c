@@ -2,6 +2,7 @@
 
 #include "broker/start.h"
 #include "broker/turn.h"
+#include "storage/clean_map.h"
 #include "storage/recovery.h"
 #include "tests/simulation/support_content.h"
 #include "tests/simulation/support_wire.h"
@@ -42,6 +43,27 @@ static int64_t wall_ms(struct clock *clock)
     return machine_wall_ms(CONTAINER_OF(clock, struct machine, clock));
 }
 
+/* The number after `name` in a line of the log. */
+static int64_t number_in(struct bytes line, const char *name)
+{
+    const uint8_t *at = memmem(line.data, line.size, name, strlen(name));
+    int64_t number = 0;
+    for (at = at ? at + strlen(name) : NULL; at && *at >= '0' && *at <= '9'; at++)
+        number = number * 10 + (*at - '0');
+    return number;
+}
+
+static void note_cleaning(struct machine *m, struct bytes line)
+{
+    if (!memmem(line.data, line.size, "a partition was compacted", 25))
+        return;
+    chronicle_reach(m->chronicle, REACH_CLEANED);
+    int64_t slots = MAX(m->config.clean_map_bytes / CLEAN_MAP_SLOT, (int64_t)2);
+    int64_t most = (int64_t)((double)slots * m->settings.cleaner_load_factor);
+    if (number_in(line, "keys=") >= MIN(MAX(most, (int64_t)1), slots - 1))
+        chronicle_reach(m->chronicle, REACH_CLEANED_IN_PASSES);
+}
+
 static void write_line(struct trace *trace, struct bytes line)
 {
     struct machine *m = CONTAINER_OF(trace, struct machine, trace);
@@ -51,6 +73,7 @@ static void write_line(struct trace *trace, struct bytes line)
         chronicle_fail(m->chronicle, "errors are logged only when the disk fails", "%.*s",
                        BYTES_PRINTF(line));
     chronicle_note(m->chronicle, "  log %.*s", (int)line.size - 26, line.data + 25);
+    note_cleaning(m, line);
 }
 
 /* Takes the disk as the crash leaves it. The broker's other calls have no effect. */
@@ -65,6 +88,8 @@ static void die(struct machine *m, enum crash_kind kind)
             break;
         }
     }
+    if (m->cleaning)
+        chronicle_reach(m->chronicle, REACH_CRASH_IN_CLEANING);
     if (m->starting)
         chronicle_reach(m->chronicle, REACH_CRASH_IN_RECOVERY);
     else if (m->disk->writes_rows)
@@ -84,6 +109,8 @@ static void on_call(void *context, struct sim_disk *disk)
 {
     struct machine *m = context;
     (void)disk;
+    if (m->crash_in_cleaner && !m->cleaning)
+        return;
     if (m->crash_in_calls > 0 && --m->crash_in_calls == 0)
         die(m, m->crash_kind);
 }
@@ -127,7 +154,10 @@ static bool run_job(struct machine_worker *w)
     if (node == NULL)
         return false;
     struct job *job = CONTAINER_OF(node, struct job, node);
+    w->machine->cleaning = w == &w->machine->workers[w->shard->id][WORKER_CLEANER];
     job->run(job);
+    w->machine->clean_jobs += w->machine->cleaning;
+    w->machine->cleaning = false;
     list_append(&w->finished, &job->node);
     if (!w->mailed)
         shard_post(w->shard, &w->mail);
@@ -180,6 +210,9 @@ static void load_settings(struct machine *m)
     m->settings.log_segment_bytes = c->segment_bytes;
     m->settings.log_index_interval_bytes = c->index_interval_bytes;
     m->settings.max_in_flight_bytes = c->max_in_flight;
+    m->settings.cleaner_dedupe_bytes = c->clean_map_bytes;
+    m->settings.cleaner_io_buffer_bytes = c->clean_buffer_bytes;
+    m->settings.cleaner_backoff_ms = c->clean_backoff_ms;
 }
 
 static void make_broker(struct machine *m)
@@ -216,9 +249,10 @@ static void open_shards(struct machine *m)
     }
     for (int i = 0; i < m->broker.shard_count; i++) {
         struct machine_worker *own = m->workers[i];
-        struct shard_workers workers = {.journal = &own[0].executor,
-                                        .background = &own[1].executor,
-                                        .reader = &own[2].executor};
+        struct shard_workers workers = {.journal = &own[WORKER_JOURNAL].executor,
+                                        .background = &own[WORKER_BACKGROUND].executor,
+                                        .reader = &own[WORKER_READER].executor,
+                                        .cleaner = &own[WORKER_CLEANER].executor};
         if (shard_open(m->shards[i], m->kv, &workers, &message) != ERR_OK)
             chronicle_fail(m->chronicle, "a shard opens after recovery", "%s", message.text);
     }
@@ -340,6 +374,13 @@ void machine_crash_in(struct machine *m, uint64_t calls, enum crash_kind kind)
 {
     m->crash_in_calls = calls;
     m->crash_kind = kind;
+    m->crash_in_cleaner = false;
+}
+
+void machine_crash_in_cleaner(struct machine *m, uint64_t calls, enum crash_kind kind)
+{
+    machine_crash_in(m, calls, kind);
+    m->crash_in_cleaner = true;
 }
 
 /* A start that a full disk refuses changes nothing, and the next one succeeds. */
@@ -352,6 +393,26 @@ static void refused(struct machine *m, enum error error, const struct message *m
     unload(m);
 }
 
+static const struct sim_content *directory_in(const struct machine *m,
+                                              const struct sim_content *directory, const char *name)
+{
+    struct sim_entry *entry = directory ? names_find(&directory->names, name) : NULL;
+    return entry ? m->disk->inodes[entry->inode] : NULL;
+}
+
+/* Swap lists that the last run has left. The second field says whether the swap was decided. */
+static void note_swaps(struct machine *m)
+{
+    const struct sim_content *data = directory_in(m, m->disk->inodes[0], "data");
+    const struct sim_content *lists = directory_in(m, data, "cleaning");
+    for (size_t i = 0; lists && i < lists->names.count; i++) {
+        const struct sim_content *list = m->disk->inodes[lists->names.at[i].inode];
+        if (list->size >= 8)
+            chronicle_reach(m->chronicle, load_be32(list->data + 4) > 0 ? REACH_SWAP_FINISHED
+                                                                        : REACH_SWAP_UNDONE);
+    }
+}
+
 void machine_start(struct machine *m)
 {
     struct message message = {""};
@@ -361,6 +422,7 @@ void machine_start(struct machine *m)
     chronicle_note(m->chronicle, "START %d, %d shards, wall clock %+lld ms", m->lives,
                    m->config.shards, (long long)m->leap_ms);
     make_broker(m);
+    note_swaps(m);
     struct recovery_options options = {"data", m->config.shards, m->config.journal_file_bytes};
     m->disk->on_call = on_call;
     m->disk->context = m;
@@ -440,7 +502,7 @@ static void do_job(struct machine *m, struct machine_worker *w)
 {
     run_job(w);
     /* Slow cold reads meet flushes, retention and deletions that are ahead of them. */
-    bool reads = w == &m->workers[w->shard->id][MACHINE_WORKERS - 1];
+    bool reads = w == &m->workers[w->shard->id][WORKER_READER];
     if (!m->calm && reads && machine_once_in(m, 3))
         w->slow_until_ms = m->now_ms + (int64_t)machine_below(m, 300);
     else if (!m->calm && machine_once_in(m, 8))

@@ -15,7 +15,10 @@
 #include "tests/simulation/support_chronicle.h"
 #include "tests/simulation/support_disk.h"
 
-enum { MACHINE_SHARDS_MAX = 4, MACHINE_WORKERS = 3 };
+enum { MACHINE_SHARDS_MAX = 4 };
+
+/* The workers of a shard. */
+enum { WORKER_JOURNAL, WORKER_BACKGROUND, WORKER_READER, WORKER_CLEANER, MACHINE_WORKERS };
 
 /* The wall clock is never further away from the true time than this. Two leaps are longer than the
  * day after which producers expire, and no leap may make them expire. They are shorter than the
@@ -31,6 +34,7 @@ struct machine_config {
     int64_t segment_bytes, index_interval_bytes;
     int64_t retention_check_ms, initial_delay_ms;
     int64_t max_in_flight;
+    int64_t clean_map_bytes, clean_buffer_bytes, clean_backoff_ms;
 };
 
 /* As a disk worker: its finished jobs travel to the shard by mail. */
@@ -77,10 +81,14 @@ struct machine {
 
     uint64_t crash_in_calls; /* 0: no crash is due */
     enum crash_kind crash_kind;
-    bool starting, dead; /* dead: it has crashed and only gives back its memory */
-    bool broken;         /* the disk fails */
-    bool full;           /* the disk has no room */
-    bool calm;           /* no delays, no losses */
+    bool crash_in_cleaner; /* only calls of a cleaner count */
+    bool starting, dead;   /* dead: it has crashed and only gives back its memory */
+    bool cleaning;         /* a cleaner's job runs */
+    uint64_t clean_jobs;   /* that have run */
+    bool has_leapt;        /* the wall clock was ever wrong */
+    bool broken;           /* the disk fails */
+    bool full;             /* the disk has no room */
+    bool calm;             /* no delays, no losses */
 
     struct list wires; /* support_wire.h */
     uint64_t wire_count;
@@ -108,6 +116,8 @@ void machine_stop(struct machine *m);
 void machine_crash(struct machine *m, enum crash_kind kind);
 /* A crash inside the n-th call from now that changes the disk. */
 void machine_crash_in(struct machine *m, uint64_t calls, enum crash_kind kind);
+/* The same, of the calls that cleaners make. */
+void machine_crash_in_cleaner(struct machine *m, uint64_t calls, enum crash_kind kind);
 
 /* Takes the disk's free space, or gives it back. */
 void machine_fill_disk(struct machine *m, bool full);

@@ -57,6 +57,30 @@ static void plain_value(struct producer *p, struct buffer *out)
         at[i] = (uint8_t)actor_below(&p->actor, 256);
 }
 
+/* Keys of compacted topics: few, so that most records are replaced. */
+enum { KEYS = 12 };
+
+/* The wall clock of a client is right. */
+static int64_t client_time(struct producer *p)
+{
+    return EVENT_TIME + p->actor.trial->machine.now_ms - (int64_t)actor_below(&p->actor, 300);
+}
+
+static void add_keyed(struct producer *p, struct batch_builder *b, struct fact_batch *batch,
+                      int index, struct record *record)
+{
+    char key[16];
+    batch->keys[index] = (uint8_t)(1 + actor_below(&p->actor, KEYS));
+    batch->tombstones[index] = actor_once_in(&p->actor, 4);
+    snprintf(key, sizeof key, "key %d", batch->keys[index]);
+    record->key = bytes_string(key);
+    record->timestamp = client_time(p);
+    if (batch->tombstones[index])
+        record->value = BYTES_NULL;
+    batch_builder_add(b, record->timestamp, record->key, record->value, record->headers, 1);
+    batch->hashes[index] = fact_record_hash(record);
+}
+
 static void add_record(struct producer *p, struct batch_builder *b, struct fact_batch *batch,
                        int index)
 {
@@ -81,8 +105,12 @@ static void add_record(struct producer *p, struct batch_builder *b, struct fact_
                             .value = buffer_view(&value),
                             .header_count = 1,
                             .headers = buffer_view(&headers)};
-    batch_builder_add(b, time, record.key, record.value, record.headers, 1);
-    batch->hashes[index] = fact_record_hash(&record);
+    if (batch->partition->topic->compacts) {
+        add_keyed(p, b, batch, index, &record);
+    } else {
+        batch_builder_add(b, time, record.key, record.value, record.headers, 1);
+        batch->hashes[index] = fact_record_hash(&record);
+    }
     buffer_free(&value);
     buffer_free(&headers);
 }
@@ -100,6 +128,7 @@ static struct bytes make_batch(struct producer *p, struct fact_batch *batch)
                                         : CODEC_NONE));
     batch->count = 1 + (int)actor_below(&p->actor, FACT_BATCH_RECORDS);
     batch->idempotent = p->idempotent;
+    batch->sent_ms = p->actor.trial->machine.now_ms;
     p->event_ms += 1500;
     for (int i = 0; i < batch->count; i++)
         add_record(p, &b, batch, i);

@@ -122,6 +122,10 @@ static void draw_config(struct trial *t)
         .retention_check_ms = 50 + (int64_t)below(t, 500),
         .initial_delay_ms = below(t, 2) ? 0 : (int64_t)below(t, 300),
         .max_in_flight = (int64_t)(100 << below(t, 8)) << 10,
+        /* A key takes 24 bytes: most rounds of the cleaner are cut short by a full map. */
+        .clean_map_bytes = 50 + (int64_t)below(t, below(t, 2) ? 150 : 2000),
+        .clean_buffer_bytes = 300 + (int64_t)below(t, 8000),
+        .clean_backoff_ms = 10 + (int64_t)below(t, 400),
     };
     if (t->large_values)
         c->segment_bytes += LARGE_BATCH_BYTES;
@@ -143,6 +147,7 @@ static void leap(struct trial *t, bool across_restart)
     if (back && across_restart)
         chronicle_reach(&t->chronicle, REACH_LEAP_BACK_RESTART);
     m->leap_ms = leap_ms;
+    m->has_leapt = true;
 }
 
 static void set_full(struct trial *t, bool full)
@@ -206,7 +211,7 @@ static void run_while_up(struct trial *t, int64_t ms)
 static void fault(struct trial *t)
 {
     struct machine *m = machine_of(t);
-    switch (below(t, 10)) {
+    switch (below(t, 12)) {
     case 0:
     case 1:
         machine_crash(m, draw_crash(t));
@@ -228,6 +233,12 @@ static void fault(struct trial *t)
         break;
     case 8:
         set_full(t, !m->full);
+        break;
+    case 9:
+    case 10:
+        machine_crash_in_cleaner(m, 1 + below(t, 25), draw_crash(t));
+        run_while_up(t, 1500);
+        m->crash_in_calls = 0;
         break;
     default:
         if (m->full)
@@ -323,9 +334,12 @@ static void heal(struct trial *t)
 /* Reads everything that is there. */
 static void read_once(struct trial *t)
 {
+    uint64_t since_step = t->machine.step, jobs = t->machine.clean_jobs;
     t->drains = true;
+    t->drain_round++;
     rest(t);
     t->drains = false;
+    facts_check_keys(&t->facts, since_step, jobs == t->machine.clean_jobs);
 }
 
 /* No client writes. Reads until the processors have caught up. */

@@ -39,13 +39,14 @@ struct trial {
     struct facts facts;
     struct actor *actors[TRIAL_ACTORS];
     int actor_count;
-    int64_t pace_ms;       /* between the actions of an actor, at most */
-    bool calm;             /* the faults are over */
-    int life_round;        /* everybody must do something in each round */
-    int64_t healed_ms;     /* since then */
-    bool ending;           /* actors finish what they began, and begin nothing */
-    bool keeps_groups;     /* nothing happens that would change a group */
-    bool drains;           /* fetchers read everything from the start */
+    int64_t pace_ms;   /* between the actions of an actor, at most */
+    bool calm;         /* the faults are over */
+    int life_round;    /* everybody must do something in each round */
+    int64_t healed_ms; /* since then */
+    bool ending;       /* actors finish what they began, and begin nothing */
+    bool keeps_groups; /* nothing happens that would change a group */
+    bool drains;       /* fetchers read everything from the start */
+    int drain_round;
     bool large_values;     /* some records have many kilobytes */
     int64_t full_until_ms; /* errors of a full disk may come until then */
 };
