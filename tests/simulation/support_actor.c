@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static void answered(struct wire_owner *owner, struct exchange *e, const void *response)
 {
@@ -75,4 +76,29 @@ void actor_unexpected(struct actor *a, const char *what, int error)
 bool trial_may_be_full(const struct trial *t, const struct exchange *e)
 {
     return t->machine.full || e->sent_ms < t->full_until_ms;
+}
+
+void late_requests_add(struct late_requests *l, uint64_t wire)
+{
+    if (l->count == l->capacity) {
+        l->capacity = l->capacity ? 2 * l->capacity : 16;
+        l->wires = xrealloc(l->wires, l->capacity * sizeof *l->wires);
+    }
+    l->wires[l->count++] = wire;
+}
+
+bool late_requests_any(struct late_requests *l)
+{
+    for (size_t i = 0; i < l->count;) {
+        if (l->machine->settled[l->wires[i]])
+            l->wires[i] = l->wires[--l->count];
+        else
+            i++;
+    }
+    return l->count > 0;
+}
+
+void late_requests_free(struct late_requests *l)
+{
+    free(l->wires);
 }

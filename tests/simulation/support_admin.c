@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 enum { SPREAD_MS = 2000 };
-enum { CONFIGS_MAX = 40, FIRST_VOLATILE = 10, LAST_VOLATILE = 28, ATTEMPTS_MAX = 64 };
+enum { CONFIGS_MAX = 40, FIRST_VOLATILE = 10, LAST_VOLATILE = 28 };
 
 struct admin {
     struct actor actor;
@@ -15,9 +15,7 @@ struct admin {
     bool waiting, retried;
     const char *pipeline[CONFIGS_MAX];
     int number, fixed, made, round;
-    /* Wires of lost requests that may still be executed. */
-    uint64_t open_wires[ATTEMPTS_MAX];
-    size_t open_count;
+    struct late_requests late; /* a late creation would come after the deletion */
 };
 
 /* Topics of every run; processors are declared with their topic. */
@@ -41,6 +39,13 @@ static const struct fixed_topic fixed_topics[] = {
      0,
      {ANY_TIME, "retention.bytes=4000", "segment.index.bytes=32", "index.interval.bytes=0"}},
     {PIPELINE_TOPIC, PIPELINE_PARTITIONS, false, 0, {NULL}},
+    {"grow", 1, false, 0, {ANY_TIME}},
+    {"timed",
+     2,
+     true,
+     0,
+     {ANY_TIME, "retention.ms=" TIMED_RETENTION_TEXT, "segment.index.bytes=32",
+      "index.interval.bytes=0"}},
     {"keys",
      2,
      false,
@@ -127,6 +132,7 @@ static struct fact_topic *add_fixed(struct admin *d)
     const struct fixed_topic *fixed = &fixed_topics[d->fixed++];
     struct fact_topic *t = facts_add_topic(&d->actor.trial->facts, fixed->name, fixed->partitions);
     t->trims = fixed->trims;
+    t->is_timed = strcmp(t->name, "timed") == 0;
     t->compacts = fixed->tombstones_ms > 0;
     t->tombstones_ms = fixed->tombstones_ms;
     t->keeps = strcmp(t->name, PIPELINE_TOPIC) == 0;
@@ -143,22 +149,10 @@ static struct fact_topic *add_volatile(struct admin *d)
     return t;
 }
 
-/* A late request to create a topic would create it again after its deletion. */
-static bool has_late_requests(struct admin *d)
-{
-    for (size_t i = 0; i < d->open_count;) {
-        if (d->actor.trial->machine.settled[d->open_wires[i]])
-            d->open_wires[i] = d->open_wires[--d->open_count];
-        else
-            i++;
-    }
-    return d->open_count > 0;
-}
-
 static struct fact_topic *choose_to_delete(struct admin *d)
 {
     struct facts *f = &d->actor.trial->facts;
-    if (has_late_requests(d) || f->topic_count == 0)
+    if (late_requests_any(&d->late) || f->topic_count == 0)
         return NULL;
     struct fact_topic *t = &f->topics[actor_below(&d->actor, (uint64_t)f->topic_count)];
     bool own = t->name[0] == 'v' + d->number;
@@ -287,10 +281,16 @@ static void check_listed(struct admin *d, const struct metadata_response_topics 
     if (t == NULL)
         chronicle_fail(f->chronicle, "only topics that somebody asked for exist", "%s", name);
     facts_topic_answered(f, t, d->exchange.sent_step);
+    facts_id_answered(f, in->topic_id, d->exchange.sent_step);
     if (uuid_is_zero(t->id))
         t->id = in->topic_id;
-    if (!uuid_equal(t->id, in->topic_id) || in->partitions_count != t->partition_count)
-        chronicle_fail(f->chronicle, "a topic keeps its id and its partitions", "%s", name);
+    bool lacks = in->partitions_count < t->partition_count && t->grown_step < d->exchange.sent_step;
+    if (!uuid_equal(t->id, in->topic_id) || lacks || in->partitions_count > t->asked_count)
+        chronicle_fail(f->chronicle, "a topic keeps its id and its partitions",
+                       "%s has %d partitions, at least %d and at most %d are right", name,
+                       in->partitions_count, t->partition_count, t->asked_count);
+    if (in->partitions_count > t->partition_count)
+        chronicle_reach(f->chronicle, REACH_GROWN_UNKNOWN);
     listed[t - f->topics] = true;
 }
 
@@ -327,14 +327,15 @@ static void lost(struct actor *a)
     struct admin *d = admin_of(a);
     if (d->waiting && d->changing) {
         d->retried = true;
-        if (d->changing->state == TOPIC_CREATING && d->open_count < ATTEMPTS_MAX)
-            d->open_wires[d->open_count++] = d->exchange.wire;
+        if (d->changing->state == TOPIC_CREATING)
+            late_requests_add(&d->late, d->exchange.wire);
     }
     d->waiting = false;
 }
 
 static void admin_free(struct actor *a)
 {
+    late_requests_free(&admin_of(a)->late);
     free(admin_of(a));
 }
 
@@ -345,6 +346,7 @@ struct actor *admin_create(struct trial *t, int number)
     struct admin *d = xcalloc(1, sizeof *d);
     actor_init(&d->actor, t, &admin_ops, "admin", number);
     d->number = number;
+    d->late.machine = &t->machine;
     if (number > 0) /* the first one makes them */
         d->fixed = COUNT_OF(fixed_topics);
     d->pipeline[0] = ANY_TIME;

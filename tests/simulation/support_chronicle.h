@@ -55,6 +55,19 @@
     X(REACH_LATE, "late record")                                                \
     X(REACH_WINDOW, "window emitted")                                           \
     X(REACH_PARCELS, "processor output for another shard")                      \
+    X(REACH_SLEEP, "process stopped for a while")                               \
+    X(REACH_EXPIRED, "segment deleted because of its age")                      \
+    X(REACH_OFFSET_EXPIRED, "committed offset expired")                         \
+    X(REACH_DELETE_RECORDS, "records deleted by DeleteRecords")                 \
+    X(REACH_GROWN, "partitions added")                                          \
+    X(REACH_GROWN_UNKNOWN, "partitions added by a request without a reply")     \
+    X(REACH_GROWN_RETRIED, "adding partitions was repeated, and was done")      \
+    X(REACH_ALTERED, "config of a topic changed")                               \
+    X(REACH_POLICY, "cleanup.policy changed")                                   \
+    X(REACH_PROCESSOR_ALTERED, "config of a running processor changed")         \
+    X(REACH_DESCRIBED, "changed config read back")                              \
+    X(REACH_REUSED, "name of a deleted topic used again")                       \
+    X(REACH_REUSED_OFFSET, "group with an offset of the deleted topic")         \
     X(REACH_CLEANED, "partition compacted")                                     \
     X(REACH_CLEANED_IN_PASSES, "compaction cut short by a full map")            \
     X(REACH_CRASH_IN_CLEANING, "crash in a step of a compaction")               \

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { YOUNG_MS = 3600 * 1000 }; /* longer than any run */
+
 void facts_init(struct facts *f, struct machine *machine)
 {
     memset(f, 0, sizeof *f);
@@ -53,19 +55,27 @@ struct fact_topic *facts_add_topic(struct facts *f, const char *name, int32_t pa
     ASSERT(f->topic_count < FACT_TOPICS && partitions <= FACT_PARTITIONS);
     struct fact_topic *t = &f->topics[f->topic_count++];
     snprintf(t->name, sizeof t->name, "%s", name);
-    t->partition_count = partitions;
-    for (int32_t i = 0; i < partitions; i++)
+    t->partition_count = t->asked_count = partitions;
+    for (int32_t i = 0; i < FACT_PARTITIONS; i++)
         t->partitions[i] = (struct fact_partition){.topic = t, .index = i};
     return t;
 }
 
 struct fact_topic *facts_topic(struct facts *f, const char *name)
 {
-    for (int i = 0; i < f->topic_count; i++) {
+    for (int i = f->topic_count - 1; i >= 0; i--) {
         if (strcmp(f->topics[i].name, name) == 0)
             return &f->topics[i];
     }
     return NULL;
+}
+
+void facts_id_answered(struct facts *f, struct uuid id, uint64_t sent_step)
+{
+    for (int i = 0; i < f->topic_count; i++) {
+        if (uuid_equal(f->topics[i].id, id))
+            facts_topic_answered(f, &f->topics[i], sent_step);
+    }
 }
 
 bool fact_topic_may_be_absent(const struct fact_topic *t)
@@ -132,7 +142,7 @@ static void make_room(struct fact_partition *p, int64_t offset)
     p->batches = grow_array(p->batches, p->capacity, capacity, sizeof *p->batches);
     if (p->topic->keeps)
         p->kept = grow_array(p->kept, p->capacity, capacity, sizeof *p->kept);
-    if (p->topic->compacts)
+    if (p->topic->compacts || p->topic->is_timed)
         p->marks = grow_array(p->marks, p->capacity, capacity, sizeof *p->marks);
     p->capacity = capacity;
 }
@@ -178,9 +188,10 @@ static void found(struct facts *f, struct fact_batch *b, int64_t base)
 static void learn_key(struct fact_partition *p, int64_t offset, const struct fact_batch *b,
                       int index)
 {
-    if (!p->topic->compacts)
+    if (!p->topic->compacts && !p->topic->is_timed)
         return;
     make_room(p, offset);
+    p->marks[offset].is_young = p->topic->is_timed && !b->is_old;
     p->marks[offset].key = b->keys[index];
     p->marks[offset].is_tombstone = b->tombstones[index];
     p->marks[offset].sent_ms = b->sent_ms;
@@ -278,15 +289,32 @@ void facts_told_end(struct facts *f, struct fact_partition *p, int64_t end, int6
     raise_end(f, p, end);
 }
 
+/* Retention by time deletes nothing young, whatever the wall clock says. */
+static void check_ages(struct facts *f, const struct fact_partition *p, int64_t start)
+{
+    for (int64_t i = p->start; i < start && i < (int64_t)p->capacity; i++) {
+        const struct fact_mark *mark = &p->marks[i];
+        if (mark->is_young && f->machine->ahead_ms < TIMED_RETENTION_MS - YOUNG_MS)
+            chronicle_fail(f->chronicle, "retention by time deletes no young record",
+                           "%s/%d starts at %lld, offset %lld is young", p->topic->name, p->index,
+                           (long long)start, (long long)i);
+    }
+    if (start > p->start)
+        chronicle_reach(f->chronicle, REACH_EXPIRED);
+}
+
 void facts_told_start(struct facts *f, struct fact_partition *p, int64_t start, int64_t floor)
 {
     if (start < floor)
         chronicle_fail(f->chronicle, "the log start never goes back",
                        "%s/%d: the log start is %lld, it was %lld", p->topic->name, p->index,
                        (long long)start, (long long)floor);
-    if (start > 0 && !p->topic->trims)
+    /* Segments from which compaction has removed everything may go. */
+    if (start > 0 && !p->topic->trims && !p->topic->compacts)
         chronicle_fail(f->chronicle, "a topic without a limit keeps all records",
                        "%s/%d: the log start is %lld", p->topic->name, p->index, (long long)start);
+    if (p->topic->is_timed)
+        check_ages(f, p, start);
     if (start > p->start) {
         chronicle_note(f->chronicle, "%s/%d starts at %lld", p->topic->name, p->index,
                        (long long)start);
@@ -333,7 +361,7 @@ static void check_order(struct facts *f, const struct fact_batch *b,
 static void check_trim(struct facts *f, const struct fact_partition *p)
 {
     size_t bytes = 0;
-    if (p->start == 0 || p->topic->compacts)
+    if (p->start <= p->asked_start || p->topic->compacts || p->topic->is_timed)
         return;
     for (int64_t i = p->start; i < p->end; i++)
         bytes += p->batches[i];

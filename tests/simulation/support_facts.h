@@ -13,24 +13,29 @@
 #include "tests/simulation/support_machine.h"
 
 enum {
-    FACT_TOPICS = 72,
+    FACT_TOPICS = 112,
     FACT_PARTITIONS = 4, /* of a topic, at most */
     FACT_PRODUCERS = 8,
     FACT_BATCH_RECORDS = 8,
     FACT_COPIES = 8,
-    FACT_GROUPS = 4,
+    FACT_GROUPS = 40,
     FACT_TRIM_KEEPS = 4000, /* retention.bytes of topics that trim */
     FACT_NAME_SIZE = 64,
 };
 
 /* What is known of an offset of a topic that is compacted. */
 struct fact_mark {
-    uint8_t key; /* 1 + its number; 0: not known */
+    bool is_young; /* of a topic with retention.ms: younger than that when it was sent */
+    uint8_t key;   /* 1 + its number; 0: not known */
     bool is_tombstone;
     int64_t sent_ms;    /* when the record was first sent */
     uint64_t seen_step; /* when a consumer last got it; 0: never */
     uint64_t gone_step; /* when a consumer first moved over it; 0: never */
 };
+
+/* retention.ms of the topic "timed": less than a leap of the wall clock. */
+#define TIMED_RETENTION_MS INT64_C(86400000)
+#define TIMED_RETENTION_TEXT "86400000"
 
 struct fact_partition {
     struct fact_topic *topic;
@@ -40,9 +45,10 @@ struct fact_partition {
     struct record *kept;     /* by offset, of topics that keep them; owned */
     struct fact_mark *marks; /* by offset, of topics that are compacted */
     size_t capacity;
-    int64_t grew_ms;    /* when a client was last told a larger end */
-    int64_t end_before; /* the end before the last restart */
-    int64_t start, end; /* the newest that any client was told */
+    int64_t grew_ms;     /* when a client was last told a larger end */
+    int64_t end_before;  /* the end before the last restart */
+    int64_t start, end;  /* the newest that any client was told */
+    int64_t asked_start; /* the largest that somebody asked for, with DeleteRecords */
 };
 
 enum fact_topic_state {
@@ -58,6 +64,8 @@ struct fact_topic {
     struct uuid id;
     enum fact_topic_state state;
     bool trims;            /* it has retention.bytes */
+    bool is_timed;         /* it has retention.ms */
+    bool is_reused;        /* its name is used again after its deletion */
     bool compacts;         /* it is compacted, at least for some time */
     int64_t tombstones_ms; /* its delete.retention.ms */
     bool is_output;        /* processors write to it */
@@ -66,8 +74,9 @@ struct fact_topic {
     int64_t sure_ms;
     bool keeps; /* its records are kept for a comparison */
     bool is_volatile;
-    uint64_t created_step, deleted_step; /* when it was acknowledged */
-    int32_t partition_count;
+    uint64_t created_step, deleted_step;  /* when it was acknowledged */
+    int32_t partition_count, asked_count; /* acknowledged, and asked for */
+    uint64_t grown_step;                  /* when partition_count was acknowledged */
     struct fact_partition partitions[FACT_PARTITIONS];
 };
 
@@ -81,6 +90,7 @@ struct fact_batch {
     uint8_t keys[FACT_BATCH_RECORDS];    /* 1 + the key's number, of topics that are compacted */
     bool tombstones[FACT_BATCH_RECORDS];
     int64_t sent_ms;         /* for the first time */
+    bool is_old;             /* the records are older than TIMED_RETENTION_MS */
     bool idempotent, begins; /* begins: the producer's first one for the partition */
     int sends, first_life;
     int64_t copies[FACT_COPIES]; /* base offsets where it was found */
@@ -105,6 +115,7 @@ struct fact_generation {
 
 struct fact_group {
     char name[FACT_NAME_SIZE];
+    bool has_expired; /* its offsets are older than offsets.retention.minutes */
     struct fact_partition *partitions[FACT_PARTITIONS];
     struct fact_commit *commits[FACT_PARTITIONS];
     size_t commit_count[FACT_PARTITIONS];
@@ -143,7 +154,10 @@ void facts_free(struct facts *f);
 /* --- topics --- */
 
 struct fact_topic *facts_add_topic(struct facts *f, const char *name, int32_t partitions);
+/* The newest one of this name. */
 struct fact_topic *facts_topic(struct facts *f, const char *name);
+/* Checks a topic id in an answer to a request that was sent at `sent_step`. */
+void facts_id_answered(struct facts *f, struct uuid id, uint64_t sent_step);
 /* Whether a client may be told that the topic does not exist, in an answer to a request. */
 bool fact_topic_may_be_absent(const struct fact_topic *t);
 /* Checks an answer as if the topic existed, to a request that was sent at `sent_step`. */

@@ -90,8 +90,11 @@ void facts_told_commit(struct facts *f, struct fact_group *g, int partition, int
     const char *rule = "a committed offset changes only by a commit";
     char text[32];
     snprintf(text, sizeof text, "%.*s", (int)MIN(metadata.size, (size_t)31), metadata.data);
+    if (offset >= 0 && g->has_expired)
+        chronicle_fail(f->chronicle, "an old committed offset expires", "group %s partition %d",
+                       g->name, partition);
     if (offset < 0) {
-        if (has_commit_before(g, partition, sent_step))
+        if (!g->has_expired && has_commit_before(g, partition, sent_step))
             chronicle_fail(f->chronicle, rule, "group %s partition %d lost its offset", g->name,
                            partition);
         return;

@@ -13,8 +13,7 @@ static bool is_there(const struct fact_mark *mark, uint64_t since_step)
 static bool may_have_expired(const struct facts *f, const struct fact_topic *t,
                              const struct fact_mark *mark)
 {
-    bool may_be_far = f->machine->has_leapt && t->tombstones_ms < LEAP_MAX_MS;
-    return may_be_far || f->machine->now_ms - mark->sent_ms >= t->tombstones_ms;
+    return f->machine->now_ms - mark->sent_ms >= t->tombstones_ms - f->machine->ahead_ms;
 }
 
 /* The last record of a key. */
@@ -44,7 +43,8 @@ static void check_partition(struct facts *f, const struct fact_partition *p, uin
                             bool still)
 {
     int64_t newest[KEYS_MAX] = {0}, gone[KEYS_MAX] = {0};
-    for (int64_t i = MIN(p->end, (int64_t)p->capacity) - 1; i >= p->start; i--) {
+    int64_t first = p->topic->trims ? p->start : 0;
+    for (int64_t i = MIN(p->end, (int64_t)p->capacity) - 1; i >= first; i--) {
         const struct fact_mark *mark = &p->marks[i];
         if (mark->key == 0)
             continue;

@@ -125,9 +125,24 @@ static void forget_asked(struct fetcher *f)
     }
 }
 
+/* Whether the session has a deleted topic, whose name may be used again. */
+static bool has_deleted(const struct fetcher *f)
+{
+    const struct facts *facts = &f->actor.trial->facts;
+    for (int t = 0; t < facts->topic_count; t++) {
+        for (int p = 0; facts->topics[t].state == TOPIC_DELETED && p < FACT_PARTITIONS; p++) {
+            if (f->places[t][p].in_session)
+                return true;
+        }
+    }
+    return false;
+}
+
 static void send_fetch(struct fetcher *f)
 {
     struct trial *t = f->actor.trial;
+    if (has_deleted(f))
+        drop_session(f);
     forget_asked(f);
     struct fetch_request request;
     schema_defaults(&fetch_request_schema, &request);
@@ -334,7 +349,7 @@ static void take_partition(struct fetcher *f, struct fact_partition *p,
 static struct fact_topic *topic_of(struct fetcher *f, const struct fetch_response_responses *r)
 {
     struct facts *facts = &f->actor.trial->facts;
-    for (int i = 0; i < facts->topic_count; i++) {
+    for (int i = facts->topic_count - 1; i >= 0; i--) { /* the newest of its name */
         struct fact_topic *t = &facts->topics[i];
         if (f->by_id ? uuid_equal(t->id, r->topic_id) : bytes_equal_string(r->topic, t->name))
             return t;

@@ -85,7 +85,7 @@ struct machine {
     bool starting, dead;   /* dead: it has crashed and only gives back its memory */
     bool cleaning;         /* a cleaner's job runs */
     uint64_t clean_jobs;   /* that have run */
-    bool has_leapt;        /* the wall clock was ever wrong */
+    int64_t ahead_ms;      /* the time that the broker trusts is at most this far ahead */
     bool broken;           /* the disk fails */
     bool full;             /* the disk has no room */
     bool calm;             /* no delays, no losses */

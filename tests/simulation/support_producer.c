@@ -59,6 +59,8 @@ static void plain_value(struct producer *p, struct buffer *out)
 
 /* Keys of compacted topics: few, so that most records are replaced. */
 enum { KEYS = 12 };
+/* The times in which the records of topics with retention.ms are old. */
+enum { OLD_PHASE_MS = 1000 };
 
 /* The wall clock of a client is right. */
 static int64_t client_time(struct producer *p)
@@ -100,6 +102,8 @@ static void add_record(struct producer *p, struct batch_builder *b, struct fact_
     record_headers_append(&headers, BYTES_LITERAL("i"), bytes_of(sender, sizeof sender));
     snprintf(key, sizeof key, "k%d", (int)actor_below(&p->actor, 5));
     int64_t time = EVENT_TIME + p->event_ms - (int64_t)actor_below(&p->actor, 9000);
+    if (batch->partition->topic->is_timed)
+        time = client_time(p) - (batch->is_old ? 2 * TIMED_RETENTION_MS : 0);
     struct record record = {.timestamp = time,
                             .key = bytes_string(key),
                             .value = buffer_view(&value),
@@ -129,6 +133,7 @@ static struct bytes make_batch(struct producer *p, struct fact_batch *batch)
     batch->count = 1 + (int)actor_below(&p->actor, FACT_BATCH_RECORDS);
     batch->idempotent = p->idempotent;
     batch->sent_ms = p->actor.trial->machine.now_ms;
+    batch->is_old = batch->sent_ms / OLD_PHASE_MS % 3 != 0;
     p->event_ms += 1500;
     for (int i = 0; i < batch->count; i++)
         add_record(p, &b, batch, i);
@@ -190,7 +195,9 @@ static struct fact_partition *choose_target(struct producer *p)
     for (int i = 0; i < 20 && f->topic_count > 0; i++) {
         struct fact_topic *t = &f->topics[actor_below(&p->actor, (uint64_t)f->topic_count)];
         bool is_fixed = !t->is_volatile || actor_once_in(&p->actor, 2);
-        if (t->is_output || !is_fixed || (t->state != TOPIC_EXISTS && t->state != TOPIC_DELETING))
+        /* A request without a reply may arrive at any time, also for a later topic of this name. */
+        if (t->is_output || !is_fixed || (t->is_reused && p->acks == 0) ||
+            (t->state != TOPIC_EXISTS && t->state != TOPIC_DELETING))
             continue;
         return &t->partitions[actor_below(&p->actor, (uint64_t)t->partition_count)];
     }
@@ -226,8 +233,13 @@ static void begin_batch(struct producer *p)
 static void resend(struct producer *p)
 {
     p->must_resend = false;
-    LIST_FOR_EACH_SAFE (node, &p->sendings)
-        send_batch(p, CONTAINER_OF(node, struct sending, node));
+    LIST_FOR_EACH_SAFE (node, &p->sendings) {
+        struct sending *s = CONTAINER_OF(node, struct sending, node);
+        if (s->batch->partition->topic->state == TOPIC_DELETED)
+            forget(p, s);
+        else
+            send_batch(p, s);
+    }
 }
 
 static void ask_id(struct producer *p)

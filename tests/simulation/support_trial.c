@@ -1,5 +1,6 @@
 #include "tests/simulation/support_trial.h"
 
+#include "base/trusted_clock.h"
 #include "tests/simulation/support_pipeline.h"
 
 #include <stdio.h>
@@ -12,6 +13,7 @@ enum {
     CALM_PACE_MS = 90,
     LARGE_BATCH_BYTES = 250000,
     FULL_GRACE_MS = 3000, /* the broker looks for free space once a second */
+    SLEEP_MS = 20000,
 };
 
 static struct machine *machine_of(struct trial *t)
@@ -147,7 +149,11 @@ static void leap(struct trial *t, bool across_restart)
     if (back && across_restart)
         chronicle_reach(&t->chronicle, REACH_LEAP_BACK_RESTART);
     m->leap_ms = leap_ms;
-    m->has_leapt = true;
+    /* The first start that stores its time trusts any clock. */
+    if (t->facts.topic_count == 0 || t->facts.topics[0].state != TOPIC_EXISTS)
+        m->ahead_ms = MAX(leap_ms, m->ahead_ms);
+    else
+        m->ahead_ms += across_restart ? m->settings.clock_max_down_ms : TRUSTED_TOLERANCE_MS;
 }
 
 static void set_full(struct trial *t, bool full)
@@ -211,7 +217,7 @@ static void run_while_up(struct trial *t, int64_t ms)
 static void fault(struct trial *t)
 {
     struct machine *m = machine_of(t);
-    switch (below(t, 12)) {
+    switch (below(t, 13)) {
     case 0:
     case 1:
         machine_crash(m, draw_crash(t));
@@ -235,7 +241,12 @@ static void fault(struct trial *t)
         set_full(t, !m->full);
         break;
     case 9:
+        chronicle_note(&t->chronicle, "the process is stopped for a while");
+        chronicle_reach(&t->chronicle, REACH_SLEEP);
+        machine_advance(m, (int64_t)below(t, SLEEP_MS));
+        break;
     case 10:
+    case 11:
         machine_crash_in_cleaner(m, 1 + below(t, 25), draw_crash(t));
         run_while_up(t, 1500);
         m->crash_in_calls = 0;
@@ -285,12 +296,22 @@ static void expect_life(struct trial *t)
     }
 }
 
-/* Whether requests may still arrive that their clients have given up. */
-static bool has_late_requests(const struct trial *t)
+bool trial_has_late_requests(const struct trial *t)
 {
     LIST_FOR_EACH (node, &t->machine.wires) {
         const struct wire *w = CONTAINER_OF(node, struct wire, node);
         if (w->open && w->owner == NULL)
+            return true;
+    }
+    return t->machine.ended_count > 0;
+}
+
+bool trial_has_requests_from(const struct trial *t, uint64_t step)
+{
+    LIST_FOR_EACH (node, &t->machine.wires) {
+        struct wire *w = CONTAINER_OF(node, struct wire, node);
+        struct list_node *first = list_first(&w->exchanges);
+        if (first && CONTAINER_OF(first, struct exchange, node)->sent_step <= step)
             return true;
     }
     return false;
@@ -303,7 +324,7 @@ static void rest(struct trial *t)
         t->actors[i]->resting = false;
     for (bool resting = false; !resting;) {
         trial_step(t);
-        resting = !has_late_requests(t);
+        resting = !trial_has_late_requests(t);
         for (int i = 0; i < t->actor_count; i++)
             resting &= t->actors[i]->resting;
         if (t->machine.now_ms - begin_ms < STOP_WITHIN_MS)
@@ -385,6 +406,8 @@ static void make_actors(struct trial *t)
     int members = 2 + (int)below(t, 2);
     admin_create(t, 0);
     admin_create(t, 1);
+    operator_create(t, 0);
+    reuser_create(t, 0);
     for (int i = 0; i < producers; i++)
         producer_create(t, i);
     for (int i = 0; i < fetchers; i++)

@@ -69,12 +69,29 @@ __attribute__((noreturn)) void actor_unexpected(struct actor *a, const char *wha
 /* Whether a request may be refused for want of space. */
 bool trial_may_be_full(const struct trial *t, const struct exchange *e);
 
+/* Whether requests may still be executed that their clients have given up. */
+bool trial_has_late_requests(const struct trial *t);
+/* Whether clients wait for requests that they sent up to this step. */
+bool trial_has_requests_from(const struct trial *t, uint64_t step);
+
+/* Connections of lost requests that may still be executed. */
+struct late_requests {
+    struct machine *machine;
+    uint64_t *wires;
+    size_t count, capacity;
+};
+void late_requests_add(struct late_requests *l, uint64_t wire);
+bool late_requests_any(struct late_requests *l);
+void late_requests_free(struct late_requests *l);
+
 /* The kinds. */
 struct actor *producer_create(struct trial *t, int number);
 struct actor *fetcher_create(struct trial *t, int number);
 struct actor *member_create(struct trial *t, int number, struct fact_group *group);
 struct actor *committer_create(struct trial *t, int number, struct fact_group *group);
 struct actor *admin_create(struct trial *t, int number);
+struct actor *operator_create(struct trial *t, int number);
+struct actor *reuser_create(struct trial *t, int number);
 
 /* --- for the campaign --- */
 
