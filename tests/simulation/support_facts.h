@@ -115,7 +115,7 @@ struct fact_generation {
 
 struct fact_group {
     char name[FACT_NAME_SIZE];
-    bool has_expired; /* its offsets are older than offsets.retention.minutes */
+    bool may_expire, has_expired; /* its offsets, which have offsets.retention.minutes */
     struct fact_partition *partitions[FACT_PARTITIONS];
     struct fact_commit *commits[FACT_PARTITIONS];
     size_t commit_count[FACT_PARTITIONS];

@@ -94,7 +94,9 @@ void facts_told_commit(struct facts *f, struct fact_group *g, int partition, int
         chronicle_fail(f->chronicle, "an old committed offset expires", "group %s partition %d",
                        g->name, partition);
     if (offset < 0) {
-        if (!g->has_expired && has_commit_before(g, partition, sent_step))
+        if (g->has_expired)
+            chronicle_reach(f->chronicle, REACH_OFFSET_EXPIRED);
+        if (!g->may_expire && has_commit_before(g, partition, sent_step))
             chronicle_fail(f->chronicle, rule, "group %s partition %d lost its offset", g->name,
                            partition);
         return;

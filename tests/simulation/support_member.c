@@ -18,6 +18,7 @@ struct member {
     struct fact_group *group;
     int number;
     bool alone; /* a committer without a membership */
+    bool once;  /* it commits nothing after its first commit */
     bool is_static, is_leader;
     char id[ID_SIZE], instance[ID_SIZE], protocol[16];
     enum member_state state;
@@ -209,6 +210,10 @@ static void act_stable(struct member *m)
 {
     struct actor *a = &m->actor;
     int partition = owned_partition(m);
+    if (m->once && fact_group_is_lasting(m->group)) {
+        ask_offsets(m);
+        return;
+    }
     if (!m->alone && !a->trial->calm && actor_once_in(a, 60)) {
         m->waiting = false;
         restart_client(m);
@@ -344,6 +349,7 @@ static void took_offsets(struct member *m, const struct offset_fetch_response *i
     }
     if (m->state == MEMBER_READING)
         m->state = MEMBER_STABLE;
+    m->actor.successes += m->once;
 }
 
 static void committed(struct member *m, int error)
@@ -436,5 +442,13 @@ struct actor *committer_create(struct trial *t, int number, struct fact_group *g
     m->is_static = false;
     m->state = MEMBER_READING;
     memset(m->owns, true, sizeof m->owns);
+    return &m->actor;
+}
+
+struct actor *veteran_create(struct trial *t, int number, struct fact_group *group)
+{
+    struct member *m = CONTAINER_OF(committer_create(t, number, group), struct member, actor);
+    snprintf(m->actor.name, sizeof m->actor.name, "veteran%d", number);
+    m->once = true;
     return &m->actor;
 }

@@ -14,6 +14,8 @@ enum {
     LARGE_BATCH_BYTES = 250000,
     FULL_GRACE_MS = 3000, /* the broker looks for free space once a second */
     SLEEP_MS = 20000,
+    OFFSETS_EXPIRE_MS = 8 * 24 * 3600 * 1000, /* after the 7 days of offsets.retention.minutes */
+    EXPIRED_WITHIN_MS = 1000,
 };
 
 static struct machine *machine_of(struct trial *t)
@@ -379,6 +381,39 @@ static void read_all(struct trial *t)
     pipeline_free(p);
 }
 
+static void ask_veteran(struct trial *t)
+{
+    int64_t begin_ms = t->machine.now_ms;
+    uint64_t before = t->veteran->successes;
+    while (t->veteran->successes <= before) {
+        trial_step(t);
+        if (t->machine.now_ms - begin_ms > LIVELY_WITHIN_MS)
+            chronicle_fail(&t->chronicle, "an old committed offset can be asked for",
+                           "there is no answer for %d ms", LIVELY_WITHIN_MS);
+    }
+}
+
+/* Old offsets expire, and stay away. The other clients are gone: for them, records expire, too. */
+static void grow_old(struct trial *t)
+{
+    for (int i = 0; i < t->actor_count; i++) {
+        if (t->actors[i] == t->veteran)
+            continue;
+        actor_hang_up(t->actors[i]);
+        t->actors[i]->wake_ms = INT64_MAX;
+    }
+    ask_veteran(t);
+    t->veterans->may_expire = true;
+    machine_advance(&t->machine, OFFSETS_EXPIRE_MS);
+    run_for(t, EXPIRED_WITHIN_MS);
+    ask_veteran(t); /* the answer may have been under way */
+    t->veterans->has_expired = true;
+    ask_veteran(t);
+    machine_crash(&t->machine, draw_crash(t));
+    start(t);
+    ask_veteran(t);
+}
+
 static void end(struct trial *t)
 {
     heal(t);
@@ -395,6 +430,7 @@ static void end(struct trial *t)
     facts_after_restart(&t->facts);
     t->keeps_groups = t->ending = false;
     expect_life(t);
+    grow_old(t);
     stop(t);
 }
 
@@ -416,6 +452,8 @@ static void make_actors(struct trial *t)
     for (int i = 0; i < members; i++)
         member_create(t, i, group);
     committer_create(t, 0, facts_add_group(&t->facts, "alone"));
+    t->veterans = facts_add_group(&t->facts, "veterans");
+    t->veteran = veteran_create(t, 0, t->veterans);
 }
 
 void trial_run(struct trial *t, uint64_t seed, bool verbose, uint64_t *reached)

@@ -37,7 +37,8 @@ struct trial {
     struct chronicle chronicle;
     struct machine machine;
     struct facts facts;
-    struct actor *actors[TRIAL_ACTORS];
+    struct actor *actors[TRIAL_ACTORS], *veteran;
+    struct fact_group *veterans; /* its group */
     int actor_count;
     int64_t pace_ms;   /* between the actions of an actor, at most */
     bool calm;         /* the faults are over */
@@ -89,6 +90,7 @@ struct actor *producer_create(struct trial *t, int number);
 struct actor *fetcher_create(struct trial *t, int number);
 struct actor *member_create(struct trial *t, int number, struct fact_group *group);
 struct actor *committer_create(struct trial *t, int number, struct fact_group *group);
+struct actor *veteran_create(struct trial *t, int number, struct fact_group *group);
 struct actor *admin_create(struct trial *t, int number);
 struct actor *operator_create(struct trial *t, int number);
 struct actor *reuser_create(struct trial *t, int number);
