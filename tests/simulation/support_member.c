@@ -210,8 +210,11 @@ static void act_stable(struct member *m)
 {
     struct actor *a = &m->actor;
     int partition = owned_partition(m);
-    if (m->once && fact_group_is_lasting(m->group)) {
-        ask_offsets(m);
+    if (m->once) {
+        if (fact_group_is_lasting(m->group) || a->trial->ending)
+            ask_offsets(m);
+        else
+            commit(m, 0);
         return;
     }
     if (!m->alone && !a->trial->calm && actor_once_in(a, 60)) {

@@ -2,6 +2,7 @@
 
 #include "base/trusted_clock.h"
 #include "tests/simulation/support_pipeline.h"
+#include "tests/simulation/support_tally.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -378,6 +379,7 @@ static void read_all(struct trial *t)
         trial_step(t);
     read_once(t);
     pipeline_check(p, &t->facts);
+    tally_check(&t->facts);
     pipeline_free(p);
 }
 
@@ -403,6 +405,7 @@ static void grow_old(struct trial *t)
         t->actors[i]->wake_ms = INT64_MAX;
     }
     ask_veteran(t);
+    ask_veteran(t); /* the first answer may be to its commit */
     t->veterans->may_expire = true;
     machine_advance(&t->machine, OFFSETS_EXPIRE_MS);
     run_for(t, EXPIRED_WITHIN_MS);
