@@ -75,7 +75,7 @@ void actor_unexpected(struct actor *a, const char *what, int error)
 
 bool trial_may_be_full(const struct trial *t, const struct exchange *e)
 {
-    return t->machine.full || e->sent_ms < t->full_until_ms;
+    return t->machine.full || t->machine.no_files || e->sent_ms < t->full_until_ms;
 }
 
 void late_requests_add(struct late_requests *l, uint64_t wire)

@@ -55,6 +55,8 @@
     X(REACH_LATE, "late record")                                                \
     X(REACH_WINDOW, "window emitted")                                           \
     X(REACH_PARCELS, "processor output for another shard")                      \
+    X(REACH_NO_FILES, "no file can be opened")                                  \
+    X(REACH_NO_FILES_START, "start refused without descriptors")                \
     X(REACH_SLEEP, "process stopped for a while")                               \
     X(REACH_EXPIRED, "segment deleted because of its age")                      \
     X(REACH_OFFSET_EXPIRED, "committed offset expired")                         \

@@ -100,7 +100,7 @@ static void die(struct machine *m, enum crash_kind kind)
         chronicle_reach(m->chronicle, REACH_CRASH_IN_STOP);
     chronicle_note(m->chronicle, "CRASH of kind %d%s", kind, m->starting ? " in recovery" : "");
     m->crashed = sim_disk_crash(m->disk, kind, random_u64(&m->chance.random));
-    m->disk->fail_to = 0;
+    m->disk->fail_to = m->disk->no_files_to = 0;
     m->disk->free_bytes = INT64_MAX;
     m->dead = true;
 }
@@ -344,6 +344,13 @@ void machine_fill_disk(struct machine *m, bool full)
     m->disk->free_bytes = full ? 0 : INT64_MAX;
 }
 
+void machine_take_files(struct machine *m, bool take)
+{
+    m->no_files = take;
+    m->disk->no_files_from = take ? m->disk->opens : 0;
+    m->disk->no_files_to = take ? UINT64_MAX : 0;
+}
+
 void machine_break_disk(struct machine *m, uint64_t calls)
 {
     m->broken = true;
@@ -361,6 +368,7 @@ static void take_disk(struct machine *m)
     m->crash_in_calls = 0;
     m->dead = false;
     machine_fill_disk(m, m->full);
+    machine_take_files(m, m->no_files);
 }
 
 void machine_crash(struct machine *m, enum crash_kind kind)
@@ -383,13 +391,14 @@ void machine_crash_in_cleaner(struct machine *m, uint64_t calls, enum crash_kind
     m->crash_in_cleaner = true;
 }
 
-/* A start that a full disk refuses changes nothing, and the next one succeeds. */
+/* A start without room or descriptors is refused. It changes nothing, and the next one succeeds. */
 static void refused(struct machine *m, enum error error, const struct message *message)
 {
-    if (!m->dead && (error != ERR_NO_SPACE || !m->full))
+    bool is_right = (error == ERR_NO_SPACE && m->full) || (error == ERR_NO_FILES && m->no_files);
+    if (!m->dead && !is_right)
         chronicle_fail(m->chronicle, "the broker starts after a crash", "%s", message->text);
     chronicle_note(m->chronicle, "start refused: %s", message->text);
-    chronicle_reach(m->chronicle, REACH_FULL_START);
+    chronicle_reach(m->chronicle, error == ERR_NO_FILES ? REACH_NO_FILES_START : REACH_FULL_START);
     unload(m);
 }
 
@@ -501,9 +510,11 @@ static void turn(struct machine *m, int i)
 static void do_job(struct machine *m, struct machine_worker *w)
 {
     run_job(w);
-    /* Slow cold reads meet flushes, retention and deletions that are ahead of them. */
-    bool reads = w == &m->workers[w->shard->id][WORKER_READER];
-    if (!m->calm && reads && machine_once_in(m, 3))
+    /* Slow cold reads meet flushes, retention and deletions that are ahead of them. Consumers read
+     * between the steps of a slow compaction. */
+    const struct machine_worker *workers = m->workers[w->shard->id];
+    bool is_slow = w == &workers[WORKER_READER] || w == &workers[WORKER_CLEANER];
+    if (!m->calm && is_slow && machine_once_in(m, 3))
         w->slow_until_ms = m->now_ms + (int64_t)machine_below(m, 300);
     else if (!m->calm && machine_once_in(m, 8))
         w->slow_until_ms = m->now_ms + (int64_t)machine_below(m, machine_once_in(m, 10) ? 900 : 12);

@@ -88,6 +88,7 @@ struct machine {
     int64_t ahead_ms;      /* the time that the broker trusts is at most this far ahead */
     bool broken;           /* the disk fails */
     bool full;             /* the disk has no room */
+    bool no_files;         /* no file can be opened */
     bool calm;             /* no delays, no losses */
 
     struct list wires; /* support_wire.h */
@@ -119,6 +120,8 @@ void machine_crash_in(struct machine *m, uint64_t calls, enum crash_kind kind);
 /* The same, of the calls that cleaners make. */
 void machine_crash_in_cleaner(struct machine *m, uint64_t calls, enum crash_kind kind);
 
+/* Takes all descriptors, or gives them back. */
+void machine_take_files(struct machine *m, bool take);
 /* Takes the disk's free space, or gives it back. */
 void machine_fill_disk(struct machine *m, bool full);
 /* The n-th call from now that changes the disk fails, and all that follow. */

@@ -169,6 +169,26 @@ static void set_full(struct trial *t, bool full)
     machine_fill_disk(&t->machine, full);
 }
 
+/* As a full disk, this refuses work that needs new files. */
+static void set_no_files(struct trial *t, bool taken)
+{
+    chronicle_note(&t->chronicle, taken ? "NO FILE CAN BE OPENED" : "files can be opened");
+    if (taken)
+        chronicle_reach(&t->chronicle, REACH_NO_FILES);
+    else if (t->machine.no_files)
+        t->full_until_ms = t->machine.now_ms + FULL_GRACE_MS;
+    machine_take_files(&t->machine, taken);
+}
+
+/* What a start and a regular stop need. */
+static void give_room(struct trial *t)
+{
+    if (t->machine.full)
+        set_full(t, false);
+    if (t->machine.no_files)
+        set_no_files(t, false);
+}
+
 /* Starts the broker until it runs. */
 static void start(struct trial *t)
 {
@@ -183,8 +203,8 @@ static void start(struct trial *t)
         machine_start(m);
         if (m->state == MACHINE_UP)
             break;
-        if (m->full && below(t, 3) == 0)
-            set_full(t, false);
+        if (below(t, 3) == 0)
+            give_room(t);
         run_for(t, 1 + (int64_t)below(t, 100));
     }
     if (m->lives > 1 && m->config.shards != shards)
@@ -220,7 +240,7 @@ static void run_while_up(struct trial *t, int64_t ms)
 static void fault(struct trial *t)
 {
     struct machine *m = machine_of(t);
-    switch (below(t, 13)) {
+    switch (below(t, 14)) {
     case 0:
     case 1:
         machine_crash(m, draw_crash(t));
@@ -233,8 +253,7 @@ static void fault(struct trial *t)
         break;
     case 5:
     case 6:
-        if (m->full)
-            set_full(t, false);
+        give_room(t);
         stop(t);
         break;
     case 7:
@@ -242,6 +261,9 @@ static void fault(struct trial *t)
         break;
     case 8:
         set_full(t, !m->full);
+        break;
+    case 12:
+        set_no_files(t, !m->no_files);
         break;
     case 9:
         chronicle_note(&t->chronicle, "the process is stopped for a while");
@@ -255,8 +277,7 @@ static void fault(struct trial *t)
         m->crash_in_calls = 0;
         break;
     default:
-        if (m->full)
-            set_full(t, false);
+        give_room(t);
         machine_break_disk(m, 1 + below(t, 30));
         run_while_up(t, 2000);
         if (m->state == MACHINE_UP)
@@ -344,8 +365,7 @@ static void heal(struct trial *t)
     chronicle_note(&t->chronicle, "THE FAULTS ARE OVER");
     t->calm = t->machine.calm = true;
     t->pace_ms = MAX(t->pace_ms, (int64_t)CALM_PACE_MS);
-    if (t->machine.full)
-        set_full(t, false);
+    give_room(t);
     t->healed_ms = t->machine.now_ms;
     LIST_FOR_EACH (node, &t->machine.wires) {
         struct wire *w = CONTAINER_OF(node, struct wire, node);
