@@ -183,7 +183,20 @@ static void ask_start(struct fetcher *f, const struct fact_partition *p)
     actor_send(&f->actor, API_LIST_OFFSETS, 7, &request, &f->exchange);
 }
 
-/* Reads a partition once more from its start. */
+/* Inside a hole, if that is easily found. */
+static int64_t draw_position(struct fetcher *f, const struct fact_partition *p)
+{
+    int64_t position = p->start;
+    for (int i = 0; i < 10; i++) {
+        position = p->start + (int64_t)actor_below(&f->actor, (uint64_t)(p->end - p->start));
+        if (p->topic->compacts && position < (int64_t)p->capacity &&
+            p->marks[position].gone_step > 0)
+            break;
+    }
+    return position;
+}
+
+/* Reads a partition once more, from its start or from anywhere. */
 static void rewind_some(struct fetcher *f)
 {
     struct facts *facts = &f->actor.trial->facts;
@@ -196,7 +209,7 @@ static void rewind_some(struct fetcher *f)
     place->position = part->start;
     place->is_random = part->end > part->start && (t->compacts || actor_once_in(&f->actor, 2));
     if (place->is_random)
-        place->position += (int64_t)actor_below(&f->actor, (uint64_t)(part->end - part->start));
+        place->position = draw_position(f, part);
 }
 
 static void begin_drain(struct fetcher *f)
