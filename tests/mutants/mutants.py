@@ -4,6 +4,7 @@ import journal_mutants
 import log_mutants
 import recovery_mutants
 import row_mutants
+import simulation_mutants
 
 MUTANTS = [*journal_mutants.MUTANTS, *recovery_mutants.MUTANTS, *row_mutants.MUTANTS, *log_mutants.MUTANTS,
-           *broker_mutants.MUTANTS]
+           *broker_mutants.MUTANTS, *simulation_mutants.MUTANTS]
