@@ -109,7 +109,7 @@ static void on_call(void *context, struct sim_disk *disk)
 {
     struct machine *m = context;
     (void)disk;
-    if (m->crash_in_cleaner && !m->cleaning)
+    if ((m->crash_in_cleaner && !m->cleaning) || (m->crash_in_rows && !m->disk->writes_rows))
         return;
     if (m->crash_in_calls > 0 && --m->crash_in_calls == 0)
         die(m, m->crash_kind);
@@ -382,7 +382,13 @@ void machine_crash_in(struct machine *m, uint64_t calls, enum crash_kind kind)
 {
     m->crash_in_calls = calls;
     m->crash_kind = kind;
-    m->crash_in_cleaner = false;
+    m->crash_in_cleaner = m->crash_in_rows = false;
+}
+
+void machine_crash_in_rows(struct machine *m, uint64_t calls, enum crash_kind kind)
+{
+    machine_crash_in(m, calls, kind);
+    m->crash_in_rows = true;
 }
 
 void machine_crash_in_cleaner(struct machine *m, uint64_t calls, enum crash_kind kind)

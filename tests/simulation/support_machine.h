@@ -82,6 +82,7 @@ struct machine {
     uint64_t crash_in_calls; /* 0: no crash is due */
     enum crash_kind crash_kind;
     bool crash_in_cleaner; /* only calls of a cleaner count */
+    bool crash_in_rows;    /* only calls during a write of rows count */
     bool starting, dead;   /* dead: it has crashed and only gives back its memory */
     bool cleaning;         /* a cleaner's job runs */
     uint64_t clean_jobs;   /* that have run */
@@ -117,6 +118,8 @@ void machine_stop(struct machine *m);
 void machine_crash(struct machine *m, enum crash_kind kind);
 /* A crash inside the n-th call from now that changes the disk. */
 void machine_crash_in(struct machine *m, uint64_t calls, enum crash_kind kind);
+/* The same, of the calls during writes of rows. */
+void machine_crash_in_rows(struct machine *m, uint64_t calls, enum crash_kind kind);
 /* The same, of the calls that cleaners make. */
 void machine_crash_in_cleaner(struct machine *m, uint64_t calls, enum crash_kind kind);
 

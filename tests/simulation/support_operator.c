@@ -145,10 +145,11 @@ static bool choose_trim(struct operator* o)
     if (t == NULL)
         return false;
     struct fact_partition *p = &t->partitions[actor_below(&o->actor, (uint64_t)t->partition_count)];
+    int64_t end = MAX(p->end, p->start); /* a start may be known before the end is */
     o->trimmed = p;
-    o->trim_to = p->start + (int64_t)actor_below(&o->actor, (uint64_t)(p->end - p->start) + 1);
+    o->trim_to = p->start + (int64_t)actor_below(&o->actor, (uint64_t)(end - p->start) + 1);
     if (actor_once_in(&o->actor, 4))
-        o->trim_to = p->end;
+        o->trim_to = end;
     p->asked_start = MAX(p->asked_start, o->trim_to);
     return true;
 }

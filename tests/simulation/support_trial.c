@@ -247,9 +247,13 @@ static void fault(struct trial *t)
         break;
     case 2:
     case 3:
-    case 4:
         machine_crash_in(m, 1 + below(t, 60), draw_crash(t));
         run_while_up(t, 2000);
+        break;
+    case 4:
+        machine_crash_in_rows(m, 1 + below(t, 12), draw_crash(t));
+        run_while_up(t, 2000);
+        m->crash_in_calls = 0;
         break;
     case 5:
     case 6:
