@@ -146,8 +146,11 @@ static void send_fetch(struct fetcher *f)
     forget_asked(f);
     struct fetch_request request;
     schema_defaults(&fetch_request_schema, &request);
-    request.topics = schema_array(&fetch_request_topics_schema, FACT_TOPICS, &f->arena);
+    request.topics =
+        schema_array(&fetch_request_topics_schema, (size_t)t->facts.topic_count, &f->arena);
     for (int i = 0; i < t->facts.topic_count; i++) {
+        if (!is_readable(&t->facts.topics[i]))
+            continue;
         if (add_partitions(f, &t->facts.topics[i], &request.topics[request.topics_count]) > 0)
             request.topics_count++;
     }
