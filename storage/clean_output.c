@@ -8,6 +8,7 @@
 enum {
     INDEX_MAX = 64 << 20, /* of one file in memory; Kafka's largest default is 10 MiB */
     SYNC_BYTES = 8 << 20, /* written between two syncs, so that a checkpoint waits for few */
+    PIECE_MAX = 4 << 20,  /* of one write: a larger one is not faster, and the journal waits */
 };
 
 struct clean_output {
@@ -16,9 +17,13 @@ struct clean_output {
     struct clean_output_config config;
     int64_t *bases;
     size_t count;
-    struct io_file *file; /* of the last segment, or NULL */
+    struct io_file *file;   /* of the last segment, or NULL */
+    struct io_file *direct; /* the same, past the page cache; NULL: refused, or small pieces */
     int64_t position, unsynced, since_index;
-    struct buffer batches, offsets, times;
+    int64_t written;  /* bytes in the file; the piece has those up to `position` */
+    uint8_t *piece;   /* aligned */
+    size_t used, max; /* bytes of the piece */
+    struct buffer offsets, times;
     struct segment_summary summary;
 };
 
@@ -26,7 +31,7 @@ static void begin_segment(struct clean_output *o, int64_t base_offset)
 {
     o->bases = xrealloc(o->bases, (o->count + 1) * sizeof o->bases[0]);
     o->bases[o->count++] = base_offset;
-    o->position = o->unsynced = o->since_index = 0;
+    o->position = o->written = o->unsynced = o->since_index = 0;
     buffer_clear(&o->offsets);
     buffer_clear(&o->times);
     segment_summary_init(&o->summary);
@@ -39,7 +44,11 @@ struct clean_output *clean_output_create(struct io *io, const char *directory, i
     o->io = io;
     o->directory = directory;
     o->config = *config;
-    buffer_init(&o->batches, SIZE_MAX / 2);
+    o->max = MIN(config->buffer_bytes, (size_t)PIECE_MAX);
+    if (o->max >= IO_ALIGNMENT)
+        o->max -= o->max % IO_ALIGNMENT;
+    o->piece = aligned_alloc(IO_ALIGNMENT, (o->max + IO_ALIGNMENT) / IO_ALIGNMENT * IO_ALIGNMENT);
+    ASSERT(o->max > 0 && o->piece != NULL);
     buffer_init(&o->offsets, INDEX_MAX);
     buffer_init(&o->times, INDEX_MAX);
     begin_segment(o, base_offset);
@@ -50,7 +59,9 @@ static void close_file(struct clean_output *o)
 {
     if (o->file)
         o->io->ops->close(o->io, o->file);
-    o->file = NULL;
+    if (o->direct)
+        o->io->ops->close(o->io, o->direct);
+    o->file = o->direct = NULL;
 }
 
 void clean_output_free(struct clean_output *o)
@@ -58,7 +69,7 @@ void clean_output_free(struct clean_output *o)
     if (o == NULL)
         return;
     close_file(o);
-    buffer_free(&o->batches);
+    free(o->piece);
     buffer_free(&o->offsets);
     buffer_free(&o->times);
     free(o->bases);
@@ -83,6 +94,21 @@ static enum error make_file(struct clean_output *o, enum segment_part part, stru
     return error;
 }
 
+/* The pages of buffered writes would go to the disk in one burst, at the sync, and the journal's
+ * writes would wait for all of them. */
+static enum error open_segment(struct clean_output *o)
+{
+    enum error error = make_file(o, SEGMENT_LOG, &o->file);
+    if (error != ERR_OK || o->max < IO_ALIGNMENT)
+        return error;
+    char *path = segment_swap_path(o->directory, o->bases[o->count - 1], SEGMENT_LOG);
+    error = o->io->ops->open(o->io, path, IO_WRITE | IO_UNCACHED, &o->direct);
+    free(path);
+    if (error != ERR_OK)
+        o->direct = NULL;
+    return error == ERR_UNSUPPORTED ? ERR_OK : error;
+}
+
 /* The rest of the disk is for the journal and for checkpoints. */
 static enum error disk_has_room(const struct clean_output *o, size_t size)
 {
@@ -93,20 +119,36 @@ static enum error disk_has_room(const struct clean_output *o, size_t size)
     return room - (int64_t)size < o->config.min_free_bytes ? ERR_NO_SPACE : ERR_OK;
 }
 
-static enum error write_batches(struct clean_output *o, size_t *written)
+/* Whole blocks go past the page cache. A segment's last bytes go through it. */
+static enum error write_bytes(struct clean_output *o, const uint8_t *at, size_t size)
 {
-    size_t size = o->batches.size;
+    enum error error = ERR_UNSUPPORTED;
+    if (size == 0)
+        return ERR_OK;
+    if (o->direct && size % IO_ALIGNMENT == 0)
+        error = io_write(o->io, o->direct, at, size, o->written);
+    if (error == ERR_UNSUPPORTED)
+        error = io_write(o->io, o->file, at, size, o->written);
+    o->written += (int64_t)size;
+    return error;
+}
+
+static enum error write_piece(struct clean_output *o, size_t *written)
+{
+    size_t size = o->used, edge = o->max < IO_ALIGNMENT ? 0 : size % IO_ALIGNMENT;
     enum error error = disk_has_room(o, size);
     if (error == ERR_OK && o->file == NULL)
-        error = make_file(o, SEGMENT_LOG, &o->file);
-    if (error == ERR_OK && size > 0)
-        error = io_write(o->io, o->file, o->batches.data, size, o->position - (int64_t)size);
+        error = open_segment(o);
+    if (error == ERR_OK)
+        error = write_bytes(o, o->piece, size - edge);
+    if (error == ERR_OK)
+        error = write_bytes(o, o->piece + size - edge, edge);
+    o->used = 0;
     o->unsynced += (int64_t)size;
     if (error == ERR_OK && o->unsynced >= SYNC_BYTES) {
         error = io_sync(o->io, o->file);
         o->unsynced = 0;
     }
-    buffer_clear(&o->batches);
     *written += size;
     return error;
 }
@@ -141,7 +183,7 @@ static void add_time_entry(struct clean_output *o)
 static enum error end_segment(struct clean_output *o, size_t *written)
 {
     add_time_entry(o);
-    enum error error = write_batches(o, written);
+    enum error error = write_piece(o, written);
     if (error == ERR_OK)
         error = io_sync(o->io, o->file);
     close_file(o);
@@ -153,6 +195,20 @@ static enum error end_segment(struct clean_output *o, size_t *written)
 }
 
 /* --- batches --- */
+
+static enum error append(struct clean_output *o, struct bytes batch, size_t *written)
+{
+    enum error error = ERR_OK;
+    for (size_t done = 0; done < batch.size && error == ERR_OK;) {
+        size_t part = MIN(batch.size - done, o->max - o->used);
+        memcpy(o->piece + o->used, batch.data + done, part);
+        o->used += part;
+        done += part;
+        if (o->used == o->max)
+            error = write_piece(o, written);
+    }
+    return error;
+}
 
 enum error clean_output_add(struct clean_output *o, struct bytes batch, size_t *written)
 {
@@ -177,8 +233,7 @@ enum error clean_output_add(struct clean_output *o, struct bytes batch, size_t *
     }
     o->since_index += (int64_t)batch.size;
     o->position += (int64_t)batch.size;
-    buffer_append_bytes(&o->batches, batch);
-    return o->batches.size >= o->config.buffer_bytes ? write_batches(o, written) : ERR_OK;
+    return append(o, batch, written);
 }
 
 enum error clean_output_end(struct clean_output *o, size_t *written)
