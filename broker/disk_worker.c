@@ -4,9 +4,15 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { YIELDING_NICE = 10, IO_LOWEST = 2 << 13 | 7 /* best effort, level 7: ioprio_set(2) */ };
 
 struct disk_worker {
     struct executor executor;
+    enum disk_worker_rank rank;
     struct shard *shard;
     pthread_t thread;
     pthread_mutex_t mutex;
@@ -43,9 +49,18 @@ static void finish(struct disk_worker *w, struct job *job)
         shard_post(w->shard, &w->mail);
 }
 
+/* On Linux both calls are about the calling thread. A refusal changes only the speed. */
+static void yield(void)
+{
+    (void)!setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + YIELDING_NICE);
+    (void)!syscall(SYS_ioprio_set, 1, 0, IO_LOWEST);
+}
+
 static void *run(void *context)
 {
     struct disk_worker *w = context;
+    if (w->rank == DISK_WORKER_YIELDS)
+        yield();
     pthread_mutex_lock(&w->mutex);
     for (;;) {
         struct list_node *node = list_pop(&w->queued);
@@ -80,9 +95,11 @@ static void submit(struct executor *executor, struct job *job)
     pthread_cond_signal(&w->work);
 }
 
-struct disk_worker *disk_worker_start(struct shard *shard, const char *name)
+struct disk_worker *disk_worker_start(struct shard *shard, const char *name,
+                                      enum disk_worker_rank rank)
 {
     struct disk_worker *w = xcalloc(1, sizeof *w);
+    w->rank = rank;
     w->executor.submit = submit;
     w->shard = shard;
     w->mail.deliver = deliver;

@@ -10,8 +10,14 @@
 struct shard;
 struct disk_worker;
 
+enum disk_worker_rank {
+    DISK_WORKER_NORMAL,
+    DISK_WORKER_YIELDS, /* all other threads come first, at the CPU and at the disk */
+};
+
 /* `name` is the thread's name (at most 15 characters). */
-struct disk_worker *disk_worker_start(struct shard *shard, const char *name);
+struct disk_worker *disk_worker_start(struct shard *shard, const char *name,
+                                      enum disk_worker_rank rank);
 struct executor *disk_worker_executor(struct disk_worker *w);
 /* Runs the queued jobs and ends the thread; the shard's thread must have ended. Finished jobs are
  * still mailed (shards_drain). The caller runs the jobs that their owners submit then. */

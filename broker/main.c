@@ -221,7 +221,9 @@ static bool open_shards(struct program *p, struct message *message)
         p->loops[i] = loop_create(&p->broker, i);
         p->shards[i] = loop_shard(p->loops[i]);
         for (int w = 0; w < WORKERS; w++)
-            p->workers[i][w] = disk_worker_start(p->shards[i], worker_names[w]);
+            p->workers[i][w] =
+                disk_worker_start(p->shards[i], worker_names[w],
+                                  w == CLEANER ? DISK_WORKER_YIELDS : DISK_WORKER_NORMAL);
     }
     for (int i = 0; i < p->broker.shard_count; i++) {
         struct disk_worker **own = p->workers[i];
