@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 struct shard;
+struct clean_gate;
 
 struct broker {
     struct env *env;
@@ -19,6 +20,7 @@ struct broker {
     char cluster_id[24];        /* base64url of a random UUID, made at first start */
     struct listener listeners[LISTENERS_MAX];
     int listener_count;
+    struct clean_gate *clean_gate; /* of all cleaners; NULL: no limits */
     size_t descriptors;            /* for connections; a limit besides max.connections */
     atomic_size_t connections;     /* open, or accepted and on their way to a shard */
     atomic_size_t connections_max; /* max.connections as it is now; shard 0 sets it */

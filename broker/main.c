@@ -4,7 +4,7 @@
 #include "base/units.h"
 #include "broker/arguments.h"
 #include "broker/broker.h"
-#include "broker/clean_gate.h"
+#include "broker/compaction.h"
 #include "broker/data_directory.h"
 #include "broker/descriptors.h"
 #include "broker/disk_worker.h"
@@ -44,7 +44,6 @@ struct program {
     struct shard *shards[SHARDS_MAX];
     struct loop *loops[SHARDS_MAX];
     struct disk_worker *workers[SHARDS_MAX][WORKERS];
-    struct clean_gate *clean_gate;
     struct event_base *base;
     struct acceptor *acceptors[LISTENERS_MAX];
     struct kv *kv;
@@ -215,8 +214,8 @@ static bool open_acceptors(struct program *p, struct message *message)
 
 static bool open_shards(struct program *p, struct message *message)
 {
-    p->clean_gate = clean_gate_create(p->env.clock, p->settings.cleaner_threads,
-                                      p->settings.cleaner_io_bytes_per_second);
+    struct clean_gate_limits limits = compaction_limits(&p->settings);
+    p->broker.clean_gate = clean_gate_create(p->env.clock, &limits);
     for (int i = 0; i < p->broker.shard_count; i++) {
         p->loops[i] = loop_create(&p->broker, i);
         p->shards[i] = loop_shard(p->loops[i]);
@@ -231,8 +230,7 @@ static bool open_shards(struct program *p, struct message *message)
                                         .background = disk_worker_executor(own[BACKGROUND]),
                                         .reader = disk_worker_executor(own[READER]),
                                         .writer = loop_writer(p->loops[i]),
-                                        .cleaner = disk_worker_executor(own[CLEANER]),
-                                        .clean_gate = p->clean_gate};
+                                        .cleaner = disk_worker_executor(own[CLEANER])};
         if (shard_open(p->shards[i], p->kv, &workers, message))
             return false;
     }
@@ -349,7 +347,7 @@ static void dismantle(struct program *p)
     }
     for (int i = 0; i < p->broker.shard_count; i++)
         loop_free(p->loops[i]);
-    clean_gate_free(p->clean_gate);
+    clean_gate_free(p->broker.clean_gate);
     p->kv->driver->close(p->kv);
     listeners_free(p->broker.listeners, &p->broker.listener_count);
     event_base_free(p->base);

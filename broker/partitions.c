@@ -1,6 +1,7 @@
 #include "broker/partitions.h"
 
 #include "broker/broker.h"
+#include "broker/compaction.h"
 #include "broker/fetch/waits.h"
 #include "broker/groups/coordinator.h"
 #include "broker/runner/runner.h"
@@ -102,6 +103,7 @@ void partitions_apply_settings(struct shard *shard, struct live_settings *live)
         atomic_store(&shard->broker->connections_max, (size_t)live->now.max_connections);
     for (size_t i = 0; i < catalog_count(shard->catalog); i++)
         configure_topic(shard, catalog_at(shard->catalog, i));
+    compaction_apply_settings(shard);
     live_settings_unref(old);
 }
 

@@ -1,5 +1,6 @@
 #include "broker/start.h"
 
+#include "broker/compaction.h"
 #include "broker/connection/connection.h"
 #include "broker/fetch/fetch_session.h"
 #include "broker/fetch/waits.h"
@@ -128,18 +129,12 @@ static void journal_failed(void *context, enum error error)
     shard->broker->stop(shard->broker, 4, reason.text);
 }
 
-static struct clean_options clean_options(const struct settings *s,
-                                          const struct shard_workers *workers)
+static struct clean_options clean_options(const struct shard *shard, struct executor *cleaner)
 {
-    return (struct clean_options){
-        .worker = s->cleaner_enable ? workers->cleaner : NULL,
-        .gate = workers->clean_gate,
-        .map_bytes = (size_t)(s->cleaner_dedupe_bytes / s->cleaner_threads),
-        .map_load = MAX(s->cleaner_load_factor, 0.01),
-        .buffer_bytes = (size_t)(s->cleaner_io_buffer_bytes / s->cleaner_threads),
-        .max_uncompressed = (size_t)s->max_uncompressed_bytes,
-        .backoff_ms = s->cleaner_backoff_ms,
-    };
+    struct clean_options options = compaction_options(shard->broker->settings);
+    options.worker = shard->broker->settings->cleaner_enable ? cleaner : NULL;
+    options.gate = shard->broker->clean_gate;
+    return options;
 }
 
 static enum error open_store(struct shard *shard, struct kv *kv,
@@ -160,7 +155,7 @@ static enum error open_store(struct shard *shard, struct kv *kv,
         .journal_worker = workers->journal,
         .background_worker = workers->background,
         .async_writer = workers->writer,
-        .clean = clean_options(s, workers),
+        .clean = clean_options(shard, workers->cleaner),
         .timers = &shard->timers,
         .kv = kv,
         .failed = journal_failed,
@@ -193,6 +188,7 @@ enum error shard_open(struct shard *shard, struct kv *kv, const struct shard_wor
         error = load_settings(shard, message);
     if (error)
         return error;
+    compaction_apply_settings(shard);
     shard_start_turns(shard);
     partitions_start(shard);
     open_fetch_sessions(shard);

@@ -6,10 +6,9 @@
 #include "broker/broker.h"
 #include "broker/shard.h"
 
-/* Journal writes; flushes and checkpoints; cold reads; compaction (NULL: none), and its limits. */
+/* Journal writes; flushes and checkpoints; cold reads; compaction (NULL: none). */
 struct shard_workers {
     struct executor *journal, *background, *reader, *cleaner;
-    struct clean_gate *clean_gate;
     struct async_writer *writer; /* for small writes of the journal; NULL: its worker does them */
 };
 

@@ -32,10 +32,11 @@ struct log_clean {
     struct arena scratch;
     struct buffer batch, cleaned;
     struct new_segments *made; /* by the last group, or NULL */
-    bool undoes;               /* the last step, which nothing stops */
     bool has_files;            /* .swap files and a list */
     struct log_clean_damage damage;
     struct log_clean_work work;
+    int64_t bytes_to_read;
+    _Atomic int64_t bytes_read, bytes_written;
 };
 
 /* --- choosing --- */
@@ -149,6 +150,7 @@ struct log_clean *log_clean_begin(struct log *log, const struct log_clean_offer 
                             .to = offer->to,
                             .sparse_before = log->first_dirty_offset,
                             .map_end = offer->from,
+                            .bytes_to_read = offer->dirty_bytes + offer->total_bytes,
                             .at = log->segments[0].base_offset};
     c->transactions = clean_transactions_create(NULL, 0);
     producer_states_each(log->producers, note_producer, c);
@@ -194,6 +196,13 @@ struct log_clean_work log_clean_work(const struct log_clean *c)
     return work;
 }
 
+struct log_clean_progress log_clean_progress(struct log_clean *c)
+{
+    return (struct log_clean_progress){.bytes_read = atomic_load(&c->bytes_read),
+                                       .bytes_written = atomic_load(&c->bytes_written),
+                                       .bytes_to_read = c->bytes_to_read};
+}
+
 /* --- jobs --- */
 
 struct clean_plan {
@@ -210,13 +219,7 @@ static bool is_damage(enum error error)
 static void run_step(struct job *job)
 {
     struct log_clean_job *step = CONTAINER_OF(job, struct log_clean_job, job);
-    const struct log_clean_options *options = &step->clean->options;
-    step->result = ERR_CLOSED;
-    if (!step->clean->undoes && !options->enter(options->context))
-        return;
     step->result = step->plan->run(step->clean, &step->plan->table);
-    if (!step->clean->undoes)
-        options->leave(options->context);
 }
 
 static void step_done(struct job *job)
@@ -265,6 +268,7 @@ static enum error read_batch(struct log_clean *c, struct segment_scan *scan, eac
 {
     buffer_clear(&c->batch);
     enum error error = segment_scan_read(scan, &c->batch);
+    atomic_fetch_add(&c->bytes_read, scan->batch_size);
     if (error == ERR_OK && !may_go_on(c, (int64_t)scan->batch_size))
         error = ERR_CLOSED;
     return error == ERR_OK ? each(c, buffer_view(&c->batch), context) : error;
@@ -393,6 +397,7 @@ static enum error group_batch(struct log_clean *c, struct bytes batch, void *con
     g->changed |= !bytes_equal(left, batch);
     if (left.size > 0)
         error = clean_output_add(g->output, left, &written);
+    atomic_fetch_add(&c->bytes_written, written);
     if (error == ERR_OK && written > 0 && !may_go_on(c, (int64_t)written))
         error = ERR_CLOSED;
     return error;
@@ -536,7 +541,6 @@ void log_clean_submit_undo(struct executor *executor, struct log_clean_job *job)
 {
     new_segments_free(job->clean->made);
     job->clean->made = NULL;
-    job->clean->undoes = true;
     submit(executor, job, 0, 0, run_undo);
 }
 

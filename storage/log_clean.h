@@ -47,9 +47,6 @@ struct log_clean_options {
     size_t buffer_bytes; /* of the batches to write */
     size_t max_uncompressed;
     int64_t min_free_bytes; /* on the disk; less ends the round with ERR_NO_SPACE */
-    /* Called on the worker at the start and the end of a step. enter() may wait. False: stop. */
-    bool (*enter)(void *context);
-    void (*leave)(void *context);
     /* Called on the worker after `bytes` were read or written. It may sleep. False: stop. */
     bool (*go_on)(void *context, int64_t bytes);
     void *context;
@@ -97,6 +94,12 @@ struct log_clean_work {
     int64_t from, to; /* the offsets that were mapped */
 };
 struct log_clean_work log_clean_work(const struct log_clean *c);
+/* What the round has done so far. Any thread. */
+struct log_clean_progress {
+    int64_t bytes_read, bytes_written;
+    int64_t bytes_to_read; /* about as many in all, if the map has room for all keys */
+};
+struct log_clean_progress log_clean_progress(struct log_clean *c);
 /* Whether the files of the last swap have no names yet. */
 bool log_clean_is_swapping(const struct log *log);
 

@@ -79,6 +79,7 @@ static struct store *store_create(struct env *env, const struct store_options *o
     buffer_init(&s->removed, SIZE_MAX / 2);
     store_units_init(s);
     store_checkpoint_init(s);
+    store_clean_init(s);
     return s;
 }
 

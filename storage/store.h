@@ -17,6 +17,7 @@
 #ifndef STORAGE_STORE_H
 #define STORAGE_STORE_H
 
+#include "base/list.h"
 #include "base/timers.h"
 #include "storage/async_writer.h"
 #include "storage/kv.h"
@@ -35,13 +36,30 @@ struct commit {
     void (*done)(struct commit *commit, enum error result);
 };
 
-/* Limits that the cleaners of all shards share. Called on a cleaner's worker; `*stop` ends every
- * wait after wake(). */
+/* A cleaner's place among those of all shards. */
+struct clean_visit {
+    atomic_bool stop;    /* ends every wait after wake() */
+    atomic_bool pausing; /* it waits for its rate, or for the journals */
+    /* The gate's own. */
+    struct list_node node;
+    double urgency;
+    bool waits, inside;
+    int64_t resumed_ns, bytes;
+    uint64_t journal_bytes;
+};
+
+/* Limits that the cleaners of all shards share, and their consideration for the journals. enter()
+ * and took() are called on a cleaner's worker and may wait, the others on any thread. */
 struct clean_gate {
-    bool (*enter)(struct clean_gate *gate, const atomic_bool *stop); /* false: stop */
-    void (*leave)(struct clean_gate *gate);
-    void (*took)(struct clean_gate *gate, int64_t bytes, const atomic_bool *stop);
+    /* Waits until there is room and no more urgent visit waits. A visit that is inside gives its
+     * place back first. False: stop. */
+    bool (*enter)(struct clean_gate *gate, struct clean_visit *visit);
+    void (*leave)(struct clean_gate *gate, struct clean_visit *visit); /* outside: nothing */
+    /* Before enter() and while it waits. */
+    void (*set_urgency)(struct clean_gate *gate, struct clean_visit *visit, double urgency);
+    void (*took)(struct clean_gate *gate, struct clean_visit *visit, int64_t bytes);
     void (*wake)(struct clean_gate *gate);
+    void (*journal_writes)(struct clean_gate *gate, size_t bytes); /* a unit is on its way */
 };
 
 struct clean_options {
@@ -119,6 +137,9 @@ void store_set_log_start(struct store *s, struct log *log, int64_t offset);
 /* Ends the entry. When it is durable, the logs' durable offsets rise, and then commit->done is
  * called. `commit` may be NULL. */
 void store_commit(struct store *s, struct commit *commit);
+
+/* New options of compaction, without worker and gate. The next round obeys them. */
+void store_set_clean_options(struct store *s, const struct clean_options *options);
 
 /* End of the turn, at the time of the monotonic and of the wall clock: hands a unit to the journal
  * worker if none is under way, starts flushes and checkpoints that are due. */

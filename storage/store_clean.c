@@ -19,38 +19,38 @@ static bool is_enabled(const struct store *s)
 
 /* On the worker. */
 
-static bool enter(void *context)
-{
-    struct store *s = context;
-    struct clean_gate *gate = s->options.clean.gate;
-    if (gate)
-        return gate->enter(gate, &s->cleaning.stop);
-    return !atomic_load(&s->cleaning.stop);
-}
-
-static void leave(void *context)
-{
-    struct store *s = context;
-    struct clean_gate *gate = s->options.clean.gate;
-    if (gate)
-        gate->leave(gate);
-}
-
 static bool go_on(void *context, int64_t bytes)
 {
     struct store *s = context;
     struct clean_gate *gate = s->options.clean.gate;
     if (gate)
-        gate->took(gate, bytes, &s->cleaning.stop);
-    return !atomic_load(&s->cleaning.stop);
+        gate->took(gate, &s->cleaning.visit, bytes);
+    return !atomic_load(&s->cleaning.visit.stop);
+}
+
+static void run_enter(struct job *job)
+{
+    struct store_cleaning *c = CONTAINER_OF(job, struct store_cleaning, enter_job);
+    struct store *s = CONTAINER_OF(c, struct store, cleaning);
+    struct clean_gate *gate = s->options.clean.gate;
+    gate->enter(gate, &c->visit);
 }
 
 /* The end of a round */
 
-static void rest(struct store *s, int64_t pause_ms)
+static void leave_gate(struct store *s)
 {
+    struct clean_gate *gate = s->options.clean.gate;
+    if (gate && s->cleaning.is_inside)
+        gate->leave(gate, &s->cleaning.visit);
+    s->cleaning.is_inside = false;
+}
+
+static void rest(struct store *s)
+{
+    leave_gate(s);
     s->cleaning.phase = CLEAN_RESTING;
-    s->cleaning.next_ms = s->now_ms + pause_ms;
+    s->cleaning.next_ms = s->now_ms + s->options.clean.backoff_ms;
 }
 
 static void release(struct store *s)
@@ -63,8 +63,7 @@ static void release(struct store *s)
         c->log->cleaning = false;
     c->log = NULL;
     c->wants_checkpoint = false;
-    atomic_store(&c->stop, false);
-    rest(s, s->options.clean.backoff_ms);
+    atomic_store(&c->visit.stop, false);
 }
 
 static void mark_uncleanable(struct store *s, struct store_log *l, enum error error)
@@ -76,7 +75,10 @@ static void mark_uncleanable(struct store *s, struct store_log *l, enum error er
               "a partition has a batch that cannot be read: it is not compacted any more",
               F_STRING("file", path), F_INT("byte", damage.position),
               F_INT("partition", l->partition), F_STRING("reason", error_text(error)));
-    s->stats.uncleanable += l->uncleanable_until == 0;
+    if (l->uncleanable_until == 0) {
+        s->stats.uncleanable++;
+        list_append(&s->cleaning.uncleanable, &l->uncleanable);
+    }
     l->uncleanable_until = damage.segment_next;
     free(path);
     free(directory);
@@ -86,6 +88,7 @@ static void mark_uncleanable(struct store *s, struct store_log *l, enum error er
 static void give_up(struct store *s, enum error why)
 {
     struct store_log *l = s->cleaning.log;
+    s->cleaning.lacks_space = why == ERR_NO_SPACE;
     if (why == ERR_CORRUPT || why == ERR_TOO_LARGE) {
         mark_uncleanable(s, l, why);
     } else if (why != ERR_CLOSED && why != ERR_NOT_FOUND && !io_sync_failed(s->env->io)) {
@@ -95,6 +98,7 @@ static void give_up(struct store *s, enum error why)
                   F_INT("partition", l->partition), F_STRING("reason", error_text(why)));
     }
     release(s);
+    rest(s);
 }
 
 static void succeed(struct store *s)
@@ -119,7 +123,10 @@ static void succeed(struct store *s)
               F_INT("uncleanable", (int64_t)s->stats.uncleanable));
     free(directory);
     release(s);
-    c->next_ms = s->now_ms; /* the next log does not wait */
+    c->lacks_space = false;
+    /* The next log does not wait. The cleaner keeps its place until it knows how urgent it is. */
+    c->phase = CLEAN_RESTING;
+    c->next_ms = s->now_ms;
 }
 
 /* Steps */
@@ -261,13 +268,17 @@ static void map_done(struct job *job)
     store_leave(s);
 }
 
-static void begin_round(struct store *s, struct store_log *l)
+/* With the best log. */
+static void begin_round(struct store *s)
 {
     struct store_cleaning *c = &s->cleaning;
     const struct clean_options *options = &s->options.clean;
+    struct store_log *l = c->best;
     struct log_clean_offer offer;
-    if (!log_clean_offer(l->log, s->wall_ms, log_durable_offset(l->log), &offer)) {
-        rest(s, options->backoff_ms);
+    c->best = NULL;
+    if (l == NULL || !log_clean_is_wanted(l->log) ||
+        !log_clean_offer(l->log, s->wall_ms, log_durable_offset(l->log), &offer)) {
+        rest(s);
         return;
     }
     struct log_clean_options limits = {.map_bytes = options->map_bytes,
@@ -275,8 +286,6 @@ static void begin_round(struct store *s, struct store_log *l)
                                        .buffer_bytes = options->buffer_bytes,
                                        .max_uncompressed = options->max_uncompressed,
                                        .min_free_bytes = s->options.min_free_bytes,
-                                       .enter = enter,
-                                       .leave = leave,
                                        .go_on = go_on,
                                        .context = s};
     char *list = swap_list_path(s->data_directory, l->topic_id, l->partition);
@@ -288,6 +297,38 @@ static void begin_round(struct store *s, struct store_log *l)
     c->step = (struct log_clean_job){.job.done = map_done, .clean = c->round};
     begin_job(s, CLEAN_MAPPING);
     log_clean_submit_map(options->worker, &c->step);
+}
+
+/* The turn among the shards */
+
+static void enter_done(struct job *job)
+{
+    struct store_cleaning *c = CONTAINER_OF(job, struct store_cleaning, enter_job);
+    struct store *s = CONTAINER_OF(c, struct store, cleaning);
+    store_enter(s);
+    s->jobs--;
+    c->enters = false;
+    c->is_inside = true; /* leaving is harmless after a stop */
+    if (s->closing || s->has_failed || c->phase == CLEAN_RESTING)
+        rest(s);
+    else if (c->phase == CLEAN_WAITING)
+        begin_round(s);
+    store_leave(s);
+}
+
+static void ask_for_turn(struct store *s)
+{
+    struct store_cleaning *c = &s->cleaning;
+    struct clean_gate *gate = s->options.clean.gate;
+    gate->set_urgency(gate, &c->visit, c->best_urgency);
+    c->phase = CLEAN_WAITING;
+    c->next_ms = s->now_ms + s->options.clean.backoff_ms;
+    if (c->enters)
+        return;
+    c->enters = true;
+    s->jobs++;
+    c->enter_job = (struct job){.run = run_enter, .done = enter_done};
+    s->options.clean.worker->submit(s->options.clean.worker, &c->enter_job);
 }
 
 /* The search */
@@ -318,6 +359,15 @@ static void load_log(struct store *s, struct store_log *l)
     log_load_submit(s->options.clean.worker, &c->load);
 }
 
+static void forget_damage(struct store *s, struct store_log *l)
+{
+    if (l->uncleanable_until == 0)
+        return;
+    l->uncleanable_until = 0;
+    list_remove(&l->uncleanable);
+    s->stats.uncleanable--;
+}
+
 /* Segments below the log start are gone, and damage with them. */
 static bool is_uncleanable(struct store *s, struct store_log *l)
 {
@@ -325,8 +375,7 @@ static bool is_uncleanable(struct store *s, struct store_log *l)
         return false;
     if (l->uncleanable_until > log_start_offset(l->log))
         return true;
-    l->uncleanable_until = 0;
-    s->stats.uncleanable--;
+    forget_damage(s, l);
     return false;
 }
 
@@ -338,17 +387,30 @@ static void consider(struct store *s, struct store_log *l)
         s->now_ms < l->clean_after_ms || is_uncleanable(s, l))
         return;
     if (log_clean_needs_loading(l->log)) {
-        load_log(s, l);
+        if (!c->enters) /* the worker waits for the turn */
+            load_log(s, l);
         return;
     }
     if (!log_clean_offer(l->log, s->wall_ms, log_durable_offset(l->log), &offer))
         return;
-    double ratio = log_clean_ratio(&offer);
+    double ratio = log_clean_ratio(&offer), urgency = ratio + offer.overdue;
     c->worst_ratio = MAX(c->worst_ratio, ratio);
-    if (log_clean_is_due(l->log, &offer) && (c->best == NULL || ratio > c->best_ratio)) {
+    if (log_clean_is_due(l->log, &offer) && (c->best == NULL || urgency > c->best_urgency)) {
         c->best = l;
-        c->best_ratio = ratio;
+        c->best_urgency = urgency;
     }
+}
+
+static void scan_ended(struct store *s)
+{
+    struct store_cleaning *c = &s->cleaning;
+    s->stats.max_dirty_ratio = c->worst_ratio;
+    if (c->best && s->options.clean.gate)
+        ask_for_turn(s);
+    else if (c->best)
+        begin_round(s);
+    else
+        rest(s);
 }
 
 static void scan(struct store *s)
@@ -358,19 +420,29 @@ static void scan(struct store *s)
         size_t before = c->cursor;
         struct store_log *l = map_next(&s->logs, &c->cursor);
         if (l == NULL) {
-            s->stats.max_dirty_ratio = c->worst_ratio;
-            struct store_log *best = c->best;
-            c->best = NULL;
-            if (best)
-                begin_round(s, best);
-            else
-                rest(s, s->options.clean.backoff_ms);
+            scan_ended(s);
             return;
         }
         consider(s, l);
         if (c->phase == CLEAN_LOADING)
             c->cursor = before; /* looks at it again when it is loaded */
     }
+}
+
+void store_clean_init(struct store *s)
+{
+    list_init(&s->cleaning.uncleanable);
+}
+
+void store_set_clean_options(struct store *s, const struct clean_options *options)
+{
+    struct clean_options *now = &s->options.clean;
+    struct executor *worker = now->worker;
+    struct clean_gate *gate = now->gate;
+    *now = *options;
+    now->worker = worker;
+    now->gate = gate;
+    s->cleaning.next_ms = MIN(s->cleaning.next_ms, s->now_ms + now->backoff_ms);
 }
 
 void store_clean_turn(struct store *s)
@@ -382,7 +454,7 @@ void store_clean_turn(struct store *s)
         store_clean_stop(s);
         return;
     }
-    if (c->phase == CLEAN_RESTING && s->now_ms >= c->next_ms) {
+    if ((c->phase == CLEAN_RESTING || c->phase == CLEAN_WAITING) && s->now_ms >= c->next_ms) {
         c->phase = CLEAN_SCANNING;
         c->cursor = 0;
         c->best = NULL;
@@ -397,13 +469,17 @@ void store_clean_turn(struct store *s)
 void store_clean_stop(struct store *s)
 {
     struct store_cleaning *c = &s->cleaning;
-    if (c->round == NULL)
+    if (c->round == NULL && !c->enters) {
+        leave_gate(s);
         return;
-    atomic_store(&c->stop, true);
+    }
+    atomic_store(&c->visit.stop, true);
     if (s->options.clean.gate)
         s->options.clean.gate->wake(s->options.clean.gate);
-    if (!c->job_runs)
+    if (c->round && !c->job_runs) {
         release(s);
+        rest(s);
+    }
 }
 
 void store_clean_free(struct store *s)
@@ -416,7 +492,7 @@ void store_clean_forget(struct store *s, struct store_log *l)
 {
     if (s->cleaning.best == l)
         s->cleaning.best = NULL;
-    s->stats.uncleanable -= l->uncleanable_until != 0;
+    forget_damage(s, l);
 }
 
 void store_clean_captured(struct store *s, const struct store_log *l, int64_t first_dirty_offset)

@@ -43,10 +43,11 @@ struct store_log {
     int64_t unflushed_bytes; /* both as counted in the store's sums */
     int64_t pending_start;   /* a log start that is in the journal, not durable yet; -1: none */
     bool removed;
-    bool cleaning;             /* store.cleaning uses it */
-    int64_t uncleanable_until; /* a batch below this offset cannot be read; 0: none */
-    int64_t clean_after_ms;    /* not before; after a cleaning that was given up */
-    bool names_durable;        /* of its directory and those above */
+    bool cleaning;                /* store.cleaning uses it */
+    int64_t uncleanable_until;    /* a batch below this offset cannot be read; 0: none */
+    struct list_node uncleanable; /* in store.cleaning.uncleanable; then uncleanable_until > 0 */
+    int64_t clean_after_ms;       /* not before; after a cleaning that was given up */
+    bool names_durable;           /* of its directory and those above */
 };
 
 /* A unit with at most so many bytes and parts is written without the journal worker. For more, the
@@ -128,6 +129,8 @@ enum clean_phase {
     CLEAN_RESTING,  /* until next_ms */
     CLEAN_SCANNING, /* looks at some logs in each turn */
     CLEAN_LOADING,  /* of a log, for the scan */
+    CLEAN_WAITING,  /* with the best log, for its turn among all shards; from next_ms on it looks
+                       again */
     CLEAN_MAPPING,  /* of the round */
     CLEAN_ROW,      /* waits until the first dirty offset is durable */
     CLEAN_GROUP,
@@ -145,12 +148,16 @@ struct store_cleaning {
     struct job names_job;
     struct log_delete *names;
     enum error names_result, why; /* why: the error that is undone */
-    atomic_bool stop;
+    struct job enter_job;
+    struct clean_visit visit; /* of the gate */
+    bool enters, is_inside;   /* enter_job is under way; the gate has let the cleaner in */
     bool job_runs, wants_checkpoint;
+    bool lacks_space;        /* the last round ended because the disk is nearly full */
+    struct list uncleanable; /* logs */
     int64_t captured_dirty, durable_dirty; /* -1: not yet */
     size_t cursor;
     struct store_log *best;
-    double best_ratio, worst_ratio;
+    double best_urgency, worst_ratio;
     int64_t next_ms, began_ms;
 };
 
@@ -297,6 +304,7 @@ bool store_witness_is_behind(const struct store *s);
 /* Starts writing the witness if there is news and no write is under way. */
 void store_witness_turn(struct store *s);
 /* store_clean.c */
+void store_clean_init(struct store *s);
 void store_clean_turn(struct store *s);
 /* When the store closes: ends the cleaning as soon as possible. */
 void store_clean_stop(struct store *s);

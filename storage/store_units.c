@@ -385,6 +385,8 @@ static void start_write(struct store *s, struct store_unit *u)
     };
     s->in_flight = true;
     s->filling ^= 1;
+    if (s->options.clean.gate)
+        s->options.clean.gate->journal_writes(s->options.clean.gate, store_unit_bytes(u));
     store_checkpoint_capture(s);
     submit(s, u);
 }

@@ -141,21 +141,24 @@ const struct setting broker_setting_table[] = {
              "zstd level when compression.type is zstd"),
     BOOL("log.cleaner.enable", cleaner_enable, "true",
          "compact topics with cleanup.policy=compact; false: they keep all records"),
-    INT("log.cleaner.threads", cleaner_threads, "1", 1, 64,
-        "partitions that are compacted at a time, at most one for each shard"),
-    SIZE("log.cleaner.dedupe.buffer.size", cleaner_dedupe_bytes, "134217728", 1024, 1LL << 40,
-         "memory for the keys that compaction compares, of all threads together; more keys take "
-         "several passes"),
-    SIZE("log.cleaner.io.buffer.size", cleaner_io_buffer_bytes, "524288", 1024, INT32_MAX,
-         "bytes that compaction writes at once, of all threads together"),
-    REAL("log.cleaner.io.buffer.load.factor", cleaner_load_factor, "0.9", 0, 1,
-         "share of log.cleaner.dedupe.buffer.size that is filled; a larger one takes fewer passes "
-         "and more time for each key"),
-    REAL("log.cleaner.io.max.bytes.per.second", cleaner_io_bytes_per_second,
-         "1.7976931348623157E308", 1, LARGEST,
-         "bytes that compaction reads and writes per second, of all threads together"),
-    TIME("log.cleaner.backoff.ms", cleaner_backoff_ms, "15000", 1, LARGEST,
-         "pause before compaction looks for work again when there was none"),
+    LIVE_INT("log.cleaner.threads", cleaner_threads, "1", 1, 64,
+             "partitions that are compacted at a time, at most one for each shard"),
+    LIVE_SIZE(
+        "log.cleaner.dedupe.buffer.size", cleaner_dedupe_bytes, "134217728", 1024, 1LL << 40,
+        "memory for the keys that compaction compares, of all threads together; more keys take "
+        "several passes"),
+    LIVE_SIZE(
+        "log.cleaner.io.buffer.size", cleaner_io_buffer_bytes, "524288", 1024, INT32_MAX,
+        "bytes that compaction writes at once, of all threads together; it uses at most 4 MiB"),
+    LIVE_REAL(
+        "log.cleaner.io.buffer.load.factor", cleaner_load_factor, "0.9", 0, 1,
+        "share of log.cleaner.dedupe.buffer.size that is filled; a larger one takes fewer passes "
+        "and more time for each key"),
+    LIVE_REAL("log.cleaner.io.max.bytes.per.second", cleaner_io_bytes_per_second,
+              "1.7976931348623157E308", 1, LARGEST,
+              "bytes that compaction reads and writes per second, of all threads together"),
+    LIVE_TIME("log.cleaner.backoff.ms", cleaner_backoff_ms, "15000", 1, LARGEST,
+              "pause before compaction looks for work again when there was none"),
     LIVE_REAL("log.cleaner.min.cleanable.ratio", cleaner_min_cleanable_ratio, "0.5", 0, 1,
               "compact a partition when more than this share of its bytes is dirty: written since "
               "the last compaction; default of min.cleanable.dirty.ratio"),

@@ -102,17 +102,6 @@ static bool go_on(void *context, int64_t bytes)
     return ++c->calls != c->stop_after;
 }
 
-static bool enter(void *context)
-{
-    (void)context;
-    return true;
-}
-
-static void leave(void *context)
-{
-    (void)context;
-}
-
 static void begin(struct clean_world *c, uint64_t seed)
 {
     *c = (struct clean_world){.now_ms = 1700000000000};
@@ -125,8 +114,6 @@ static void begin(struct clean_world *c, uint64_t seed)
                                             .map_load = 0.9,
                                             .buffer_bytes = 300,
                                             .max_uncompressed = ROOM,
-                                            .enter = enter,
-                                            .leave = leave,
                                             .go_on = go_on,
                                             .context = c};
     c->w.config.index_interval_bytes = 100;
