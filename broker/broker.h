@@ -17,6 +17,7 @@ struct broker {
     int shard_count;
     int32_t node_id;
     const char *data_directory; /* log.dirs as an absolute path */
+    int64_t started_ms;         /* monotonic */
     char cluster_id[24];        /* base64url of a random UUID, made at first start */
     struct listener listeners[LISTENERS_MAX];
     int listener_count;

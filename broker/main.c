@@ -11,6 +11,7 @@
 #include "broker/net/acceptor.h"
 #include "broker/net/loop.h"
 #include "broker/start.h"
+#include "broker/status.h"
 #include "storage/recovery.h"
 #include "storage/row_store.h"
 #include "storage/segment_file.h"
@@ -157,33 +158,12 @@ static void stop_shards(struct program *p)
         loop_stop(p->loops[i]);
 }
 
-struct status_mail {
-    struct mail mail;
-    struct trace *trace;
-};
-
-/* Runs on the shard's thread, which alone may read the catalog. */
-static void write_status(struct mail *mail, struct shard *shard)
-{
-    struct status_mail *m = CONTAINER_OF(mail, struct status_mail, mail);
-    trace_log(m->trace, TRACE_INFO, "status", F_INT("topics", catalog_count(shard->catalog)));
-    free(m);
-}
-
-static void ask_for_status(struct program *p)
-{
-    struct status_mail *m = xcalloc(1, sizeof *m);
-    m->mail.deliver = write_status;
-    m->trace = &p->trace;
-    shard_post(p->shards[0], &m->mail);
-}
-
 static void on_signal(evutil_socket_t number, short what, void *context)
 {
     (void)what;
     struct program *p = context;
     if (number == SIGHUP || number == SIGUSR1) {
-        ask_for_status(p);
+        status_write(&p->broker);
         return;
     }
     if (p->signals++ > 0)
@@ -368,6 +348,7 @@ static int run(struct program *p)
                                 .shards = p->shards,
                                 .shard_count = choose_shards(&p->settings),
                                 .node_id = (int32_t)p->settings.node_id,
+                                .started_ms = started_ns / 1000000,
                                 .stop = stop_now};
     p->base = event_base_new();
     p->closed_descriptor = eventfd(0, EFD_CLOEXEC);

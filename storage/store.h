@@ -174,5 +174,7 @@ struct store_stats {
     uint64_t uncleanable;       /* partitions that have an unreadable batch */
 };
 struct store_stats store_stats(const struct store *s);
+/* Writes what the journal and the cleaner do now to the log, in a few lines. */
+void store_write_status(struct store *s);
 
 #endif

@@ -1,7 +1,7 @@
 /* Shared by the files of the store: store.c (entries), store_units.c (units on their way to the
  * journal), store_logs.c (the logs), store_checkpoint.c (flushes, checkpoints), store_witness.c
- * (the journal's witness), store_clean.c (compaction), store_space.c (free space). All others use
- * store.h.
+ * (the journal's witness), store_clean.c (compaction), store_space.c (free space), store_status.c.
+ * All others use store.h.
  *
  * Everything here belongs to the shard's thread. A job touches only the fields of its own struct.
  */
