@@ -51,13 +51,13 @@ def test_the_status_says_what_the_cleaner_does():
         assert (idle["state"], idle["directory"], idle["compactions"], idle["last_compaction"]) == ("idle", "", "0", "")
         wire.create("state", cleanup_policy="compact")
         fill(wire, "state")
-        wait_until(lambda: status(broker)[0]["state"] == "throttled", 60, "a cleaner that waits for its rate")
+        wait_until(lambda: status(broker)[0]["state"] == "throttled", 120, "a cleaner that waits for its rate")
         throttled = status(broker)[0]
         assert throttled["directory"].endswith("/0") and int(throttled["bytes_read"]) > 0, throttled
         assert 0 < int(throttled["percent_done"]) < 100, throttled
         set_config(wire, BROKER_RESOURCE, "", "log.cleaner.io.max.bytes.per.second", 1e12)
-        wait_until(lambda: status(broker)[0]["compactions"] != "0", 60, "the compaction")
-        wait_until(lambda: status(broker)[0]["state"] == "idle", 60, "its end")
+        wait_until(lambda: status(broker)[0]["compactions"] != "0", 120, "the compaction")
+        wait_until(lambda: status(broker)[0]["state"] == "idle", 120, "its end")
         done = status(broker)[0]
         assert done["last_compaction"].endswith("Z") and int(done["bytes_written"]) > 0, done
         assert int(done["records_dropped"]) > 0 and done["uncleanable"] == "0", done
@@ -81,7 +81,7 @@ def test_the_configs_of_the_cleaner_change_while_the_broker_runs():
             assert [(c.name, float(c.value), c.read_only) for c in config] == [(key, float(value), False)], config
         wire.create("state", cleanup_policy="compact")
         fill(wire, "state")
-        wait_until(lambda: compacted(broker), 60, "a compaction at the new rate")
+        wait_until(lambda: compacted(broker), 120, "a compaction at the new rate")
 
 
 def test_the_most_urgent_partition_of_all_shards_is_first():
@@ -94,15 +94,15 @@ def test_the_most_urgent_partition_of_all_shards_is_first():
 
         def shards_in(state):
             return {shard: r for shard, r in status(broker).items() if r["state"] == state}
-        wait_until(lambda: len(shards_in("throttled")) == 1 and len(shards_in("waiting for its turn")) == 2, 60,
+        wait_until(lambda: len(shards_in("throttled")) == 1 and len(shards_in("waiting for its turn")) == 2, 120,
                    "one shard that cleans and two that wait")
         (first,), waiting = shards_in("throttled").values(), list(shards_in("waiting for its turn").values())
         late, other = waiting
         ids = {str(t.topic_id): t.name for t in wire.ask("Metadata", 12, topics=None).topics}
         topic = next(name for found, name in ids.items() if found in late["directory"])
         set_config(wire, TOPIC_RESOURCE, topic, "max.compaction.lag.ms", 1)
-        wait_until(lambda: status(broker)[int(late["shard"])]["overdue"] == "1", 60, "a shard with an overdue partition")
+        wait_until(lambda: status(broker)[int(late["shard"])]["overdue"] == "1", 120, "a shard with an overdue partition")
         set_config(wire, BROKER_RESOURCE, "", "log.cleaner.io.max.bytes.per.second", 1e12)
-        wait_until(lambda: len(set(compacted(broker))) == len(topics), 120, "all compactions")
+        wait_until(lambda: len(set(compacted(broker))) == len(topics), 240, "all compactions")
         assert compacted(broker)[:2] == [first["directory"], late["directory"]], (compacted(broker), waiting)
         assert compacted(broker).index(other["directory"]) > 1
