@@ -12,8 +12,8 @@ enum {
     /* After a journal's write the journals count as busy for this time. */
     BUSY_MS = 100,
     /* A pause is this many times as long as the work before it. */
-    PAUSE_FACTOR = 9,
-    LONGEST_PAUSE_MS = 200,
+    PAUSE_FACTOR = 19,
+    LONGEST_PAUSE_MS = 500,
     /* A pause looks so often whether it may end. */
     LOOK_MS = 5,
     /* The bytes of a cleaner for each byte of the journals for which it does not pause. A record is

@@ -104,6 +104,23 @@ class System:
                         pass
         return files, size
 
+    def forget_files(self):
+        """Drops the topics' files from the page cache, as far as they are on the disk."""
+        for path, _, names in os.walk(os.path.join(self.directory, 'data')):
+            for name in names:
+                if re.match(r'\d{20}\.', name):
+                    try:
+                        descriptor = os.open(os.path.join(path, name), os.O_RDONLY)
+                    except FileNotFoundError:
+                        continue
+                    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+                    os.close(descriptor)
+
+    def io_bytes(self):
+        """Bytes that the process has read and written so far."""
+        fields = dict(line.split(': ') for line in open(f'/proc/{self.process.pid}/io').read().splitlines())
+        return int(fields['rchar']) + int(fields['wchar'])
+
     def stop(self, number=signal.SIGTERM):
         if self.process:
             self.process.send_signal(number)
@@ -445,23 +462,48 @@ class Bench:
         raise SystemExit(f'bench: {system.name} has not shrunk its log in two minutes: {last}')
 
     def run_compaction(self):
-        """Compacts a topic of segments of 32 MiB while another topic gets 1,000 records per second."""
+        """Compacts a topic of segments of 32 MiB: first undisturbed, then beside a topic that gets 1,000 records per
+        second. The second part alternates short slices with and without compaction."""
+        configs = {'min_cleanable_dirty_ratio': 0.01, 'cleanup_policy': 'delete'}
         for pair in range(self.options.pairs):
             for kind in self.in_turn(list(self.systems()), pair):
-                system = self.filled(kind, 32, min_cleanable_dirty_ratio=0.01, cleanup_policy='delete')
-                alone = result_of(self.beside(system))
+                system = self.filled(kind, 32, **configs)
                 before, cpu = system.disk()[1], system.cpu_seconds()
-                latency = self.beside(system)
-                select_nothing(1.2)  # its first second is not measured
                 system.set('state', cleanup_policy='compact')
                 seconds, (_, after) = self.until_disk_rests(system, lambda _, size: size < before / 2)
-                beside = result_of(latency)
                 self.note(f'compaction {self.options.mib} MiB', system.name, seconds=seconds,
                           mb_per_s=before / 1e6 / seconds, mib_before=before / 2**20, mib_after=after / 2**20,
-                          cpu_s=system.cpu_seconds() - cpu, p50_ms_alone=alone['p50_ms'], p50_ms=beside['p50_ms'],
-                          p99_ms_alone=alone['p99_ms'], p99_ms=beside['p99_ms'])
+                          cpu_s=system.cpu_seconds() - cpu)
                 system.stop()
                 shutil.rmtree(system.directory, ignore_errors=True)
+        running = [self.filled(kind, 32, **configs) for kind in self.systems()]
+        for number in range(self.options.slices):
+            for system in self.in_turn(running, number):
+                self.slices(system, number)
+        for system in running:
+            system.stop()
+            shutil.rmtree(system.directory, ignore_errors=True)
+
+    def slices(self, system, number):
+        """One slice with compaction and one without, in an order that changes. A round that is given up at the end of
+        a slice begins again in the next one, with files that are not in the page cache."""
+        figures = {}
+        for compacts in ((False, True) if number % 2 else (True, False)):
+            if compacts:
+                system.forget_files()
+                system.set('state', cleanup_policy='compact')
+            before, start = system.io_bytes(), time.monotonic()
+            latency = result_of(self.beside(system))
+            rate = (system.io_bytes() - before) / 1e6 / (time.monotonic() - start)
+            if compacts:
+                system.set('state', cleanup_policy='delete')
+                figures['cleaner_io_mb_per_s'] = rate
+            for name in ('p50_ms', 'p99_ms', 'p999_ms'):
+                figures[name if compacts else name + '_alone'] = latency[name]
+            select_nothing(0.5)
+        for name in ('p50', 'p99', 'p999'):
+            figures[name + '_ratio'] = figures[name + '_ms'] / figures[name + '_ms_alone']
+        self.note('beside compaction', system.name, **figures)
 
     def run_retention(self):
         """Lowers retention.bytes: all but ten of the segments of 1 MiB go."""
@@ -503,6 +545,7 @@ def main():
     parser.add_argument('--only', default='produce,requests,tail,fetch,latency,start,partitions,recovery,compaction,retention')
     parser.add_argument('--partitions', type=int, default=10000, help='of the part partitions')
     parser.add_argument('--mib', type=int, default=1024, help='of log, in the parts compaction and retention')
+    parser.add_argument('--slices', type=int, default=10, help='with and without compaction, in its second part')
     parser.add_argument('--cleaner-mb', type=int, default=0, metavar='MB', help='limit of compaction, per second')
     parser.add_argument('--gib', type=int, default=10, help='of log, in the part recovery')
     parser.add_argument('--without-kafka', action='store_true')

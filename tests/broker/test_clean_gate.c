@@ -226,7 +226,7 @@ TEST(a_cleaner_works_a_small_share_of_the_time_while_journals_write)
     EXPECT(pause_ms(&c, PIECE) < 2); /* no journal writes */
     c.gate->journal_writes(c.gate, 100);
     EXPECT(pause_ms(&c, PIECE - 1) < 2);
-    EXPECT(pause_ms(&c, 1) >= 18); /* now it is a whole piece */
+    EXPECT(pause_ms(&c, 1) >= 38); /* now it is a whole piece */
     slow_now += 100 * MILLISECOND;
     EXPECT(pause_ms(&c, PIECE) < 2); /* the journals have been quiet for a while */
     clean_gate_free(c.gate);
@@ -238,6 +238,6 @@ TEST(a_cleaner_may_do_the_more_the_more_the_journals_write)
     cleaner_begin(&c);
     c.gate->journal_writes(c.gate, PIECE);
     EXPECT(pause_ms(&c, PIECE) < 2);
-    EXPECT(pause_ms(&c, PIECE) >= 18); /* these bytes count only once */
+    EXPECT(pause_ms(&c, PIECE) >= 38); /* these bytes count only once */
     clean_gate_free(c.gate);
 }
