@@ -11,10 +11,18 @@
 #include "broker/topics/controller.h"
 #include "broker/turn.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 static const char CLUSTER_ID_ROW[] = "Bcluster.id";
+
+/* The row of the cluster's id, as it was found. */
+struct found_id {
+    char id[23]; /* 22 characters of base64url; empty: there is no row */
+    bool malformed;
+    size_t size;
+};
 
 static enum error add_topic(void *context, struct bytes key, struct bytes value)
 {
@@ -72,12 +80,32 @@ static enum error load_catalog(struct shard *shard, struct message *message)
     return ERR_OK;
 }
 
+/* The row is never made again: clients take a broker with another id for another cluster. */
 static enum error take_cluster_id(void *context, struct bytes key, struct bytes value)
 {
-    struct broker *broker = context;
-    if (bytes_equal_string(key, CLUSTER_ID_ROW) && value.size == sizeof broker->cluster_id - 2)
-        memcpy(broker->cluster_id, value.data, value.size);
+    struct found_id *found = context;
+    if (!bytes_equal_string(key, CLUSTER_ID_ROW))
+        return ERR_OK;
+    found->size = value.size;
+    found->malformed = value.size != sizeof found->id - 1;
+    for (size_t i = 0; i < value.size && !found->malformed; i++)
+        found->malformed = !isalnum(value.data[i]) && value.data[i] != '-' && value.data[i] != '_';
+    if (found->malformed)
+        return ERR_CORRUPT;
+    memcpy(found->id, value.data, value.size);
     return ERR_OK;
+}
+
+static void refuse_cluster_id(enum error error, const struct found_id *found,
+                              struct message *message)
+{
+    char reason[100];
+    snprintf(reason, sizeof reason, "it has %zu bytes, and not 22 letters, digits, - or _",
+             found->size);
+    message_set(message,
+                "the cluster's id in the rows cannot be read: %s: restore the whole data "
+                "directory from a copy",
+                found->malformed ? reason : error_text(error));
 }
 
 /* A random UUID in unpadded base64url, as Kafka's tools print it. */
@@ -98,13 +126,13 @@ static void make_cluster_id(struct random *random, char out[24])
 static enum error open_cluster(struct shard *shard, struct message *message)
 {
     struct broker *broker = shard->broker;
+    struct found_id found = {.malformed = false};
     enum error error =
-        store_scan(shard->store, bytes_string(CLUSTER_ID_ROW), take_cluster_id, broker);
+        store_scan(shard->store, bytes_string(CLUSTER_ID_ROW), take_cluster_id, &found);
     if (error)
-        message_set(message,
-                    "the cluster's id in the rows cannot be read: %s: restore the whole data "
-                    "directory from a copy",
-                    error_text(error));
+        refuse_cluster_id(error, &found, message);
+    if (error == ERR_OK && found.id[0])
+        memcpy(broker->cluster_id, found.id, sizeof found.id);
     if (error || broker->cluster_id[0])
         return error;
     make_cluster_id(shard->env->random, broker->cluster_id);

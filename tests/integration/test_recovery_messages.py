@@ -72,6 +72,9 @@ def test_rows_that_are_whole_but_cannot_be_used():
         for rows, message in [
                 ([(b"T" + bytes(16), b"\1")], "the rows of the topics cannot be read: "),
                 (configs, "the broker's configs in the rows cannot be read: "),
+                ([(b"Bcluster.id", b"short")],
+                 "the cluster's id in the rows cannot be read: it has 5 bytes, and not 22 letters, digits, - or _: "),
+                ([(b"Bcluster.id", b"\0" * 22)], "the cluster's id in the rows cannot be read: "),
                 ([(b"Btrusted.time", b"\1")], "the row trusted.time with the time of the last run cannot be read: "),
                 ([(b"J" + struct.pack(">I", 0), b"\1")], f"{scene.data}/kv: cannot read the rows: ")]:
             scene.reset()
