@@ -355,6 +355,12 @@ static const struct file_class classes[] = {
     {"kv/*", "kv", "blocks", NULL, NULL},
     {"rows/*.new", "rows", "writes", "a new row file was not finished: the next start removes it",
      NULL},
+    {"shard-*/journal-*.log.new", "journal", "units",
+     "a new journal file was not finished: the next start removes it", NULL},
+    {"*.new", "unfinished", "files",
+     "the replacement of a file was not finished: the broker uses the old content, and you may "
+     "delete this file",
+     NULL},
     {"rows/rows-*.log", "rows", "writes", NULL, NULL},
     {"shard-*/durable", "witness", "files", NULL, check_witness},
     {"shard-*/journal-*.log", "journal", "units", NULL, NULL},

@@ -499,13 +499,18 @@ def test_files_that_a_start_sets_aside_or_removes_are_known():
         segment = min((folder / "0").glob("*.log"))
         shutil.copy(segment, segment.with_name(segment.name + ".deleted"))
         shutil.copy(row_file(data), str(row_file(data)) + ".damaged")
+        unfinished = {"rows/rows-00000000000000000099.log.new": "rows",
+                      "shard-0/journal-00000000000000000099.log.new": "journal", "tidemill.meta.new": "unfinished",
+                      str(segment.with_suffix(".index.new").relative_to(data)): "unfinished"}
+        for path in unfinished:
+            (data / path).write_bytes(b"half")
         answer = verify(tool, data)
         assert answer["faults"] == 0
         notes = {row["file"]: row["class"] for row in answer["findings"]}
         name = str(folder.relative_to(data))
         assert notes == {str(aside.relative_to(data)): "kept", f"{name}/1.deleted": "deleted", "kv.damaged": "kept",
                          f"{name}/0/{segment.name}.deleted": "deleted",
-                         f"rows/{row_file(data).name}.damaged": "kept"}, notes
+                         f"rows/{row_file(data).name}.damaged": "kept", **unfinished}, notes
         shown = tool.text("log", "dump", data, aside / "0" / segment.name, "-J").splitlines()
         assert [json.loads(line)["base_offset"] for line in shown] == list(range(10))
         rows.start()
