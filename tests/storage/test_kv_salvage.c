@@ -56,23 +56,22 @@ static enum error note_row(void *context, struct bytes key, struct bytes value)
 
 struct findings {
     int count[3];
-    char file[64];
-    int64_t at;
+    char missing[64]; /* the first file that is */
 };
 
 static void note_finding(void *context, enum kv_salvage_kind kind, const char *file, int64_t at,
                          const char *what)
 {
     struct findings *f = context;
-    (void)what;
+    (void)at, (void)what;
+    if (kind == KV_SALVAGE_MISSING && f->count[kind] == 0)
+        snprintf(f->missing, sizeof f->missing, "%s", file);
     f->count[kind]++;
-    snprintf(f->file, sizeof f->file, "%s", file);
-    f->at = at;
 }
 
 static struct kv_salvage salvage(struct findings *f)
 {
-    *f = (struct findings){.file = ""};
+    *f = (struct findings){.missing = ""};
     struct kv_salvage s = {.found = note_finding, .context = f};
     EXPECT_INT(kv_salvage_run(&s, io_posix(), kv_path()), ERR_OK);
     return s;
@@ -118,7 +117,7 @@ TEST(the_rows_are_those_that_leveldb_reads)
 TEST(only_the_rows_that_are_asked_for_are_kept)
 {
     struct kv *kv = open_kv();
-    struct findings f = {.file = ""};
+    struct findings f = {.missing = ""};
     struct kv_change rows[] = {{BYTES_LITERAL("La"), BYTES_LITERAL("1")},
                                {BYTES_LITERAL("Sa"), BYTES_LITERAL("2")},
                                {BYTES_LITERAL("Ta"), BYTES_LITERAL("3")}};
@@ -176,6 +175,17 @@ TEST(a_flipped_bit_is_found_and_costs_no_other_rows)
     row_changes_free(&whole.rows);
 }
 
+/* LevelDB merges tables in a thread of its own. A close cuts this off, and the new table stays
+ * unfinished. The MANIFEST does not name it, and the tables that were merged are still there. */
+static void leave_unfinished_table(void)
+{
+    char path[400];
+    snprintf(path, sizeof path, "%s/999999.ldb", kv_path());
+    FILE *file = fopen(path, "wb");
+    EXPECT(file && fwrite("half a block", 1, 12, file) == 12);
+    fclose(file);
+}
+
 TEST(rows_are_read_without_the_list_of_files)
 {
     struct kv *kv = open_kv();
@@ -183,12 +193,15 @@ TEST(rows_are_read_without_the_list_of_files)
     char path[400];
     fill(kv, 1);
     kv->driver->close(kv);
+    leave_unfinished_table();
     struct kv_salvage whole = salvage(&f);
+    EXPECT_INT(whole.faults, 0);
     snprintf(path, sizeof path, "%s/CURRENT", kv_path());
     unlink(path);
     struct kv_salvage s = salvage(&f);
     EXPECT_INT(f.count[KV_SALVAGE_MISSING], 1);
-    EXPECT_STRING(f.file, "CURRENT");
+    EXPECT_STRING(f.missing, "CURRENT");
+    EXPECT(f.count[KV_SALVAGE_DAMAGED] > 0); /* nothing tells that the table was not used */
     expect_same(&s.rows, &whole.rows);
     row_changes_free(&s.rows);
     row_changes_free(&whole.rows);
