@@ -220,11 +220,19 @@ static void make_row(size_t row, uint32_t version, struct buffer *out)
         buffer_append_be64(out, random_u64(&random.random));
 }
 
-/* Committed offsets are small rows, the states of processors are larger ones. */
+/* Committed offsets, groups and configs are small rows, the states of processors are larger ones.
+ */
+static const char row_kinds[] = {ROW_TASK, ROW_OFFSET, ROW_TASK, ROW_GROUP, ROW_TASK, ROW_BROKER};
+
 static struct bytes row_key(size_t row, char out[16])
 {
-    snprintf(out, 16, "%c-%04zu", row % 2 ? ROW_OFFSET : ROW_TASK, row);
+    snprintf(out, 16, "%c-%04zu", row_kinds[row % sizeof row_kinds], row);
     return bytes_string(out);
+}
+
+static void make_topic_row(struct uuid id, struct buffer *out)
+{
+    buffer_printf(out, "\1topic %d cleanup.policy=delete retention.ms=-1", id.bytes[0]);
 }
 
 static void change_row(struct flip_scene *s, size_t row, bool exists)
@@ -248,8 +256,12 @@ void flip_create(struct flip_scene *s)
         struct flip_log *l = &s->logs[i];
         struct store *store = s->stores[shard_of(l)];
         struct row_key key = row_key_topic(l->topic_id);
+        struct buffer row;
+        buffer_init(&row, 1000);
+        make_topic_row(l->topic_id, &row);
         store_begin(store);
-        store_put(store, row_key_view(&key), BYTES_LITERAL("\1topic"));
+        store_put(store, row_key_view(&key), buffer_view(&row));
+        buffer_free(&row);
         s->open_logs[i] = store_log(store, l->topic_id, l->partition, &config, true);
         append(s, i, QUIET_PRODUCER, 0);
         append(s, i, PRODUCER + i, 0);
@@ -281,6 +293,14 @@ void flip_write(struct flip_scene *s, int rounds)
         write_round(s);
 }
 
+void flip_write_behind_checkpoint(struct flip_scene *s)
+{
+    uint64_t before = store_stats(s->stores[0]).checkpoints;
+    while (store_stats(s->stores[0]).checkpoints == before)
+        write_round(s);
+    flip_write(s, 16);
+}
+
 /* Comparing */
 
 struct row_check {
@@ -289,14 +309,31 @@ struct row_check {
     bool wrong;
 };
 
+static enum error check_topic(struct row_check *c, struct bytes key, struct bytes value)
+{
+    struct uuid id;
+    struct buffer expected;
+    if (!row_key_parse_topic(key, &id)) {
+        c->wrong = true;
+        return ERR_OK;
+    }
+    buffer_init(&expected, 1000);
+    make_topic_row(id, &expected);
+    c->wrong |= !bytes_equal(value, buffer_view(&expected));
+    c->topics++;
+    buffer_free(&expected);
+    return ERR_OK;
+}
+
 static enum error check_row(void *context, struct bytes key, struct bytes value)
 {
     struct row_check *c = context;
     char text[16] = "", again[16];
     struct buffer expected;
-    c->topics += key.data[0] == ROW_TOPIC;
-    if (key.data[0] != ROW_OFFSET && key.data[0] != ROW_TASK)
-        return ERR_OK;
+    if (key.data[0] == ROW_TOPIC)
+        return check_topic(c, key, value);
+    if (memchr(row_kinds, key.data[0], sizeof row_kinds) == NULL)
+        return ERR_OK; /* the store's own: what they say is compared with the logs */
     memcpy(text, key.data, MIN(key.size, sizeof text - 1));
     size_t row = key.size > 2 ? strtoul(text + 2, NULL, 10) : FLIP_ROWS;
     if (row >= FLIP_ROWS || !bytes_equal(key, row_key(row, again)) ||

@@ -64,12 +64,18 @@ void flip_stop(struct flip_scene *s, bool in_order);
 void flip_create(struct flip_scene *s);
 /* `rounds` of appends to all partitions that are not idle, and of changes of rows. */
 void flip_write(struct flip_scene *s, int rounds);
+/* Writes until a checkpoint was made, and then hundreds of KiB that only the journals have. */
+void flip_write_behind_checkpoint(struct flip_scene *s);
+/* Of a scene that was killed: also leaves what a broker leaves that is killed in the middle of a
+ * swap of segments, of a new journal file, of a new row file and of a deletion. */
+void flip_leave_unfinished(const struct flip_scene *s);
 /* Waits until the journals say that everything is durable, as an idle broker's do. */
 void flip_idle(struct flip_scene *s);
 
-/* Compares everything with what was written: rows, and of each partition its bounds, all its
- * batches, searches by time, and what a retry of each producer's last batch gets. Batches that
- * cannot be read are noted in the logs. False: something is different; `what` says what. */
+/* Compares everything with what was written: all rows (topics with their configs, committed
+ * offsets, groups, configs of the broker, states of processors), and of each partition its bounds,
+ * all its batches, searches by time, and what a retry of each producer's last batch gets. Batches
+ * that cannot be read are noted in the logs. False: something is different; `what` says what. */
 bool flip_compare(struct flip_scene *s, char what[FLIP_PATH_SIZE]);
 
 #endif
