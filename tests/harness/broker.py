@@ -110,12 +110,16 @@ class Broker:
     def start(self):
         """Runs the program and returns when it is ready."""
         self.begin()
-        with self._changed:
-            self._changed.wait_for(lambda: self._port_said or not self._reader.is_alive(), START_SECONDS)
-        if not self._port_said:
+        if not self.is_ready():
             raise AssertionError(f"the broker was not ready in {START_SECONDS} s "
                                  f"(exit code {self.process.poll()})")
-        self.port = self._port_said
+
+    def is_ready(self):
+        """After begin(): waits until it is ready, or has ended."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._port_said or not self._reader.is_alive(), START_SECONDS)
+        self.port = self._port_said or self.port
+        return self._port_said > 0
 
     def begin(self):
         """Runs the program, and does not wait."""

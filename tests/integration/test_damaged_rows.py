@@ -68,11 +68,14 @@ class Scene:
             assert answer.topics[0].partitions[0].error_code == NONE, answer
         self.rounds += 1
 
+    def check_records(self, wire):
+        for number in range(COUNT):
+            answer = wire.fetch("plain", number)
+            assert answer.error_code == NONE and records_of(answer.records)[0].value == value(number)
+
     def check(self):
         with Wire(self.broker.port) as wire:
-            for number in range(COUNT):
-                answer = wire.fetch("plain", number)
-                assert answer.error_code == NONE and records_of(answer.records)[0].value == value(number)
+            self.check_records(wire)
             answer = wire.ask("OffsetFetch", 7, group_id="g", topics=[{"name": "plain", "partition_indexes": [0]}])
             assert answer.topics[0].partitions[0].committed_offset == self.rounds - 1, answer
             answer = self.numbered(wire, self.rounds - 1)  # a retry gets its first offset
