@@ -72,8 +72,8 @@ static struct store *store_create(struct env *env, const struct store_options *o
     s->sealed = true;
     s->tick.fire = tick;
     s->retry.fire = retry;
-    struct list *lists[] = {&s->dirty,   &s->unflushed, &s->with_tail, &s->moved,   &s->dying,
-                            &s->deleted, &s->finished,  &s->failed,    &s->removals};
+    struct list *lists[] = {&s->dirty,   &s->unflushed, &s->with_tail, &s->moved,    &s->dying,
+                            &s->deleted, &s->finished,  &s->failed,    &s->removals, &s->waiting};
     for (size_t i = 0; i < COUNT_OF(lists); i++)
         list_init(lists[i]);
     buffer_init(&s->removed, SIZE_MAX / 2);
@@ -164,7 +164,7 @@ void store_free(struct store *s)
 
 static void hand_over_large_unit(struct store *s)
 {
-    if (store_unit_bytes(&s->units[s->filling]) >= s->options.unit_bytes && !s->closing)
+    if (store_units_backlog(s) >= s->options.unit_bytes && !s->closing)
         store_units_hand_over(s);
 }
 
@@ -177,7 +177,7 @@ bool store_has_room(struct store *s, size_t bytes)
 {
     ASSERT(!s->entry_open);
     hand_over_large_unit(s);
-    size_t used = store_unit_bytes(&s->units[s->filling]);
+    size_t used = store_units_backlog(s);
     return bytes <= store_batch_max(s) &&
            used + bytes + JOURNAL_PART_OVERHEAD <= s->options.unit_max_bytes;
 }
@@ -186,6 +186,7 @@ void store_begin(struct store *s)
 {
     ASSERT(!s->entry_open && !s->closed);
     hand_over_large_unit(s);
+    store_unit_limit(s);
     s->entry_open = true;
 }
 
@@ -194,7 +195,7 @@ static void add_part(struct store *s, const struct journal_part *part)
     ASSERT(s->entry_open);
     size_t room = JOURNAL_PART_OVERHEAD + part->key.size + part->bytes.size + part->tail.size;
     uint8_t *at = store_unit_reserve(s, room);
-    struct store_unit *u = &s->units[s->filling];
+    struct store_unit *u = s->filling;
     u->size += (size_t)(journal_part_write(at, part) - at);
     u->has_rows |= part->kind == JOURNAL_PUT || part->kind == JOURNAL_DELETE;
 }
@@ -271,7 +272,7 @@ void store_commit(struct store *s, struct commit *commit)
 {
     add_part(s, &(struct journal_part){.kind = JOURNAL_ENTRY_END});
     s->entry_open = false;
-    struct store_unit *u = &s->units[s->filling];
+    struct store_unit *u = s->filling;
     u->entries++;
     s->stats.entries++;
     if (commit) {
@@ -298,7 +299,7 @@ bool store_accepts(const struct store *s)
 {
     if (s->has_failed || s->closing)
         return false;
-    if (store_unit_bytes(&s->units[s->filling]) >= s->options.unit_bytes && s->in_flight)
+    if (store_units_backlog(s) >= s->options.unit_bytes && s->in_flight)
         return false;
     /* Wait for a flush if the segments are far behind, but not if the flush waits for space. */
     return s->full != 0 ||
@@ -311,7 +312,7 @@ enum error store_lack(const struct store *s)
         return ERR_NO_SPACE;
     bool much_waits =
         s->unflushed_bytes >= UNFLUSHED_FACTOR * (int64_t)s->options.unflushed_bytes ||
-        store_unit_bytes(&s->units[s->filling]) >= s->options.unit_bytes;
+        store_units_backlog(s) >= s->options.unit_bytes;
     return s->full && much_waits ? ERR_NO_FILES : ERR_OK;
 }
 
@@ -382,10 +383,7 @@ void store_fail(struct store *s, enum error error)
     trace_log(s->env->trace, TRACE_ERROR,
               "writing the journal or the segments failed: the shard stores nothing more",
               F_INT("shard", s->options.shard), F_STRING("reason", error_text(error)));
-    for (int i = 0; i < 2; i++)
-        list_take_all(&s->failed, &s->units[s->in_flight ? s->filling ^ 1 ^ i : i].commits);
-    if (s->write_refused)
-        s->in_flight = false; /* it is not written again */
+    store_units_fail(s);
     if (s->options.failed)
         s->options.failed(s->options.context, error);
 }
@@ -485,7 +483,6 @@ struct store_stats store_stats(const struct store *s)
     stats.tail_bytes = s->tail_bytes;
     stats.unflushed_bytes = s->unflushed_bytes;
     stats.journal_behind_bytes = (int64_t)(s->journal.lsn - s->durable) +
-                                 (int64_t)store_unit_bytes(&s->units[s->filling]) -
-                                 JOURNAL_HEADER_SIZE;
+                                 (int64_t)store_units_backlog(s) - JOURNAL_HEADER_SIZE;
     return stats;
 }

@@ -77,8 +77,9 @@ struct store_options {
     int64_t journal_file_bytes; /* size of one recycled file; default 64 MiB */
     int64_t checkpoint_bytes;   /* journal bytes after which a checkpoint starts */
     int64_t checkpoint_interval_ms;
-    size_t unit_bytes;       /* a unit that waits with more bytes stops the readers of requests */
-    size_t unit_max_bytes;   /* a unit with more bytes has no room for batches; 0: 1 GiB */
+    size_t unit_bytes;     /* a unit that waits with more bytes stops the readers of requests */
+    size_t unit_max_bytes; /* a unit with more bytes gets no further entry, and while so many wait,
+                              there is no room for batches; 0: 1 GiB */
     size_t tail_cache_bytes; /* flushed batches kept in memory, all logs together */
     size_t unflushed_bytes;  /* tail bytes that start a flush */
     int64_t min_free_bytes;  /* below this the disk counts as full */

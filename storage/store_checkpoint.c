@@ -107,7 +107,7 @@ static void capture_log(struct checkpoint *c, struct store_log *l)
 static void capture(struct store *s)
 {
     struct checkpoint *c = &s->checkpoint;
-    ASSERT(!s->entry_open && s->units[s->filling].entries == 0);
+    ASSERT(!s->entry_open && s->filling->entries == 0 && list_is_empty(&s->waiting));
     struct list_node *node;
     while ((node = list_pop(&s->dirty))) {
         struct store_log *l = CONTAINER_OF(node, struct store_log, dirty);
@@ -124,7 +124,8 @@ static void capture(struct store *s)
 
 void store_checkpoint_capture(struct store *s)
 {
-    if (s->checkpoint.phase == CHECKPOINT_IDLE && checkpoint_due(s))
+    bool is_last = s->filling->entries == 0 && list_is_empty(&s->waiting);
+    if (is_last && s->checkpoint.phase == CHECKPOINT_IDLE && checkpoint_due(s))
         capture(s);
 }
 

@@ -16,7 +16,7 @@
 
 enum {
     UNIT_START_BYTES = 64 << 10, /* a unit's buffer at first; it grows as needed */
-    UNIT_MAX_BYTES = 1 << 30,    /* the rest up to JOURNAL_UNIT_MAX is for rows and steps */
+    UNIT_MAX_BYTES = 1 << 30,    /* the rest up to JOURNAL_UNIT_MAX is for the last entry */
     FLUSH_AGE_MS = 1000,
     RETRY_MS = 100, /* while the disk is full */
     TICK_MS = 1000,
@@ -38,7 +38,8 @@ struct store_log {
     struct list_node with_tail; /* in store.with_tail: its tail is not empty; last appended last */
     struct list_node moved;     /* in store.moved: moved_callback is due */
     struct list_node dying;     /* in store.dying: removed, waits until no job uses it */
-    uint32_t marks[2];          /* 1 + index of its mark in units[i]; 0: none */
+    uint64_t marked_unit;       /* the last unit with a mark of it; 0: none */
+    uint32_t mark;              /* its index there */
     size_t tail_bytes;
     int64_t unflushed_bytes; /* both as counted in the store's sums */
     int64_t pending_start;   /* a log start that is in the journal, not durable yet; -1: none */
@@ -69,6 +70,8 @@ struct store_unit_blocks {
 };
 
 struct store_unit {
+    struct list_node waiting; /* in store.waiting */
+    uint64_t number;          /* of the store's units, from 1 */
     struct job job;
     struct async_write async;
     struct iovec async_parts[ASYNC_UNIT_PARTS];
@@ -176,9 +179,12 @@ struct store {
 
     struct journal journal;
     uint64_t start, run;
-    struct store_unit units[2];
-    int filling;
-    bool in_flight, entry_open;
+    struct store_unit *filling, *in_flight; /* in_flight: being written; NULL: none */
+    struct store_unit *idle;                /* the next one to fill, or NULL */
+    struct list waiting;                    /* units at their limit, to be written first */
+    size_t waiting_bytes;
+    uint64_t unit_count;
+    bool entry_open;
     bool write_refused; /* the unit under way met a full disk; `retry` writes it again */
     bool preparing[2];  /* a spare is being prepared: in the background, on demand */
     int64_t prepare_retry_ms;
@@ -232,6 +238,11 @@ void store_leave(struct store *s);
 /* store_units.c */
 void store_units_init(struct store *s);
 void store_units_free(struct store *s);
+/* The store failed: the commits of all units are due with ERR_IO, in order. */
+void store_units_fail(struct store *s);
+/* Before an entry begins: if the filling unit is at its limit, it waits, and the entry is the first
+ * of another one. So a unit has at most unit_max_bytes and one entry. */
+void store_unit_limit(struct store *s);
 /* Room for `size` more bytes in the filling unit. */
 uint8_t *store_unit_reserve(struct store *s, size_t size);
 /* Bytes of a unit without the padding. */
@@ -253,7 +264,12 @@ void store_units_prepare_spare(struct store *s);
 void store_units_seal(struct store *s, bool closing);
 static inline bool store_units_idle(const struct store *s)
 {
-    return !s->in_flight && s->units[s->filling].entries == 0;
+    return !s->in_flight && s->filling->entries == 0 && list_is_empty(&s->waiting);
+}
+/* Bytes of the units that no write has begun with. */
+static inline size_t store_units_backlog(const struct store *s)
+{
+    return s->waiting_bytes + store_unit_bytes(s->filling);
 }
 
 /* store_logs.c */

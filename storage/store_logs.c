@@ -362,7 +362,7 @@ void store_logs_reap(struct store *s)
 {
     LIST_FOR_EACH_SAFE (node, &s->dying) {
         struct store_log *l = CONTAINER_OF(node, struct store_log, dying);
-        ASSERT(l->marks[0] == 0 && l->marks[1] == 0); /* nothing follows a removal */
+        ASSERT(l->marked_unit < s->filling->number); /* nothing follows a removal */
         if (l->cleaning || (l->log && log_busy(l->log)))
             continue;
         struct remove_job *r = xcalloc(1, sizeof *r);

@@ -1,8 +1,9 @@
 /* Units on their way to the journal.
  *
- * Two buffers take turns: the journal worker writes one, the other collects entries. So at most one
- * write is under way, and the next unit takes all entries that arrive meanwhile. The buffers grow
- * as needed and keep their memory, which is faster than new pages. */
+ * Two units take turns: the journal worker writes one, the other collects entries. So at most one
+ * write is under way, and the next unit takes all entries that arrive meanwhile. Only a unit at its
+ * limit waits, and a third one collects entries. The buffers grow as needed and keep their memory,
+ * which is faster than new pages. */
 #include "base/pages.h"
 #include "storage/store_internal.h"
 
@@ -18,14 +19,24 @@ enum { ASYNC_SLOW_MS = 2, ASYNC_PAUSE_MS = 1000 };
 /* For fewer blocks a copy costs less than a range. One write takes this many ranges. */
 enum { RANGE_BLOCKS_MIN = 4, RANGES_MAX = 1000 };
 
-void store_units_init(struct store *s)
+/* The filling unit becomes another one. */
+static void fill_another(struct store *s)
 {
-    for (int i = 0; i < 2; i++) {
-        struct store_unit *u = &s->units[i];
+    struct store_unit *u = s->idle;
+    s->idle = NULL;
+    if (u == NULL) {
+        u = xcalloc(1, sizeof *u);
         u->store = s;
         u->size = JOURNAL_HEADER_SIZE;
         list_init(&u->commits);
     }
+    u->number = ++s->unit_count;
+    s->filling = u;
+}
+
+void store_units_init(struct store *s)
+{
+    fill_another(s);
 }
 
 /* Large buffers use large pages, because all stored bytes go through them. */
@@ -66,23 +77,56 @@ static void drop_ranges(struct store_unit *u)
     u->block_count = 0;
 }
 
+static void free_unit(struct store_unit *u)
+{
+    if (u == NULL)
+        return;
+    drop_ranges(u);
+    give_data(u);
+    free(u->ranges);
+    free(u->marks);
+    free(u);
+}
+
 void store_units_free(struct store *s)
 {
-    for (int i = 0; i < 2; i++) {
-        struct store_unit *u = &s->units[i];
-        drop_ranges(u);
-        give_data(u);
-        free(u->ranges);
-        free(u->marks);
+    struct list_node *node;
+    while ((node = list_pop(&s->waiting)))
+        free_unit(CONTAINER_OF(node, struct store_unit, waiting));
+    free_unit(s->in_flight);
+    free_unit(s->filling);
+    free_unit(s->idle);
+}
+
+void store_units_fail(struct store *s)
+{
+    if (s->in_flight)
+        list_take_all(&s->failed, &s->in_flight->commits);
+    LIST_FOR_EACH (node, &s->waiting)
+        list_take_all(&s->failed, &CONTAINER_OF(node, struct store_unit, waiting)->commits);
+    list_take_all(&s->failed, &s->filling->commits);
+    if (s->write_refused) { /* it is not written again */
+        free_unit(s->in_flight);
+        s->in_flight = NULL;
     }
+}
+
+void store_unit_limit(struct store *s)
+{
+    struct store_unit *u = s->filling;
+    if (store_unit_bytes(u) < s->options.unit_max_bytes)
+        return;
+    s->waiting_bytes += store_unit_bytes(u);
+    list_append(&s->waiting, &u->waiting);
+    fill_another(s);
 }
 
 uint8_t *store_unit_reserve(struct store *s, size_t size)
 {
-    struct store_unit *u = &s->units[s->filling];
+    struct store_unit *u = s->filling;
     size_t need = journal_padded(u->size + size);
-    /* The room for batches ends at unit_max_bytes. A request with rows, or a processor's step, is
-     * far smaller than the rest. */
+    /* A unit with unit_max_bytes gets no further entry. A request's rows are limited, and a
+     * processor's step is far smaller than the rest. */
     ASSERT(need + (size_t)u->block_count * IO_ALIGNMENT <= JOURNAL_UNIT_MAX);
     if (need > u->capacity) {
         size_t capacity = MAX(u->capacity * 2, (size_t)UNIT_START_BYTES);
@@ -105,7 +149,7 @@ static void add_range(struct store_unit *u, struct shared_buffer *buffer, const 
 void store_unit_take_blocks(struct store *s, struct shared_buffer *buffer,
                             struct journal_part *part)
 {
-    struct store_unit *u = &s->units[s->filling];
+    struct store_unit *u = s->filling;
     struct bytes batch = part->bytes;
     uintptr_t header_end = (uintptr_t)batch.data + BATCH_HEADER_SIZE;
     size_t head = journal_padded(header_end) - (uintptr_t)batch.data;
@@ -122,21 +166,21 @@ void store_unit_take_blocks(struct store *s, struct shared_buffer *buffer,
 
 struct store_unit_mark *store_unit_mark(struct store *s, struct store_log *log)
 {
-    struct store_unit *u = &s->units[s->filling];
-    if (log->marks[s->filling] == 0) {
+    struct store_unit *u = s->filling;
+    if (log->marked_unit != u->number) {
         if (u->mark_count == u->mark_capacity) {
             u->mark_capacity = u->mark_capacity ? u->mark_capacity * 2 : 16;
             u->marks = xrealloc(u->marks, u->mark_capacity * sizeof *u->marks);
         }
-        u->marks[u->mark_count++] =
-            (struct store_unit_mark){.log = log, .next_offset = -1, .start = -1};
-        log->marks[s->filling] = u->mark_count;
+        log->marked_unit = u->number;
+        log->mark = u->mark_count++;
+        u->marks[log->mark] = (struct store_unit_mark){.log = log, .next_offset = -1, .start = -1};
     }
-    return &u->marks[log->marks[s->filling] - 1];
+    return &u->marks[log->mark];
 }
 
-/* Empties a unit, and frees its memory if it is unusually large. */
-static void reset(struct store_unit *u)
+/* Empties a unit for its next use, and frees its memory if it is unusually large. */
+static void recycle(struct store *s, struct store_unit *u)
 {
     drop_ranges(u);
     u->size = JOURNAL_HEADER_SIZE;
@@ -153,6 +197,8 @@ static void reset(struct store_unit *u)
         give_data(u);
         u->capacity = 0;
     }
+    free_unit(s->idle);
+    s->idle = u;
 }
 
 /* Writing */
@@ -206,13 +252,9 @@ static void unit_durable(struct store *s, struct store_unit *u)
         store_witness_durable(s, u);
     if (u->has_rows)
         collect_rows(s, u);
-    int index = (int)(u - s->units);
-    for (uint32_t i = 0; i < u->mark_count; i++) {
-        u->marks[i].log->marks[index] = 0;
+    for (uint32_t i = 0; i < u->mark_count; i++)
         store_log_apply(s, &u->marks[i]);
-    }
     list_take_all(&s->finished, &u->commits);
-    reset(u);
 }
 
 static void write_on_worker(struct store *s, struct store_unit *u)
@@ -285,10 +327,12 @@ static void write_done(struct job *job)
         timers_set(s->options.timers, &s->retry, s->now_ms + RETRY_MS);
     } else if (u->result != ERR_OK) {
         store_fail(s, u->result);
-        s->in_flight = false;
+        s->in_flight = NULL;
+        free_unit(u);
     } else {
         unit_durable(s, u);
-        s->in_flight = false;
+        s->in_flight = NULL;
+        recycle(s, u);
         store_checkpoint_unit_durable(s);
         store_units_hand_over(s);
         store_checkpoint_turn(s);
@@ -383,8 +427,13 @@ static void start_write(struct store *s, struct store_unit *u)
         .checkpoint = s->checkpoint_lsn,
         .next = journal_next(&s->journal),
     };
-    s->in_flight = true;
-    s->filling ^= 1;
+    s->in_flight = u;
+    if (u == s->filling) {
+        fill_another(s);
+    } else {
+        list_remove(&u->waiting);
+        s->waiting_bytes -= store_unit_bytes(u);
+    }
     if (s->options.clean.gate)
         s->options.clean.gate->journal_writes(s->options.clean.gate, store_unit_bytes(u));
     store_checkpoint_capture(s);
@@ -393,8 +442,10 @@ static void start_write(struct store *s, struct store_unit *u)
 
 static void write_unit(struct store *s)
 {
-    struct store_unit *u = &s->units[s->filling];
-    store_unit_reserve(s, 0);
+    struct list_node *first = list_first(&s->waiting);
+    struct store_unit *u = first ? CONTAINER_OF(first, struct store_unit, waiting) : s->filling;
+    if (u == s->filling)
+        store_unit_reserve(s, 0);
     if (!journal_place(&s->journal, journal_padded(store_unit_bytes(u)), &u->place)) {
         prepare(s, true);
         return;
@@ -407,12 +458,11 @@ void store_units_hand_over(struct store *s)
 {
     if (s->has_failed || s->entry_open)
         return;
-    struct store_unit *other = &s->units[s->filling ^ 1];
     if (s->write_refused && !timer_is_set(&s->retry)) {
         s->write_refused = false;
-        submit(s, other);
+        submit(s, s->in_flight);
     }
-    if (!s->in_flight && s->units[s->filling].entries > 0)
+    if (!s->in_flight && !store_units_idle(s))
         write_unit(s);
 }
 
@@ -420,6 +470,6 @@ void store_units_seal(struct store *s, bool closing)
 {
     if (s->has_failed || s->journal.lsn == 0 || !store_units_idle(s))
         return;
-    s->units[s->filling].closing = closing;
+    s->filling->closing = closing;
     write_unit(s);
 }

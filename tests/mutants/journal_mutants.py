@@ -16,8 +16,8 @@ MUTANTS = [
     Mutant("journal_unit_of_another_run", "a unit of an earlier run is taken for one of this run",
            "storage/journal_reader.c", "unit->run == r->run &&", "", DAMAGE + CRASH),
     Mutant("acknowledged_before_the_write", "commits are done when their unit is handed over",
-           "storage/store_units.c", "    s->in_flight = true;\n    s->filling ^= 1;",
-           "    s->in_flight = true;\n    list_take_all(&s->finished, &u->commits);\n    s->filling ^= 1;", CRASH),
+           "storage/store_units.c", "    s->in_flight = u;\n    if (u == s->filling) {",
+           "    s->in_flight = u;\n    list_take_all(&s->finished, &u->commits);\n    if (u == s->filling) {", CRASH),
     Mutant("visible_before_the_write", "an appended batch is below the high watermark at once",
            "storage/store.c", "    store_unit_mark(s, l)->next_offset = log_next_offset(log);\n",
            "    store_unit_mark(s, l)->next_offset = log_next_offset(log);\n"

@@ -196,6 +196,35 @@ TEST(a_unit_that_waits_has_room_for_batches_up_to_its_limit)
     finish(&s);
 }
 
+/* Rows are not asked for room. Else they would make a unit that is larger than the format allows.
+ */
+TEST(a_unit_at_its_limit_waits_and_the_next_entries_begin_another_one)
+{
+    struct scene s;
+    s.disk = sim_disk_create();
+    random_seeded_init(&s.random, 1);
+    model_init(&s.model, 1);
+    EXPECT_INT(life_recover(&s.life, s.disk, 1, 1), ERR_OK);
+    s.life.unit_max_bytes = 128 << 10;
+    EXPECT_INT(life_open(&s.life), ERR_OK);
+    struct store *store = s.life.stores[0];
+    char trace[64] = "";
+    struct note notes[40];
+    for (size_t i = 0; i < COUNT_OF(notes); i++) {
+        notes[i] = (struct note){{{0}, add_note}, trace, (char)('A' + i)};
+        large_entry(store, 10000, &notes[i]);
+    }
+    EXPECT_STRING(trace, "");
+    EXPECT(!store_accepts(store));
+    EXPECT(!store_has_room(store, 100));
+    EXPECT(store_stats(store).journal_behind_bytes > 40 * 10000);
+    life_settle(&s.life);
+    EXPECT_STRING(trace, "ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefgh");
+    EXPECT(store_stats(store).units >= 4); /* 400,000 bytes, at most 138,000 in each */
+    EXPECT(store_accepts(store));
+    finish(&s);
+}
+
 TEST(an_error_of_the_journal_is_final_and_reported_once)
 {
     struct scene s;
