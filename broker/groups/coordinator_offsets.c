@@ -4,6 +4,11 @@
 
 #include <stdlib.h>
 
+enum {
+    COMMIT_BYTES_MAX = 64 << 20, /* of the rows of one commit */
+    ROW_NUMBERS = 128,           /* in a row and around it, at most */
+};
+
 /* Asks the group; the answer comes at once. */
 static enum kafka_error ask(struct coordinator *c, struct coordinated *cg,
                             const struct group_event *who)
@@ -18,12 +23,24 @@ static enum kafka_error ask(struct coordinator *c, struct coordinated *cg,
     return c->actions.replies[0].error;
 }
 
+/* The rows repeat the group's id and the topic's name. So few bytes of a request could become many
+ * of an entry, which the journal writes as a whole. */
+static bool rows_are_too_large(struct bytes group_id, const struct offset_item *items, size_t count)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < count && bytes <= COMMIT_BYTES_MAX; i++)
+        bytes += ROW_NUMBERS + group_id.size + items[i].topic.size + items[i].value.metadata.size;
+    return bytes > COMMIT_BYTES_MAX;
+}
+
 enum kafka_error coordinator_commit(struct coordinator *c, struct bytes group_id,
                                     const struct group_event *who, const struct offset_item *items,
                                     size_t count, struct commit *commit)
 {
     if (c->stopping)
         return KAFKA_COORDINATOR_NOT_AVAILABLE;
+    if (rows_are_too_large(group_id, items, count))
+        return KAFKA_INVALID_COMMIT_OFFSET_SIZE;
     struct coordinated *cg = coordinator_find(c, group_id);
     if (cg == NULL && who->generation >= 0)
         return KAFKA_ILLEGAL_GENERATION;

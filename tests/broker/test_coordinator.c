@@ -230,6 +230,43 @@ static struct describe_groups_response_groups *describe(struct test_client *c, c
 
 /* --- restarts --- */
 
+/* The rows repeat the group's id and the topic's name for each partition, so a small request would
+ * make an entry of the journal of any size. */
+TEST(a_commit_whose_rows_are_too_large_is_refused_and_changes_nothing)
+{
+    enum { ITEMS = 3000, ID_BYTES = 32000 };
+    struct test_broker *b = start(1);
+    struct test_client *c = test_client_open(b, 0);
+    test_create_topic(c, "orders", 1, NULL);
+    char *group = arena_alloc(test_arena(b), ID_BYTES + 1);
+    memset(group, 'g', ID_BYTES);
+    group[ID_BYTES] = 0;
+    struct offset_commit_request_topics_partitions *p =
+        arena_alloc(test_arena(b), ITEMS * sizeof *p);
+    for (int i = 0; i < ITEMS; i++)
+        p[i] = (struct offset_commit_request_topics_partitions){0, i, 7, BYTES_LITERAL("note")};
+    struct offset_commit_request_topics t = {
+        .name = BYTES_LITERAL("orders"), .partitions = p, .partitions_count = ITEMS};
+    struct offset_commit_request request;
+    schema_defaults(&offset_commit_request_schema, &request);
+    request.group_id = bytes_string(group);
+    request.generation_id_or_member_epoch = -1;
+    request.member_id = BYTES_LITERAL("");
+    request.topics = &t;
+    request.topics_count = 1;
+    struct offset_commit_response *r = test_call(c, API_OFFSET_COMMIT, 8, &request);
+    for (int i = 0; i < ITEMS; i++)
+        EXPECT_INT(r->topics[0].partitions[i].error_code, KAFKA_INVALID_COMMIT_OFFSET_SIZE);
+    EXPECT_INT(committed(c, group, "orders"), -1);
+    EXPECT(!is_listed(c, group));
+    t.partitions_count = ITEMS / 3;
+    r = test_call(c, API_OFFSET_COMMIT, 8, &request);
+    for (int i = 0; i < ITEMS / 3; i++)
+        EXPECT_INT(r->topics[0].partitions[i].error_code, KAFKA_NONE);
+    EXPECT_INT(committed(c, group, "orders"), ITEMS / 3 - 1);
+    test_broker_free(b);
+}
+
 TEST(commits_survive_restarts_with_any_number_of_shards)
 {
     static const int counts[] = {1, 4, 2, 1};
