@@ -10,6 +10,7 @@ enum {
     LONGEST_ROUND_MS = 60000, /* through the whole ring */
     SHORTEST_PAUSE_MS = 10,
     LOADS_AT_ONCE = 8,
+    PRODUCERS_AT_ONCE = 1000, /* forgotten in one turn */
 };
 
 struct upkeep {
@@ -85,15 +86,16 @@ static bool may_have_dead_segments(const struct partition *p)
     return topic_log_config(s).delete_enabled && (s->retention_ms >= 0 || s->retention_bytes >= 0);
 }
 
-static void tend(struct upkeep *u, struct partition *p)
+/* False: more of its producers are due. */
+static bool tend(struct upkeep *u, struct partition *p, size_t *producers)
 {
     struct shard *shard = u->shard;
     if (log_is_loaded(p->log))
         apply_retention(u, p);
     else if (may_have_dead_segments(p))
         load_log(u, p);
-    producer_states_expire(log_producers(p->log), shard->steady_ms,
-                           shard->live->now.producer_id_expiration_ms);
+    return producer_states_expire(log_producers(p->log), shard->steady_ms,
+                                  shard->live->now.producer_id_expiration_ms, producers);
 }
 
 static void set_timer(struct upkeep *u, size_t tended)
@@ -110,16 +112,19 @@ static void set_timer(struct upkeep *u, size_t tended)
 static void tend_some(struct timer *timer, int64_t now_ms)
 {
     struct upkeep *u = CONTAINER_OF(timer, struct upkeep, timer);
-    size_t some = MIN(u->count, (size_t)TENDED_AT_ONCE);
+    size_t some = MIN(u->count, (size_t)TENDED_AT_ONCE), tended = 0;
+    size_t producers = PRODUCERS_AT_ONCE;
     (void)now_ms;
     if (u->shard->stopping)
         return;
-    for (size_t i = 0; i < some; i++) {
-        struct list_node *node = list_pop(&u->ring);
+    for (; tended < some; tended++) {
+        struct list_node *node = list_first(&u->ring);
+        if (!tend(u, CONTAINER_OF(node, struct partition, upkeep), &producers))
+            break;
+        list_remove(node);
         list_append(&u->ring, node);
-        tend(u, CONTAINER_OF(node, struct partition, upkeep));
     }
-    set_timer(u, some);
+    set_timer(u, tended);
 }
 
 struct upkeep *upkeep_create(struct shard *shard)

@@ -21,11 +21,13 @@ struct producer {
     int64_t last_ms; /* steady time, or PRODUCER_TIME_UNKNOWN */
     struct producer_batch batches[PRODUCER_BATCHES];
     struct list_node changed;
+    struct list_node by_time; /* in producer_states.by_time, unless it expired */
 };
 
 struct producer_states {
     struct map producers; /* by id */
     struct list changed;
+    struct list by_time; /* unknown times first, then the oldest */
     size_t expired;
 };
 
@@ -33,6 +35,7 @@ struct producer_states *producer_states_create(void)
 {
     struct producer_states *p = xcalloc(1, sizeof *p);
     list_init(&p->changed);
+    list_init(&p->by_time);
     return p;
 }
 
@@ -110,6 +113,18 @@ static void mark_changed(struct producer_states *p, struct producer *producer)
         list_append(&p->changed, &producer->changed);
 }
 
+/* Times never decrease while the broker runs. After a crash they may repeat up to a minute, and
+ * then a producer expires so much later. */
+static void set_time(struct producer_states *p, struct producer *producer, int64_t steady_ms)
+{
+    producer->last_ms = steady_ms;
+    list_remove(&producer->by_time);
+    if (steady_ms < 0)
+        list_prepend(&p->by_time, &producer->by_time);
+    else
+        list_append(&p->by_time, &producer->by_time);
+}
+
 void producer_appended(struct producer_states *p, const struct batch_header *batch,
                        int64_t steady_ms)
 {
@@ -120,7 +135,7 @@ void producer_appended(struct producer_states *p, const struct batch_header *bat
     p->expired -= producer->expired;
     producer->expired = false;
     producer->epoch = batch->producer_epoch;
-    producer->last_ms = steady_ms;
+    set_time(p, producer, steady_ms);
     mark_changed(p, producer);
     if (batch->attributes & BATCH_CONTROL)
         return; /* a transaction marker has no sequence */
@@ -196,26 +211,56 @@ enum error producer_states_load(struct producer_states *p, int64_t producer_id, 
         return ERR_CORRUPT;
     struct producer *producer = find_or_add(p, producer_id);
     producer->epoch = loaded.epoch;
-    producer->last_ms = loaded.last_ms;
+    set_time(p, producer, loaded.last_ms);
     producer->count = loaded.count;
     memcpy(producer->batches, loaded.batches, sizeof loaded.batches);
     return ERR_OK;
 }
 
-void producer_states_expire(struct producer_states *p, int64_t steady_ms, int64_t expiration_ms)
+static int older_first(const void *left, const void *right)
 {
-    size_t at = 0;
-    for (struct producer *producer; (producer = map_next(&p->producers, &at));) {
+    const struct producer *a = *(struct producer *const *)left,
+                          *b = *(struct producer *const *)right;
+    return (a->last_ms > b->last_ms) - (a->last_ms < b->last_ms);
+}
+
+void producer_states_loaded(struct producer_states *p)
+{
+    size_t count = 0;
+    struct producer **all = xcalloc(p->producers.count + 1, sizeof(struct producer *));
+    for (struct list_node *node; (node = list_pop(&p->by_time));)
+        all[count++] = CONTAINER_OF(node, struct producer, by_time);
+    qsort(all, count, sizeof *all, older_first);
+    for (size_t i = 0; i < count; i++)
+        list_append(&p->by_time, &all[i]->by_time);
+    free(all);
+}
+
+static void forget(struct producer_states *p, struct producer *producer)
+{
+    list_remove(&producer->by_time);
+    producer->expired = true;
+    p->expired++;
+    mark_changed(p, producer);
+}
+
+bool producer_states_expire(struct producer_states *p, int64_t steady_ms, int64_t expiration_ms,
+                            size_t *budget)
+{
+    for (struct list_node *node; (node = list_first(&p->by_time)); --*budget) {
+        struct producer *producer = CONTAINER_OF(node, struct producer, by_time);
+        if (producer->last_ms >= 0 && steady_ms - producer->last_ms <= expiration_ms)
+            return true;
+        if (*budget == 0)
+            return false;
         if (producer->last_ms < 0) {
-            producer->last_ms = steady_ms;
+            set_time(p, producer, steady_ms);
             mark_changed(p, producer);
+        } else {
+            forget(p, producer);
         }
-        if (producer->expired || steady_ms - producer->last_ms <= expiration_ms)
-            continue;
-        producer->expired = true;
-        p->expired++;
-        mark_changed(p, producer);
     }
+    return true;
 }
 
 void producer_states_each(const struct producer_states *p,

@@ -10,7 +10,7 @@
 
 enum {
     PRODUCER_BATCHES = 5,
-    PRODUCER_TIME_UNKNOWN = -1, /* of an append: the next producer_states_expire gives its own */
+    PRODUCER_TIME_UNKNOWN = -1, /* of an append: producer_states_expire gives its own */
 };
 
 struct producer_states;
@@ -40,8 +40,12 @@ void producer_states_changed(struct producer_states *p,
                              void *context);
 MUST_USE enum error producer_states_load(struct producer_states *p, int64_t producer_id,
                                          struct bytes row);
-/* Forgets producers that have written nothing since steady_ms - expiration_ms. */
-void producer_states_expire(struct producer_states *p, int64_t steady_ms, int64_t expiration_ms);
+/* After the last row: sorts the producers by time. */
+void producer_states_loaded(struct producer_states *p);
+/* Forgets producers that have written nothing since steady_ms - expiration_ms, the oldest first. It
+ * looks at no others, and changes at most *budget, which it lowers. False: more are due. */
+MUST_USE bool producer_states_expire(struct producer_states *p, int64_t steady_ms,
+                                     int64_t expiration_ms, size_t *budget);
 /* The last batch of each producer that is remembered. last_offset -1: only markers. */
 void producer_states_each(const struct producer_states *p,
                           void (*each)(void *context, int64_t producer_id, int16_t epoch,

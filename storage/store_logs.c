@@ -100,6 +100,7 @@ static void load_producers(struct store *s, struct store_log *l)
                 "the stored state of a producer is malformed: the broker forgets this producer",
                 F_INT("producer_id", producer_id), F_INT("partition", l->partition));
     }
+    producer_states_loaded(log_producers(l->log));
     buffer_free(&l->producers);
 }
 

@@ -98,6 +98,35 @@ TEST(idle_producers_are_removed_in_time)
     test_broker_free(b);
 }
 
+/* No turn may walk a million producers, and they must not take days either. */
+TEST(many_idle_producers_are_removed_in_several_turns)
+{
+    enum { PRODUCERS = 2500 };
+    struct test_broker *b = test_broker_start(1, "producer.id.expiration.ms=7200000",
+                                              "connections.max.idle.ms=-1", NULL);
+    struct test_client *c = test_client_open(b, 0);
+    test_create_topic(c, "orders", 1, NULL);
+    for (int i = 0; i < PRODUCERS; i++)
+        test_produce(c, "orders", 0,
+                     &(struct test_batch){.count = 1, .idempotent = true, .producer_id = i});
+    const struct producer_states *producers =
+        log_producers(partition_find(test_shard(b, 0), test_topic_id(b, "orders"), 0)->log);
+    size_t left = PRODUCERS, turns = 0;
+    EXPECT_INT(producer_states_count(producers), left);
+    test_advance(b, HOUR_MS);
+    test_advance(b, HOUR_MS - 60000);
+    for (int i = 0; left > 0 && i < 20000; i++) {
+        test_advance(b, 10);
+        size_t now = producer_states_count(producers);
+        EXPECT(left - now <= 1000);
+        turns += now < PRODUCERS;
+        left = now;
+    }
+    EXPECT_INT(left, 0);
+    EXPECT(turns <= 5);
+    test_broker_free(b);
+}
+
 /* --- a topic that not every shard knows yet --- */
 
 /* A partition of the topic that the shard owns. */

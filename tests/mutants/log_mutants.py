@@ -129,7 +129,7 @@ MUTANTS = [
     Mutant("retry_gets_a_new_offset", "a retry is appended again",
            "storage/producer_state.c", "    if (original) {", "    if (false) {", ["storage/test_producer_state"]),
     Mutant("expired_producer_stays_stored", "the row of an expired producer stays",
-           "storage/producer_state.c", "        p->expired++;\n        mark_changed(p, producer);", "        p->expired++;",
+           "storage/producer_state.c", "    p->expired++;\n    mark_changed(p, producer);", "    p->expired++;",
            ["storage/test_producer_state"]),
     Mutant("removed_logs_rows_stay", "the row of a removed log stays",
            "storage/store_logs.c", "        row_changes_put(&s->rows, row_key_view(&l->key), BYTES_NULL);\n", "",

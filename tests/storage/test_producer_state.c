@@ -107,6 +107,13 @@ TEST(a_marker_moves_the_epoch_and_has_no_sequence)
     producer_states_free(p);
 }
 
+/* Without a limit. */
+static void expire(struct producer_states *p, int64_t steady_ms, int64_t expiration_ms)
+{
+    size_t budget = SIZE_MAX;
+    EXPECT(producer_states_expire(p, steady_ms, expiration_ms, &budget));
+}
+
 struct rows {
     struct {
         int64_t id;
@@ -183,9 +190,9 @@ TEST(silent_producers_expire_and_their_rows_are_deleted)
     append(p, 8, 3, 0, 1, 20); /* at 2000 ms */
     producer_states_changed(p, keep_row, &rows);
     free_rows(&rows);
-    producer_states_expire(p, 2000, 1000);
+    expire(p, 2000, 1000);
     EXPECT_INT(producer_states_count(p), 2);
-    producer_states_expire(p, 2001, 1000);
+    expire(p, 2001, 1000);
     EXPECT_INT(producer_states_count(p), 1);
     EXPECT_INT(check(p, 7, 0, 55, 1), PRODUCER_NEW);
     producer_states_changed(p, keep_row, &rows);
@@ -206,12 +213,12 @@ TEST(a_producer_with_an_unknown_time_ages_from_the_first_look)
     struct producer_states *loaded = producer_states_create();
     EXPECT_INT(producer_states_load(loaded, 7, rows.at[0].row), ERR_OK);
     free_rows(&rows);
-    producer_states_expire(loaded, 100000, 1000);
+    expire(loaded, 100000, 1000);
     EXPECT_INT(producer_states_count(loaded), 1);
     producer_states_changed(loaded, keep_row, &rows);
     EXPECT_INT(rows.count, 1); /* it has its time now */
     free_rows(&rows);
-    producer_states_expire(loaded, 101001, 1000);
+    expire(loaded, 101001, 1000);
     EXPECT_INT(producer_states_count(loaded), 0);
     producer_states_free(loaded);
     producer_states_free(p);
@@ -222,7 +229,7 @@ TEST(an_expired_producer_that_returns_starts_anew)
     struct producer_states *p = producer_states_create();
     struct rows rows = {0};
     append(p, 7, 3, 0, 1, 10);
-    producer_states_expire(p, 100000, 1000);
+    expire(p, 100000, 1000);
     append(p, 7, 0, 41, 1, 2000);
     EXPECT_INT(producer_states_count(p), 1);
     EXPECT_INT(check(p, 7, 0, 42, 1), PRODUCER_NEW);
@@ -232,4 +239,52 @@ TEST(an_expired_producer_that_returns_starts_anew)
     EXPECT(!bytes_is_null(rows.at[0].row));
     free_rows(&rows);
     producer_states_free(p);
+}
+
+TEST(one_call_forgets_no_more_producers_than_its_budget)
+{
+    enum { PRODUCERS = 10 };
+    struct producer_states *p = producer_states_create();
+    for (int i = 0; i < PRODUCERS; i++)
+        append(p, i, 0, 0, 1, i); /* at i * 100 ms */
+    append(p, 0, 0, 1, 1, PRODUCERS);
+    size_t budget = 4;
+    EXPECT(!producer_states_expire(p, 5000, 4200, &budget)); /* 1 to 7 are due */
+    EXPECT_INT(budget, 0);
+    EXPECT_INT(producer_states_count(p), PRODUCERS - 4);
+    budget = 4;
+    EXPECT(producer_states_expire(p, 5000, 4200, &budget));
+    EXPECT_INT(budget, 1);
+    EXPECT_INT(producer_states_count(p), PRODUCERS - 7);
+    EXPECT_INT(check(p, 0, 0, 2, 1), PRODUCER_NEW); /* the first one has written again */
+    EXPECT_INT(check(p, 0, 0, 3, 1), PRODUCER_OUT_OF_ORDER);
+    EXPECT_INT(check(p, 9, 0, 2, 1), PRODUCER_OUT_OF_ORDER);
+    producer_states_free(p);
+}
+
+/* Rows are loaded in the order of the ids. */
+TEST(after_a_restart_only_the_producers_that_are_due_are_looked_at)
+{
+    enum { PRODUCERS = 8 };
+    struct producer_states *p = producer_states_create(), *loaded = producer_states_create();
+    struct rows rows = {0};
+    for (int i = 0; i < PRODUCERS; i++)
+        append(p, PRODUCERS - i, 0, 0, 1, i);
+    struct batch_header batch = batch_of(99, 0, 0, 1);
+    producer_appended(p, &batch, PRODUCER_TIME_UNKNOWN);
+    producer_states_changed(p, keep_row, &rows);
+    EXPECT_INT(producer_states_load(loaded, rows.at[PRODUCERS].id, rows.at[PRODUCERS].row), ERR_OK);
+    for (int i = PRODUCERS; i-- > 0;)
+        EXPECT_INT(producer_states_load(loaded, rows.at[i].id, rows.at[i].row), ERR_OK);
+    producer_states_loaded(loaded);
+    size_t budget = 2;
+    EXPECT(producer_states_expire(loaded, 1050, 1000, &budget)); /* only the one of 0 ms is due */
+    EXPECT_INT(budget, 0);                                       /* and 99 has its time now */
+    EXPECT_INT(producer_states_count(loaded), PRODUCERS);
+    EXPECT_INT(check(loaded, PRODUCERS, 0, 7, 1), PRODUCER_NEW);
+    EXPECT_INT(check(loaded, PRODUCERS - 1, 0, 7, 1), PRODUCER_OUT_OF_ORDER);
+    EXPECT_INT(check(loaded, 99, 0, 7, 1), PRODUCER_OUT_OF_ORDER);
+    free_rows(&rows);
+    producer_states_free(p);
+    producer_states_free(loaded);
 }
