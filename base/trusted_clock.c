@@ -10,6 +10,13 @@ static enum trusted_change leap(struct trusted_clock *c)
     return TRUSTED_LEAPT;
 }
 
+/* Says how long the wall clock must still agree, for the next start. */
+static void note_settling(struct trusted_clock *c)
+{
+    c->times.unsettled_ms = c->is_settled ? 0 : MAX(c->settles_at_ms - c->now_ms, 1);
+    c->times.wall_ms = c->wall_ms;
+}
+
 static bool is_near(int64_t difference)
 {
     return difference >= -TRUSTED_TOLERANCE_MS && difference <= TRUSTED_TOLERANCE_MS;
@@ -22,18 +29,31 @@ static void advance(struct trusted_clock *c, int64_t ms)
     c->times.steady_ms += ms;
 }
 
+/* Whether the wall clock may have gone on from this time while the process was down. */
+static bool goes_on(int64_t last_ms, int64_t wall_ms, int64_t max_down_ms)
+{
+    int64_t down_ms = wall_ms - last_ms;
+    return down_ms >= -TRUSTED_TOLERANCE_MS && down_ms <= MAX(max_down_ms, TRUSTED_TOLERANCE_MS);
+}
+
 enum trusted_change trusted_clock_start(struct trusted_clock *c, const struct trusted_times *last,
                                         int64_t settle_ms, int64_t max_down_ms, int64_t now_ms,
                                         int64_t wall_ms)
 {
     *c = (struct trusted_clock){
         .settle_ms = settle_ms, .now_ms = now_ms, .wall_ms = wall_ms, .is_settled = true};
-    c->times = last ? *last : (struct trusted_times){wall_ms, wall_ms};
-    int64_t down_ms = wall_ms - c->times.trusted_ms;
-    if (down_ms < -TRUSTED_TOLERANCE_MS || down_ms > MAX(max_down_ms, TRUSTED_TOLERANCE_MS))
-        return leap(c);
-    advance(c, down_ms);
-    return TRUSTED_SAME;
+    c->times = last ? *last : (struct trusted_times){.trusted_ms = wall_ms, .steady_ms = wall_ms};
+    enum trusted_change change = TRUSTED_SAME;
+    if (goes_on(c->times.trusted_ms, wall_ms, max_down_ms)) {
+        advance(c, wall_ms - c->times.trusted_ms);
+    } else {
+        bool waits = c->times.unsettled_ms > 0 && goes_on(c->times.wall_ms, wall_ms, max_down_ms);
+        change = leap(c);
+        if (waits)
+            c->settles_at_ms = now_ms + MIN(c->times.unsettled_ms, settle_ms);
+    }
+    note_settling(c);
+    return change;
 }
 
 /* Forgets a share of the drift. */
@@ -63,7 +83,7 @@ static enum trusted_change accept(struct trusted_clock *c)
     return TRUSTED_ACCEPTED;
 }
 
-enum trusted_change trusted_clock_step(struct trusted_clock *c, int64_t now_ms, int64_t wall_ms)
+static enum trusted_change judge(struct trusted_clock *c, int64_t now_ms, int64_t wall_ms)
 {
     int64_t passed_ms = now_ms - c->now_ms;
     c->drift_ms = forgive(c->drift_ms + wall_ms - c->wall_ms - passed_ms, passed_ms);
@@ -79,4 +99,11 @@ enum trusted_change trusted_clock_step(struct trusted_clock *c, int64_t now_ms, 
         return now_ms >= c->settles_at_ms ? accept(c) : TRUSTED_SAME;
     follow(c);
     return TRUSTED_SAME;
+}
+
+enum trusted_change trusted_clock_step(struct trusted_clock *c, int64_t now_ms, int64_t wall_ms)
+{
+    enum trusted_change change = judge(c, now_ms, wall_ms);
+    note_settling(c);
+    return change;
 }

@@ -25,6 +25,8 @@ enum {
 /* The times that a restart must know. */
 struct trusted_times {
     int64_t trusted_ms, steady_ms;
+    int64_t unsettled_ms; /* how long the clocks must still agree; 0: the wall clock is trusted */
+    int64_t wall_ms;      /* the wall clock that is not trusted yet; only if it is unsettled */
 };
 
 struct trusted_clock {
@@ -44,7 +46,8 @@ enum trusted_change {
 };
 
 /* Starts at the times of the last run; NULL: there was none. The wall clock is not trusted if it is
- * before the last run's end, or after it by more than max_down_ms. */
+ * before the last run's end, or after it by more than max_down_ms. If the last run waited for a
+ * clock, and the wall clock goes on from that one, this run only waits for the rest of the time. */
 enum trusted_change trusted_clock_start(struct trusted_clock *c, const struct trusted_times *last,
                                         int64_t settle_ms, int64_t max_down_ms, int64_t now_ms,
                                         int64_t wall_ms);

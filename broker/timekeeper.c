@@ -9,8 +9,10 @@
 enum {
     STEP_MS = 10 * 1000,
     STORE_MS = 60 * 1000,
-    ROW_VERSION = 1,
-    ROW_SIZE = 1 + 8 + 8,
+    ROW_SETTLED = 1, /* versions of the row */
+    ROW_UNSETTLED = 2,
+    ROW_SETTLED_SIZE = 1 + 8 + 8,
+    ROW_SIZE = ROW_SETTLED_SIZE + 8 + 8,
 };
 
 static const char ROW_KEY[] = "Btrusted.time";
@@ -41,16 +43,26 @@ static enum error read_row(void *context, struct bytes key, struct bytes value)
     int8_t version = read_i8(&r);
     f->times.trusted_ms = read_i64(&r);
     f->times.steady_ms = read_i64(&r);
+    if (version == ROW_UNSETTLED) {
+        f->times.unsettled_ms = read_i64(&r);
+        f->times.wall_ms = read_i64(&r);
+    }
     f->found = true;
-    return r.failed || reader_left(&r) != 0 || version != ROW_VERSION ? ERR_CORRUPT : ERR_OK;
+    bool known = version == ROW_SETTLED || version == ROW_UNSETTLED;
+    return r.failed || reader_left(&r) != 0 || !known ? ERR_CORRUPT : ERR_OK;
 }
 
 static void put_row(struct timekeeper *k)
 {
-    uint8_t row[ROW_SIZE] = {ROW_VERSION};
-    store_be64(row + 1, (uint64_t)k->clock.times.trusted_ms);
-    store_be64(row + 9, (uint64_t)k->clock.times.steady_ms);
-    store_put(k->shard->store, bytes_string(ROW_KEY), bytes_of(row, sizeof row));
+    const struct trusted_times *t = &k->clock.times;
+    bool is_settled = t->unsettled_ms == 0;
+    uint8_t row[ROW_SIZE] = {is_settled ? ROW_SETTLED : ROW_UNSETTLED};
+    store_be64(row + 1, (uint64_t)t->trusted_ms);
+    store_be64(row + 9, (uint64_t)t->steady_ms);
+    store_be64(row + 17, (uint64_t)t->unsettled_ms);
+    store_be64(row + 25, (uint64_t)t->wall_ms);
+    store_put(k->shard->store, bytes_string(ROW_KEY),
+              bytes_of(row, is_settled ? ROW_SETTLED_SIZE : ROW_SIZE));
     k->stored_ms = k->shard->now_ms;
 }
 

@@ -221,12 +221,64 @@ TEST(a_restart_keeps_what_the_steady_time_left_out)
     EXPECT_INT(after.clock.times.steady_ms, after.wall_ms - 8 * DAY);
 }
 
-TEST(a_restart_before_the_clock_has_settled_waits_again)
+TEST(a_restart_before_the_clock_has_settled_goes_on_settling)
+{
+    const int64_t downs[] = {0, MINUTE, 12 * HOUR};
+    for (size_t i = 0; i < COUNT_OF(downs); i++) {
+        struct machine m = first_start();
+        m.wall_ms += 8 * DAY;
+        run(&m, 50 * MINUTE);
+        struct machine after = restart(&m, downs[i]);
+        EXPECT_INT(after.changes[TRUSTED_LEAPT], 1);
+        EXPECT_INT(after.clock.times.trusted_ms, FIRST_WALL + 50 * MINUTE);
+        run(&after, 9 * MINUTE);
+        EXPECT_INT(after.changes[TRUSTED_ACCEPTED], 0);
+        run(&after, 2 * MINUTE);
+        EXPECT_INT(after.changes[TRUSTED_ACCEPTED], 1);
+        EXPECT_INT(after.clock.times.trusted_ms, after.wall_ms);
+        EXPECT_INT(after.clock.times.steady_ms, FIRST_WALL + 61 * MINUTE);
+    }
+}
+
+/* Else a broker that restarts often would never delete anything. */
+TEST(a_process_that_restarts_every_half_hour_trusts_the_clock_in_the_end)
+{
+    struct machine m = first_start();
+    m.wall_ms += 8 * DAY;
+    run(&m, 25 * MINUTE);
+    for (int i = 0; i < 2; i++) {
+        m = restart(&m, 5 * MINUTE);
+        EXPECT_INT(m.changes[TRUSTED_LEAPT], 1);
+        EXPECT_INT(m.changes[TRUSTED_ACCEPTED], 0);
+        run(&m, 25 * MINUTE);
+    }
+    EXPECT_INT(m.changes[TRUSTED_ACCEPTED], 1);
+    EXPECT_INT(m.clock.times.trusted_ms, m.wall_ms);
+}
+
+TEST(another_clock_at_a_restart_begins_the_settling_time_again)
+{
+    const int64_t downs[] = {-2 * MINUTE, 13 * HOUR, -5 * DAY, 8 * DAY};
+    for (size_t i = 0; i < COUNT_OF(downs); i++) {
+        struct machine m = first_start();
+        m.wall_ms += 8 * DAY;
+        run(&m, 50 * MINUTE);
+        m = restart(&m, downs[i]);
+        run(&m, 59 * MINUTE);
+        EXPECT_INT(m.changes[TRUSTED_ACCEPTED], 0);
+        run(&m, MINUTE);
+        EXPECT_INT(m.changes[TRUSTED_ACCEPTED], 1);
+    }
+}
+
+TEST(a_second_leap_before_a_restart_begins_the_settling_time_again)
 {
     struct machine m = first_start();
     m.wall_ms += 8 * DAY;
     run(&m, 50 * MINUTE);
-    struct machine after = restart(&m, MINUTE);
-    EXPECT_INT(after.changes[TRUSTED_LEAPT], 1);
-    EXPECT_INT(after.clock.times.trusted_ms, FIRST_WALL + 50 * MINUTE);
+    m.wall_ms += 8 * DAY;
+    run(&m, MINUTE);
+    m = restart(&m, MINUTE);
+    run(&m, 50 * MINUTE);
+    EXPECT_INT(m.changes[TRUSTED_ACCEPTED], 0);
 }

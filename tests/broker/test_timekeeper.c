@@ -116,7 +116,7 @@ TEST(a_leap_while_the_broker_runs_deletes_nothing)
             EXPECT_INT(count_in_log(&s, LEAPT), 1);
             test_broker_restart(s.b);
             connect(&s);
-            pass(&s, 50 * MINUTE_MS);
+            pass(&s, 5 * MINUTE_MS);
             expect_all(&s);
             EXPECT_INT(count_in_log(&s, TRUSTED), 0);
             end(&s);
@@ -239,6 +239,30 @@ TEST(a_night_without_the_broker_counts_at_once)
     EXPECT(!has_offset(&s));
     EXPECT(!knows_producer(&s));
     end(&s);
+}
+
+TEST(records_age_by_a_leap_although_the_broker_restarts_every_half_hour)
+{
+    for (int crashes = 0; crashes < 2; crashes++) {
+        struct scene s = set_scene(1);
+        test_leap(s.b, 8 * DAY_MS);
+        for (int i = 0; i < 2; i++) {
+            pass(&s, 29 * MINUTE_MS);
+            EXPECT_INT(start_offset(&s), 0);
+            test_leap(s.b, MINUTE_MS);
+            if (crashes)
+                test_broker_crash(s.b);
+            else
+                test_broker_restart(s.b);
+            connect(&s);
+        }
+        pass(&s, 29 * MINUTE_MS);
+        EXPECT_INT(count_in_log(&s, TRUSTED), 1);
+        EXPECT_INT(start_offset(&s), 3);
+        EXPECT(has_offset(&s));
+        EXPECT(knows_producer(&s));
+        end(&s);
+    }
 }
 
 TEST(an_accepted_leap_is_used_only_when_it_is_durable)
