@@ -51,6 +51,7 @@ struct fetch_part {
     enum fetch_part_state state;
     uint32_t at; /* first pass: index into part.items */
     size_t bytes;
+    int files;                            /* segment files that its slices hold */
     uint32_t ending;                      /* items that end the wait, independent of bytes */
     size_t known_bytes;                   /* at home: the part's bytes when it was last there */
     void (*go_on)(struct fetch_part *fp); /* after a job */

@@ -3,7 +3,11 @@
 #include "broker/broker.h"
 #include "storage/log_slice.h"
 
-enum { ZSTD_SINCE_VERSION = 10, IDS_SINCE_VERSION = 13 };
+enum {
+    ZSTD_SINCE_VERSION = 10,
+    IDS_SINCE_VERSION = 13,
+    FETCHES_AT_ONCE = 4, /* that can each hold a share of the segment files */
+};
 
 static void end_wait(struct fetch_part *fp, struct fetch_item *item)
 {
@@ -81,6 +85,23 @@ static void wait_for_descriptor(struct fetch_part *fp, struct fetch_item *item)
         end_wait(fp, item);
 }
 
+static int files_of(const struct log_slice *slice)
+{
+    int count = 0;
+    for (size_t i = 0; slice && i < slice->piece_count; i++)
+        count += slice->pieces[i].file != NULL;
+    return count;
+}
+
+/* A slow consumer holds the files of an answer until it has read them. So one fetch gets only a
+ * share of the descriptors of segments, and its shards divide the share. Partitions beyond it come
+ * in the next fetch: clients and sessions ask for those without records first. */
+static bool has_its_share(const struct fetch_part *fp)
+{
+    int share = segment_file_count().limit / FETCHES_AT_ONCE / fp->fetch->scatter.part_count;
+    return fp->files >= MAX(share, 1);
+}
+
 /* Takes over the slice. */
 static void take_slice(struct fetch_part *fp, struct fetch_item *item, const struct partition *p,
                        enum error error, struct log_slice *slice)
@@ -99,6 +120,7 @@ static void take_slice(struct fetch_part *fp, struct fetch_item *item, const str
     }
     item->slice = slice;
     fp->bytes += slice ? slice->size : 0;
+    fp->files += files_of(slice);
     /* The slice was cut by a limit or by the end of its file (the rest is in the next file or in
      * memory). */
     if (slice && slice->next_offset < item->visible_end)
@@ -144,6 +166,7 @@ static void read_by_job(struct fetch_part *fp, struct fetch_item *item, struct p
 static void forget_result(struct fetch_part *fp, struct fetch_item *item)
 {
     fp->bytes -= item->slice ? item->slice->size : 0;
+    fp->files -= files_of(item->slice);
     fp->ending -= item->ends_wait;
     item->ends_wait = false;
     log_slice_unref(item->slice);
@@ -194,6 +217,10 @@ bool fetch_read_item(struct fetch_part *fp, struct fetch_item *item)
         return true;
     struct log_slice *slice = NULL;
     enum error error = log_read(p->log, item->offset, item->visible_end, limit, first, &slice);
+    if (error == ERR_BUSY && has_its_share(fp)) {
+        end_wait(fp, item);
+        return true;
+    }
     if (error == ERR_BUSY) {
         read_by_job(fp, item, p, limit, first);
         return false;

@@ -466,6 +466,79 @@ TEST(a_fetch_without_a_descriptor_waits_and_is_empty)
     test_broker_free(b);
 }
 
+static int32_t partitions_with_records(const struct fetch_response *r, bool *has, int32_t count)
+{
+    int32_t found = 0;
+    for (int32_t i = 0; i < count; i++) {
+        const struct fetch_response_responses_partitions *p = &r->responses[0].partitions[i];
+        EXPECT_INT(p->error_code, KAFKA_NONE);
+        if (p->records.bytes.size == 0)
+            continue;
+        EXPECT_INT(test_count_records(p->records.bytes, 0), 10);
+        has[p->partition_index] = true;
+        found++;
+    }
+    return found;
+}
+
+/* The first fetch of a consumer that reads slowly would hold the files for as long as it likes. */
+TEST(one_fetch_holds_at_most_a_quarter_of_the_descriptors_of_segments)
+{
+    enum { PARTITIONS = 20 };
+    for (int shards = 1; shards <= 2; shards++) {
+        struct test_broker *b = test_broker_start(shards, NULL);
+        struct test_client *c = test_client_open(b, 0);
+        test_create_topic(c, "orders", PARTITIONS, NULL);
+        for (int32_t p = 0; p < PARTITIONS; p++)
+            test_produce(c, "orders", p, &(struct test_batch){.count = 10});
+        test_broker_restart(b);
+        segment_file_set_limit(16);
+        struct test_client *clients[] = {test_client_open(b, 0), test_client_open(b, 0),
+                                         test_client_open(b, 0), test_client_open(b, 0)};
+        for (size_t i = 0; i < COUNT_OF(clients); i++)
+            test_send(clients[i], API_FETCH, 11, request_for(clients[i], b, "orders", PARTITIONS));
+        test_settle(b);
+        bool has[PARTITIONS] = {false};
+        for (size_t i = 0; i < COUNT_OF(clients); i++)
+            EXPECT_INT(
+                partitions_with_records(test_receive(clients[i], API_FETCH, 11), has, PARTITIONS),
+                4);
+        EXPECT(strstr(test_log(b), "a fetch waits for a file descriptor") == NULL);
+        segment_file_set_limit(INT32_MAX);
+        test_broker_free(b);
+    }
+}
+
+/* The session moves partitions with records to the end. */
+TEST(the_partitions_that_a_fetch_left_out_come_in_the_next_ones)
+{
+    enum { PARTITIONS = 20 };
+    struct test_broker *b = test_broker_start(1, NULL);
+    struct test_client *c = test_client_open(b, 0);
+    test_create_topic(c, "orders", PARTITIONS, NULL);
+    for (int32_t p = 0; p < PARTITIONS; p++)
+        test_produce(c, "orders", p, &(struct test_batch){.count = 10});
+    test_broker_restart(b);
+    c = test_client_open(b, 0);
+    segment_file_set_limit(16);
+    struct fetch_request *request = request_for(c, b, "orders", PARTITIONS);
+    request->session_epoch = 0;
+    bool has[PARTITIONS] = {false};
+    int32_t found = 0;
+    for (int i = 0; i < PARTITIONS / 4; i++) {
+        struct fetch_response *r = test_call(c, API_FETCH, 11, request);
+        found += partitions_with_records(r, has, r->responses[0].partitions_count);
+        request->session_id = r->session_id;
+        request->session_epoch++;
+        request->topics_count = 0;
+    }
+    EXPECT_INT(found, PARTITIONS);
+    for (int32_t p = 0; p < PARTITIONS; p++)
+        EXPECT(has[p]);
+    segment_file_set_limit(INT32_MAX);
+    test_broker_free(b);
+}
+
 /* Records in a segment's file and later ones in memory come in two answers, like two segments. The
  * first answer does not wait for bytes that only the second can bring. */
 TEST(a_read_ends_at_the_end_of_its_file_without_waiting_for_more)
