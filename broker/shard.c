@@ -50,6 +50,7 @@ void shard_read_clock(struct shard *shard)
     shard->wall_ms = shard->env->clock->wall_ms(shard->env->clock);
     shard->trusted_ms = shard->now_ms + atomic_load(&shard->broker->trusted_offset_ms);
     shard->steady_ms = shard->now_ms + atomic_load(&shard->broker->steady_offset_ms);
+    shard->stamp_ms = MAX(shard->wall_ms, shard->trusted_ms);
 }
 
 void shard_post(struct shard *to, struct mail *mail)

@@ -46,9 +46,10 @@ struct shard {
     struct executor *background;           /* runs the store's jobs */
     struct executor *reader;               /* runs read and time jobs, apart from flushes */
     struct timekeeper *timekeeper;
-    int64_t now_ms, wall_ms; /* of this turn; wall: for timestamps of records */
+    int64_t now_ms, wall_ms; /* of this turn */
     /* Of this turn (timekeeper.h). Trusted: for ages of records. Steady: for all else that ages. */
     int64_t trusted_ms, steady_ms;
+    int64_t stamp_ms; /* for timestamps of records: the later one of the wall and trusted time */
     struct list connections;
     struct list ready_connections;  /* with replies to send or input to continue with */
     struct list paused_connections; /* their input waits for memory of other connections */

@@ -123,7 +123,7 @@ static enum batch_fault validate(struct append *append, const struct partition *
     int32_t bad_record = -1;
     const struct topic_settings *s = &p->settings;
     struct batch_rules rules = {
-        .now_ms = append->shard->wall_ms,
+        .now_ms = append->shard->stamp_ms,
         .timestamp_before_max_ms = s->timestamp_before_max_ms,
         .timestamp_after_max_ms = s->timestamp_after_max_ms,
         .max_batch_bytes = (size_t)s->max_message_bytes,
@@ -174,8 +174,8 @@ static void stamp(struct append *append, const struct partition *p, uint8_t *bat
                   const struct batch_header *h, int64_t max_timestamp, struct append_result *out)
 {
     if (p->settings.timestamp_type != 0) {
-        batch_stamp_append_time(batch, append->shard->wall_ms);
-        out->append_time_ms = append->shard->wall_ms;
+        batch_stamp_append_time(batch, append->shard->stamp_ms);
+        out->append_time_ms = append->shard->stamp_ms;
     } else if (h->max_timestamp != max_timestamp) {
         batch_stamp_max_timestamp(batch, max_timestamp);
     }

@@ -159,7 +159,7 @@ static void append_output(struct shard *shard, struct pending_step *step, size_t
         return;
     }
     if (local->settings.timestamp_type == 1)
-        batch_stamp_append_time(output->batch->data, shard->wall_ms);
+        batch_stamp_append_time(output->batch->data, shard->stamp_ms);
     partition_append(shard, local, output->batch, output->batch->data, output->batch->size);
 }
 

@@ -55,7 +55,7 @@ static void append_parcel(struct shard *shard, struct partition *partition, stru
     store_be64(number, p->sequence);
     store_be32(number + 8, p->index);
     if (partition->settings.timestamp_type == 1)
-        batch_stamp_append_time(p->batch->data, shard->wall_ms);
+        batch_stamp_append_time(p->batch->data, shard->stamp_ms);
     store_begin(shard->store);
     partition_append(shard, partition, p->batch, p->batch->data, p->batch->size);
     store_put(shard->store, a->key, bytes_of(number, sizeof number));

@@ -61,11 +61,16 @@ static void pass(struct scene *s, int64_t ms)
         test_advance(s->b, MINUTE_MS);
 }
 
-static int64_t start_offset(const struct scene *s)
+static int64_t start_of(const struct scene *s, const char *topic)
 {
-    struct uuid id = test_topic_id(s->b, "orders");
+    struct uuid id = test_topic_id(s->b, topic);
     struct shard *owner = shard_for_partition(test_shard(s->b, 0), id, 0);
     return log_start_offset(partition_find(owner, id, 0)->log);
+}
+
+static int64_t start_offset(const struct scene *s)
+{
+    return start_of(s, "orders");
 }
 
 static bool has_offset(const struct scene *s)
@@ -291,6 +296,34 @@ TEST(records_have_the_wall_clocks_time_during_a_leap)
         test_produce(s.c, "stamped", 0, &(struct test_batch){.count = 1});
     EXPECT_INT(r->log_append_time_ms, test_shard(s.b, 0)->wall_ms);
     end(&s);
+}
+
+/* Else a week of retention would delete the records as soon as the clock is right again. */
+TEST(records_that_were_written_while_the_clock_stood_back_are_not_deleted_early)
+{
+    FOR_SHARD_COUNTS(shards)
+    {
+        struct scene s = set_scene(shards);
+        test_create_topic(s.c, "stamped", 1, "message.timestamp.type=LogAppendTime", NULL);
+        int64_t right = test_shard(s.b, 0)->wall_ms;
+        test_leap(s.b, -8 * DAY_MS);
+        pass(&s, 10 * MINUTE_MS);
+        EXPECT_INT(
+            test_produce(s.c, "stamped", 0, &(struct test_batch){.count = 1})->log_append_time_ms,
+            right + 10 * MINUTE_MS);
+        struct test_batch batch = {.count = 1, .timestamp = right + 10 * MINUTE_MS};
+        EXPECT_INT(test_produce(s.c, "orders", 0, &batch)->error_code, KAFKA_NONE);
+        test_leap(s.b, 8 * DAY_MS);
+        pass(&s, 80 * MINUTE_MS);
+        EXPECT_INT(start_of(&s, "stamped"), 0);
+        EXPECT_INT(start_offset(&s), 0);
+        for (int day = 0; day < 8; day++)
+            test_advance(s.b, DAY_MS);
+        pass(&s, 5 * MINUTE_MS);
+        EXPECT_INT(start_of(&s, "stamped"), 1);
+        EXPECT_INT(start_offset(&s), 4);
+        end(&s);
+    }
 }
 
 TEST(what_is_written_during_a_leap_is_not_old)
