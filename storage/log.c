@@ -39,6 +39,7 @@ struct log *log_open(struct env *env, const char *directory, const struct log_co
     ASSERT(state->first_dirty_offset <= state->active_base);
     ASSERT(state->cleaned_offset <= state->first_dirty_offset);
     struct log *log = xcalloc(1, sizeof *log);
+    log->possible_ms = INT64_MAX;
     log->env = env;
     log->directory = xstrdup(directory);
     log->start_offset = state->log_start_offset;
@@ -209,6 +210,8 @@ static bool must_roll(const struct log *log, const struct batch_header *batch, s
         return false;
     return active->size + (int64_t)size > config->segment_bytes ||
            is_too_old(active, batch, config->segment_ms) ||
+           (active->summary.max_timestamp > log->possible_ms &&
+            batch->max_timestamp <= log->possible_ms) ||
            active->index_entries + 1 >= config->segment_index_bytes / TIME_INDEX_ENTRY ||
            last_offset - active->base_offset > INT32_MAX;
 }

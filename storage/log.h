@@ -34,6 +34,7 @@ struct log;
 struct log_config {
     int64_t segment_bytes, segment_ms, segment_index_bytes, index_interval_bytes;
     int64_t retention_ms, retention_bytes; /* -1: no limit */
+    int64_t timestamp_after_max_ms;        /* a later timestamp is refused */
     bool delete_enabled;                   /* cleanup.policy has delete */
     int64_t file_delete_delay_ms;          /* 0: dead files are removed at once */
     bool compact_enabled;                  /* and compact; the rest is for a cleaner */
@@ -181,7 +182,11 @@ void log_close_idle_files(struct log *log, int64_t since_ms);
  * nothing is to be deleted or the log is not loaded, and never above the durable offset. The owner
  * journals it and then calls log_set_start, which ignores a smaller start. The job of
  * log_delete_begin then unlinks segments that are wholly below the start. A start at the log's end
- * closes the active segment, so that it is deleted, too. */
+ * closes the active segment, so that it is deleted, too.
+ *
+ * A timestamp more than timestamp_after_max_ms and a day in the future is impossible: a wrong clock
+ * has stamped the record or let it in. It does not keep a segment. Such a segment is as old as the
+ * next one that has a possible timestamp, and goes with it. */
 int64_t log_retention_start(struct log *log, int64_t wall_ms);
 /* The start that keeps also those segments below `start` that have offsets from `unread` on, the
  * newest first, as long as their sum is at most max_bytes. */

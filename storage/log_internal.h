@@ -63,6 +63,7 @@ struct log {
     int64_t start_offset, next_offset, durable_offset, flushed_offset, first_dirty_offset,
         cleaned_offset;
     int64_t size_bytes, unflushed_bytes;
+    int64_t possible_ms; /* later timestamps are impossible; as of the last look of retention */
     struct segment *segments; /* by base offset; the last one is active */
     size_t segment_count, segment_capacity;
     bool loaded;

@@ -20,23 +20,50 @@ static bool is_expired(const struct log *log, const struct segment *segment, int
            age > log->config.retention_ms;
 }
 
+enum { IMPOSSIBLE_AFTER_MS = 24 * 3600 * 1000 };
+
+static bool is_impossible(const struct log *log, const struct segment *segment)
+{
+    return segment->known && !segment->damaged && segment->next_offset > log->start_offset &&
+           segment->size > 0 && segment->summary.max_timestamp > log->possible_ms;
+}
+
 static bool may_go(const struct log *log, const struct segment *segment)
 {
     bool empty = segment->size == 0 && !log_is_sparse(log, segment);
     return !empty && segment->next_offset <= log->durable_offset;
 }
 
+static void note_possible(struct log *log, int64_t wall_ms)
+{
+    if (__builtin_add_overflow(wall_ms, log->config.timestamp_after_max_ms, &log->possible_ms) ||
+        __builtin_add_overflow(log->possible_ms, IMPOSSIBLE_AFTER_MS, &log->possible_ms))
+        log->possible_ms = INT64_MAX;
+}
+
+/* Segments from the front. */
+static size_t count_expired(const struct log *log, int64_t wall_ms)
+{
+    size_t expired = 0;
+    for (size_t i = 0; i < log->segment_count && may_go(log, &log->segments[i]); i++) {
+        if (is_impossible(log, &log->segments[i]))
+            continue; /* as old as the next one */
+        if (!is_expired(log, &log->segments[i], wall_ms))
+            break;
+        expired = i + 1;
+    }
+    return expired;
+}
+
 int64_t log_retention_start(struct log *log, int64_t wall_ms)
 {
     if (!log->config.delete_enabled || !log->loaded)
         return log->start_offset;
+    note_possible(log, wall_ms);
+    size_t i = count_expired(log, wall_ms);
     int64_t kept_bytes = log->size_bytes;
-    size_t i = 0;
-    for (; i < log->segment_count && may_go(log, &log->segments[i]); i++) {
-        if (!is_expired(log, &log->segments[i], wall_ms))
-            break;
-        kept_bytes -= log->segments[i].size;
-    }
+    for (size_t gone = 0; gone < i; gone++)
+        kept_bytes -= log->segments[gone].size;
     for (; i < log->segment_count && may_go(log, &log->segments[i]); i++) {
         int64_t left = kept_bytes - log->segments[i].size;
         if (log->config.retention_bytes < 0 || left < log->config.retention_bytes)

@@ -304,6 +304,7 @@ struct log_config topic_log_config(const struct topic_settings *s)
         .index_interval_bytes = s->index_interval_bytes,
         .retention_ms = s->retention_ms,
         .retention_bytes = s->retention_bytes,
+        .timestamp_after_max_ms = s->timestamp_after_max_ms,
         .delete_enabled = list_has(s->cleanup_policy, "delete"),
         .file_delete_delay_ms = s->file_delete_delay_ms,
         .compact_enabled = s->compacted,

@@ -113,6 +113,66 @@ TEST(a_young_segment_protects_those_after_it)
     log_world_close(&w);
 }
 
+#define DAY INT64_C(86400000)
+
+static void append_at(struct log_world *w, int64_t timestamp)
+{
+    log_world_append(w, (struct batch_spec){.count = 1, .timestamp = timestamp});
+    log_set_durable(w->log, log_next_offset(w->log));
+}
+
+/* A clock that stood years ahead has stamped them. They would stay for years, and all after them.
+ */
+TEST(segments_with_impossible_timestamps_go_with_those_after_them)
+{
+    struct log_world w;
+    log_world_init(&w);
+    w.config.segment_bytes = 1;
+    log_world_open(&w, (struct log_state){0});
+    const int64_t timestamps[] = {1000, 9000 * DAY, 9001 * DAY, 2000, 9002 * DAY};
+    for (size_t i = 0; i < COUNT_OF(timestamps); i++)
+        append_at(&w, timestamps[i]);
+    EXPECT_INT(start_at(&w, DAY, -1, DAY + 1500), 1); /* 2000 is too young */
+    EXPECT_INT(start_at(&w, DAY, -1, DAY + 3000), 4); /* nothing is known of the last one */
+    append_at(&w, 3500);
+    EXPECT_INT(start_at(&w, DAY, -1, DAY + 3000), 4);
+    EXPECT_INT(start_at(&w, DAY, -1, DAY + 4000), 6);
+    log_world_close(&w);
+}
+
+TEST(timestamps_that_the_topic_accepts_keep_their_segment)
+{
+    struct log_world w;
+    log_world_init(&w);
+    w.config.segment_bytes = 1;
+    w.config.timestamp_after_max_ms = 10000 * DAY;
+    log_world_open(&w, (struct log_state){0});
+    append_at(&w, 9000 * DAY);
+    append_at(&w, 2000);
+    EXPECT_INT(start_at(&w, DAY, -1, DAY + 3000), 0);
+    w.config.timestamp_after_max_ms = INT64_MAX;
+    EXPECT_INT(start_at(&w, DAY, -1, DAY + 3000), 0);
+    log_world_close(&w);
+}
+
+/* Else the records that follow could not expire before it is full. */
+TEST(a_segment_with_impossible_timestamps_is_closed_by_the_next_possible_one)
+{
+    struct log_world w;
+    log_world_init(&w);
+    log_world_open(&w, (struct log_state){0});
+    append_at(&w, 9000 * DAY);
+    append_at(&w, 9000 * DAY);
+    EXPECT_INT(start_at(&w, DAY, -1, DAY), 0);
+    append_at(&w, 9000 * DAY); /* the clock is still wrong */
+    EXPECT_INT(w.log->segment_count, 1);
+    append_at(&w, DAY);
+    append_at(&w, DAY + 5);
+    EXPECT_INT(w.log->segment_count, 2);
+    EXPECT_INT(start_at(&w, DAY, -1, 2 * DAY + 6), 5);
+    log_world_close(&w);
+}
+
 TEST(retention_by_size_deletes_segments_while_enough_bytes_are_left)
 {
     struct log_world w;
