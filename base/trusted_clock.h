@@ -7,8 +7,9 @@
  * nothing but a delay: no deletion by age is urgent.
  *
  * There are two times. The ages of records count in trusted time, because records carry wall times.
- * What the broker stamps itself (producers, offsets, groups) counts in steady time. It never leaps:
- * it leaves out what the trusted time gains or loses when a leap is accepted. */
+ * The ages of producers, committed offsets and groups count in steady time, because the broker
+ * gives them their times. Steady time never leaps: an accepted leap changes only the trusted time.
+ */
 #ifndef BASE_TRUSTED_CLOCK_H
 #define BASE_TRUSTED_CLOCK_H
 

@@ -22,7 +22,7 @@
 #include "storage/clean_transactions.h"
 #include "storage/log.h"
 
-/* What a log has for a cleaner now. */
+/* The work that a log has for a cleaner now. */
 struct log_clean_offer {
     int64_t from, to; /* dirty offsets in closed segments that may be cleaned */
     int64_t dirty_bytes, total_bytes;

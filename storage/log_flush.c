@@ -356,7 +356,7 @@ static enum error flush_segment(struct log_flush *flush, struct flush_segment *p
     if (error == ERR_OK)
         error = write_index(flush, plan, SEGMENT_TIME_INDEX, buffer_view(&times),
                             plan->before.time_index_bytes, sync);
-    /* What was written to a file that was removed is gone when it is closed. */
+    /* The content of a file that was removed is gone when the file is closed. */
     if (error == ERR_OK && !flush->io->ops->has_name(flush->io, plan->file->file))
         error = ERR_NOT_FOUND;
     release_file(plan);

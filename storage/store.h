@@ -151,8 +151,8 @@ bool store_accepts(const struct store *s);
 /* The disk is full or nearly full: produce requests are refused, everything else uses the reserve.
  */
 bool store_is_full(const struct store *s);
-/* What is missing while it is full: ERR_NO_SPACE or ERR_NO_FILES. ERR_OK: nothing. Without
- * descriptors the journal goes on, and a full store is one with too much that waits. */
+/* The reason why the store is full: ERR_NO_SPACE or ERR_NO_FILES. ERR_OK: it is not full. Without
+ * descriptors the journal goes on, and the store is full when too much waits. */
 enum error store_lack(const struct store *s);
 
 /* `moved` is called when a log's durable offset or start has risen (fetch waits, tasks). */

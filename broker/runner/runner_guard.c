@@ -7,8 +7,8 @@ static bool is_active(const struct host *h)
     return (h->state == HOST_RUNNING || h->state == HOST_BLOCKED) && chain_is_enabled(h->chain);
 }
 
-/* What the task may keep: nothing on a full disk, because a task continues only when there is room
- * again. */
+/* The bytes that retention keeps for the task: none on a full disk, because a task continues only
+ * when there is room again. */
 static int64_t max_bytes(const struct runner_task *task)
 {
     bool is_full = store_is_full(task->runner->shard->store);

@@ -351,7 +351,7 @@ static void salvage_record(void *context, int64_t position, size_t size,
     }
 }
 
-/* What can be read of two damaged copies. The rows of kv are the newer ones. */
+/* Reads all that it can of two damaged copies. The rows of kv are the newer ones. */
 static void salvage_both(struct reading *r)
 {
     row_changes_free(&r->own);

@@ -9,7 +9,7 @@
 #include "storage/row_file.h"
 #include "storage/store_rows.h"
 
-/* What the two copies of the rows are worth. */
+/* The state of the two copies of the rows. */
 enum data_copies {
     COPIES_SOUND,        /* both have the same rows */
     COPIES_ONLY_KV,      /* the data format has no row files */
@@ -22,8 +22,8 @@ struct data_rows {
     /* The first letters of the rows to keep; NULL: all. */
     const char *kinds;
     bool is_alone; /* the data format has no row files */
-    /* What data_rows_read finds. The rows are those that a start would use. If no copy is sound,
-     * they are what can still be read. */
+    /* The result of data_rows_read. The rows are those that a start would use. If no copy is sound,
+     * they are all that can still be read. */
     struct row_changes rows;
     enum data_copies copies;
     bool kv_may_go; /* the row file is whole to its end */

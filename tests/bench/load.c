@@ -74,7 +74,7 @@ static void delivered(rd_kafka_t *client, const rd_kafka_message_t *message, voi
         counts->acknowledged++;
 }
 
-/* What to produce, and when to end. */
+/* The records to produce, and the end of the run. */
 struct load {
     int partitions;
     size_t size;

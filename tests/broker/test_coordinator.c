@@ -70,7 +70,7 @@ static void send_fetch(struct test_client *c, const char *group)
     test_send(c, API_OFFSET_FETCH, 7, &request);
 }
 
-/* What is committed for partition 0 of a topic, or NULL. */
+/* The committed offset of partition 0 of a topic with its metadata, or NULL. */
 static const struct offset_fetch_response_topics_partitions *
 find_committed(struct test_client *c, const char *group, const char *topic)
 {

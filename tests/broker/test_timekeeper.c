@@ -1,4 +1,4 @@
-/* What the broker deletes because of its age, when the wall clock leaps. */
+/* The broker deletes by age. These tests let the wall clock leap. */
 #include "tests/broker/support_broker.h"
 
 #include "broker/groups/coordinator.h"
@@ -198,7 +198,7 @@ TEST(records_age_by_a_leap_once_the_clock_ran_evenly)
         pass(&s, 70 * MINUTE_MS);
         EXPECT_INT(count_in_log(&s, TRUSTED), 1);
         EXPECT_INT(start_offset(&s), 3);
-        /* What the broker stamps itself was written an hour ago, whatever the clocks say. */
+        /* The offset and the producer are an hour old, whatever the clocks say. */
         EXPECT(has_offset(&s));
         EXPECT(knows_producer(&s));
         test_broker_crash(s.b);

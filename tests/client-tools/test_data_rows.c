@@ -57,7 +57,7 @@ static void set_scene(struct scene *s)
     put(s, &s->rows.driver, BYTES_LITERAL("Sstate"), BYTES_LITERAL("of a processor"));
 }
 
-/* What the two copies are worth. Only the rows of topics are kept. */
+/* The state of the two copies. Only the rows of topics are kept. */
 static enum data_copies judge(struct scene *s)
 {
     struct data_rows rows = {.kinds = "TC"};

@@ -1,5 +1,5 @@
-/* What happened in a simulated run of the whole broker: the newest events as text, a hash over all
- * events, and how often rare situations were reached.
+/* The events of a simulated run of the whole broker: the newest ones as text, a hash over
+ * all events, and how often rare situations were reached.
  *
  * The same seed must give the same events. So the hash of a run that is repeated is the same. */
 #ifndef TESTS_SIMULATION_SUPPORT_CHRONICLE_H

@@ -1,4 +1,4 @@
-/* What a power cut at a moment of a recording (support_recorder.h) may leave of the files.
+/* The files that a power cut at a moment of a recording (support_recorder.h) may leave.
  *
  * A sync of a file makes its content durable. Of later writes, a cut keeps none, all, the first
  * ones, or any pages or sectors. The size of a file may have grown without its data, which is then
@@ -27,9 +27,9 @@ struct cut_disk *cut_disk_create(const struct recording *recording, enum cut_nam
 void cut_disk_free(struct cut_disk *disk);
 /* Goes on to the moment before event `position`. */
 void cut_disk_advance(struct cut_disk *disk, size_t position);
-/* What a power cut leaves. The caller frees it. */
+/* The files after a power cut. The caller frees them. */
 struct image cut_disk_lose_power(const struct cut_disk *disk, struct random *random);
-/* What is left when the process ends and the machine continues. */
+/* The files when the process ends and the machine continues. */
 struct image cut_disk_kill(const struct cut_disk *disk);
 
 #endif

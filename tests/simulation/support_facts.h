@@ -1,4 +1,4 @@
-/* What the clients of a simulated run know for certain, and the rules that every answer of the
+/* The facts that the clients of a simulated run know, and the rules that every answer of the
  * broker must obey. A broken rule ends the process.
  *
  *   An offset has one content for ever. What was acknowledged or seen stays. High watermarks and
@@ -212,7 +212,7 @@ void facts_assigned(struct facts *f, struct fact_group *g, int32_t generation);
 /* A commit of a member of this generation succeeded. */
 void facts_member_committed(struct facts *f, const struct fact_group *g, int32_t generation,
                             uint64_t sent_step);
-/* What a member owns in a generation: true for its partitions. */
+/* The partitions that a member owns in a generation. */
 void facts_owns(struct facts *f, struct fact_group *g, int32_t generation, const char *member,
                 const bool owns[FACT_PARTITIONS]);
 

@@ -116,7 +116,7 @@ static void check_wait(struct fetcher *f)
     }
 }
 
-/* What the request does not name is asked for only if the session has it. */
+/* The request asks for a partition that it does not name only if the session has it. */
 static void forget_asked(struct fetcher *f)
 {
     for (int t = 0; t < FACT_TOPICS; t++) {

@@ -262,7 +262,7 @@ static void go_out(struct member *m)
     actor_wait(&m->actor, 30);
 }
 
-/* What a member does after an error of any request. True: it was one. */
+/* Lets the member act on an error of any request. True: it was one. */
 static bool take_error(struct member *m, const char *what, int error)
 {
     if (error == KAFKA_NONE)

@@ -1,5 +1,6 @@
-/* What the processors of a simulated run must have written: the same records as tasks that read the
- * stored input in one go, from the first record to the last, and are never interrupted.
+/* The records that the processors of a simulated run must have written: the same as tasks write
+ * that read the stored input in one go, from the first record to the last, and are never
+ * interrupted.
  *
  * Each partition of an output must have the records of every task in the task's order, each once,
  * and no others. */

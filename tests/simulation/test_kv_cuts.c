@@ -288,7 +288,7 @@ struct state {
     bool is_damage; /* nothing was cut, but a file of one copy is missing */
 };
 
-/* What the cut hit */
+/* The file that the cut hit */
 
 static bool names_file(const struct image_name *name, const char *part)
 {

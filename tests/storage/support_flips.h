@@ -18,7 +18,7 @@ enum {
     FLIP_PATH_SIZE = 400,
 };
 
-/* What was appended to a partition. */
+/* The batches that were appended to a partition. */
 struct flip_log {
     struct uuid topic_id;
     int32_t partition;

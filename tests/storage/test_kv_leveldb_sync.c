@@ -1,4 +1,4 @@
-/* What the driver of LevelDB asks the kernel to make durable. */
+/* The syncs that the driver of LevelDB asks the kernel for. */
 #include "storage/io.h"
 #include "storage/kv.h"
 #include "tests/harness/harness.h"

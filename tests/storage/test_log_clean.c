@@ -278,7 +278,7 @@ static void expect_no_new_files(struct clean_world *c)
     EXPECT(!found);
 }
 
-/* What the round makes of the model; `end` is that of the last segment that it writes. */
+/* Does the same to the model; `end` is that of the last segment that the round writes. */
 static void clean_model(struct clean_world *c, const struct log_clean_work *work, int64_t end)
 {
     int64_t last[KEYS + 26];

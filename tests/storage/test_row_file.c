@@ -101,7 +101,7 @@ static void set_scene(struct scene *s, const char *name, uint64_t generation)
     EXPECT_INT(s->content.size, s->file.size);
 }
 
-/* What a check gives. */
+/* The result of a check. */
 struct verdict {
     struct row_file_report report;
     int writes;
