@@ -28,4 +28,5 @@ CRASH = ["simulation/test_store", "simulation/test_crash"]
 LONG_CRASH = ["simulation/test_crash --states 20000"]
 FAULTS = ["simulation/test_disk_faults"]
 DAMAGE = ["simulation/test_damage", "storage/test_journal_format"]
-ROWS = ["storage/test_row_file", "storage/test_row_store"]
+ROWS = ["storage/test_row_file", "storage/test_row_store", "storage/test_row_store_faults",
+        "storage/test_row_store_generations"]

@@ -1,7 +1,7 @@
 """The two copies of the rows: the row file, LevelDB, and which of them is believed."""
 from mutant import CRASH, LONG_CRASH, Mutant, ROWS
 
-STORE = ["storage/test_row_store"]
+STORE = ["storage/test_row_store", "storage/test_row_store_faults", "storage/test_row_store_generations"]
 LEVELDB = ["storage/test_kv_leveldb"]
 
 MUTANTS = [
@@ -40,19 +40,19 @@ MUTANTS = [
     Mutant("row_sync_is_tried_again", "after a failed sync of the row file the next write continues",
            "storage/row_store_write.c", "    s->failed |= error != ERR_OK;\n    return s->failed ? ERR_IO : ERR_OK;\n}\n\n"
            "static enum error append(", "    return error;\n}\n\nstatic enum error append(",
-           ["storage/test_row_store a_failed_call", *STORE]),
+           ["storage/test_row_store_faults a_failed_call", *STORE]),
     Mutant("row_write_eio_is_a_full_disk", "EIO of the row file is taken for a full disk",
            "storage/row_store_write.c", "    if (error == ERR_NO_SPACE) {\n        s->torn = true;",
-           "    if (error != ERR_OK) {\n        s->torn = true;", ["storage/test_row_store a_failed_call", *STORE]),
+           "    if (error != ERR_OK) {\n        s->torn = true;", ["storage/test_row_store_faults a_failed_call", *STORE]),
     Mutant("torn_row_record_is_not_cut", "a record follows an incomplete one",
            "storage/row_store_write.c", "    if (error == ERR_OK && s->torn)", "    if (false)",
-           ["storage/test_row_store an_incomplete_record"]),
+           ["storage/test_row_store_faults an_incomplete_record"]),
     Mutant("cut_row_file_without_sync", "a record that was cut may come back",
            "storage/row_store_write.c", "    error = io_sync(io, s->file);\n    s->failed |= error != ERR_OK;\n"
-           "    s->torn = error != ERR_OK;", "    error = ERR_OK;\n    s->torn = false;", ["storage/test_row_store an_incomplete_record"]),
+           "    s->torn = error != ERR_OK;", "    error = ERR_OK;\n    s->torn = false;", ["storage/test_row_store_faults an_incomplete_record"]),
     Mutant("refused_writes_are_skipped", "LevelDB gets a later write before one that it refused",
            "storage/row_store_write.c", "        error = row_store_catch_up(s);\n    if (error == ERR_OK)\n"
-           "        try_generation(s);", "        try_generation(s);", ["storage/test_row_store writes_that_the_store_refused"]),
+           "        try_generation(s);", "        try_generation(s);", ["storage/test_row_store_faults writes_that_the_store_refused"]),
     # Generations
     Mutant("snapshot_without_sync", "a new row file gets its name before its content is durable",
            "storage/row_file.c", "return error == ERR_OK ? io_sync(w->io, w->file) : error;",
@@ -63,7 +63,7 @@ MUTANTS = [
     Mutant("failed_generation_is_ignored", "after a failed sync of a new row file's name the old one grows on",
            "storage/row_store_write.c", "    else if (error != ERR_OK && error != ERR_NO_SPACE && error != ERR_NO_FILES)\n"
            "        s->failed = true;", "",
-           ["storage/test_row_store a_new_row_file"]),
+           ["storage/test_row_store_faults a_new_row_file"]),
     # The start
     Mutant("row_file_is_read_without_sync", "LevelDB gets a write that only the page cache of the row file has",
            "storage/row_file.c", "    return error == ERR_OK ? io_sync(io, out) : error;", "    return error;",
@@ -146,7 +146,7 @@ MUTANTS = [
            ["storage/test_kv_leveldb a_flipped_bit_in_the_first_record"]),
     Mutant("unreadable_table_is_mapped", "LevelDB maps a table that the disk cannot read",
            "storage/kv_files.c", "        error = check_tables(&c);", "        (void)check_tables;",
-           ["storage/test_row_store a_file_that_the_disk_cannot_read"]),
+           ["storage/test_row_store_faults a_file_that_the_disk_cannot_read"]),
     Mutant("store_continues_after_a_torn_write", "LevelDB writes after a write that the disk took only in part",
            "storage/kv_leveldb.c", "enum error error = l->write_failed ? reopen(l) : ERR_OK;",
            "(void)reopen;\n    enum error error = ERR_OK;",
