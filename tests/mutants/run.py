@@ -4,10 +4,14 @@
     tests/mutants/run.py [--share I/N | --rotate] [--seconds S] [--list] [NAME...]
 
 Each mutant of the *_mutants.py is a copy of the sources with one change. The tests that the mutant names run
-against it, in their order, until one fails: then the mutant is dead. A mutant that lives is a missing
-test, unless its entry says why no test can notice it. NAME is a part of a mutant's name or file. A share
-of 2/5 is every fifth mutant, from the second on. --rotate takes a small share by the time of the last
-commit. After S seconds no other mutant begins.
+against it, in their order, until one fails: then the mutant is dead. At the end these tests must pass without
+a mutant. A mutant that lives is a missing test, unless its entry says why no test can notice it. NAME is a part
+of a mutant's name or file. A share of 2/5 is every fifth mutant, from the second on. --rotate takes a small share
+by the time of the last commit.
+
+A test says nothing if it takes very long: it may hang, or the machine may be busy. A test that cannot run here, and
+says so, says nothing either. If no other test notices the mutant, it has no verdict. That is a failure, except with
+--seconds. After S seconds the run ends, and all other mutants have no verdict.
 
 The last line is "N passed, M failed": a dead mutant has passed.
 """
@@ -16,6 +20,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -25,20 +30,47 @@ from mutants import MUTANTS
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COPY = pathlib.Path(os.environ.get("TIDEMILL_MUTANTS", ROOT / "build" / "mutants"))
 BUILD = COPY / "build"
-BUILD_SECONDS, TEST_SECONDS = 900, 300
+BUILD_SECONDS, TEST_SECONDS = 1800, 600
 SHARE_MUTANTS = 8
 PYTHON = "/usr/bin/python3"  # Debian's, which has Debian's Kafka clients
 FOLDERS = ("base", "protocol", "storage", "processors", "broker", "client-tools", "tests")
+NOT_RUN = re.compile(r"^not run here: .*$", re.MULTILINE)
+FAILED_TEST = re.compile(r"^FAILED (\w+)", re.MULTILINE)
+PASSED, FAILED, NO_VERDICT = "ok", "FAIL", "none"
 
 
-def command(words, seconds, **more):
-    """Its exit code and output; a command that takes too long has failed."""
-    try:
-        done = subprocess.run(words, cwd=COPY, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=seconds, text=True, errors="replace", **more)
-    except subprocess.TimeoutExpired:
-        return 1, f"took longer than {seconds} s"
-    return done.returncode, done.stdout
+class NoVerdict(Exception):
+    """Nobody can say whether a test passes; its text says why."""
+
+
+class Commands:
+    """Runs commands until the time of the whole run is over, or a signal ends it."""
+
+    def __init__(self, seconds):
+        self.end = time.monotonic() + seconds
+        signal.signal(signal.SIGTERM, self.stop)
+
+    def stop(self, *_):
+        self.end = 0
+        raise NoVerdict("the run was ended")
+
+    def left(self):
+        return self.end - time.monotonic()
+
+    def run(self, words, seconds, **more):
+        """Its exit code and output."""
+        process = subprocess.Popen(words, cwd=COPY, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, start_new_session=True, text=True, errors="replace", **more)
+        try:
+            output, _ = process.communicate(timeout=max(0, min(seconds, self.left())))
+        except subprocess.TimeoutExpired:
+            raise NoVerdict(f"{pathlib.Path(words[0]).name} took longer than {seconds:.0f} s" if self.left() > 0
+                            else "the time of the run is over") from None
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        return process.returncode, output
 
 
 def copy_sources():
@@ -67,9 +99,9 @@ def target_of(test):
     return ["tidemilld", "tidemill"] if folder == "integration" else [f"{folder}_{program}"]
 
 
-def build(tests):
+def build(commands, tests):
     targets = sorted({target for test in tests for target in target_of(test)})
-    return command(["ninja", "-C", str(BUILD), *targets], BUILD_SECONDS)
+    return commands.run(["ninja", "-C", str(BUILD), *targets], BUILD_SECONDS)
 
 
 def words_of(test):
@@ -80,23 +112,42 @@ def words_of(test):
     return [BUILD / "tests" / f"{folder}_{program}", *arguments]
 
 
-def run_test(test, seconds=TEST_SECONDS):
+def run_test(commands, test):
     environment = dict(os.environ, TIDEMILL_BUILD=str(BUILD), TIDEMILL_QUICK="1")
-    return command(words_of(test), seconds, env=environment)
+    return commands.run(words_of(test), TEST_SECONDS, env=environment)
 
 
-def first_failure(tests, limits):
+def what_failed(test, output, code):
+    """The names of failed tests, or how the program ended."""
+    names = FAILED_TEST.findall(output)[:2]
+    lines = [line for line in output.split("\n") if line.strip() and not line.startswith("replay:")]
+    return " ".join([test.split()[0], *(names or [f"exit code {code}:", *lines[-1:]])])[:200]
+
+
+def first_failure(commands, tests):
+    """The test that noticed the mutant and what it says, or None."""
+    unclear = None
     for test in tests:
-        code, output = run_test(test, limits[test])
+        try:
+            code, output = run_test(commands, test)
+        except NoVerdict as error:
+            if commands.left() <= 0:
+                raise
+            unclear = error
+            continue
         if code != 0:
-            return test, output
-    return None, ""
+            return test, what_failed(test, output, code)
+        if NOT_RUN.search(output):
+            unclear = NoVerdict(NOT_RUN.search(output).group())
+    if unclear:
+        raise unclear
+    return None
 
 
-def configure():
-    # Without warnings: a mutant may leave a function unused.
-    return command(["cmake", "-S", ".", "-B", str(BUILD), "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Debug",
-                    "-DCMAKE_C_FLAGS=-w"], BUILD_SECONDS)
+def configure(commands):
+    # Without warnings: a mutant may leave a function unused. Without debugging information it builds faster.
+    return commands.run(["cmake", "-S", ".", "-B", str(BUILD), "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Debug",
+                         "-DCMAKE_C_FLAGS_DEBUG=", "-DCMAKE_C_FLAGS=-w"], BUILD_SECONDS)
 
 
 def apply(mutant):
@@ -107,24 +158,26 @@ def apply(mutant):
     return text
 
 
-def judge(mutant, limits):
-    """Whether it passed, "dead by TEST" or "lives", and the output of a failed build."""
-    started = time.monotonic()
+def judge(commands, mutant, killers):
+    """PASSED, FAILED or NO_VERDICT, what there is to say about it, and the output of a failed build."""
     before = apply(mutant)
     try:
-        code, output = build(mutant.tests)
+        code, output = build(commands, mutant.tests)
         if code != 0:
-            return False, "does not build", output
-        test, _ = first_failure(mutant.tests, limits)
+            return FAILED, "does not build", output
+        noticed = first_failure(commands, mutant.tests)
+    except NoVerdict as error:
+        return NO_VERDICT, f"no verdict: {error}", ""
     finally:
         (COPY / mutant.file).write_text(before, encoding="utf-8")
-    took = f"{time.monotonic() - started:.0f} s"
-    if test:
-        return not mutant.equivalent, f"dead by {test}, {took}" + (
-            ", but it is said to be equivalent" if mutant.equivalent else ""), ""
+    if noticed and mutant.equivalent:
+        return FAILED, f"dead by {noticed[1]}, but it is said to be equivalent", ""
+    if noticed:
+        killers.setdefault(noticed[0], []).append(mutant.name)
+        return PASSED, f"dead by {noticed[1]}", ""
     if mutant.equivalent:
-        return True, f"lives, as it must: {mutant.equivalent}", ""
-    return False, f"LIVES, {took}: {mutant.why}", ""
+        return PASSED, f"lives, as it must: {mutant.equivalent}", ""
+    return FAILED, f"LIVES: {mutant.why}", ""
 
 
 def chosen(arguments):
@@ -139,25 +192,27 @@ def chosen(arguments):
     return share
 
 
-def baseline(mutants):
-    """The tests must pass without a change, otherwise every mutant would look dead. Returns how many seconds each
-    test may take, or None: a mutant may make a test wait for ever."""
-    tests = sorted({test for mutant in mutants for test in mutant.tests})
-    for step in (configure, lambda: build(tests)):
-        code, output = step()
+def first_build(commands, mutants):
+    """Whether everything builds without a mutant."""
+    for step in (configure, lambda c: build(c, [test for mutant in mutants for test in mutant.tests])):
+        code, output = step(commands)
         if code != 0:
             print(output[-4000:])
-            return None
-    limits = {}
-    for test in tests:
-        started = time.monotonic()
-        code, output = run_test(test)
+            return False
+    return True
+
+
+def failures_without_a_mutant(commands, killers):
+    """How many mutants only look dead, because their tests fail without them, too."""
+    failed = 0
+    build(commands, list(killers))
+    for test, mutants in killers.items():
+        code, output = run_test(commands, test)
         if code != 0:
+            failed += len(mutants)
             print(output[-4000:])
-            print(f"{test} fails without a mutant")
-            return None
-        limits[test] = 30 + 10 * (time.monotonic() - started)
-    return limits
+            print(f"{FAILED} {', '.join(mutants)}: {test} fails without a mutant, too")
+    return failed
 
 
 def share_of_this_commit():
@@ -171,42 +226,59 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--share", default="1/1", metavar="I/N")
     parser.add_argument("--rotate", action="store_true")
-    parser.add_argument("--seconds", type=int, default=1 << 30, metavar="S")
+    parser.add_argument("--seconds", type=int, metavar="S")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("names", nargs="*", metavar="NAME")
     return parser.parse_args()
 
 
-def run_all(mutants, limits, end):
-    """How many failed, and how many there was time for."""
-    failed = 0
-    for done, mutant in enumerate(mutants):
-        if time.monotonic() > end:
-            print(f"no time for the other {len(mutants) - done} mutants")
-            return failed, done
-        passed, verdict, output = judge(mutant, limits)
-        failed += not passed
-        print(f"{'ok  ' if passed else 'FAIL'} {mutant.name:44} {verdict}", flush=True)
+def run_all(commands, mutants):
+    """How many mutants got each verdict."""
+    verdicts, killers = {PASSED: 0, FAILED: 0, NO_VERDICT: 0}, {}
+    for mutant in mutants:
+        started = time.monotonic()
+        if commands.left() <= 0:
+            break
+        verdict, text, output = judge(commands, mutant, killers)
+        verdicts[verdict] += 1
+        print(f"{verdict:4} {mutant.name:44} {text} ({time.monotonic() - started:.0f} s)", flush=True)
         if output:
             print(re.sub(r"^", "     ", output[-2000:], flags=re.MULTILINE))
-    return failed, len(mutants)
+    verdicts[NO_VERDICT] += len(mutants) - sum(verdicts.values())
+    try:
+        failed = failures_without_a_mutant(commands, killers)
+    except NoVerdict as error:
+        print(f"whether the tests pass without a mutant is not known: {error}")
+        failed = 0
+    verdicts[PASSED] -= failed
+    verdicts[FAILED] += failed
+    return verdicts
+
+
+def run(commands, mutants):
+    copy_sources()
+    try:
+        builds = first_build(commands, mutants)
+    except NoVerdict as error:
+        print(f"the build without a mutant: {error}")
+        return {PASSED: 0, FAILED: 0, NO_VERDICT: len(mutants)}
+    if not mutants or not builds:
+        return {PASSED: 0, FAILED: 1, NO_VERDICT: len(mutants)}
+    return run_all(commands, mutants)
 
 
 def main():
     arguments = parse_arguments()
-    end = time.monotonic() + arguments.seconds
     mutants = chosen(arguments)
     if arguments.list:
         for mutant in mutants:
             print(f"{mutant.name:48} {mutant.file:32} {mutant.why}")
         return 0
-    copy_sources()
-    limits = baseline(mutants)
-    if not mutants or limits is None:
-        print("0 passed, 1 failed")
-        return 1
-    failed, done = run_all(mutants, limits, end)
-    print(f"{done - failed} passed, {failed} failed")
+    verdicts = run(Commands(arguments.seconds or 1 << 30), mutants)
+    if verdicts[NO_VERDICT]:
+        print(f"{verdicts[NO_VERDICT]} without a verdict")
+    failed = verdicts[FAILED] + (0 if arguments.seconds else verdicts[NO_VERDICT])
+    print(f"{verdicts[PASSED]} passed, {failed} failed")
     return 1 if failed else 0
 
 
