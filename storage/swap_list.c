@@ -247,8 +247,8 @@ static enum error finish(struct lists *l, const char *path, struct uuid topic_id
 static enum error make_lists_durable(struct io *io, const char *data_directory,
                                      const char *directory)
 {
-    enum error error = io->ops->sync_directory(io, directory);
-    return error == ERR_OK ? io->ops->sync_directory(io, data_directory) : error;
+    enum error error = io_sync_directory(io, directory);
+    return error == ERR_OK ? io_sync_directory(io, data_directory) : error;
 }
 
 enum error swap_lists_recover(struct env *env, const char *data_directory, struct message *message)

@@ -142,3 +142,28 @@ TEST(a_power_cut_after_a_kill_leaves_the_old_segments_or_the_new_one)
     place_free(&p);
     sim_disk_free(disk);
 }
+
+/* A list that names other files would remove what it does not name. */
+TEST(a_damaged_list_is_refused_and_changes_nothing)
+{
+    struct sim_disk *disk = sim_disk_create();
+    struct place p = place_of(disk);
+    struct swap_list list = {new_bases, COUNT_OF(new_bases), end_offset};
+    make_old_segments(&p);
+    EXPECT_INT(swap_list_write(p.env.io, p.list_path, &list), ERR_OK);
+    size_t size = sim_disk_file(disk, p.list_path).data.size;
+    EXPECT(size > 0);
+    for (size_t bit = 0; bit < 8 * size; bit++) {
+        struct sim_disk *damaged = sim_disk_crash(disk, CRASH_KILL, 0);
+        struct place d = place_of(damaged);
+        struct message message = {""};
+        sim_disk_flip(damaged, d.list_path, bit / 8, (uint8_t)(1 << bit % 8));
+        EXPECT_INT(swap_lists_recover(&d.env, "data", &message), ERR_CORRUPT);
+        EXPECT(strstr(message.text, d.list_path) != NULL);
+        EXPECT(exists(&d, old_bases[0], false) && exists(&d, old_bases[1], false));
+        place_free(&d);
+        sim_disk_free(damaged);
+    }
+    place_free(&p);
+    sim_disk_free(disk);
+}
