@@ -1,5 +1,6 @@
 /* The answers of the store, step by step, on a simulated disk. */
 #include "storage/journal.h"
+#include "storage/journal_witness.h"
 #include "storage/log_slice.h"
 #include "storage/segment_file.h"
 #include "storage/store_rows.h"
@@ -18,15 +19,20 @@ struct scene {
     struct random_seeded random;
 };
 
-static struct store *begin(struct scene *s)
+static struct store *open_scene(struct scene *s)
 {
-    s->disk = sim_disk_create();
     random_seeded_init(&s->random, 1);
     model_init(&s->model, 1);
     EXPECT_INT(life_recover(&s->life, s->disk, 1, 1), ERR_OK);
     EXPECT_INT(life_open(&s->life), ERR_OK);
     history_begin(&s->history, &s->life, &s->model, &s->random.random);
     return s->life.stores[0];
+}
+
+static struct store *begin(struct scene *s)
+{
+    s->disk = sim_disk_create();
+    return open_scene(s);
 }
 
 static void finish(struct scene *s)
@@ -271,6 +277,43 @@ TEST(a_data_directory_that_was_moved_is_final_and_gets_no_new_files)
     EXPECT_INT(s.disk->opens, opens);
     EXPECT_INT(s.life.failures, 1);
     EXPECT(!store_accepts(store));
+    uint64_t acknowledged = s.model.shards[0].acknowledged;
+    history_produce(&s.history, 0, 0);
+    let_pass(&s, 1000);
+    EXPECT_INT(s.model.shards[0].acknowledged, acknowledged);
+    finish(&s);
+}
+
+/* The journal worker alone runs, so neither the check of every second nor a flush notices it. */
+TEST(a_new_journal_file_in_another_directory_is_final)
+{
+    struct scene s;
+    (void)begin(&s);
+    run_jobs(&s);
+    s.disk->is_moved = true;
+    for (int i = 0; i < 100 && s.life.failures == 0; i++) {
+        history_produce(&s.history, 0, 0);
+        life_turn(&s.life, 0, 0);
+        while (sim_executors_step(s.life.executors, 1, &s.random.random))
+            ;
+    }
+    EXPECT_INT(s.life.failures, 1);
+    EXPECT_INT(s.life.failure, ERR_MOVED);
+    finish(&s);
+}
+
+/* The kernel tells of a lost write once, perhaps to another shard. */
+TEST(a_sync_of_another_shard_that_failed_is_final)
+{
+    struct scene s;
+    (void)begin(&s);
+    run_jobs(&s);
+    uint64_t next = s.disk->counts[SIM_SYNC_DIRECTORY];
+    s.disk->fault =
+        (struct sim_fault){SIM_SYNC_DIRECTORY, next, next + 1, ERR_IO, FAULT_NOTHING, 0};
+    EXPECT_INT(io_sync_directory(&s.disk->io, "data"), ERR_IO);
+    life_turn(&s.life, 0, 1);
+    EXPECT_INT(s.life.failures, 1);
     uint64_t acknowledged = s.model.shards[0].acknowledged;
     history_produce(&s.history, 0, 0);
     let_pass(&s, 1000);
@@ -588,6 +631,39 @@ TEST(a_journal_file_that_does_not_fit_on_the_disk_is_removed)
     finish(&s);
 }
 
+static int64_t bytes_written;
+
+static enum error write_and_count(struct io *io, struct io_file *file, const struct iovec *parts,
+                                  int count, int64_t position)
+{
+    EXPECT_INT(position, bytes_written);
+    for (int i = 0; i < count; i++)
+        bytes_written += (int64_t)parts[i].iov_len;
+    return disk_ops->write(io, file, parts, count, position);
+}
+
+/* Otherwise the first write to each block would change the file system's own data, too. */
+TEST(a_spare_is_written_from_its_start_to_its_end)
+{
+    struct scene s;
+    (void)begin(&s);
+    struct journal journal;
+    struct message message;
+    EXPECT_INT(journal_open(&journal, &s.life.env, "data/shard-9", 3 << 20, 2, &message), ERR_OK);
+    struct journal_file *file = journal_file_create(&journal);
+    disk_ops = s.disk->io.ops;
+    struct io_ops ops = *disk_ops;
+    ops.write = write_and_count;
+    s.disk->io.ops = &ops;
+    bytes_written = 0;
+    EXPECT_INT(journal_prepare(&journal, file, true), ERR_OK);
+    EXPECT_INT(bytes_written, 3 << 20);
+    s.disk->io.ops = disk_ops;
+    journal_file_free(&journal, file);
+    journal_close(&journal);
+    finish(&s);
+}
+
 static void expect_batches(struct log *log, int64_t first, int64_t end)
 {
     EXPECT_INT(log_next_offset(log), end);
@@ -779,6 +855,174 @@ TEST(the_witness_is_durable_after_a_second_of_rest)
                  sim_disk_file(s.disk, "data/shard-0/durable").data);
     EXPECT(sim_disk_file(left, "data/shard-0/durable").data.size > 0);
     sim_disk_free(left);
+    finish(&s);
+}
+
+static void expect_batch_after_power_cut(bool refuse_open)
+{
+    struct scene s;
+    s.disk = sim_disk_create();
+    s.disk->refuse_direct = refuse_open;
+    s.disk->refuse_direct_writes = !refuse_open;
+    open_scene(&s);
+    history_produce(&s.history, 0, 0);
+    life_turn(&s.life, 0, 1);
+    run_jobs(&s);
+    EXPECT_INT(s.model.shards[0].acknowledged, s.model.shards[0].submitted);
+    expect_everything_after_a_power_cut(&s);
+    finish(&s);
+}
+
+TEST(without_direct_io_a_unit_is_synced)
+{
+    expect_batch_after_power_cut(true);
+    expect_batch_after_power_cut(false);
+}
+
+static struct io_file *journal_file;
+static int units_written_again;
+static bool unit_waits_for_sync;
+
+static enum error open_and_note_journal(struct io *io, const char *path, int flags,
+                                        struct io_file **out)
+{
+    enum error error = disk_ops->open(io, path, flags, out);
+    if (error == ERR_OK && (flags & IO_WRITE) && strstr(path, "/journal-"))
+        journal_file = *out;
+    return error;
+}
+
+static enum error write_after_the_unit(struct io *io, struct io_file *file,
+                                       const struct iovec *parts, int count, int64_t position)
+{
+    EXPECT(!unit_waits_for_sync);
+    unit_waits_for_sync = file == journal_file;
+    units_written_again += file == journal_file;
+    return disk_ops->write(io, file, parts, count, position);
+}
+
+static enum error sync_the_unit(struct io *io, struct io_file *file)
+{
+    unit_waits_for_sync &= file != journal_file;
+    if (file == journal_file)
+        journal_file = NULL;
+    return disk_ops->sync(io, file);
+}
+
+/* Its sync may have failed in the last run, and another one would do nothing. What the start
+ * changes must not reach the disk without the unit that explains it. */
+TEST(a_start_writes_the_last_unit_again_and_syncs_it_before_it_changes_anything)
+{
+    struct scene s;
+    begin(&s);
+    history_produce(&s.history, 0, 0);
+    life_turn(&s.life, 0, 1);
+    run_jobs(&s);
+    struct sim_disk *left = sim_disk_crash(s.disk, CRASH_KILL, 1);
+    disk_ops = left->io.ops;
+    struct io_ops ops = *disk_ops;
+    ops.open = open_and_note_journal;
+    ops.write = write_after_the_unit;
+    ops.sync = sync_the_unit;
+    left->io.ops = &ops;
+    journal_file = NULL;
+    units_written_again = 0;
+    unit_waits_for_sync = false;
+    struct life again;
+    EXPECT_INT(life_recover(&again, left, 1, 2), ERR_OK);
+    EXPECT_INT(units_written_again, 1);
+    EXPECT(!unit_waits_for_sync);
+    left->io.ops = disk_ops;
+    life_end(&again);
+    sim_disk_free(left);
+    finish(&s);
+}
+
+static void write_witnesses(struct scene *s, int count)
+{
+    for (int i = 0; i < count; i++) {
+        history_produce(&s->history, 0, 0);
+        let_pass(s, 3000);
+    }
+}
+
+static struct journal_witness witness_of(struct life *life)
+{
+    struct journal_witness witness;
+    EXPECT_INT(journal_witness_read(&life->env, "data/shard-0", &witness), ERR_OK);
+    return witness;
+}
+
+TEST(the_witness_of_a_start_is_newer_than_that_of_the_last_run)
+{
+    for (int writes = 4; writes < 6; writes++) { /* the last one is in either slot */
+        struct scene s;
+        begin(&s);
+        write_witnesses(&s, writes);
+        struct journal_witness before = witness_of(&s.life);
+        struct sim_disk *left = sim_disk_crash(s.disk, CRASH_KILL, 1);
+        struct life again;
+        EXPECT_INT(life_recover(&again, left, 1, 2), ERR_OK);
+        EXPECT_INT(life_open(&again), ERR_OK);
+        for (int i = 0; i < 30; i++) {
+            life_settle(&again);
+            life_turn(&again, 0, 100);
+        }
+        EXPECT(before.count >= (uint64_t)writes);
+        EXPECT(witness_of(&again).run != before.run);
+        life_close(&again);
+        life_end(&again);
+        sim_disk_free(left);
+        finish(&s);
+    }
+}
+
+static struct io_file *witness_file;
+static bool witness_is_torn;
+static int witnesses_torn;
+
+static enum error open_and_note_witness(struct io *io, const char *path, int flags,
+                                        struct io_file **out)
+{
+    enum error error = disk_ops->open(io, path, flags, out);
+    if (error == ERR_OK && strcmp(path, "data/shard-0/durable") == 0)
+        witness_file = *out;
+    return error;
+}
+
+/* A full disk: half of the witness gets there. */
+static enum error tear_witness(struct io *io, struct io_file *file, const struct iovec *parts,
+                               int count, int64_t position)
+{
+    if (!witness_is_torn || file != witness_file)
+        return disk_ops->write(io, file, parts, count, position);
+    struct iovec half = {parts[0].iov_base, parts[0].iov_len / 2};
+    EXPECT_INT(disk_ops->write(io, file, &half, 1, position), ERR_OK);
+    witnesses_torn++;
+    return ERR_NO_SPACE;
+}
+
+TEST(writes_of_the_witness_that_fail_leave_the_last_whole_one)
+{
+    struct scene s;
+    begin(&s);
+    disk_ops = s.disk->io.ops;
+    struct io_ops ops = *disk_ops;
+    ops.open = open_and_note_witness;
+    ops.write = tear_witness;
+    s.disk->io.ops = &ops;
+    write_witnesses(&s, 2);
+    struct journal_witness before = witness_of(&s.life);
+    witness_is_torn = true;
+    witnesses_torn = 0;
+    write_witnesses(&s, 1);
+    EXPECT(witnesses_torn >= 2);
+    EXPECT_INT(witness_of(&s.life).count, before.count);
+    EXPECT_INT(witness_of(&s.life).durable, before.durable);
+    witness_is_torn = false;
+    let_pass(&s, 3000);
+    EXPECT(witness_of(&s.life).durable > before.durable);
+    s.disk->io.ops = disk_ops;
     finish(&s);
 }
 
