@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* Without io_uring (an old kernel, or a container that forbids it) there is nothing to test: the
@@ -22,7 +23,7 @@ static bool open_place(struct place *p, const char *path, int flags)
     p->file = open(path, flags | O_CLOEXEC, 0600);
     EXPECT(p->file >= 0);
     if (p->ring == NULL)
-        printf("no io_uring here\n");
+        printf("not run here: io_uring\n");
     return p->ring != NULL;
 }
 
@@ -92,6 +93,25 @@ TEST(a_write_is_whole_and_wakes_the_loop)
         char got[16];
         EXPECT_INT(pread(p.file, got, sizeof got, 3), 11);
         EXPECT_BYTES(bytes_of(got, 11), BYTES_LITERAL("hello world"));
+    }
+    close_place(&p);
+}
+
+/* As a disk with a last free block does: the next attempt meets the reason. */
+TEST(a_short_write_is_for_another_way)
+{
+    struct place p;
+    if (open_place(&p, path_of("short"), O_RDWR | O_CREAT | O_DSYNC)) {
+        struct rlimit before, small;
+        EXPECT_INT(getrlimit(RLIMIT_FSIZE, &before), 0);
+        small = (struct rlimit){.rlim_cur = 5, .rlim_max = before.rlim_max};
+        const struct iovec part = {(void *)(uintptr_t) "hello world", 11};
+        struct noted_write n = write_of(&p, &part, 1, 0);
+        EXPECT_INT(setrlimit(RLIMIT_FSIZE, &small), 0);
+        run_write(&p, &n);
+        EXPECT_INT(setrlimit(RLIMIT_FSIZE, &before), 0);
+        EXPECT_INT(lseek(p.file, 0, SEEK_END), 5);
+        EXPECT_INT(n.result, ERR_UNSUPPORTED);
     }
     close_place(&p);
 }
