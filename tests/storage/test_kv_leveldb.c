@@ -600,3 +600,54 @@ TEST(a_write_without_a_descriptor_has_an_error_of_its_own_and_works_later)
     EXPECT_INT(bytes, kept + 7);
     kv->driver->close(kv);
 }
+
+/* Each open makes a table of the rows in the log. */
+static void make_tables(const char *name, int count)
+{
+    char value[4000];
+    for (int i = 0; i < count; i++) {
+        struct kv *kv = open_kv(name);
+        memset(value, 'a' + i, sizeof value);
+        struct kv_change row = {BYTES_LITERAL("key"), bytes_of(value, sizeof value)};
+        EXPECT_INT(kv->driver->write(kv, &row, 1), ERR_OK);
+        kv->driver->close(kv);
+    }
+}
+
+/* The first table. It gives the number of tables. */
+static int find_table(const char *directory, char path[600])
+{
+    char first[256] = "";
+    int count = 0;
+    DIR *d = opendir(directory);
+    for (struct dirent *e; (e = readdir(d));) {
+        if (strstr(e->d_name, ".ldb") == NULL)
+            continue;
+        if (count++ == 0 || strcmp(e->d_name, first) < 0)
+            snprintf(first, sizeof first, "%s", e->d_name);
+    }
+    closedir(d);
+    snprintf(path, 600, "%s/%s", directory, first);
+    return count;
+}
+
+/* Otherwise damaged bytes get the checksum of a new table. LevelDB compacts in the background when
+ * there are four tables. */
+TEST(a_compaction_that_meets_damage_ends_the_writes)
+{
+    char directory[256], path[600];
+    snprintf(directory, sizeof directory, "%s/compaction", test_directory());
+    make_tables("compaction", 4);
+    EXPECT_INT(find_table(directory, path), 3);
+    FILE *table = fopen(path, "r+");
+    EXPECT(table != NULL);
+    EXPECT_INT(fseek(table, 40, SEEK_SET), 0); /* in the value */
+    EXPECT_INT(fputc('x', table), 'x');
+    EXPECT_INT(fclose(table), 0);
+    struct kv *kv = open_kv("compaction");
+    struct kv_change row = change("other", "row");
+    while (access(path, F_OK) == 0 && kv->driver->write(kv, &row, 1) == ERR_OK)
+        ;
+    EXPECT_INT(access(path, F_OK), 0); /* it is still there, and shows the damage */
+    kv->driver->close(kv);
+}

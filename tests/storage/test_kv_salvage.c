@@ -4,6 +4,7 @@
 #include "tests/harness/harness.h"
 
 #include <dirent.h>
+#include <leveldb/c.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -205,4 +206,33 @@ TEST(rows_are_read_without_the_list_of_files)
     expect_same(&s.rows, &whole.rows);
     row_changes_free(&s.rows);
     row_changes_free(&whole.rows);
+}
+
+static void put_raw(const char *path, const char *key, const char *stored, size_t size)
+{
+    char *error = NULL;
+    leveldb_options_t *options = leveldb_options_create();
+    leveldb_writeoptions_t *write = leveldb_writeoptions_create();
+    leveldb_options_set_create_if_missing(options, 1);
+    leveldb_t *db = leveldb_open(options, path, &error);
+    EXPECT(error == NULL);
+    leveldb_put(db, write, key, strlen(key), stored, size, &error);
+    EXPECT(error == NULL);
+    leveldb_close(db);
+    leveldb_writeoptions_destroy(write);
+    leveldb_options_destroy(options);
+}
+
+/* LevelDB's own checksums are right. */
+TEST(a_row_with_a_wrong_checksum_of_its_own_is_not_taken)
+{
+    char path[300];
+    struct findings f = {.missing = ""};
+    struct kv_salvage s = {.found = note_finding, .context = &f};
+    snprintf(path, sizeof path, "%s/raw", test_directory());
+    put_raw(path, "row", "\0\0\0\0value", 9);
+    EXPECT_INT(kv_salvage_run(&s, io_posix(), path), ERR_OK);
+    EXPECT_INT(f.count[KV_SALVAGE_DAMAGED], 1);
+    EXPECT_INT(s.rows.map.count, 0);
+    row_changes_free(&s.rows);
 }
