@@ -2,6 +2,7 @@
 
 #include "storage/segment.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -571,6 +572,27 @@ TEST(an_error_of_the_disk_fails_only_one_read)
     EXPECT_INT(r.error, ERR_IO);
     read_result_free(&r);
     r = log_world_read(&f->w, 0, f->next, 100, true);
+    EXPECT_INT(r.error, ERR_OK);
+    read_result_free(&r);
+    drop(f);
+}
+
+TEST(a_lack_of_descriptors_is_no_damage)
+{
+    struct filled_log *f = fill(2000);
+    log_world_flush(&f->w);
+    log_world_open(&f->w, log_state(f->w.log));
+    int64_t other = f->segment_of[f->next / 2];
+    EXPECT(other > 0);
+    struct read_result all = log_world_read(&f->w, other, f->next, 1, true); /* finds them */
+    read_result_free(&all);
+    log_close_idle_files(f->w.log, INT64_MAX);
+    segment_file_set_limit(0);
+    struct read_result r = log_world_read(&f->w, other, f->next, 1, true);
+    EXPECT_INT(r.error, ERR_NO_FILES);
+    segment_file_set_limit(INT_MAX);
+    read_result_free(&r);
+    r = log_world_read(&f->w, other, f->next, 1, true);
     EXPECT_INT(r.error, ERR_OK);
     read_result_free(&r);
     drop(f);

@@ -92,6 +92,23 @@ TEST(cutting_at_the_present_state_changes_nothing)
     EXPECT_INT(part_size(&w, state.active_base, SEGMENT_INDEX), index);
 }
 
+TEST(cutting_removes_the_index_entries_of_later_batches)
+{
+    struct log_world w;
+    fill(&w, 5);
+    struct log_state state = log_state(w.log);
+    int64_t index = part_size(&w, 0, SEGMENT_INDEX), times = part_size(&w, 0, SEGMENT_TIME_INDEX);
+    struct batch_spec spec = {.count = 2, .value_size = 100, .timestamp = 2000};
+    for (int i = 0; i < 5; i++, spec.timestamp++)
+        log_world_append(&w, spec);
+    log_world_flush(&w);
+    EXPECT(part_size(&w, 0, SEGMENT_INDEX) > index);
+    EXPECT(part_size(&w, 0, SEGMENT_TIME_INDEX) > times);
+    EXPECT_INT(cut(&w, state), ERR_OK);
+    EXPECT_INT(part_size(&w, 0, SEGMENT_INDEX), index);
+    EXPECT_INT(part_size(&w, 0, SEGMENT_TIME_INDEX), times);
+}
+
 TEST(cutting_removes_torn_bytes_after_the_state)
 {
     struct log_world w;
@@ -306,6 +323,24 @@ TEST(damaged_indexes_are_rebuilt)
             log_world_close(&w);
         }
     }
+}
+
+/* The entries rise, and are inside the segment. */
+TEST(an_index_that_leads_between_two_batches_is_rebuilt)
+{
+    struct log_world w;
+    fill(&w, 28);
+    int64_t size = part_size(&w, 0, SEGMENT_INDEX);
+    EXPECT(size > 8);
+    struct buffer before = content_of(&w, 0, SEGMENT_INDEX);
+    char *path = segment_path(w.directory, 0, SEGMENT_INDEX);
+    file_write_at(path, size - 1, &(uint8_t){(uint8_t)(before.data[size - 1] + 1)}, 1);
+    free(path);
+    w.config.index_interval_bytes = 4096;
+    check_indexes(&w, 0, 20);
+    EXPECT_INT(part_size(&w, 0, SEGMENT_INDEX), 0); /* 4096 apart */
+    buffer_free(&before);
+    log_world_close(&w);
 }
 
 TEST(sound_indexes_are_not_changed)
