@@ -44,9 +44,8 @@ struct edit {
     const char *value;
 };
 
-static const struct incremental_alter_configs_response_responses *
-alter_resource(struct test_client *c, int8_t type, const char *resource, bool validate_only,
-               const struct edit *edits, int count)
+static void send_alter(struct test_client *c, int8_t type, const char *resource, bool validate_only,
+                       const struct edit *edits, int count)
 {
     struct incremental_alter_configs_request_resources_configs configs[16];
     for (int i = 0; i < count; i++)
@@ -61,8 +60,17 @@ alter_resource(struct test_client *c, int8_t type, const char *resource, bool va
     request.resources = &r;
     request.resources_count = 1;
     request.validate_only = validate_only;
+    test_send(c, API_INCREMENTAL_ALTER_CONFIGS, 1, &request);
+    test_settle(test_broker_of(c));
+}
+
+static const struct incremental_alter_configs_response_responses *
+alter_resource(struct test_client *c, int8_t type, const char *resource, bool validate_only,
+               const struct edit *edits, int count)
+{
+    send_alter(c, type, resource, validate_only, edits, count);
     struct incremental_alter_configs_response *response =
-        test_call(c, API_INCREMENTAL_ALTER_CONFIGS, 1, &request);
+        test_receive(c, API_INCREMENTAL_ALTER_CONFIGS, 1);
     EXPECT_INT(response->responses_count, 1);
     return &response->responses[0];
 }
@@ -397,6 +405,29 @@ TEST(broker_configs_have_a_layer_for_the_cluster_and_one_for_the_node)
         EXPECT_BYTES(d->value, BYTES_LITERAL("2000000"));
         EXPECT_INT(d->config_source, CONFIG_OF_STATIC_BROKER);
         EXPECT_INT(describe(c, 4, RESOURCE_BROKER, "", NULL, -1)->configs_count, 0);
+        test_broker_free(b);
+    }
+}
+
+TEST(a_changed_config_holds_and_is_answered_when_it_is_durable)
+{
+    FOR_SHARD_COUNTS(shards)
+    {
+        struct test_broker *b = test_broker_start(shards, "message.max.bytes=2000000", NULL);
+        struct test_client *c = test_client_open(b, 0), *other = test_client_open(b, 0);
+        const struct edit edit = {"message.max.bytes", SET, "4000000"};
+        test_hold_journal(b, true);
+        send_alter(c, RESOURCE_BROKER, "1", false, &edit, 1);
+        EXPECT(!test_has_response(c));
+        EXPECT_BYTES(broker_config(other, "1", "message.max.bytes")->value,
+                     BYTES_LITERAL("2000000"));
+        test_hold_journal(b, false);
+        test_settle(b);
+        struct incremental_alter_configs_response *r =
+            test_receive(c, API_INCREMENTAL_ALTER_CONFIGS, 1);
+        EXPECT_INT(r->responses[0].error_code, KAFKA_NONE);
+        EXPECT_BYTES(broker_config(other, "1", "message.max.bytes")->value,
+                     BYTES_LITERAL("4000000"));
         test_broker_free(b);
     }
 }

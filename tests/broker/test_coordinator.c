@@ -590,6 +590,18 @@ TEST(an_empty_group_without_offsets_is_removed_for_good)
     }
 }
 
+TEST(a_group_with_members_stays_although_it_has_no_offsets)
+{
+    struct test_broker *b = start(1);
+    struct test_client *c = test_client_open(b, 0);
+    test_create_topic(c, "orders", 1, NULL);
+    struct member m = join(c, "g", "orders", LONG_SESSION_MS);
+    hours_pass(b, 13);
+    EXPECT_BYTES(describe(c, "g")->group_state, BYTES_LITERAL("Stable"));
+    leave(c, &m);
+    test_broker_free(b);
+}
+
 TEST(the_lag_of_a_processor_never_ages)
 {
     struct test_broker *b = start(1);

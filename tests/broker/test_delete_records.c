@@ -215,6 +215,26 @@ TEST(nobody_sees_a_log_start_before_it_is_durable)
     }
 }
 
+TEST(a_log_start_that_could_not_be_stored_is_a_storage_error)
+{
+    FOR_SHARD_COUNTS(shards)
+    {
+        struct test_broker *b = test_broker_start(shards, NULL);
+        struct test_client *c = test_client_open(b, 0);
+        test_create_topic(c, "orders", 1, NULL);
+        produce(c, 2, 5);
+        test_hold_journal(b, true);
+        test_send(c, API_DELETE_RECORDS, 2, trims(c, &(struct trim){"orders", 0, 7}, 1));
+        test_settle(b);
+        for (int i = 0; i < test_shard_count(b); i++)
+            test_fail_journal(b, i);
+        test_hold_journal(b, false);
+        test_settle(b);
+        expect_answer(test_receive(c, API_DELETE_RECORDS, 2), 0, KAFKA_KAFKA_STORAGE_ERROR, -1);
+        test_broker_free(b);
+    }
+}
+
 TEST(records_that_are_not_durable_are_not_deleted)
 {
     struct test_broker *b = test_broker_start(1, NULL);

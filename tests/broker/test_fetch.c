@@ -390,6 +390,30 @@ TEST(records_that_left_memory_are_read_from_files)
     }
 }
 
+/* flush.messages lets the producer go on before they are durable. */
+TEST(records_that_are_not_durable_are_not_visible)
+{
+    struct test_broker *b = test_broker_start(1, NULL);
+    struct test_client *c = test_client_open(b, 0);
+    test_create_topic(c, "orders", 1, "flush.messages=1000", NULL);
+    test_produce(c, "orders", 0, &(struct test_batch){.count = 5});
+    test_settle(b);
+    test_hold_journal(b, true);
+    test_produce(c, "orders", 0, &(struct test_batch){.count = 5});
+    for (int64_t offset = 0; offset <= 5; offset += 5) {
+        struct fetch_response_responses_partitions *p = test_fetch(c, "orders", 0, offset);
+        EXPECT_INT(p->error_code, KAFKA_NONE);
+        EXPECT_INT(p->high_watermark, 5);
+        EXPECT_INT(test_count_records(p->records.bytes, offset), 5 - offset);
+    }
+    test_hold_journal(b, false);
+    test_settle(b);
+    struct fetch_response_responses_partitions *p = test_fetch(c, "orders", 0, 0);
+    EXPECT_INT(p->high_watermark, 10);
+    EXPECT_INT(test_count_records(p->records.bytes, 0), 10);
+    test_broker_free(b);
+}
+
 static int lines_with(struct test_broker *b, const char *text)
 {
     int count = 0;

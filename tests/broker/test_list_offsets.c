@@ -50,6 +50,25 @@ TEST(start_and_end_are_given_in_every_version)
     }
 }
 
+/* flush.messages lets the producer go on before they are durable. */
+TEST(records_that_are_not_durable_move_no_end_and_have_no_time)
+{
+    struct test_broker *b = test_broker_start(1, NULL);
+    struct test_client *c = test_client_open(b, 0);
+    test_create_topic(c, "orders", 1, "flush.messages=1000", NULL);
+    test_produce(c, "orders", 0, &(struct test_batch){.count = 5, .timestamp = 1000});
+    test_settle(b);
+    test_hold_journal(b, true);
+    test_produce(c, "orders", 0, &(struct test_batch){.count = 5, .timestamp = 9000});
+    EXPECT_INT(list(c, 7, "orders", 0, -1)->offset, 5);
+    EXPECT_INT(list(c, 7, "orders", 0, 9000)->offset, -1);
+    test_hold_journal(b, false);
+    test_settle(b);
+    EXPECT_INT(list(c, 7, "orders", 0, -1)->offset, 10);
+    EXPECT_INT(list(c, 7, "orders", 0, 9000)->offset, 5);
+    test_broker_free(b);
+}
+
 TEST(a_time_gives_the_first_record_at_or_after_it)
 {
     FOR_SHARD_COUNTS(shards)

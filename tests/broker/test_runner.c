@@ -43,6 +43,29 @@ TEST(a_pipeline_writes_results_duplicates_and_dead_letters)
     }
 }
 
+/* Each record is a step. Without the state of the first one the second would not be a duplicate.
+ * Without its position the step of the third would write another dead letter. */
+TEST(a_step_is_stored_with_its_state_and_its_position)
+{
+    FOR_SHARD_COUNTS(shards)
+    {
+        struct test_broker *b = test_broker_start(shards, NULL);
+        static const char *const values[] = {"{\"id\":1}", "{\"id\":1}", "{\"id\":"};
+        struct test_client *c = test_client_open(b, 0);
+        test_create_topic(c, "events", 1, NULL);
+        set_pipeline(c, "events");
+        for (size_t i = 0; i < COUNT_OF(values); i++) {
+            pipeline_put(c, "events", 0, EPOCH, "a", values[i]);
+            test_broker_crash(b);
+            c = test_client_open(b, 0);
+            test_settle(b);
+        }
+        EXPECT_STRING(topic_sorted(c, "repeated"), "a={\"id\":1}\n");
+        EXPECT_STRING(topic_sorted(c, "dlq.events"), "a={\"id\":\n");
+        test_broker_free(b);
+    }
+}
+
 TEST(dedup_by_processing_time_ignores_a_leap_of_the_wall_clock)
 {
     struct test_broker *b =
