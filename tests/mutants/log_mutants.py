@@ -1,9 +1,10 @@
 """Segments, flushes, retention, log starts and swaps."""
-from mutant import CRASH, LONG_CRASH, Mutant
+from mutant import CRASH, FAULTS, LONG_CRASH, Mutant
 
 RETENTION = ["storage/test_log_retention"]
 REPLACE = ["storage/test_log_replace"]
 CLEAN = ["simulation/test_clean"]
+INDEXES = ["storage/test_log_repair damaged_indexes", "storage/test_log_repair"]
 
 MUTANTS = [
     # Reading
@@ -13,10 +14,53 @@ MUTANTS = [
     Mutant("batch_with_another_offset", "a batch of a segment may have any base offset",
            "storage/segment.c", "return h->base_offset == scan->next_offset;", "return true;",
            ["storage/test_segment", "simulation/test_segment_damage"]),
+    # Indexes
+    Mutant("index_entry_is_believed", "a read starts where an index entry leads, without a look at the batch there",
+           "storage/segment_search.c", "    if (error != ERR_OK || !found || !entry_is_right(view, entry, out))\n        *out = segment_start(view);",
+           "    if (error != ERR_OK || !found)\n        *out = segment_start(view);\n    else\n"
+           "        *out = (struct segment_place){entry.position, entry.offset};",
+           ["storage/test_log_repair", "storage/test_log_read", "storage/test_segment"]),
+    Mutant("time_index_entry_is_believed", "a search by time starts where a time index entry leads, whatever batch is there",
+           "storage/segment_search.c", "        scan.header.max_timestamp == entry.timestamp) {", "        true) {",
+           ["storage/test_log_time", "storage/test_log_repair"]),
+    Mutant("short_index_is_sound", "an index that was cut is not built again", "storage/segment_index.c",
+           "return view->size - last.position <= SEGMENT_INDEX_GAP_MAX;", "return true;",
+           ["storage/test_log_read a_truncated_index"]),
+    Mutant("index_of_other_batches_is_sound", "an index whose last entry fits no batch is not built again",
+           "storage/segment_index.c", "        *sound = (error == ERR_OK || error == ERR_CORRUPT) &&",
+           "        *sound = true || (error == ERR_OK || error == ERR_CORRUPT) &&",
+           ["storage/test_log_repair between_two_batches"]),
+    Mutant("index_may_fall", "an index whose entries do not rise is not built again", "storage/offset_index.c",
+           "        if (entry.offset <= last.offset || entry.position <= last.position)\n            return false;\n", "",
+           ["storage/test_offset_index", *INDEXES]),
+    Mutant("time_index_may_fall", "a time index whose entries do not rise is not built again", "storage/time_index.c",
+           "        if (entry.timestamp <= last.timestamp || entry.offset <= last.offset)\n            return false;\n", "",
+           ["storage/test_time_index", *INDEXES]),
+    Mutant("index_is_not_cut", "entries of batches that recovery cut off stay in the index", "storage/log_repair.c",
+           "        error = io->ops->truncate(io, file, (int64_t)kept);", "        error = ERR_OK;", ["storage/test_log_repair"]),
+    Mutant("active_segment_is_not_cut", "bytes behind the checkpoint stay in the active segment", "storage/log_repair.c",
+           "        error = io->ops->truncate(io, file, state->active_size);", "        error = ERR_OK;",
+           ["storage/test_log_repair"]),
+    # Descriptors
+    Mutant("file_in_use_is_closed", "the cache of descriptors closes a file that a reader has",
+           "storage/segment_file.c", "    for (struct segment_file *f; (f = pop_oldest(count));)\n        segment_file_unref(f);",
+           "    for (struct segment_file *f; (f = pop_oldest(count));) {\n"
+           "        f->io->ops->close(f->io, f->file);\n        f->file = NULL;\n        atomic_fetch_sub(&cache.open, 1);\n"
+           "        segment_file_unref(f);\n    }",
+           ["storage/test_segment_file"]),
+    Mutant("no_descriptor_is_damage", "a segment that cannot be opened for lack of a descriptor counts as damaged",
+           "storage/log_load.c", "return error == ERR_NOT_FOUND ? ERR_CORRUPT : error; /* the file must exist */",
+           "return error != ERR_OK ? ERR_CORRUPT : error;", ["storage/test_log_read a_lack_of_descriptors"]),
     # Flushes
     Mutant("segment_without_sync", "a checkpoint does not sync the segments that it wrote",
            "storage/log_flush.c", "    if (error == ERR_OK && sync && plan->batch_count > 0)", "    if (false)",
            CRASH + LONG_CRASH),
+    Mutant("failed_sync_of_a_segment_is_ignored", "a segment whose sync failed counts as durable", "storage/log_flush.c",
+           "    if (error == ERR_OK && sync && plan->batch_count > 0)\n        error = io_sync(flush->io, plan->file->file);",
+           "    if (error == ERR_OK && sync && plan->batch_count > 0)\n        (void)!io_sync(flush->io, plan->file->file);",
+           ["storage/test_log_flush", *FAULTS],
+           "after a failed sync each further one of the process fails, and the checkpoint syncs the index and the rows after "
+           "the segment"),
     Mutant("segment_without_sync_of_its_name", "a checkpoint does not sync the name of a new segment",
            "storage/log_flush.c", "    if (error == ERR_OK && sync && created)", "    if (false)", CRASH + LONG_CRASH),
     Mutant("log_directory_without_sync", "a checkpoint does not sync the name of a log's directory",
@@ -37,6 +81,12 @@ MUTANTS = [
     Mutant("torn_end_of_an_index_stays", "entries that a crash left behind those of an index stay",
            "storage/log_flush.c", "    if (!due && !plan->create && plan->known)", "    if (!due && !plan->create)",
            ["storage/test_log_flush a_torn_end"]),
+    Mutant("leader_epoch_file_is_not_written", "a partition gets no leader-epoch-checkpoint", "storage/log_flush.c",
+           "        error = leader_epoch_file_write(io, flush->directory, sync);", "        error = ERR_OK;",
+           ["storage/test_log_flush"]),
+    Mutant("leader_epoch_file_without_sync", "a checkpoint does not sync the leader-epoch-checkpoint",
+           "storage/leader_epoch_file.c", "    if (error == ERR_OK && sync)\n        error = io_sync(io, file);\n", "",
+           ["storage/test_log_flush a_flush_that_syncs"]),
     # The log start
     Mutant("log_start_goes_back", "the log start may fall",
            "storage/log_retention.c", "    if (offset <= log->start_offset)\n        return;", "",
@@ -61,6 +111,10 @@ MUTANTS = [
            "if (!log->config.delete_enabled)", RETENTION),
     Mutant("deletion_during_a_flush", "segments are deleted during a flush that writes them",
            "storage/log_retention.c", "if (!log->loaded || log->flushing)", "if (!log->loaded)", RETENTION),
+    Mutant("files_go_before_the_removal_is_durable", "the files of a deleted topic go before its deletion is durable",
+           "storage/store.c", "    store_unit_mark(s, l)->removed = true;\n",
+           "    store_unit_mark(s, l)->removed = true;\n    char *directory = partition_directory(s->data_directory, topic_id, partition);\n"
+           "    (void)!io_remove_tree(s->env->io, directory);\n    free(directory);\n", CRASH),
     # Cleaned segments
     Mutant("swap_without_a_list", "a swap begins before the list that lets a start finish it",
            "storage/log_replace.c", "    if (swap->list_path == NULL || swap->listed)", "    if (true)", CLEAN),
@@ -68,6 +122,21 @@ MUTANTS = [
            "storage/log_replace.c", "        error = remove_old(io, directory, swap);\n    if (error == ERR_OK)\n"
            "        error = io_sync_directory(io, directory);",
            "        error = remove_old(io, directory, swap);", REPLACE),
+    Mutant("swap_of_other_offsets", "new segments replace old ones that have more offsets", "storage/log_replace.c",
+           "        if (segment[count].next_offset == end)", "        if (segment[count].next_offset >= end)", REPLACE),
+    Mutant("swap_during_a_swap", "a swap begins before the files of the last one have their names",
+           "storage/log_replace.c", "    if (!log->loaded || log->swap)", "    if (!log->loaded)", REPLACE),
+    Mutant("segment_without_a_durable_mark_is_replaced", "a cleaner may replace segments before a row says that they have holes",
+           "storage/log_replace.c", "           log_is_sparse(log, segment);", "           true;", REPLACE),
+    Mutant("swap_list_is_read_without_sync", "a start acts on the list of a swap that only the page cache has",
+           "storage/swap_list.c", "        error = make_lists_durable(io, data_directory, directory);", "        (void)make_lists_durable;",
+           ["simulation/test_swap_list", *CLEAN]),
+    Mutant("old_segments_of_a_swap_come_back", "a start that finishes a swap leaves the old segments",
+           "storage/swap_list.c", "    else if (is_replaced(list, file->base_offset))\n        error = io->ops->unlink(io, path);\n", "",
+           ["simulation/test_swap_list", *CLEAN]),
+    Mutant("torn_cleaned_segment_is_opened", "a cleaned segment is swapped in although its indexes are not whole",
+           "storage/log_replace.c", "    if (error == ERR_OK && !indexes_are_whole(segment->held, &segment->summary))", "    if (false)",
+           REPLACE + ["storage/test_log_clean"]),
     Mutant("swap_without_sync", "the list of a swap goes before the new names are durable",
            "storage/log_replace.c", "        error = io_sync_directory(io, directory);\n"
            "    return error == ERR_OK && swap->list_path", "        error = ERR_OK;\n    return error == ERR_OK && swap->list_path",
@@ -75,7 +144,7 @@ MUTANTS = [
     Mutant("swap_list_without_checksum", "a damaged list of a swap is believed",
            "storage/swap_list.c", "    if (content.size < 20 ||\n"
            "        load_be32(content.data + content.size - 4) != crc32c(0, content.data, content.size - 4))",
-           "    if (content.size < 20)", CLEAN),
+           "    if (content.size < 20)", ["simulation/test_swap_list a_damaged_list"]),
     Mutant("swap_finished_without_sync", "the list of a swap goes before what the start has renamed is durable",
            "storage/swap_list.c", "    return error == ERR_OK ? io_sync_directory(io, directory) : error;",
            "    return error;", CLEAN),
@@ -117,6 +186,18 @@ MUTANTS = [
            "           !segment->damaged &&", REPLACE),
     Mutant("swap_while_the_old_is_read", "old segments lose their names while a reader has them",
            "storage/log_retention.c", "    if (log->naming || log->old_readers > 0)", "    if (log->naming)", REPLACE),
+    Mutant("tombstones_get_no_horizon", "a batch with tombstones gets no time until which they stay",
+           "storage/clean_batch.c", "return (verdict->tombstones || marker_waits) &&", "return false && (verdict->tombstones || marker_waits) &&",
+           ["storage/test_clean_batch"]),
+    Mutant("horizon_is_set_again", "each cleaning gives tombstones a new horizon", "storage/clean_batch.c",
+           "(verdict->tombstones || marker_waits) && (h->attributes & BATCH_DELETE_HORIZON) == 0;",
+           "(verdict->tombstones || marker_waits);", ["storage/test_clean_batch"]),
+    Mutant("cleaned_batch_gets_other_offsets", "records of a cleaned batch move together", "storage/clean_batch.c",
+           "            batch_builder_add_at(&b, (int32_t)(r.offset - h->base_offset), r.timestamp, r.key,",
+           "            batch_builder_add_at(&b, b.count, r.timestamp, r.key,", ["storage/test_clean_batch"]),
+    Mutant("damaged_batch_is_cleaned", "a batch whose records cannot be read to their end is cleaned", "storage/clean_batch.c",
+           "    return i->failed || i->at != i->end ? ERR_CORRUPT : ERR_OK;", "    (void)i;\n    return ERR_OK;",
+           ["storage/test_clean_batch"]),
     # Producers
     Mutant("producers_are_forgotten_at_a_start", "a start forgets the states of producers",
            "storage/store_logs.c", "        load_producers(s, l);", "        (void)load_producers;",
