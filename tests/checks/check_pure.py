@@ -29,7 +29,7 @@ usleep sleep nanosleep sched_yield signal sigaction fork execve system getenv se
 # Object files at the edge, which may wait and do I/O.
 RIM = {
     "storage": r"io_posix|kv_leveldb|row_store|segment_file",  # the last locks the cache of the whole process
-    "broker": r"main|arguments|data_directory|disk_worker|clean_gate|mailbox|settings|acceptor|loop|transport_\w+",
+    "broker": r"main|arguments|data_directory|disk_worker|clean_gate|mailbox|settings|acceptor|alarm|loop|transport_\w+",
     "protocol": r"-",
     "processors": r"-",
 }
