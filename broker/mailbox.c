@@ -25,6 +25,14 @@ void mailbox_post(struct mailbox *m, struct mail *mail)
         m->wake(m->context);
 }
 
+bool mailbox_is_empty(struct mailbox *m)
+{
+    pthread_mutex_lock(&m->mutex);
+    bool is_empty = list_is_empty(&m->mail);
+    pthread_mutex_unlock(&m->mutex);
+    return is_empty;
+}
+
 void mailbox_take(struct mailbox *m, struct list *out)
 {
     pthread_mutex_lock(&m->mutex);

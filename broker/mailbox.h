@@ -28,6 +28,7 @@ struct mailbox {
 void mailbox_init(struct mailbox *m, void (*wake)(void *context), void *context);
 void mailbox_free(struct mailbox *m);
 void mailbox_post(struct mailbox *m, struct mail *mail);
+bool mailbox_is_empty(struct mailbox *m);
 /* Moves all mail to `out` (an initialised list). */
 void mailbox_take(struct mailbox *m, struct list *out);
 

@@ -9,12 +9,19 @@
 struct ring;
 
 /* NULL: the kernel has no io_uring, or refuses it (containers often do), or the program was built
- * without it. `wake_descriptor` is an eventfd, which becomes readable when a write is done: then
- * call ring_reap. */
+ * without it. NULL is fine in all other functions. `wake_descriptor` is an eventfd. */
 struct ring *ring_create(int wake_descriptor, struct trace *trace);
+/* Names the calling thread as the one that uses the ring from now on. Before this call the writer
+ * starts nothing. */
+void ring_take_over(struct ring *ring);
+/* False: ring_reap has something to do already. True: from now on wake_descriptor becomes readable
+ * when it has. */
+bool ring_may_sleep(struct ring *ring);
+/* Leaves wake_descriptor alone until ring_may_sleep. */
+void ring_stay_awake(struct ring *ring);
 struct async_writer *ring_writer(struct ring *ring);
-/* Calls done() of the writes that are done. */
+/* Calls done() of the writes that are done. It is cheap if there are none. */
 void ring_reap(struct ring *ring);
-void ring_free(struct ring *ring); /* no write may be under way; NULL is fine */
+void ring_free(struct ring *ring); /* no write may be under way */
 
 #endif

@@ -18,8 +18,9 @@ struct place {
 
 static bool open_place(struct place *p, const char *path, int flags)
 {
-    p->wake = eventfd(0, EFD_CLOEXEC);
+    p->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     p->ring = ring_create(p->wake, NULL);
+    ring_take_over(p->ring);
     p->file = open(path, flags | O_CLOEXEC, 0600);
     EXPECT(p->file >= 0);
     if (p->ring == NULL)
@@ -60,18 +61,33 @@ static struct noted_write write_of(const struct place *p, const struct iovec *pa
     return n;
 }
 
-static void run_write(struct place *p, struct noted_write *n)
+static void start_write(struct place *p, struct noted_write *n)
 {
     struct async_writer *writer = ring_writer(p->ring);
     EXPECT(writer->start(writer, &n->write));
+}
+
+static void wait_for_wake(struct place *p)
+{
+    struct pollfd woken = {.fd = p->wake, .events = POLLIN};
+    uint64_t count;
+    EXPECT_INT(poll(&woken, 1, -1), 1);
+    EXPECT_INT(read(p->wake, &count, sizeof count), sizeof count);
+}
+
+static void run_write(struct place *p, struct noted_write *n)
+{
+    start_write(p, n);
     while (n->calls == 0) {
-        struct pollfd woken = {.fd = p->wake, .events = POLLIN};
-        EXPECT_INT(poll(&woken, 1, -1), 1);
-        uint64_t count;
-        EXPECT_INT(read(p->wake, &count, sizeof count), sizeof count);
+        if (ring_may_sleep(p->ring))
+            wait_for_wake(p);
+        EXPECT(!ring_may_sleep(p->ring));
+        ring_stay_awake(p->ring);
         ring_reap(p->ring);
     }
     EXPECT_INT(n->calls, 1);
+    EXPECT(ring_may_sleep(p->ring));
+    ring_stay_awake(p->ring);
 }
 
 static const char *path_of(const char *name)
@@ -114,6 +130,35 @@ TEST(a_short_write_is_for_another_way)
         EXPECT_INT(n.result, ERR_UNSUPPORTED);
     }
     close_place(&p);
+}
+
+TEST(a_loop_that_is_awake_is_not_woken)
+{
+    struct place p;
+    if (open_place(&p, path_of("awake"), O_RDWR | O_CREAT)) {
+        const struct iovec part = {(void *)(uintptr_t) "x", 1};
+        for (int i = 0; i < 20; i++) {
+            struct noted_write n = write_of(&p, &part, 1, i);
+            start_write(&p, &n);
+            while (n.calls == 0)
+                ring_reap(p.ring);
+            EXPECT_INT(n.result, ERR_OK);
+        }
+        uint64_t count;
+        EXPECT_INT(read(p.wake, &count, sizeof count), -1);
+    }
+    close_place(&p);
+}
+
+TEST(a_ring_without_a_thread_starts_nothing)
+{
+    int wake = eventfd(0, EFD_CLOEXEC);
+    struct ring *ring = ring_create(wake, NULL);
+    struct async_write write = {.descriptor = -1};
+    if (ring)
+        EXPECT(!ring_writer(ring)->start(ring_writer(ring), &write));
+    ring_free(ring);
+    close(wake);
 }
 
 TEST(a_full_disk_is_told_from_other_refusals)
