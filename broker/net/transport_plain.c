@@ -39,6 +39,8 @@ static ssize_t plain_read(struct transport *t, void *data, size_t size)
 
 static ssize_t plain_write(struct transport *t, const struct iovec *parts, int count)
 {
+    if (count == 1)
+        return outcome(send(plain(t)->descriptor, parts->iov_base, parts->iov_len, MSG_NOSIGNAL));
     struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)parts,
                              .msg_iovlen = (size_t)count};
     return outcome(sendmsg(plain(t)->descriptor, &message, MSG_NOSIGNAL));
