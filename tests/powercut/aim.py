@@ -37,6 +37,13 @@ def events(descriptor):
             at += 16 + size
 
 
+def be_faster_than_the_broker():
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    except OSError:
+        pass  # then it stops the broker later, and more cuts miss their aim
+
+
 def begins(stage, path):
     """Whether the list that was just put in place begins the stage."""
     try:
@@ -48,6 +55,7 @@ def begins(stage, path):
 def main():
     pid, stage, left, data = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), pathlib.Path(sys.argv[4])
     descriptor, lists = watch(data)
+    be_faster_than_the_broker()
     print("watching", flush=True)
     reached = False
     for number, mask, name in events(descriptor):
