@@ -34,6 +34,7 @@ struct block_pool {
     pthread_mutex_t mutex;
     struct list partial[COUNT_OF(cuts)], empty;
     size_t slab_count, empty_count;
+    size_t used;        /* bytes of blocks */
     size_t least_empty; /* since the last trim */
     bool released;
 };
@@ -176,6 +177,7 @@ void *block_take(struct block_pool *pool, size_t size, struct slab **out)
         return NULL;
     }
     uint8_t *block = slab->memory + take_index(slab) * slab->block_size;
+    pool->used += slab->block_size;
     if (slab->used == cuts[slab->class])
         list_remove(&slab->node);
     pthread_mutex_unlock(&pool->mutex);
@@ -192,6 +194,7 @@ void block_give(struct slab *slab, void *block)
     pthread_mutex_lock(&pool->mutex);
     ASSERT(at % slab->block_size == 0);
     give_index(slab, at / slab->block_size);
+    pool->used -= slab->block_size;
     list_remove(&slab->node);
     if (slab->used == 0) {
         list_prepend(&pool->empty, &slab->node);
@@ -207,6 +210,14 @@ size_t block_pool_bytes(struct block_pool *pool)
 {
     pthread_mutex_lock(&pool->mutex);
     size_t bytes = pool->slab_count * LARGE_PAGE;
+    pthread_mutex_unlock(&pool->mutex);
+    return bytes;
+}
+
+size_t block_pool_used(struct block_pool *pool)
+{
+    pthread_mutex_lock(&pool->mutex);
+    size_t bytes = pool->used;
     pthread_mutex_unlock(&pool->mutex);
     return bytes;
 }

@@ -28,5 +28,7 @@ void block_pool_trim(struct block_pool *pool);
 
 /* Bytes of the slabs that the pool holds. */
 size_t block_pool_bytes(struct block_pool *pool);
+/* Bytes of the blocks that are in use. */
+size_t block_pool_used(struct block_pool *pool);
 
 #endif

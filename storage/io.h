@@ -30,7 +30,8 @@ struct io;
 struct io_ops {
     enum error (*open)(struct io *io, const char *path, int flags, struct io_file **out);
     void (*close)(struct io *io, struct io_file *file);
-    /* Reads `size` bytes, or fewer at the end of the file; *got is their number. */
+    /* Reads `size` bytes, or fewer at the end of the file; *got is their number. A file of
+     * open_again: ERR_UNSUPPORTED if the file system refuses direct I/O only now. */
     enum error (*read)(struct io *io, struct io_file *file, void *data, size_t size,
                        int64_t position, size_t *got);
     /* Writes everything or fails; after an error any part may have been written. */
@@ -62,6 +63,11 @@ struct io_ops {
     /* Whether the open file still has the path that it was opened with. */
     bool (*has_name)(struct io *io, struct io_file *file);
     enum error (*total_bytes)(struct io *io, const char *path, int64_t *out); /* of its disk */
+    /* Opens the same file again, also if it has another name now or none, for aligned reads past
+     * the page cache. ERR_UNSUPPORTED, ERR_NOT_FOUND: the system has no way to do so. */
+    enum error (*open_again)(struct io *io, struct io_file *file, struct io_file **out);
+    /* Whether the page cache has at least half of a range, which begins aligned. */
+    bool (*is_cached)(struct io *io, struct io_file *file, int64_t position, size_t size);
     /* The kernel's descriptor for sendfile, or -1 (the data must then be read). */
     int (*descriptor)(struct io *io, struct io_file *file);
 };

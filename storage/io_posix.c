@@ -10,12 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-enum { NO_FILES_QUIET_MS = 10000 };
+enum { NO_FILES_QUIET_MS = 10000, PAGES_AT_ONCE = 512 };
 
 struct io_file {
     int descriptor;
@@ -116,6 +117,13 @@ static enum error posix_open(struct io *io, const char *path, int flags, struct 
     return ERR_OK;
 }
 
+static enum error posix_open_again(struct io *io, struct io_file *file, struct io_file **out)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", file->descriptor);
+    return posix_open(io, path, IO_READ | IO_UNCACHED, out);
+}
+
 static void posix_close(struct io *io, struct io_file *file)
 {
     (void)io;
@@ -132,11 +140,13 @@ static enum error posix_read(struct io *io, struct io_file *file, void *data, si
             pread(file->descriptor, (uint8_t *)data + *got, size - *got, position + (int64_t)*got);
         if (count < 0 && errno == EINTR)
             continue;
+        if (count < 0 && errno == EINVAL && file->direct)
+            return ERR_UNSUPPORTED;
         if (count < 0)
             return refused(io, "read", file->path);
-        if (count == 0)
-            break;
         *got += (size_t)count;
+        if (count == 0 || (file->direct && count % IO_ALIGNMENT != 0))
+            break; /* the end of the file */
     }
     return ERR_OK;
 }
@@ -404,6 +414,33 @@ static enum error posix_total_bytes(struct io *io, const char *path, int64_t *ou
     return ERR_OK;
 }
 
+/* How many pages of a range the page cache has; the range has at most PAGES_AT_ONCE. */
+static size_t pages_cached(struct io_file *file, int64_t position, size_t size)
+{
+    unsigned char there[PAGES_AT_ONCE];
+    size_t count = 0, pages = (size + IO_ALIGNMENT - 1) / IO_ALIGNMENT;
+    void *map = mmap(NULL, size, PROT_READ, MAP_SHARED, file->descriptor, position);
+    if (map == MAP_FAILED)
+        return 0;
+    if (mincore(map, size, there) == 0) {
+        for (size_t i = 0; i < pages; i++)
+            count += there[i] & 1;
+    }
+    munmap(map, size);
+    return count;
+}
+
+/* Not with RWF_NOWAIT: the kernel would start to read the pages that it does not have. */
+static bool posix_is_cached(struct io *io, struct io_file *file, int64_t position, size_t size)
+{
+    (void)io;
+    enum { PART = PAGES_AT_ONCE * IO_ALIGNMENT };
+    size_t count = 0;
+    for (size_t at = 0; at < size; at += PART)
+        count += pages_cached(file, position + (int64_t)at, MIN((size_t)PART, size - at));
+    return count * IO_ALIGNMENT * 2 >= size;
+}
+
 static int posix_descriptor(struct io *io, struct io_file *file)
 {
     (void)io;
@@ -431,6 +468,8 @@ static const struct io_ops posix_ops = {
     .free_bytes = posix_free_bytes,
     .has_name = posix_has_name,
     .total_bytes = posix_total_bytes,
+    .open_again = posix_open_again,
+    .is_cached = posix_is_cached,
     .descriptor = posix_descriptor,
 };
 

@@ -71,11 +71,17 @@ void log_close(struct log *log)
         log_forget_file(&log->segments[i]);
     free(log->segments);
     log_swap_free(log->swap);
+    log_cold_free(log);
     tail_free(&log->tail);
     producer_states_free(log->producers);
     free(log->reported);
     free(log->directory);
     free(log);
+}
+
+void log_set_read_pool(struct log *log, struct read_pool *pool)
+{
+    log->read_pool = pool;
 }
 
 void log_configure(struct log *log, const struct log_config *config)

@@ -28,6 +28,7 @@
 #include "storage/producer_state.h"
 
 struct log;
+struct read_pool;
 
 /* The topic configs that concern a log; the owner may change them at any time with log_configure.
  */
@@ -58,6 +59,8 @@ struct log_state {
  * flush creates the directory. */
 struct log *log_open(struct env *env, const char *directory, const struct log_config *config,
                      const struct log_state *state);
+/* Gives it memory for reads past the page cache (read_pool.h). Without, there are none. */
+void log_set_read_pool(struct log *log, struct read_pool *pool);
 void log_close(struct log *log);                    /* no job of it may be under way */
 int64_t log_delete_delay_ms(const struct log *log); /* log_config.file_delete_delay_ms */
 void log_configure(struct log *log, const struct log_config *config);
@@ -127,7 +130,8 @@ struct log_read_job {
     enum error result;
     struct log_slice *slice;
     struct log_damage damage; /* with ERR_CORRUPT */
-    struct read_plan *plan;   /* log_read.c's own */
+    struct read_plan *plan;   /* log_read.c's own, like the executor */
+    struct executor *executor;
 };
 void log_read_submit(struct executor *executor, struct log_read_job *job);
 

@@ -12,6 +12,7 @@
 #define STORAGE_LOG_INTERNAL_H
 
 #include "storage/log.h"
+#include "storage/read_pool.h"
 #include "storage/segment.h"
 
 struct segment {
@@ -71,6 +72,8 @@ struct log {
     struct producer_states *producers;
     struct read_hint hints[READ_HINTS];
     unsigned next_hint;
+    struct read_pool *read_pool;    /* of the shard; NULL: all reads go through the page cache */
+    struct log_cold *cold;          /* log_cold.c; NULL: no read went past it */
     struct damage_report *reported; /* places of damage; NULL: none was met */
     bool directory_made, flushing;
     int jobs;
@@ -94,6 +97,32 @@ bool tail_contains(const struct tail *t, int64_t offset);
 /* Batches, starting with the one that contains `offset`. NULL: none fits. */
 struct log_slice *tail_read(const struct tail *t, int64_t offset, int64_t end_offset,
                             size_t max_bytes, bool at_least_one);
+
+/* log_cold.c, on the shard */
+/* Reads from pieces as log_read does. False: no piece contains the offset. May start a read ahead.
+ */
+bool log_cold_read(struct log *log, int64_t offset, int64_t end_offset, size_t max_bytes,
+                   bool at_least_one, struct log_slice **out);
+/* The reader of `from_offset` got everything before the hint. */
+void log_cold_remember(struct log *log, int64_t from_offset, const struct read_hint *hint);
+/* Whether a read at this offset shall make a piece. Then the pool has reserved room for it, and the
+ * caller calls log_cold_add or log_cold_no_piece. `failed`: it could not be made. */
+MUST_USE bool log_cold_wants_piece(struct log *log, int64_t offset);
+/* Takes it over. False: another piece has these batches, and this one is freed. */
+MUST_USE bool log_cold_add(struct log *log, struct read_piece *piece);
+void log_cold_no_piece(struct log *log, bool failed);
+/* Reads what follows the piece, if that is not in memory. */
+void log_cold_read_ahead(struct log *log, const struct read_piece *piece);
+/* Lets the job wait if its bytes are being read ahead. False: they are not. */
+MUST_USE bool log_cold_wait(struct log *log, struct log_read_job *job);
+void log_cold_end_ahead(struct log *log, struct list *waiting); /* gives back what has waited */
+/* Segments were replaced, deleted or lost: drops all pieces. */
+void log_cold_drop(struct log *log);
+void log_cold_free(struct log *log);
+
+/* log_read.c: starts a job that makes a piece of what follows `from`. No reader waits for it, so
+ * its errors are nobody's: a reader that comes there reads again. */
+void log_read_ahead(struct log *log, const struct read_hint *from);
 
 /* log_lost.c: the file of this segment vanished. Closes the segment at the flushed offset; the
  * batches after it, which are in the tail, become the start of a new segment. */

@@ -24,6 +24,7 @@ void log_close_lost(struct log *log, int64_t base_offset)
 {
     struct segment *lost = log_segment_at(log, base_offset);
     ASSERT(lost != NULL && lost->created);
+    log_cold_drop(log);
     bool has_rest = lost->size > lost->flushed_size;
     if (has_rest || lost == log_active(log)) {
         size_t index = (size_t)(lost - log->segments);

@@ -3,6 +3,10 @@
 
 #include <stdlib.h>
 
+/* Of a piece that holds no more than one read wants: the batch may begin after the place that the
+ * index gives, and the piece begins and ends at a block. */
+enum { EXACT_MORE = 16 << 10 };
+
 enum error log_read(struct log *log, int64_t offset, int64_t end_offset, size_t max_bytes,
                     bool at_least_one, struct log_slice **out)
 {
@@ -12,7 +16,8 @@ enum error log_read(struct log *log, int64_t offset, int64_t end_offset, size_t 
     if (offset == log->next_offset || offset >= end_offset)
         return ERR_OK;
     if (!tail_contains(&log->tail, offset))
-        return ERR_BUSY;
+        return log_cold_read(log, offset, end_offset, max_bytes, at_least_one, out) ? ERR_OK
+                                                                                    : ERR_BUSY;
     *out = tail_read(&log->tail, offset, end_offset, max_bytes, at_least_one);
     return ERR_OK;
 }
@@ -25,24 +30,20 @@ struct read_plan {
     int64_t hint_position;      /* of the offset, or -1 */
     struct table_entry *entry;  /* the segment that was read, or NULL */
     struct read_hint next;
-    int64_t bad_byte; /* of the entry's file, with ERR_CORRUPT */
+    int64_t bad_byte;         /* of the entry's file, with ERR_CORRUPT */
+    bool sequential;          /* the reader continues where a read ended */
+    size_t piece_size;        /* 0: read through the page cache */
+    bool ahead;               /* no reader waits: only the piece matters */
+    bool cached;              /* there is no piece, because the page cache has the bytes */
+    struct read_piece *piece; /* that was read, or NULL */
 };
 
 /* A slice with one piece of a file. */
 static struct log_slice *file_slice(struct segment_file *file, int64_t position, size_t size,
                                     int64_t first_offset, int64_t next_offset)
 {
-    struct log_slice *s = xmalloc(sizeof *s + sizeof s->pieces[0]);
-    *s = (struct log_slice){
-        .size = size,
-        .first_offset = first_offset,
-        .next_offset = next_offset,
-        .piece_count = 1,
-    };
-    atomic_init(&s->references, 1);
-    s->pieces[0] =
-        (struct slice_piece){.file = segment_file_ref(file), .position = position, .size = size};
-    return s;
+    struct slice_piece piece = {.file = segment_file_ref(file), .position = position, .size = size};
+    return log_slice_create(&piece, 1, first_offset, next_offset);
 }
 
 /* Moves to the batch that contains `offset`, or the first one after it. False: there is none, or an
@@ -85,6 +86,29 @@ static enum error collect(struct log_read_job *job, struct segment_scan *scan,
     return ERR_OK;
 }
 
+/* Reads a piece, and makes a slice of its first batches. False: there is no piece. */
+static bool read_piece(struct log_read_job *job, struct read_plan *plan, struct segment_place place)
+{
+    struct piece_range range;
+    struct read_pool *pool = job->log->read_pool;
+    if (plan->piece_size == 0)
+        return false;
+    plan->piece = read_piece_read(read_pool_memory(pool), &plan->entry->view, place, plan->offset,
+                                  plan->piece_size, &plan->cached);
+    if (plan->piece == NULL)
+        return false;
+    if (!read_piece_find(plan->piece, plan->offset, job->end_offset, job->max_bytes,
+                         job->at_least_one, &range))
+        return true;
+    if (!plan->ahead)
+        plan->piece->read_to = range.next_offset;
+    plan->next = (struct read_hint){range.next_offset, plan->piece->segment_base,
+                                    read_piece_end(plan->piece, &range)};
+    struct slice_piece memory = read_piece_memory(plan->piece, &range);
+    job->slice = log_slice_create(&memory, 1, range.first_offset, range.next_offset);
+    return true;
+}
+
 /* Reads from the segment that contains plan->offset. If there is only a hole up to the segment's
  * end, moves the offset to the start of the next one. */
 static enum error read_segment(struct log_read_job *job, struct read_plan *plan)
@@ -101,6 +125,8 @@ static enum error read_segment(struct log_read_job *job, struct read_plan *plan)
         error = segment_locate(view, plan->offset, &place);
     if (error != ERR_OK)
         return error;
+    if (read_piece(job, plan, place) || plan->ahead)
+        return ERR_OK;
     struct segment_scan scan;
     segment_scan_init(&scan, view, place);
     if (find_batch(&scan, plan->offset)) {
@@ -141,13 +167,6 @@ static void run_read(struct job *job)
         read->result = read_files(read, plan);
 }
 
-static void remember(struct log *log, const struct read_hint *hint)
-{
-    log->hints[log->next_hint++ % READ_HINTS] = *hint;
-}
-
-static void start_read(struct executor *executor, struct log_read_job *job, int64_t offset);
-
 static void note_damage(struct log_read_job *read, const struct read_plan *plan)
 {
     int64_t segment_base = plan->entry->view.base_offset;
@@ -158,6 +177,30 @@ static void note_damage(struct log_read_job *read, const struct read_plan *plan)
     };
 }
 
+/* Gives the log what the job found out about its files. */
+static void keep_results(struct log_read_job *read, struct read_plan *plan)
+{
+    struct log *log = read->log;
+    bool is_old = job_plan_is_old(&plan->plan);
+    struct segment *segment =
+        plan->entry && !is_old ? log_segment_at(log, plan->entry->view.base_offset) : NULL;
+    if (read->slice && segment)
+        log_cache_file(log, segment, plan->entry->view.file);
+    if (read->slice && plan->entry && !is_old && !plan->ahead)
+        log_cold_remember(log, plan->offset, &plan->next);
+    if (plan->piece_size == 0)
+        return;
+    if (plan->piece && segment && plan->piece->next_offset > log->start_offset) {
+        if (log_cold_add(log, plan->piece) && plan->sequential)
+            log_cold_read_ahead(log, plan->piece);
+        return;
+    }
+    log_cold_no_piece(log, plan->piece == NULL && !plan->cached);
+    read_piece_free(plan->piece);
+}
+
+static void start_read(struct executor *executor, struct log_read_job *job, int64_t offset);
+
 static void read_done(struct job *job)
 {
     struct log_read_job *read = CONTAINER_OF(job, struct log_read_job, job);
@@ -166,56 +209,128 @@ static void read_done(struct job *job)
     segment_table_install(log, &plan->table);
     if (read->result != ERR_OK && read->offset < log->start_offset)
         read->result = ERR_OUT_OF_RANGE; /* deleted meanwhile */
-    if (read->result == ERR_CORRUPT && plan->entry)
+    if (read->result == ERR_CORRUPT && plan->entry && !plan->ahead)
         note_damage(read, plan);
-    if (read->slice && plan->entry && !job_plan_is_old(&plan->plan)) {
-        struct segment *segment = log_segment_at(log, plan->entry->view.base_offset);
-        if (segment)
-            log_cache_file(log, segment, plan->entry->view.file);
-        remember(log, &plan->next);
-    }
+    keep_results(read, plan);
     bool in_hole = read->result == ERR_OK && plan->table.entries && plan->entry == NULL;
     struct executor *executor = plan->executor;
     int64_t offset = plan->offset;
+    bool goes_on = in_hole && !plan->ahead;
     segment_table_free(&plan->table);
     job_plan_end(&plan->plan, job);
     free(plan);
-    if (in_hole) /* at the end of this job's segments */
+    if (goes_on) /* at the end of this job's segments */
         start_read(executor, read, offset);
     else
         job->done(job);
 }
 
-/* A hint is the position after the last batch that a reader got, in the same segment. */
-static int64_t hint_for(const struct log *log, int64_t offset)
+/* A hint is the position after the last batch that a reader got. -1: no reader got the batches
+ * before the offset. */
+static int64_t hint_for(const struct log *log, int64_t offset, bool *sequential)
 {
     int64_t segment_base = log_find_segment(log, offset)->base_offset;
     for (int i = 0; i < READ_HINTS; i++) {
-        if (log->hints[i].offset == offset && log->hints[i].segment_base == segment_base)
+        if (log->hints[i].offset != offset)
+            continue;
+        *sequential = true;
+        if (log->hints[i].segment_base == segment_base)
             return log->hints[i].position;
     }
-    return -1;
+    return offset == segment_base ? 0 : -1;
 }
 
-static void start_read(struct executor *executor, struct log_read_job *job, int64_t offset)
+static void prepare_files(struct log *log, struct log_read_job *job, int64_t offset)
 {
-    struct log *log = job->log;
+    struct read_plan *plan = job->plan;
+    segment_table_take_one(log, offset, &plan->table);
+    plan->hint_position = hint_for(log, offset, &plan->sequential);
+    if (!log_cold_wants_piece(log, offset))
+        return;
+    size_t largest = read_pool_piece_bytes(log->read_pool);
+    plan->piece_size = plan->sequential ? largest : MIN(largest, job->max_bytes + EXACT_MORE);
+}
+
+static struct read_plan *make_plan(struct executor *executor, struct log_read_job *job,
+                                   int64_t offset)
+{
     struct read_plan *plan = xcalloc(1, sizeof *plan);
     job->plan = plan;
     plan->executor = executor;
     plan->offset = offset;
+    return plan;
+}
+
+static void submit(struct log_read_job *job)
+{
+    struct executor *executor = job->plan->executor;
+    job_plan_begin(&job->plan->plan, job->log, &job->job, run_read, read_done);
+    executor->submit(executor, &job->job);
+}
+
+static void start_read(struct executor *executor, struct log_read_job *job, int64_t offset)
+{
+    make_plan(executor, job, offset);
     job->result =
-        log_read(log, offset, job->end_offset, job->max_bytes, job->at_least_one, &job->slice);
+        log_read(job->log, offset, job->end_offset, job->max_bytes, job->at_least_one, &job->slice);
     if (job->result == ERR_BUSY) {
         job->result = ERR_OK;
-        segment_table_take_one(log, offset, &plan->table);
-        plan->hint_position = hint_for(log, offset);
+        prepare_files(job->log, job, offset);
     }
-    job_plan_begin(&plan->plan, log, &job->job, run_read, read_done);
-    executor->submit(executor, &job->job);
+    submit(job);
 }
 
 void log_read_submit(struct executor *executor, struct log_read_job *job)
 {
-    start_read(executor, job, job->offset);
+    job->executor = executor;
+    if (log_cold_wait(job->log, job))
+        job->log->jobs++;
+    else
+        start_read(executor, job, job->offset);
+}
+
+/* --- ahead of a reader --- */
+
+/* The owner of another job may close the log in its done(), but not while this job's has not come.
+ */
+static void read_after_waiting(struct log_read_job *job)
+{
+    job->result = log_read(job->log, job->offset, job->end_offset, job->max_bytes,
+                           job->at_least_one, &job->slice);
+    job->log->jobs--;
+    if (job->result == ERR_BUSY)
+        start_read(job->executor, job, job->offset);
+    else
+        job->job.done(&job->job);
+}
+
+static void ahead_done(struct job *job)
+{
+    struct log_read_job *read = CONTAINER_OF(job, struct log_read_job, job);
+    struct list waiting;
+    list_init(&waiting);
+    log_cold_end_ahead(read->log, &waiting);
+    log_slice_unref(read->slice);
+    free(read);
+    for (struct list_node *node; (node = list_pop(&waiting));)
+        read_after_waiting(
+            CONTAINER_OF(CONTAINER_OF(node, struct job, node), struct log_read_job, job));
+}
+
+void log_read_ahead(struct log *log, const struct read_hint *from)
+{
+    int64_t offset = from->offset;
+    struct log_read_job *read = xcalloc(1, sizeof *read);
+    *read = (struct log_read_job){.job.done = ahead_done,
+                                  .log = log,
+                                  .offset = offset,
+                                  .end_offset = log->flushed_offset,
+                                  .max_bytes = SIZE_MAX};
+    struct read_plan *plan = make_plan(read_pool_worker(log->read_pool), read, offset);
+    plan->ahead = true;
+    plan->piece_size = read_pool_piece_bytes(log->read_pool);
+    segment_table_take_one(log, offset, &plan->table);
+    bool same = log_find_segment(log, offset)->base_offset == from->segment_base;
+    plan->hint_position = same ? from->position : 0;
+    submit(read);
 }

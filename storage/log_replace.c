@@ -195,6 +195,7 @@ enum error log_replace_segments(struct log *log, struct new_segments *n)
         return ERR_NOT_FOUND;
     remember_swap(log, &log->segments[first], old_count, n);
     forget_hints(log, n->at[0].base_offset, n->at[n->count - 1].next_offset);
+    log_cold_drop(log);
     forget_tail(log, n->at[n->count - 1].next_offset);
     put_in_place(log, first, old_count, n);
     free(n->at);

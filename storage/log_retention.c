@@ -153,6 +153,7 @@ struct log_delete *log_delete_begin(struct log *log)
     if (count == 0)
         return NULL;
     struct log_delete *d = begin(log, count, NULL);
+    log_cold_drop(log);
     for (size_t i = 0; i < count; i++) {
         d->base_offsets[i] = log->segments[i].base_offset;
         log->size_bytes -= log->segments[i].size;

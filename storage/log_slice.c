@@ -2,6 +2,19 @@
 
 #include <stdlib.h>
 
+struct log_slice *log_slice_create(const struct slice_piece *pieces, size_t count,
+                                   int64_t first_offset, int64_t next_offset)
+{
+    struct log_slice *s = xmalloc(sizeof *s + count * sizeof *pieces);
+    *s = (struct log_slice){
+        .first_offset = first_offset, .next_offset = next_offset, .piece_count = count};
+    atomic_init(&s->references, 1);
+    memcpy(s->pieces, pieces, count * sizeof *pieces);
+    for (size_t i = 0; i < count; i++)
+        s->size += pieces[i].size;
+    return s;
+}
+
 void log_slice_unref(struct log_slice *s)
 {
     if (s == NULL)

@@ -22,6 +22,9 @@ struct log_slice {
     struct slice_piece pieces[];
 };
 
+/* A slice of pieces. Takes over their references. */
+struct log_slice *log_slice_create(const struct slice_piece *pieces, size_t count,
+                                   int64_t first_offset, int64_t next_offset);
 void log_slice_unref(struct log_slice *s); /* NULL is fine */
 /* Copies the whole slice to `out`, which has room for its size. Reads files, so it blocks. */
 MUST_USE enum error log_slice_copy(struct io *io, const struct log_slice *s, uint8_t *out);

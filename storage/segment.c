@@ -8,23 +8,39 @@ enum { SCAN_CHUNK = 64 << 10, CRC_FROM = 21 };
 
 /* --- the walk --- */
 
-void segment_scan_init(struct segment_scan *scan, const struct segment_view *view,
-                       struct segment_place from)
+static struct segment_scan scan_from(const struct segment_view *view, struct segment_place from)
 {
-    *scan = (struct segment_scan){
+    return (struct segment_scan){
         .file = view->file,
         .position = from.position,
         .end = view->size,
         .next_offset = from.offset,
         .limit = view->next_offset,
         .sparse = view->sparse,
-        .chunk = xmalloc(SCAN_CHUNK),
     };
+}
+
+void segment_scan_init(struct segment_scan *scan, const struct segment_view *view,
+                       struct segment_place from)
+{
+    *scan = scan_from(view, from);
+    scan->own = xmalloc(SCAN_CHUNK);
+    scan->chunk = scan->own;
+}
+
+void segment_scan_init_over(struct segment_scan *scan, const struct segment_view *view,
+                            struct segment_place from, struct bytes bytes)
+{
+    *scan = scan_from(view, from);
+    scan->chunk = bytes.data;
+    scan->chunk_position = from.position;
+    scan->chunk_size = bytes.size;
 }
 
 void segment_scan_free(struct segment_scan *scan)
 {
-    free(scan->chunk);
+    free(scan->own);
+    scan->own = NULL;
     scan->chunk = NULL;
 }
 
@@ -38,7 +54,7 @@ static struct bytes chunk_at(struct segment_scan *scan, int64_t position, size_t
         size_t got;
         struct io *io = scan->file->io;
         scan->chunk_size = 0;
-        scan->error = io->ops->read(io, scan->file->file, scan->chunk, want, position, &got);
+        scan->error = io->ops->read(io, scan->file->file, scan->own, want, position, &got);
         if (scan->error != ERR_OK)
             return BYTES_NULL;
         scan->chunk_position = position;
@@ -61,9 +77,17 @@ static bool offsets_are_right(const struct segment_scan *scan)
     return h->base_offset == scan->next_offset;
 }
 
+/* Whether `size` bytes from the next batch on may be read. */
+static bool is_at_hand(const struct segment_scan *scan, size_t size)
+{
+    int64_t end = scan->chunk_position + (int64_t)scan->chunk_size;
+    return scan->own || (int64_t)size <= end - scan->position;
+}
+
 bool segment_scan_next(struct segment_scan *scan)
 {
-    if (scan->error != ERR_OK || scan->position == scan->end)
+    if (scan->error != ERR_OK || scan->position == scan->end ||
+        !is_at_hand(scan, BATCH_HEADER_SIZE))
         return false;
     struct bytes at = chunk_at(scan, scan->position, BATCH_HEADER_SIZE);
     if (scan->error != ERR_OK)
@@ -75,6 +99,8 @@ bool segment_scan_next(struct segment_scan *scan)
         scan->error = ERR_CORRUPT;
         return false;
     }
+    if (!is_at_hand(scan, size))
+        return false;
     scan->batch_position = scan->position;
     scan->batch_size = size;
     scan->position += (int64_t)size;

@@ -50,12 +50,17 @@ struct segment_scan {
     int64_t batch_position;
     size_t batch_size;
     enum error error; /* ERR_CORRUPT: header or length do not fit the expected batch */
-    uint8_t *chunk;
+    const uint8_t *chunk;
     int64_t chunk_position;
     size_t chunk_size;
+    uint8_t *own; /* the memory of the chunk; NULL: it is the caller's, and nothing is read */
 };
 void segment_scan_init(struct segment_scan *scan, const struct segment_view *view,
                        struct segment_place from);
+/* The same without reading: `bytes` are those of the file from the place on. The scan ends, without
+ * an error, before a batch that is not wholly in them. The bytes stay the caller's. */
+void segment_scan_init_over(struct segment_scan *scan, const struct segment_view *view,
+                            struct segment_place from, struct bytes bytes);
 /* False at the end or on an error. */
 bool segment_scan_next(struct segment_scan *scan);
 /* Reads the present batch and compares its checksum: ERR_CORRUPT. */

@@ -77,6 +77,8 @@ static struct store *store_create(struct env *env, const struct store_options *o
     for (size_t i = 0; i < COUNT_OF(lists); i++)
         list_init(lists[i]);
     buffer_init(&s->removed, SIZE_MAX / 2);
+    if (options->read_worker)
+        s->read_pool = read_pool_create(options->read_buffer_bytes, options->read_worker);
     store_units_init(s);
     store_checkpoint_init(s);
     store_clean_init(s);

@@ -80,10 +80,12 @@ struct store_options {
     size_t unit_bytes;     /* a unit that waits with more bytes stops the readers of requests */
     size_t unit_max_bytes; /* a unit with more bytes gets no further entry, and while so many wait,
                               there is no room for batches; 0: 1 GiB */
-    size_t tail_cache_bytes; /* flushed batches kept in memory, all logs together */
-    size_t unflushed_bytes;  /* tail bytes that start a flush */
-    int64_t min_free_bytes;  /* below this the disk counts as full */
+    size_t tail_cache_bytes;  /* flushed batches kept in memory, all logs together */
+    size_t read_buffer_bytes; /* memory for reads past the page cache; 0: there are none */
+    size_t unflushed_bytes;   /* tail bytes that start a flush */
+    int64_t min_free_bytes;   /* below this the disk counts as full */
     struct executor *journal_worker, *background_worker;
+    struct executor *read_worker;      /* reads ahead; NULL: as without read_buffer_bytes */
     struct async_writer *async_writer; /* for small units; NULL: the journal worker writes them */
     struct clean_options clean;
     struct timers *timers;

@@ -11,6 +11,7 @@
 #include "storage/journal.h"
 #include "storage/journal_witness.h"
 #include "storage/log_clean.h"
+#include "storage/read_pool.h"
 #include "storage/store.h"
 #include "storage/store_rows.h"
 
@@ -195,6 +196,7 @@ struct store {
     int64_t last_checkpoint_ms, retry_checkpoint_ms, idle_files_ms;
 
     struct map logs, by_pointer;
+    struct read_pool *read_pool; /* of the logs; NULL: no reads past the page cache */
     struct list dirty, unflushed, with_tail, moved, dying;
     struct list removals; /* of files: they wait for a descriptor */
     struct list deleted;  /* renamed files that are not due yet: store_deleted.c */

@@ -116,6 +116,7 @@ struct log *store_log(struct store *s, struct uuid topic_id, int32_t partition,
     if (l->log == NULL) {
         char *directory = partition_directory(s->data_directory, topic_id, partition);
         l->log = log_open(s->env, directory, config, &l->state);
+        log_set_read_pool(l->log, s->read_pool);
         free(directory);
         l->pointer = (uint64_t)(uintptr_t)l->log;
         map_put(&s->by_pointer, map_key_u64(&l->pointer), l);
@@ -217,6 +218,8 @@ void store_logs_look_after_files(struct store *s)
     if (s->now_ms < s->idle_files_ms)
         return;
     s->idle_files_ms = s->now_ms + IDLE_FILES_MS / 3;
+    if (s->read_pool)
+        read_pool_trim(s->read_pool, s->now_ms);
     size_t at = 0;
     for (struct store_log *l; (l = map_next(&s->logs, &at));) {
         if (l->log == NULL || l->removed)
@@ -390,6 +393,7 @@ void store_logs_free(struct store *s)
     struct list_node *node;
     while ((node = list_pop(&s->removals))) /* the next start removes them */
         free_removal(CONTAINER_OF(node, struct remove_job, waiting));
+    read_pool_free(s->read_pool);
     map_free(&s->logs);
     map_free(&s->by_pointer);
 }
