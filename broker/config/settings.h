@@ -41,7 +41,7 @@ struct settings {
     int64_t shards; /* 0: chosen for the machine */
     bool clamp_replication_factor;
     int64_t journal_file_bytes, checkpoint_bytes, checkpoint_interval_ms, group_bytes,
-        tail_cache_bytes, unflushed_bytes, min_free_bytes;
+        tail_cache_bytes, read_buffer_bytes, unflushed_bytes, min_free_bytes;
     int64_t clock_settle_ms, clock_max_down_ms;
     int64_t max_in_flight_requests, max_in_flight_bytes, max_uncompressed_bytes;
     char *admin_listeners, *socket_congestion;

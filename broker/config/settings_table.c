@@ -203,6 +203,10 @@ const struct setting broker_setting_table[] = {
     SIZE("tidemill.tail.cache.bytes", tail_cache_bytes, "33554432", 0, 1LL << 40,
          "memory for flushed batches that consumers at the end of a log still read, for all "
          "partitions together"),
+    SIZE(
+        "tidemill.read.buffer.bytes", read_buffer_bytes, "33554432", 0, 1LL << 40,
+        "memory for consumers behind the tail: what no reader has read yet is read past the page "
+        "cache into it, ahead of a consumer that reads on; 0: all reads go through the page cache"),
     SIZE("tidemill.unflushed.bytes", unflushed_bytes, "16777216", 65536, 1LL << 40,
          "bytes in memory at which a flush to the segments starts, for all partitions together"),
     SIZE("tidemill.min.free.bytes", min_free_bytes, "67108864", 0, LARGEST,

@@ -293,21 +293,29 @@ class Bench:
                 shutil.rmtree(system.directory, ignore_errors=True)
 
     def run_fetch(self):
-        running = [self.fresh(kind) for kind in self.systems()]
-        for system in running:
-            system.start()
-            system.load = self.produce_on(system, 'fetch (filling)', 1, 1024)
-        for pair in range(self.options.pairs):
-            for system in self.in_turn(running, pair):
-                topic, records = system.load
-                before = system.cpu_seconds()
-                figures = client('bench_load', 'consume', system.brokers, topic, 1, records, 120)
-                cpu = system.cpu_seconds() - before
-                self.note('catch-up fetch 1024B', system.name, rate=figures['rate'],
-                          cpu_s_per_gb=cpu / max(figures['bytes'] / 1e9, 1e-9))
-        for system in running:
-            system.stop()
-            shutil.rmtree(system.directory, ignore_errors=True)
+        """Reads records that were just produced: for the first time, again, and once more."""
+        for partitions in (1, 16):
+            if self.options.scenario not in f'fetch {partitions}p':
+                continue
+            running = [self.fresh(kind) for kind in self.systems()]
+            for system in running:
+                system.start()
+            for pair in range(self.options.pairs):
+                for system in self.in_turn(running, pair):
+                    topic, records = self.produce_on(system, f'fetch filling {partitions}p', partitions, 1024)
+                    for which in ('first', 'second', 'third'):
+                        self.consume_on(system, f'{which} read 1024B {partitions}p', topic, partitions, records)
+                    system.tool('topic', 'delete', topic)
+            for system in running:
+                self.note(f'fetch {partitions}p rss', system.name, peak_mib=system.rss_mib(peak=True))
+                system.stop()
+                shutil.rmtree(system.directory, ignore_errors=True)
+
+    def consume_on(self, system, scenario, topic, partitions, records):
+        before = system.cpu_seconds()
+        figures = client('bench_load', 'consume', system.brokers, topic, partitions, records, 120)
+        cpu = system.cpu_seconds() - before
+        self.note(scenario, system.name, rate=figures['rate'], cpu_s_per_gb=cpu / max(figures['bytes'] / 1e9, 1e-9))
 
     def run_tail(self):
         """A consumer reads records while a producer writes them, both as fast as possible."""
@@ -551,7 +559,7 @@ def main():
     parser.add_argument('--without-kafka', action='store_true')
     parser.add_argument('--directory', default=None, help='where data goes (default: the temporary directory)')
     parser.add_argument('--json')
-    parser.add_argument('--scenario', default='', metavar='TEXT', help='only the scenarios of produce with this text')
+    parser.add_argument('--scenario', default='', metavar='TEXT', help='only the scenarios of produce and fetch with this text')
     parser.add_argument('--against', metavar='DIR', help='a build folder of Tidemill to compare with')
     options = parser.parse_args()
     Other.build = options.against

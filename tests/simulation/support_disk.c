@@ -179,6 +179,9 @@ static enum error sim_read(struct io *io, struct io_file *file, void *data, size
     const struct sim_content *c = disk_of(io)->inodes[file->inode];
     const struct sim_fault *fault = sim_disk_fault(disk_of(io), SIM_READ);
     *got = 0;
+    if (file->direct)
+        ASSERT(position % IO_ALIGNMENT == 0 && size % IO_ALIGNMENT == 0 &&
+               (uintptr_t)data % IO_ALIGNMENT == 0);
     if (fault)
         return fault->error;
     *got = (size_t)position >= c->size ? 0 : MIN(size, c->size - (size_t)position);
@@ -427,6 +430,30 @@ static enum error sim_total_bytes(struct io *io, const char *path, int64_t *out)
     return ERR_OK;
 }
 
+static enum error sim_open_again(struct io *io, struct io_file *file, struct io_file **out)
+{
+    struct sim_disk *disk = disk_of(io);
+    const struct sim_fault *fault = sim_disk_fault(disk, SIM_OPEN);
+    if (fault)
+        return fault->error;
+    if (!sim_disk_has_descriptor(disk))
+        return ERR_NO_FILES;
+    if (disk->refuse_direct)
+        return ERR_UNSUPPORTED;
+    *out = xmalloc(sizeof **out);
+    **out = (struct io_file){.inode = file->inode, .direct = true, .path = xstrdup(file->path)};
+    disk->open_files++;
+    return ERR_OK;
+}
+
+/* No range: the pieces that are read past the cache are what can be wrong. */
+static bool sim_is_cached(struct io *io, struct io_file *file, int64_t position, size_t size)
+{
+    (void)io, (void)file;
+    ASSERT(position % IO_ALIGNMENT == 0 && size > 0);
+    return false;
+}
+
 static int sim_descriptor(struct io *io, struct io_file *file)
 {
     (void)io, (void)file;
@@ -454,6 +481,8 @@ static const struct io_ops sim_ops = {
     .free_bytes = sim_free_bytes,
     .has_name = sim_has_name,
     .total_bytes = sim_total_bytes,
+    .open_again = sim_open_again,
+    .is_cached = sim_is_cached,
     .descriptor = sim_descriptor,
 };
 

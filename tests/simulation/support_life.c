@@ -9,6 +9,7 @@ enum {
     CHECKPOINT_BYTES = 40 << 10,
     UNIT_BYTES = 8 << 10,
     TAIL_CACHE_BYTES = 2 << 10,
+    READ_BUFFER_BYTES = 256 << 10,
     UNFLUSHED_BYTES = 5 << 10,
     ROW_GENERATION_BYTES = 2 << 10,
 };
@@ -90,6 +91,8 @@ enum error life_open(struct life *life)
             .unit_bytes = UNIT_BYTES,
             .unit_max_bytes = life->unit_max_bytes,
             .tail_cache_bytes = TAIL_CACHE_BYTES,
+            .read_buffer_bytes = READ_BUFFER_BYTES,
+            .read_worker = &life->executors[2 * i + 1].executor,
             .unflushed_bytes = UNFLUSHED_BYTES,
             .min_free_bytes = 1000,
             .journal_worker = &life->executors[2 * i].executor,

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { STEPS_MAX = 200000, FLAG_SIZE = 96 };
+enum { STEPS_MAX = 200000, FLAG_SIZE = 96, READ_BUFFER_BYTES = 256 << 10 };
 
 #define TRUE_TIME_MS INT64_C(1700000000000) /* the wall clock at the machine's time 0 */
 
@@ -206,6 +206,7 @@ static void load_settings(struct machine *m)
     m->settings.checkpoint_interval_ms = c->checkpoint_interval_ms;
     m->settings.group_bytes = c->group_bytes;
     m->settings.tail_cache_bytes = c->tail_cache_bytes;
+    m->settings.read_buffer_bytes = READ_BUFFER_BYTES * c->shards;
     m->settings.unflushed_bytes = c->unflushed_bytes;
     m->settings.log_segment_bytes = c->segment_bytes;
     m->settings.log_index_interval_bytes = c->index_interval_bytes;
