@@ -1,10 +1,12 @@
 /* Readers behind the tail: what a log remembers of them, and the pieces (read_piece.h) that they
  * share.
  *
- * A range is read past the page cache once. Who reads it again reads it through the page cache: so
- * records that many readers want are in the cache from the second reading on, and records that are
- * read once do not push others out. A reader that continues where another read ended is a
- * sequential one: it gets a large piece, and while it reads that, the worker reads the next one. */
+ * A fast disk gives pieces in less time than the kernel takes to fill fresh pages of its cache. So
+ * bytes that are not in the cache are read past it. On a slow disk a range is read so only once,
+ * and the second reading fills the cache: records that many readers want are there from then on,
+ * and records that are read once do not push others out. A reader that continues where another read
+ * ended is a sequential one: it gets a large piece, and while it reads that, the worker reads the
+ * next one. */
 #include "storage/log_internal.h"
 
 #include <stdlib.h>
@@ -90,36 +92,37 @@ static bool was_read(const struct log_cold *cold, int64_t offset)
     return false;
 }
 
-bool log_cold_wants_piece(struct log *log, int64_t offset)
+size_t log_cold_reserve(struct log *log, int64_t offset)
 {
     struct log_cold *cold = log->cold;
-    if (log->read_pool == NULL || (cold && was_read(cold, offset)))
-        return false;
+    if (log->read_pool == NULL ||
+        (cold && was_read(cold, offset) && !read_pool_disk_is_fast(log->read_pool)))
+        return 0;
     if (cold && cold->pause > 0) {
         cold->pause--;
-        return false;
+        return 0;
     }
     return read_pool_reserve(log->read_pool, now_of(log));
 }
 
-void log_cold_no_piece(struct log *log, bool failed)
+void log_cold_no_piece(struct log *log, size_t reserved, bool failed)
 {
-    read_pool_end_reservation(log->read_pool);
+    read_pool_end_reservation(log->read_pool, reserved);
     if (failed)
         cold_of(log)->pause = PAUSE_READS;
 }
 
-bool log_cold_add(struct log *log, struct read_piece *piece)
+bool log_cold_add(struct log *log, struct read_piece *piece, size_t reserved)
 {
     struct log_cold *cold = cold_of(log);
     if (find_piece(cold, piece->first_offset)) { /* two readers came at the same time */
-        log_cold_no_piece(log, false);
+        log_cold_no_piece(log, reserved, false);
         read_piece_free(piece);
         return false;
     }
     list_append(&cold->pieces, &piece->in_log);
     note_range(cold, piece->first_offset, piece->next_offset);
-    read_pool_add(log->read_pool, piece, now_of(log));
+    read_pool_add(log->read_pool, piece, reserved, now_of(log));
     return true;
 }
 
@@ -219,11 +222,12 @@ void log_cold_read_ahead(struct log *log, const struct read_piece *piece)
     struct read_hint from = {.offset = piece->next_offset,
                              .segment_base = piece->segment_base,
                              .position = piece->position + (int64_t)piece->batches.size};
-    if (!wants_more(log, piece) || !log_cold_wants_piece(log, from.offset))
+    size_t size = wants_more(log, piece) ? log_cold_reserve(log, from.offset) : 0;
+    if (size == 0)
         return;
     log->cold->reading_ahead = true;
     log->cold->ahead_offset = from.offset;
-    log_read_ahead(log, &from);
+    log_read_ahead(log, &from, size);
 }
 
 bool log_cold_wait(struct log *log, struct log_read_job *job)

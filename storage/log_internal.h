@@ -105,12 +105,13 @@ bool log_cold_read(struct log *log, int64_t offset, int64_t end_offset, size_t m
                    bool at_least_one, struct log_slice **out);
 /* The reader of `from_offset` got everything before the hint. */
 void log_cold_remember(struct log *log, int64_t from_offset, const struct read_hint *hint);
-/* Whether a read at this offset shall make a piece. Then the pool has reserved room for it, and the
- * caller calls log_cold_add or log_cold_no_piece. `failed`: it could not be made. */
-MUST_USE bool log_cold_wants_piece(struct log *log, int64_t offset);
+/* How many bytes of batches the piece may have that a read at this offset shall make. 0: none. The
+ * pool has reserved room for it, and the caller calls log_cold_add or log_cold_no_piece. `failed`:
+ * it could not be made. */
+MUST_USE size_t log_cold_reserve(struct log *log, int64_t offset);
 /* Takes it over. False: another piece has these batches, and this one is freed. */
-MUST_USE bool log_cold_add(struct log *log, struct read_piece *piece);
-void log_cold_no_piece(struct log *log, bool failed);
+MUST_USE bool log_cold_add(struct log *log, struct read_piece *piece, size_t reserved);
+void log_cold_no_piece(struct log *log, size_t reserved, bool failed);
 /* Reads what follows the piece, if that is not in memory. */
 void log_cold_read_ahead(struct log *log, const struct read_piece *piece);
 /* Lets the job wait if its bytes are being read ahead. False: they are not. */
@@ -122,7 +123,7 @@ void log_cold_free(struct log *log);
 
 /* log_read.c: starts a job that makes a piece of what follows `from`. No reader waits for it, so
  * its errors are nobody's: a reader that comes there reads again. */
-void log_read_ahead(struct log *log, const struct read_hint *from);
+void log_read_ahead(struct log *log, const struct read_hint *from, size_t size);
 
 /* log_lost.c: the file of this segment vanished. Closes the segment at the flushed offset; the
  * batches after it, which are in the tail, become the start of a new segment. */

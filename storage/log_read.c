@@ -32,10 +32,12 @@ struct read_plan {
     struct read_hint next;
     int64_t bad_byte;         /* of the entry's file, with ERR_CORRUPT */
     bool sequential;          /* the reader continues where a read ended */
+    size_t reserved;          /* for a piece */
     size_t piece_size;        /* 0: read through the page cache */
     bool ahead;               /* no reader waits: only the piece matters */
     bool cached;              /* there is no piece, because the page cache has the bytes */
     struct read_piece *piece; /* that was read, or NULL */
+    int64_t piece_ns;         /* the time that this took */
 };
 
 /* A slice with one piece of a file. */
@@ -93,8 +95,11 @@ static bool read_piece(struct log_read_job *job, struct read_plan *plan, struct 
     struct read_pool *pool = job->log->read_pool;
     if (plan->piece_size == 0)
         return false;
+    struct clock *clock = job->log->env->clock;
+    int64_t began_ns = clock->monotonic_ns(clock);
     plan->piece = read_piece_read(read_pool_memory(pool), &plan->entry->view, place, plan->offset,
                                   plan->piece_size, &plan->cached);
+    plan->piece_ns = clock->monotonic_ns(clock) - began_ns;
     if (plan->piece == NULL)
         return false;
     if (!read_piece_find(plan->piece, plan->offset, job->end_offset, job->max_bytes,
@@ -190,12 +195,14 @@ static void keep_results(struct log_read_job *read, struct read_plan *plan)
         log_cold_remember(log, plan->offset, &plan->next);
     if (plan->piece_size == 0)
         return;
+    if (plan->piece)
+        read_pool_note_speed(log->read_pool, plan->piece->batches.size, plan->piece_ns);
     if (plan->piece && segment && plan->piece->next_offset > log->start_offset) {
-        if (log_cold_add(log, plan->piece) && plan->sequential)
+        if (log_cold_add(log, plan->piece, plan->reserved) && plan->sequential)
             log_cold_read_ahead(log, plan->piece);
         return;
     }
-    log_cold_no_piece(log, plan->piece == NULL && !plan->cached);
+    log_cold_no_piece(log, plan->reserved, plan->piece == NULL && !plan->cached);
     read_piece_free(plan->piece);
 }
 
@@ -245,10 +252,9 @@ static void prepare_files(struct log *log, struct log_read_job *job, int64_t off
     struct read_plan *plan = job->plan;
     segment_table_take_one(log, offset, &plan->table);
     plan->hint_position = hint_for(log, offset, &plan->sequential);
-    if (!log_cold_wants_piece(log, offset))
-        return;
-    size_t largest = read_pool_piece_bytes(log->read_pool);
-    plan->piece_size = plan->sequential ? largest : MIN(largest, job->max_bytes + EXACT_MORE);
+    plan->reserved = log_cold_reserve(log, offset);
+    plan->piece_size =
+        plan->sequential ? plan->reserved : MIN(plan->reserved, job->max_bytes + EXACT_MORE);
 }
 
 static struct read_plan *make_plan(struct executor *executor, struct log_read_job *job,
@@ -317,7 +323,7 @@ static void ahead_done(struct job *job)
             CONTAINER_OF(CONTAINER_OF(node, struct job, node), struct log_read_job, job));
 }
 
-void log_read_ahead(struct log *log, const struct read_hint *from)
+void log_read_ahead(struct log *log, const struct read_hint *from, size_t size)
 {
     int64_t offset = from->offset;
     struct log_read_job *read = xcalloc(1, sizeof *read);
@@ -328,7 +334,7 @@ void log_read_ahead(struct log *log, const struct read_hint *from)
                                   .max_bytes = SIZE_MAX};
     struct read_plan *plan = make_plan(read_pool_worker(log->read_pool), read, offset);
     plan->ahead = true;
-    plan->piece_size = read_pool_piece_bytes(log->read_pool);
+    plan->piece_size = plan->reserved = size;
     segment_table_take_one(log, offset, &plan->table);
     bool same = log_find_segment(log, offset)->base_offset == from->segment_base;
     plan->hint_position = same ? from->position : 0;

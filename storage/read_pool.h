@@ -17,15 +17,21 @@ struct read_pool *read_pool_create(size_t bytes, struct executor *worker);
 /* All logs must be closed. Replies may still hold memory. NULL is fine. */
 void read_pool_free(struct read_pool *pool);
 struct executor *read_pool_worker(const struct read_pool *pool);
-size_t read_pool_piece_bytes(const struct read_pool *pool); /* of one piece, at most */
-size_t read_pool_used(const struct read_pool *pool);        /* memory of pieces, now */
+size_t read_pool_used(const struct read_pool *pool); /* memory of pieces, now */
 
-/* Makes room for a piece. False: there is none. After true, the caller adds a piece or ends the
- * reservation without one. */
-MUST_USE bool read_pool_reserve(struct read_pool *pool, int64_t now_ms);
-void read_pool_add(struct read_pool *pool, struct read_piece *piece, int64_t now_ms);
-void read_pool_end_reservation(struct read_pool *pool);
+/* Makes room for a piece. Returns how many bytes of batches it may have, 0: there is no room. Then
+ * the caller adds a piece or ends the reservation of these bytes without one. */
+MUST_USE size_t read_pool_reserve(struct read_pool *pool, int64_t now_ms);
+void read_pool_add(struct read_pool *pool, struct read_piece *piece, size_t reserved,
+                   int64_t now_ms);
+void read_pool_end_reservation(struct read_pool *pool, size_t reserved);
 struct block_pool *read_pool_memory(const struct read_pool *pool); /* for read_piece_read */
+
+/* Notes how long the worker took for a piece of so many bytes. */
+void read_pool_note_speed(struct read_pool *pool, size_t bytes, int64_t ns);
+/* Whether the disk gives large pieces about as fast as fresh pages of the page cache can be filled.
+ * Then no reading needs the page cache. True before the first piece. */
+bool read_pool_disk_is_fast(const struct read_pool *pool);
 
 /* A reader got batches of the piece. */
 void read_pool_touch(struct read_pool *pool, struct read_piece *piece, int64_t now_ms);

@@ -15,7 +15,10 @@ static struct {
     bool cached;
     enum error fault; /* of every read past the cache */
     int opened;       /* calls of open_again */
+    int64_t took_ns;  /* each */
 } disk;
+
+static int64_t now_ns;
 
 static const struct io_ops *real(void)
 {
@@ -27,6 +30,7 @@ static enum error disk_open_again(struct io *io, struct io_file *file, struct io
     char path[64];
     (void)io;
     disk.opened++;
+    now_ns += disk.took_ns;
     if (disk.fault != ERR_OK)
         return disk.fault;
     snprintf(path, sizeof path, "/proc/self/fd/%d", real()->descriptor(io_posix(), file));
@@ -38,8 +42,6 @@ static bool disk_is_cached(struct io *io, struct io_file *file, int64_t position
     (void)io, (void)file, (void)position, (void)size;
     return disk.cached;
 }
-
-static int64_t now_ns;
 
 static int64_t test_ns(struct clock *clock)
 {
@@ -63,6 +65,7 @@ static struct log_world *begin(struct cold_world *c, size_t pool_bytes, int64_t 
     disk.cached = false;
     disk.fault = ERR_OK;
     disk.opened = 0;
+    disk.took_ns = 0;
     now_ns = 1000000000;
     *c = (struct cold_world){0};
     stepped_executor_init(&c->worker);
@@ -162,11 +165,24 @@ static int read_all(struct cold_world *c, int64_t offset)
     return in_memory;
 }
 
-TEST(a_first_reading_goes_past_the_page_cache_and_a_second_one_through_it)
+TEST(readings_of_a_fast_disk_go_past_the_page_cache)
 {
     struct cold_world c;
     begin(&c, POOL_BYTES, 1 << 20);
     append(&c, BATCHES);
+    EXPECT_INT(read_all(&c, 0), BATCHES);
+    now_ns += 10000000000;
+    read_pool_trim(c.pool, now_ns / 1000000);
+    EXPECT_INT(read_all(&c, 0), BATCHES);
+    end(&c);
+}
+
+TEST(a_first_reading_of_a_slow_disk_goes_past_the_page_cache_and_a_second_one_through_it)
+{
+    struct cold_world c;
+    begin(&c, POOL_BYTES, 1 << 20);
+    append(&c, BATCHES);
+    disk.took_ns = 1000000;
     EXPECT_INT(read_all(&c, 0), BATCHES);
     EXPECT(disk.opened > 1 && disk.opened < BATCHES);
     now_ns += 10000000000;
