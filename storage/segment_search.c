@@ -82,26 +82,30 @@ enum error segment_locate_time(const struct segment_view *view, int64_t timestam
 /* --- the summary --- */
 
 /* A power cut may leave entries whose batches it took, or zeros: the next flush cuts them off. */
-static bool is_torn_offset(const struct segment_view *view, const uint8_t *entry)
+static bool is_torn_offset(const struct segment_view *view, const uint8_t *entry, bool is_first)
 {
+    (void)is_first;
     int64_t position = offset_index_decode(entry, view->base_offset).position;
     return position == 0 || position >= view->size;
 }
 
-static bool is_torn_time(const struct segment_view *view, const uint8_t *entry)
+/* Only the first entry may be zeros: of a first batch with the timestamp 0. */
+static bool is_torn_time(const struct segment_view *view, const uint8_t *entry, bool is_first)
 {
     struct time_index_entry e = time_index_decode(entry, view->base_offset);
-    return (e.timestamp == 0 && e.offset == view->base_offset) || e.offset >= view->next_offset;
+    bool is_zero = e.timestamp == 0 && e.offset == view->base_offset;
+    return (is_zero && !is_first) || e.offset >= view->next_offset;
 }
 
 /* Leaves out the torn entries at the end. Reads the last one that is left, if any. */
 static enum error last_whole_entry(const struct segment_view *view, struct index_file *index,
-                                   bool (*is_torn)(const struct segment_view *, const uint8_t *),
+                                   bool (*is_torn)(const struct segment_view *, const uint8_t *,
+                                                   bool),
                                    uint8_t *entry)
 {
     for (; index->count > 0; index->count--) {
         enum error error = index_file_entry(index, index->count - 1, entry);
-        if (error != ERR_OK || !is_torn(view, entry))
+        if (error != ERR_OK || !is_torn(view, entry, index->count == 1))
             return error;
     }
     return ERR_OK;
