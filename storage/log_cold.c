@@ -199,7 +199,7 @@ static bool wants_more(const struct log *log, const struct read_piece *piece)
 }
 
 bool log_cold_read(struct log *log, int64_t offset, int64_t end_offset, size_t max_bytes,
-                   bool at_least_one, struct log_slice **out)
+                   bool at_least_one, struct log_slice **out, const struct read_piece **last)
 {
     struct gathered g = {0};
     struct read_piece *piece = log->cold ? find_piece(log->cold, offset) : NULL;
@@ -209,25 +209,26 @@ bool log_cold_read(struct log *log, int64_t offset, int64_t end_offset, size_t m
         offset = g.next_offset;
         piece = find_piece(log->cold, offset);
     }
+    *last = NULL;
     if (g.size == 0)
         return true;
     *out = log_slice_create(g.parts, g.count, g.first_offset, g.next_offset);
-    log_cold_read_ahead(log, g.last);
+    *last = g.last;
     return true;
 }
 
 /* Making room may free the piece, if its reader has passed it. */
-void log_cold_read_ahead(struct log *log, const struct read_piece *piece)
+size_t log_cold_begin_ahead(struct log *log, const struct read_piece *piece, struct read_hint *from)
 {
-    struct read_hint from = {.offset = piece->next_offset,
-                             .segment_base = piece->segment_base,
-                             .position = piece->position + (int64_t)piece->batches.size};
-    size_t size = wants_more(log, piece) ? log_cold_reserve(log, from.offset) : 0;
+    *from = (struct read_hint){.offset = piece->next_offset,
+                               .segment_base = piece->segment_base,
+                               .position = piece->position + (int64_t)piece->batches.size};
+    size_t size = wants_more(log, piece) ? log_cold_reserve(log, from->offset) : 0;
     if (size == 0)
-        return;
+        return 0;
     log->cold->reading_ahead = true;
-    log->cold->ahead_offset = from.offset;
-    log_read_ahead(log, &from, size);
+    log->cold->ahead_offset = from->offset;
+    return size;
 }
 
 bool log_cold_wait(struct log *log, struct log_read_job *job)

@@ -99,10 +99,10 @@ struct log_slice *tail_read(const struct tail *t, int64_t offset, int64_t end_of
                             size_t max_bytes, bool at_least_one);
 
 /* log_cold.c, on the shard */
-/* Reads from pieces as log_read does. False: no piece contains the offset. May start a read ahead.
- */
+/* Reads from pieces as log_read does. False: no piece contains the offset. `last` is the piece that
+ * the reader got last, or NULL. */
 bool log_cold_read(struct log *log, int64_t offset, int64_t end_offset, size_t max_bytes,
-                   bool at_least_one, struct log_slice **out);
+                   bool at_least_one, struct log_slice **out, const struct read_piece **last);
 /* The reader of `from_offset` got everything before the hint. */
 void log_cold_remember(struct log *log, int64_t from_offset, const struct read_hint *hint);
 /* How many bytes of batches the piece may have that a read at this offset shall make. 0: none. The
@@ -112,18 +112,16 @@ MUST_USE size_t log_cold_reserve(struct log *log, int64_t offset);
 /* Takes it over. False: another piece has these batches, and this one is freed. */
 MUST_USE bool log_cold_add(struct log *log, struct read_piece *piece, size_t reserved);
 void log_cold_no_piece(struct log *log, size_t reserved, bool failed);
-/* Reads what follows the piece, if that is not in memory. */
-void log_cold_read_ahead(struct log *log, const struct read_piece *piece);
+/* Whether to read what follows the piece. Returns how many bytes, as log_cold_reserve does, and
+ * where they begin. */
+MUST_USE size_t log_cold_begin_ahead(struct log *log, const struct read_piece *piece,
+                                     struct read_hint *from);
 /* Lets the job wait if its bytes are being read ahead. False: they are not. */
 MUST_USE bool log_cold_wait(struct log *log, struct log_read_job *job);
 void log_cold_end_ahead(struct log *log, struct list *waiting); /* gives back what has waited */
 /* Segments were replaced, deleted or lost: drops all pieces. */
 void log_cold_drop(struct log *log);
 void log_cold_free(struct log *log);
-
-/* log_read.c: starts a job that makes a piece of what follows `from`. No reader waits for it, so
- * its errors are nobody's: a reader that comes there reads again. */
-void log_read_ahead(struct log *log, const struct read_hint *from, size_t size);
 
 /* log_lost.c: the file of this segment vanished. Closes the segment at the flushed offset; the
  * batches after it, which are in the tail, become the start of a new segment. */

@@ -7,6 +7,8 @@
  * index gives, and the piece begins and ends at a block. */
 enum { EXACT_MORE = 16 << 10 };
 
+static void read_ahead(struct log *log, const struct read_piece *piece);
+
 enum error log_read(struct log *log, int64_t offset, int64_t end_offset, size_t max_bytes,
                     bool at_least_one, struct log_slice **out)
 {
@@ -15,9 +17,14 @@ enum error log_read(struct log *log, int64_t offset, int64_t end_offset, size_t 
         return ERR_OUT_OF_RANGE;
     if (offset == log->next_offset || offset >= end_offset)
         return ERR_OK;
-    if (!tail_contains(&log->tail, offset))
-        return log_cold_read(log, offset, end_offset, max_bytes, at_least_one, out) ? ERR_OK
-                                                                                    : ERR_BUSY;
+    if (!tail_contains(&log->tail, offset)) {
+        const struct read_piece *last;
+        if (!log_cold_read(log, offset, end_offset, max_bytes, at_least_one, out, &last))
+            return ERR_BUSY;
+        if (last)
+            read_ahead(log, last);
+        return ERR_OK;
+    }
     *out = tail_read(&log->tail, offset, end_offset, max_bytes, at_least_one);
     return ERR_OK;
 }
@@ -199,7 +206,7 @@ static void keep_results(struct log_read_job *read, struct read_plan *plan)
         read_pool_note_speed(log->read_pool, plan->piece->batches.size, plan->piece_ns);
     if (plan->piece && segment && plan->piece->next_offset > log->start_offset) {
         if (log_cold_add(log, plan->piece, plan->reserved) && plan->sequential)
-            log_cold_read_ahead(log, plan->piece);
+            read_ahead(log, plan->piece);
         return;
     }
     log_cold_no_piece(log, plan->reserved, plan->piece == NULL && !plan->cached);
@@ -323,9 +330,15 @@ static void ahead_done(struct job *job)
             CONTAINER_OF(CONTAINER_OF(node, struct job, node), struct log_read_job, job));
 }
 
-void log_read_ahead(struct log *log, const struct read_hint *from, size_t size)
+/* Starts a job that makes a piece of what follows, if that is wanted. No reader waits for it, so
+ * its errors are nobody's: a reader that comes there reads again. */
+static void read_ahead(struct log *log, const struct read_piece *piece)
 {
-    int64_t offset = from->offset;
+    struct read_hint from;
+    size_t size = log_cold_begin_ahead(log, piece, &from);
+    if (size == 0)
+        return;
+    int64_t offset = from.offset;
     struct log_read_job *read = xcalloc(1, sizeof *read);
     *read = (struct log_read_job){.job.done = ahead_done,
                                   .log = log,
@@ -336,7 +349,7 @@ void log_read_ahead(struct log *log, const struct read_hint *from, size_t size)
     plan->ahead = true;
     plan->piece_size = plan->reserved = size;
     segment_table_take_one(log, offset, &plan->table);
-    bool same = log_find_segment(log, offset)->base_offset == from->segment_base;
-    plan->hint_position = same ? from->position : 0;
+    bool same = log_find_segment(log, offset)->base_offset == from.segment_base;
+    plan->hint_position = same ? from.position : 0;
     submit(read);
 }
