@@ -2,6 +2,7 @@
 
 #include "broker/data_directory.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -72,9 +73,26 @@ TEST(a_missing_permission_is_reported_with_path_user_and_owner)
     snprintf(below, sizeof below, "%s/x/y", p.inside);
     expect_refused(below, "may not create a directory in ");
     expect_refused(below, ", mode 0555): make ");
+    expect_refused(below, " its owner (chown -R) or set log.dirs to another directory");
     EXPECT_INT(chmod(p.inside, 0), 0);
     expect_refused(below, "may not create a directory in ");
     rmdir(p.inside);
+    rmdir(p.root);
+}
+
+/* The loop cannot be looked up, so nobody knows whose it is. */
+TEST(a_link_that_leads_to_itself_is_reported_with_the_reason)
+{
+    struct place p = make_place("loop");
+    struct message message = {""};
+    char expected[400];
+    EXPECT_INT(symlink(p.inside, p.inside), 0);
+    EXPECT_INT(check_unprivileged(p.inside, &message), ERR_INVALID);
+    snprintf(expected, sizeof expected,
+             "cannot use the data directory %s: may not read and write %s: %s", p.inside, p.inside,
+             strerror(ELOOP));
+    EXPECT_STRING(message.text, expected);
+    unlink(p.inside);
     rmdir(p.root);
 }
 
@@ -84,6 +102,7 @@ TEST(files_of_another_user_inside_are_named)
     write_file(p.inside, 0);
     EXPECT_INT(chmod(p.root, 0777), 0);
     expect_refused(p.root, "/lock (owner ");
+    expect_refused(p.root, " its owner (chown -R) or set log.dirs to another directory");
     unlink(p.inside);
     rmdir(p.root);
 }
@@ -93,7 +112,7 @@ TEST(a_file_is_not_a_directory)
     struct place p = make_place("file");
     char below[128];
     write_file(p.inside, 0644);
-    expect_refused(p.inside, "is not a directory");
+    expect_refused(p.inside, "/file is not a directory: set log.dirs to a directory");
     snprintf(below, sizeof below, "%s/data", p.inside);
     struct message message = {""};
     EXPECT_INT(data_directory_check(below, &message), ERR_INVALID);
