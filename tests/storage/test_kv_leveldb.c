@@ -88,6 +88,9 @@ TEST(a_row_that_is_not_as_it_was_put_is_damage)
     struct listing all = {.text = ""};
     EXPECT_INT(kv->driver->scan(kv, BYTES_LITERAL(""), list_pair, &all), ERR_CORRUPT);
     EXPECT_STRING(all.text, "a=value ");
+    struct message message = {""};
+    EXPECT_INT(kv->driver->check(kv, &message), ERR_CORRUPT);
+    EXPECT(strstr(message.text, "/checksum: the checksum of a row of kind b is wrong") != NULL);
     kv->driver->close(kv);
 }
 
@@ -341,6 +344,15 @@ static int batches_left(const struct damaged_store *s)
     return -2;
 }
 
+static void expect_reason(const struct damaged_store *s, enum kv_open how, const char *reason)
+{
+    struct message message = {""};
+    struct kv *kv;
+    EXPECT_INT(kv_leveldb()->open(kv_leveldb(), s->path, how, &kv, &message), ERR_CORRUPT);
+    if (strstr(message.text, reason) == NULL || strstr(message.text, s->log) == NULL)
+        test_fail(__FILE__, __LINE__, "'%s' is not in: %s", reason, message.text);
+}
+
 static int flip_log(const struct damaged_store *s, size_t at)
 {
     s->content.data[at] ^= (uint8_t)(1 << at % 8);
@@ -419,6 +431,8 @@ TEST(a_torn_end_is_left_out_and_the_batches_before_it_stay)
         EXPECT_INT(cut_log(&s, cut, cut), batches_up_to(&s, cut));
         EXPECT_INT(cut_log(&s, cut, s.content.size + cut % 50000), batches_up_to(&s, cut));
     }
+    write_file(s.log, s.content.data, s.content.size - 10);
+    expect_reason(&s, KV_OPEN_ALONE, ".log: the last write ends at byte ");
     buffer_free(&s.content);
 }
 
@@ -488,7 +502,7 @@ TEST(a_log_that_is_missing_is_refused)
     struct damaged_store s;
     make_store(&s, "missing", LARGE_LAST);
     EXPECT_INT(unlink(s.log), 0);
-    EXPECT_INT(batches_left(&s), -1);
+    expect_reason(&s, KV_OPEN_EXISTING, ".log: the file is missing");
     restore(&s);
     EXPECT_INT(batches_left(&s), LARGE_LAST);
     buffer_free(&s.content);
