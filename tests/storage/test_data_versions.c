@@ -45,14 +45,14 @@ static void start_well(void)
 }
 
 /* A start that is refused, with these words in its message. */
-static void expect_refused(const char *file, int found)
+static void expect_refused(const char *file, const char *what, int found)
 {
     struct kv *kv = NULL;
     struct message message;
     char words[64];
     EXPECT_INT(start(&kv, &message), ERR_UNSUPPORTED);
     snprintf(words, sizeof words, " %d, this version reads", found);
-    const char *parts[] = {data, file, words, "use the version"};
+    const char *parts[] = {data, file, what, words, "use the version"};
     for (size_t i = 0; i < COUNT_OF(parts); i++) {
         if (strstr(message.text, parts[i]) == NULL)
             test_fail(__FILE__, __LINE__, "'%s' is not in: %s", parts[i], message.text);
@@ -80,7 +80,10 @@ TEST(a_newer_format_of_the_directory_is_refused)
     EXPECT_INT(data_meta_read(io_posix(), data, &meta, &message), ERR_OK);
     meta.format = DATA_FORMAT + 1;
     EXPECT_INT(data_meta_write(io_posix(), data, &meta, &message), ERR_OK);
-    expect_refused("tidemill.meta", DATA_FORMAT + 1);
+    expect_refused("tidemill.meta",
+                   ": the data has format "
+                   "3, this version reads formats up to ",
+                   DATA_FORMAT + 1);
     meta.format = DATA_FORMAT;
     EXPECT_INT(data_meta_write(io_posix(), data, &meta, &message), ERR_OK);
     start_well();
@@ -96,7 +99,7 @@ TEST(a_newer_version_of_a_row_is_refused)
         struct row_key journal = row_key_journal(5);
         struct bytes name = kinds[i] == ROW_JOURNAL ? row_key_view(&journal) : bytes_of(key, 21);
         write_row(name, bytes_of(value, sizeof value));
-        expect_refused("kv", 7);
+        expect_refused("/kv", " has version 7, this version reads up to ", 7);
         write_row(name, BYTES_NULL);
         start_well();
     }
@@ -139,9 +142,9 @@ TEST(a_newer_format_of_a_journal_is_refused)
     data = test_directory();
     start_well();
     write_unit("TMJ2", true);
-    expect_refused("shard-0/journal-00000000000000000003.log", 2);
+    expect_refused("shard-0/journal-00000000000000000003.log", ".log: the journal has format ", 2);
     write_unit("TMJ9", true);
-    expect_refused("shard-0/journal-00000000000000000003.log", 9);
+    expect_refused("shard-0/journal-00000000000000000003.log", ".log: the journal has format ", 9);
     write_unit("TMJ2", false); /* a flipped bit of the magic: not a version */
     start_well();
     write_unit("TMJ1", true);

@@ -246,11 +246,17 @@ TEST(damage_to_both_copies_is_refused_and_changes_nothing)
         expect_refused(&s, "/both/kv", names.at[0]);
         restore(&s);
     }
+    flip(files_of(&s, "rows", ".log").at[0], 100, 1);
+    run(&s, "printf x >kv/CURRENT");
+    expect_refused(&s, "/CURRENT: damaged at byte 0, and what is lost there was durable",
+                   ".log: damaged at byte ");
+    restore(&s);
     /* An older store and a damaged file: the file still proves that there were later writes. */
     struct names names = files_of(&s, "rows", ".log");
     flip(names.at[0], 100, 1);
     run(&s, "rm -rf kv && cp -r \"$PWD.older/kv\" .");
-    expect_refused(&s, "its last write is number 15", "damaged at byte ");
+    expect_refused(&s, "/both/kv: its last write is number 15, the row file has number ",
+                   "damaged at byte ");
     restore(&s);
     open_well(&s, KV_OPEN_EXISTING);
     EXPECT(rows_are_expected(&s));
@@ -280,9 +286,9 @@ TEST(a_store_without_the_row_of_its_last_write_cannot_replace_a_damaged_file)
     struct names names = files_of(&s, "rows", ".log");
     flip(names.at[0], 100, 1);
     change_commit_row(&s, BYTES_NULL);
-    expect_refused(&s, "the row of its last write is missing", names.at[0]);
+    expect_refused(&s, "/commit/kv: the row of its last write is missing", names.at[0]);
     change_commit_row(&s, BYTES_LITERAL("x"));
-    expect_refused(&s, "the row of its last write is damaged", names.at[0]);
+    expect_refused(&s, "/commit/kv: the row of its last write is damaged", names.at[0]);
     clear_scene(&s);
 }
 
@@ -315,7 +321,9 @@ TEST(a_copy_from_another_data_directory_is_refused)
     fill(&other);
     run(&s, "rm -rf rows && cp -r ../foreign/rows .");
     EXPECT_INT(open_as(&s, KV_OPEN_EXISTING), ERR_CORRUPT);
-    EXPECT(strstr(s.message.text, "are not of the same data directory: put back") != NULL);
+    EXPECT(strstr(s.message.text,
+                  " are not of the same data directory: put back the one that belongs here, or "
+                  "restore the whole data directory from a copy. No row was changed") != NULL);
     EXPECT(strstr(s.message.text, "/own/rows/rows-") && strstr(s.message.text, "/own/kv"));
     restore(&s);
     open_well(&s, KV_OPEN_EXISTING);

@@ -77,7 +77,8 @@ TEST(a_crash_between_the_two_writes_is_finished_by_the_next_open)
     close_store(&s);
     f.error = ERR_OK;
     open_well(&s, KV_OPEN_EXISTING);
-    EXPECT(!log_has(&s, "WARN") && log_has(&s, "lacked the last write, as after a crash"));
+    EXPECT(!log_has(&s, "WARN") &&
+           log_has(&s, "the key-value store lacked the last write, as after a crash"));
     EXPECT(!rows_are_expected(&s));
     EXPECT_INT(put(&s, "row-0001", 'b', 3000), ERR_OK); /* as batch 1 did */
     EXPECT(rows_are_expected(&s));
@@ -227,7 +228,7 @@ TEST(a_file_that_the_disk_cannot_read_is_damaged)
     s.env.io = &io;
     open_well(&s, KV_OPEN_EXISTING);
     EXPECT(rows_are_expected(&s) && log_has(&s, "WARN") &&
-           log_has(&s, "log: the disk cannot read"));
+           log_has(&s, "log: the disk cannot read the file"));
     close_store(&s);
     s.env.io = io_posix();
     char *path = io_path(s.directory, "kv");

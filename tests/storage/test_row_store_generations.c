@@ -160,8 +160,10 @@ TEST(a_damaged_store_without_row_files_is_not_upgraded)
         run(&s, "%s", harms[i]);
         EXPECT_INT(open_as(&s, KV_OPEN_ALONE), ERR_CORRUPT);
         EXPECT(strstr(s.message.text, "/upgrade-damaged/kv") != NULL);
-        EXPECT(strstr(s.message.text, "start and stop it once with the version that wrote it") !=
-               NULL);
+        EXPECT(strstr(s.message.text,
+                      ": the store of data format 1 cannot be upgraded: start and "
+                      "stop it once with the version that wrote it, or restore the "
+                      "whole data directory from a copy. No row was changed") != NULL);
         run(&s, "test ! -e rows/rows-*");
         restore(&s);
     }
