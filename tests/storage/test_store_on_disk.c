@@ -24,6 +24,7 @@ static const struct log_config config = {.segment_bytes = 2 << 20,
 
 struct place {
     struct clock clock;
+    struct trace trace;
     struct env env;
     struct row_store_driver rows;
     char directory[300];
@@ -54,12 +55,24 @@ static void on_failed(void *context, enum error error)
         test_fail(__FILE__, __LINE__, "the store failed: %s", error_text(error));
 }
 
+static const char NO_DIRECT[] =
+    "the file system has no direct I/O; the journal uses write and sync instead";
+static int without_direct; /* lines of the log that say so */
+
+static void note_line(struct trace *trace, struct bytes line)
+{
+    (void)trace;
+    without_direct += memmem(line.data, line.size, NO_DIRECT, strlen(NO_DIRECT)) != NULL;
+}
+
 static void start(struct place *p, const char *name)
 {
     still_ns = 1000 * (int64_t)1000000;
     *p = (struct place){
         .clock = {.monotonic_ns = still_clock_ns, .wall_ms = clock_system()->wall_ms}};
-    p->env = (struct env){.clock = &p->clock, .random = random_system(), .io = io_posix()};
+    p->trace = (struct trace){.level = TRACE_INFO, .clock = &p->clock, .write = note_line};
+    p->env = (struct env){
+        .clock = &p->clock, .random = random_system(), .trace = &p->trace, .io = io_posix()};
     row_store_init(&p->rows, &p->env, kv_leveldb());
     p->env.kv = &p->rows.driver;
     snprintf(p->directory, sizeof p->directory, "%s/%s", test_directory(), name);
@@ -472,7 +485,9 @@ TEST(nothing_is_lost_without_direct_io_and_reservation)
     plain.reserve = reserve_nothing;
     io_posix()->ops = &plain;
     struct place p;
+    without_direct = 0;
     start(&p, "plain");
+    EXPECT_INT(without_direct, 1);
     put_topic_and_batches(&p, 20);
     struct log *log = store_log(p.store, topic_id, 0, &config, false);
     append_large_unit(&p, log, 20);
