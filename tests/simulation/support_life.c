@@ -35,12 +35,16 @@ static int64_t wall_ms(struct clock *clock)
     return CONTAINER_OF(clock, struct life, clock)->now_ms + 1700000000000;
 }
 
+struct life_lines life_lines;
+
 static void note_line(struct trace *trace, struct bytes line)
 {
     if (memmem(line.data, line.size, "no row is lost", 14))
         CONTAINER_OF(trace, struct life, trace)->row_warnings++;
     if (memmem(line.data, line.size, "lacked the last write", 21))
         CONTAINER_OF(trace, struct life, trace)->row_catch_ups++;
+    const char *text = life_lines.text;
+    life_lines.count += text && memmem(line.data, line.size, text, strlen(text));
 }
 
 enum error life_recover(struct life *life, struct sim_disk *disk, int shard_count, uint64_t seed)

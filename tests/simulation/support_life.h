@@ -40,6 +40,13 @@ struct life {
     size_t clean_map_bytes; /* 0: nothing is cleaned */
 };
 
+/* Counts the lines of the log with this text, in all lives. NULL: none. */
+struct life_lines {
+    const char *text;
+    int count;
+};
+extern struct life_lines life_lines;
+
 extern const struct log_config life_log_config;
 
 /* Recovery only. The caller keeps the disk. */

@@ -90,6 +90,15 @@ struct verdict {
     int same, refused;
 };
 
+static bool names_the_journal(const struct life *life)
+{
+    return strstr(life->message.text, "data/shard-") && strstr(life->message.text, "/journal-") &&
+           strstr(
+               life->message.text,
+               ", and acknowledged data follows. Restore the data directory from a copy, or create "
+               "an empty file data/accept-damage to start without the data after the damage");
+}
+
 /* Checks that the content is unchanged, or that the error names the file. */
 static void judge(struct scene *s, struct sim_disk *disk, const char *file, size_t at,
                   struct verdict *v)
@@ -104,7 +113,7 @@ static void judge(struct scene *s, struct sim_disk *disk, const char *file, size
         v->same++;
     } else {
         EXPECT_INT(error, ERR_CORRUPT);
-        if (strstr(life.message.text, "journal-") == NULL)
+        if (!names_the_journal(&life))
             test_fail(__FILE__, __LINE__, "byte %zu of %s: %s", at, file, life.message.text);
         v->refused++;
     }
@@ -367,6 +376,7 @@ static bool damage(struct scene *s, char path[160])
             sim_disk_flip(damaged, path, at, 1);
             struct life life;
             bool refused = life_recover(&life, damaged, SHARDS, 1) != ERR_OK;
+            EXPECT(!refused || names_the_journal(&life));
             life_end(&life);
             sim_disk_free(damaged);
             if (refused) {
@@ -684,7 +694,8 @@ TEST(two_copies_of_the_rows_older_than_the_journals_are_refused)
         EXPECT(error == ERR_CORRUPT || model_compare(&s.model, s.disk, k) == NULL);
         EXPECT(error == ERR_CORRUPT || !differs);
         if (error == ERR_CORRUPT &&
-            (strstr(life.message.text, "data: the rows in kv and rows are older") == NULL ||
+            (strstr(life.message.text,
+                    "data: the rows in kv and rows are older than the journal of shard ") == NULL ||
              strstr(life.message.text, "accept-damage") != NULL))
             test_fail(__FILE__, __LINE__, "seed %" PRIu64 ": %s", seed, life.message.text);
         refused += error == ERR_CORRUPT;
@@ -702,8 +713,10 @@ TEST(two_copies_of_the_rows_older_than_the_journals_are_refused)
 static bool is_refused_as_older(struct scene *s)
 {
     struct life life;
-    bool refused = life_recover(&life, s->disk, SHARDS, 1) == ERR_CORRUPT &&
-                   strstr(life.message.text, "data: the rows in kv and rows are older") != NULL;
+    bool refused =
+        life_recover(&life, s->disk, SHARDS, 1) == ERR_CORRUPT &&
+        strstr(life.message.text,
+               "data: the rows in kv and rows are older than the journal of shard ") != NULL;
     life_end(&life);
     return refused;
 }
@@ -876,6 +889,29 @@ TEST(topics_without_tidemill_meta_and_rows_are_not_touched)
     clear_scene(&s);
 }
 
+/* The first start was cut off before it wrote a row. */
+TEST(a_damaged_tidemill_meta_is_refused_if_the_rows_know_no_start)
+{
+    struct sim_disk *disk = sim_disk_create();
+    struct env env = {.random = random_system(), .io = &disk->io};
+    struct row_store_driver rows;
+    struct message message = {""};
+    struct kv *kv;
+    row_store_init(&rows, &env, &disk->driver);
+    EXPECT_INT(io_make_path(&disk->io, "data"), ERR_OK);
+    EXPECT_INT(rows.driver.open(&rows.driver, "data/kv", KV_OPEN_OR_CREATE, &kv, &message), ERR_OK);
+    rows.driver.close(kv);
+    struct bytes harmed = BYTES_LITERAL("format=2\n");
+    EXPECT_INT(io_replace_file(&disk->io, "data/tidemill.meta", harmed), ERR_OK);
+    struct life life;
+    EXPECT_INT(life_recover(&life, disk, SHARDS, 1), ERR_CORRUPT);
+    EXPECT_STRING(life.message.text,
+                  "data/tidemill.meta is damaged or missing, and the rows do not know the number "
+                  "of starts: restore the whole data directory from a copy");
+    life_end(&life);
+    sim_disk_free(disk);
+}
+
 /* Writes the row of the topic in both copies. A null value deletes it, as if it were lost. */
 static void change_topic_row(struct scene *s, struct bytes value)
 {
@@ -960,6 +996,7 @@ TEST(the_next_start_deletes_the_files_of_a_deleted_topic_also_after_a_checkpoint
 {
     struct row_key deleted = row_key_deleted_topic(model_topic_id(0));
     int removed = 0;
+    life_lines = (struct life_lines){"the files of a deleted topic were removed", 0};
     for (uint64_t seed = test_seed(); seed < test_seed() + 10; seed++) {
         struct scene s;
         set_scene(&s, seed);
@@ -976,7 +1013,8 @@ TEST(the_next_start_deletes_the_files_of_a_deleted_topic_also_after_a_checkpoint
         EXPECT(bytes_is_null(sim_disk_row(s.disk, row_key_view(&deleted))));
         clear_scene(&s);
     }
-    EXPECT(removed > 2);
+    EXPECT(removed > 2 && life_lines.count >= removed);
+    life_lines.text = NULL;
 }
 
 /* Before the first flush there is no directory topics: only the journals show that the data
@@ -1033,12 +1071,12 @@ TEST(a_start_on_a_disk_that_fails_says_what_could_not_be_done_and_where)
     static const char *const wanted[] = {
         "data/kv: cannot write the key-value store: ",
         "cannot open the rows in data/",
-        "cannot write the segments: ",
+        ": cannot write the segments: ",
         "cannot write data/tidemill.meta: ",
         "cannot prepare the journal in data/",
         "data/kv: cannot read the rows of the logs, or write those of a shard: ",
         "cannot recover the data directory data: ",
-        "cannot replay the journal: ",
+        ": cannot replay the journal: ",
         "data/kv: cannot repair the key-value store: ",
         "data/kv: cannot write the key-value store again: ",
         NULL};
@@ -1058,6 +1096,25 @@ TEST(a_start_on_a_disk_that_fails_says_what_could_not_be_done_and_where)
         if (!seen[i])
             test_fail(__FILE__, __LINE__, "no start said \"%s\"", wanted[i]);
     }
+}
+
+/* The start has just written this row. */
+TEST(a_journal_position_that_cannot_be_read_refuses_the_start_and_loses_nothing)
+{
+    struct scene s;
+    struct life life;
+    set_scene(&s, test_seed());
+    EXPECT_INT(life_recover(&life, s.disk, SHARDS, 1), ERR_OK);
+    uint64_t scans = s.disk->counts[SIM_KV_SCAN];
+    s.disk->fault =
+        (struct sim_fault){.call = SIM_KV_SCAN, .from = scans, .to = scans + 1, .error = ERR_IO};
+    EXPECT_INT(life_open(&life), ERR_IO);
+    EXPECT(strstr(life.message.text, "cannot read the journal position of shard 0 in the rows: "));
+    EXPECT(strstr(life.message.text, ": restore the whole data directory from a copy"));
+    s.disk->fault = (struct sim_fault){.call = SIM_CALL_KINDS};
+    life_end(&life);
+    expect_everything(&s);
+    clear_scene(&s);
 }
 
 static const struct io_ops *disk_ops;
