@@ -48,6 +48,7 @@ def expect_refused(broker, file, position):
     assert ended.returncode == 1, ended
     last = ended.stderr.strip().splitlines()[-1]
     assert f"{file}: damaged at byte {position}," in last and "accept-damage" in last, ended.stderr
+    assert " the journal is damaged and acknowledged data follows " in ended.stderr, ended.stderr
 
 
 def lose(harm):

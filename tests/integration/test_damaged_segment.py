@@ -57,6 +57,8 @@ def lose(harm):
         broker.start()
         log = broker.log_text()
         assert "a partition lost records" in log and f"{segment.name}: damaged at byte" in log, log
+        assert (" bytes were durable; the file was truncated, replaced or removed. Stop the broker and restore the file from "
+                "a copy, or delete the topic") in log, log
         check(broker, lost, COUNT)
         broker.restart()
         check(broker, lost, COUNT + 1)

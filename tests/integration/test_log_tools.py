@@ -352,7 +352,7 @@ def test_a_dump_shows_every_kind_of_file():
 KV_AGAIN = "the key-value store was damaged, it was written again and no row is lost"
 KV_REPAIRED = "the key-value store was damaged or old, it was repaired and no row is lost"
 FILE_AGAIN = "the row file was damaged, old or missing, it was written again and no row is lost"
-LOST = "both copies of the rows are damaged or missing"
+LOST = "both copies of the rows are damaged or missing: "
 FOREIGN = "are not of the same data directory"
 
 
@@ -437,8 +437,10 @@ def test_one_damaged_copy_of_the_rows_is_written_again_as_a_start_does():
             assert error == "MISSING" and "rows" in file or replaced <= kept, (file, harmed)
             assert warning not in rows.start(), warning
             rows.harm(change)  # a start without the repair says the same
-            assert warning in rows.start(), warning
+            said = rows.start()
+            assert warning in said, warning
             assert verify(tool, data)["faults"] == 0
+        assert ": its last write is number " in said and ", the key-value store has number " in said, said
 
 
 def test_two_damaged_copies_of_the_rows_are_named_and_what_is_whole_is_read():
@@ -561,4 +563,5 @@ def test_a_swap_of_segments_that_was_cut_off():
         found = rows.harm(lambda: begin(swap_list([0], end)[:-1], shutil.copy))
         assert found == [(str(path.relative_to(data)), 0, "DAMAGED")], found
         assert {row["error"] for row in tool.json("log", "repair", data, "--yes", code=1)["repairs"]} == {"NOT_REPAIRABLE"}
-        assert f"{path} is damaged" in rows.start_refused()
+        assert (f"{path} is damaged: a cleaning of partition 0 was cut off, and which of its files are new is lost. Restore "
+                "the file and the topic's directory from a copy, or delete both") in rows.start_refused()

@@ -103,7 +103,8 @@ def test_older_copies_of_both_rows():
         for name in "kv", "rows":
             shutil.rmtree(scene.data / name)
             shutil.copytree(broker.directory / "kept" / name, scene.data / name)
-        scene.refuses("both directories were replaced by older copies", "restore the whole data directory from a copy")
+        scene.refuses(f"{scene.data}: the rows in kv and rows know ", " starts of the broker, but tidemill.meta has ",
+                      "both directories were replaced by older copies", "restore the whole data directory from a copy")
 
 
 def test_a_directory_that_has_lost_its_meta_and_its_rows():
@@ -112,7 +113,8 @@ def test_a_directory_that_has_lost_its_meta_and_its_rows():
         for name in "kv", "rows":
             shutil.rmtree(scene.data / name)
         (scene.data / "tidemill.meta").unlink()
-        scene.refuses("no tidemill.meta and no rows", "restore the whole data directory from a copy")
+        scene.refuses(f"{scene.data} has a directory ", " but no tidemill.meta and no rows: restore the whole data directory "
+                      "from a copy or use an empty directory")
 
 
 def test_another_broker_has_the_directory():
@@ -165,7 +167,8 @@ def test_a_torn_unit_at_the_end_of_a_journal_is_left_out():
         content[journal["end_position"] - 4096] ^= 1
         path.write_bytes(content)
         broker.start()
-        assert "the last unit of the journal is incomplete and left out" in broker.log_text()
+        assert ("the last unit of the journal is incomplete and left out: no mark says that it was durable"
+                in broker.log_text())
 
 
 def test_a_row_file_of_a_newer_format():
