@@ -4,6 +4,7 @@
 
 #include "storage/io.h"
 
+#include <leveldb/c.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -289,6 +290,34 @@ TEST(a_store_without_the_row_of_its_last_write_cannot_replace_a_damaged_file)
     expect_refused(&s, "/commit/kv: the row of its last write is missing", names.at[0]);
     change_commit_row(&s, BYTES_LITERAL("x"));
     expect_refused(&s, "/commit/kv: the row of its last write is damaged", names.at[0]);
+    clear_scene(&s);
+}
+
+/* Puts a row for which LevelDB's own checksum is right. */
+static void put_row_with_wrong_checksum(const struct scene *s)
+{
+    char *error = NULL, *path = io_path(s->directory, "kv");
+    leveldb_options_t *options = leveldb_options_create();
+    leveldb_writeoptions_t *write = leveldb_writeoptions_create();
+    leveldb_t *db = leveldb_open(options, path, &error);
+    EXPECT(error == NULL);
+    leveldb_put(db, write, "b", 1, "\0\0\0\0value", 9, &error);
+    EXPECT(error == NULL);
+    leveldb_close(db);
+    leveldb_writeoptions_destroy(write);
+    leveldb_options_destroy(options);
+    free(path);
+}
+
+TEST(a_store_with_a_row_whose_checksum_is_wrong_cannot_replace_a_damaged_file)
+{
+    struct scene s;
+    set_scene(&s, "checksum");
+    fill(&s);
+    struct names names = files_of(&s, "rows", ".log");
+    flip(names.at[0], 100, 1);
+    put_row_with_wrong_checksum(&s);
+    expect_refused(&s, "/checksum/kv: the checksum of a row of kind b is wrong", names.at[0]);
     clear_scene(&s);
 }
 
