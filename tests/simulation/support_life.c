@@ -57,6 +57,7 @@ enum error life_recover(struct life *life, struct sim_disk *disk, int shard_coun
     life->journal_file_bytes = LIFE_JOURNAL_FILE_BYTES;
     life->checkpoint_bytes = CHECKPOINT_BYTES;
     life->checkpoint_interval_ms = 20000;
+    life->unflushed_bytes = UNFLUSHED_BYTES;
     life->clock = (struct clock){monotonic_ns, wall_ms};
     random_seeded_init(&life->random, seed);
     life->trace = (struct trace){.level = TRACE_INFO, .clock = &life->clock, .write = note_line};
@@ -97,7 +98,7 @@ enum error life_open(struct life *life)
             .tail_cache_bytes = TAIL_CACHE_BYTES,
             .read_buffer_bytes = READ_BUFFER_BYTES,
             .read_worker = &life->executors[2 * i + 1].executor,
-            .unflushed_bytes = UNFLUSHED_BYTES,
+            .unflushed_bytes = life->unflushed_bytes,
             .min_free_bytes = 1000,
             .journal_worker = &life->executors[2 * i].executor,
             .background_worker = &life->executors[2 * i + 1].executor,

@@ -36,6 +36,7 @@ struct life {
     enum error close_result; /* the worst */
     /* Of the stores; may be changed before life_open. */
     int64_t journal_file_bytes, checkpoint_bytes, checkpoint_interval_ms;
+    size_t unflushed_bytes;
     size_t unit_max_bytes;  /* 0: the store's default */
     size_t clean_map_bytes; /* 0: nothing is cleaned */
 };
