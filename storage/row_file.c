@@ -6,7 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { WINDOW_BYTES = 256 << 10, SNAPSHOT_RECORD_BYTES = 1 << 20 };
+enum {
+    WINDOW_BYTES = 256 << 10,
+    SNAPSHOT_RECORD_BYTES = 1 << 20,
+    /* A sync of more would hold the disk, and with it the writes of the journals. */
+    SNAPSHOT_SYNC_BYTES = 4 << 20,
+};
 
 void row_file_name(uint64_t generation, char out[ROW_FILE_NAME_SIZE])
 {
@@ -277,6 +282,7 @@ struct row_writer {
     struct row_file *out;
     struct bytes hidden;
     struct buffer record; /* the one that is being filled */
+    int64_t synced;       /* up to here the file was synced */
 };
 
 static void begin_record(struct row_writer *w, enum row_record_kind kind)
@@ -293,7 +299,10 @@ static enum error write_record(struct row_writer *w)
                            ? ERR_TOO_LARGE
                            : io_write(w->io, w->file, w->record.data, w->record.size, f->size);
     f->size += (int64_t)w->record.size;
-    return error;
+    if (error != ERR_OK || f->size - w->synced < SNAPSHOT_SYNC_BYTES)
+        return error;
+    w->synced = f->size;
+    return io_sync(w->io, w->file);
 }
 
 static enum error add_row(void *context, struct bytes key, struct bytes value)

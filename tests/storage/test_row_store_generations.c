@@ -86,6 +86,97 @@ TEST(megabytes_of_rows_are_written_again_from_either_copy)
     clear_scene(&s);
 }
 
+/* The kernel's files. Counts the bytes that wait for a sync, and may fail the next sync. */
+struct counting_io {
+    struct io io;
+    struct io_ops ops;
+    size_t unsynced, most;
+    bool fails;
+};
+
+static struct counting_io counting;
+
+static enum error write_counted(struct io *io, struct io_file *file, const struct iovec *parts,
+                                int count, int64_t position)
+{
+    (void)io;
+    for (int i = 0; i < count; i++)
+        counting.unsynced += parts[i].iov_len;
+    counting.most = MAX(counting.most, counting.unsynced);
+    return io_posix()->ops->write(io_posix(), file, parts, count, position);
+}
+
+static enum error sync_counted(struct io *io, struct io_file *file)
+{
+    (void)io;
+    counting.unsynced = 0;
+    return counting.fails ? ERR_IO : io_posix()->ops->sync(io_posix(), file);
+}
+
+/* A store of 12 megabytes whose next write begins a generation, with files that are counted. */
+static void open_before_generation(struct scene *s, const char *name)
+{
+    char key[32];
+    set_scene(s, name);
+    open_well(s, KV_OPEN_OR_CREATE);
+    for (int i = 0; i < 120; i++) {
+        snprintf(key, sizeof key, "row-%03d", i);
+        EXPECT_INT(put(s, key, 'x', 100000), ERR_OK);
+    }
+    read_rows(s, &s->expected);
+    close_store(s);
+    counting = (struct counting_io){.ops = *io_posix()->ops};
+    counting.ops.write = write_counted;
+    counting.ops.sync = sync_counted;
+    counting.io.ops = &counting.ops;
+    s->env.io = &counting.io;
+    s->driver.generation_bytes = 1;
+    open_well(s, KV_OPEN_EXISTING);
+    counting.unsynced = counting.most = 0;
+}
+
+/* The disk must not get it all at once: the shards' journals write to it meanwhile. */
+TEST(a_snapshot_is_synced_every_few_megabytes)
+{
+    struct scene s;
+    open_before_generation(&s, "slices");
+    EXPECT_INT(put(&s, "row-000", 'x', 100000), ERR_OK);
+    EXPECT(counting.most > 1 << 20); /* it was the snapshot */
+    EXPECT(counting.most <= 6 << 20);
+    EXPECT(rows_are_expected(&s));
+    close_store(&s);
+    s.env.io = io_posix();
+    struct names names = files_of(&s, "rows", "rows-");
+    EXPECT_INT(names.count, 1);
+    EXPECT(strstr(names.at[0], "rows-00000000000000000002.log") != NULL);
+    EXPECT_INT(state_of_file(&s), ROW_FILE_WHOLE);
+    run(&s, "rm -rf kv"); /* all rows are in the snapshot */
+    open_well(&s, KV_OPEN_EXISTING);
+    EXPECT(rows_are_expected(&s));
+    close_store(&s);
+    clear_scene(&s);
+}
+
+TEST(a_failed_sync_inside_a_snapshot_ends_the_writes_and_loses_nothing)
+{
+    struct scene s;
+    open_before_generation(&s, "slices-failed");
+    counting.fails = true;
+    EXPECT_INT(put(&s, "row-000", 'y', 10), ERR_IO);
+    EXPECT(counting.most > 1 << 20);
+    EXPECT(counting.most <= 6 << 20); /* nothing is written after the failed sync */
+    EXPECT_INT(put(&s, "row-000", 'y', 10), ERR_IO);
+    close_store(&s);
+    s.env.io = io_posix();
+    struct names names = files_of(&s, "rows", "rows-");
+    EXPECT_INT(names.count, 1);
+    EXPECT(strstr(names.at[0], "rows-00000000000000000001.log") != NULL);
+    open_well(&s, KV_OPEN_EXISTING);
+    EXPECT(rows_are_expected(&s));
+    close_store(&s);
+    clear_scene(&s);
+}
+
 /* Damage while the broker runs: the present file gets all further writes. */
 TEST(damage_that_a_new_generation_finds_is_repaired_by_the_next_open)
 {
