@@ -227,4 +227,7 @@ MUTANTS = [
     Mutant("no_descriptor_ends_the_journal", "a new journal file without a descriptor is taken for a failed disk",
            "storage/store_units.c", "        if (!io_error_passes(p->result))\n",
            "        if (p->result != ERR_NO_SPACE)\n", ["simulation/test_disk_faults descriptor"]),
+    Mutant("new_journal_file_waits_for_the_checkpoint", "a unit waits for a file behind a checkpoint that takes seconds",
+           "storage/store_units.c", "on_demand ? s->options.journal_worker : s->options.background_worker",
+           "s->options.background_worker", ["simulation/test_held_checkpoint produces_are_acknowledged"]),
 ]
