@@ -71,9 +71,9 @@ static void run_until_held(struct scene *s, size_t unflushed_bytes,
 {
     scene = s;
     s->disk = sim_disk_create();
-    random_seeded_init(&s->random, 1);
+    random_seeded_init(&s->random, test_seed());
     model_init(&s->model, SHARDS);
-    EXPECT_INT(life_recover(&s->life, s->disk, SHARDS, 1), ERR_OK);
+    EXPECT_INT(life_recover(&s->life, s->disk, SHARDS, test_seed()), ERR_OK);
     if (unflushed_bytes > 0)
         s->life.unflushed_bytes = unflushed_bytes;
     EXPECT_INT(life_open(&s->life), ERR_OK);
