@@ -417,11 +417,11 @@ static bool rows_are_torn(const struct trial *t)
 
 /* LevelDB alone is not safe with CUT_ANY. An open removes files that the old CURRENT needs before
  * the rename of CURRENT is durable. If that open is cut, the row file must be whole. It is not in a
- * new data directory, or if a lost one is written again, or if the first cut has torn its last
- * record. Then the message must say so. */
+ * new data directory, or if the first cut has torn its last record. Then the message must say so.
+ */
 static bool may_be_refused(const struct trial *t, struct mark range, bool torn)
 {
-    bool alone = range.low == 0 || (t->depth > 0 && (t->state.is_damage || torn));
+    bool alone = range.low == 0 || (t->depth > 0 && torn);
     return alone && t->state.names == CUT_ANY && strstr(t->run.message.text, "/rows") &&
            strstr(t->run.message.text, "/kv") &&
            strstr(t->run.message.text, "restore the whole data directory from a copy");
@@ -476,12 +476,16 @@ static void expect_commit(struct trial *t, size_t commit)
 
 static void try(struct trial *t, struct mark range);
 
-/* A second cut, while the store was opened and written to. */
+/* A second cut, while the store was opened and written to. After damage only one copy is sound. If
+ * that is LevelDB, names in any order are a second fault that it does not withstand: its open
+ * removes a log before the new CURRENT is durable, and nothing may be left that shows the loss. */
 static void cut_again(struct trial *t, const struct history *repair)
 {
     struct trial again = {
         .history = repair, .state = t->state, .random = t->random, .depth = t->depth + 1};
-    struct cut_disk *disk = cut_disk_create(&repair->recording, t->state.names);
+    if (t->state.is_damage)
+        again.state.names = CUT_ORDERED;
+    struct cut_disk *disk = cut_disk_create(&repair->recording, again.state.names);
     again.state.position = random_below(t->random, repair->recording.count + 1);
     cut_disk_advance(disk, again.state.position);
     again.left = cut_disk_lose_power(disk, t->random);
