@@ -283,7 +283,8 @@ static enum error read_segment(struct log_clean *c, struct table_entry *entry, e
     enum error error = table_entry_open(c->log->env->io, entry);
     if (error != ERR_OK)
         return error == ERR_CORRUPT ? damaged(c, view, 0, error) : error;
-    segment_scan_init(&scan, view, segment_start(view));
+    /* Without the page cache, the kernel reads nothing ahead that a journal's write waits for. */
+    segment_scan_init_direct(&scan, view, segment_start(view));
     while (error == ERR_OK && segment_scan_next(&scan)) {
         error = read_batch(c, &scan, each, context);
         if (is_damage(error))

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-enum { SCAN_CHUNK = 64 << 10, CRC_FROM = 21 };
+enum { SCAN_CHUNK = 64 << 10, DIRECT_CHUNK = 256 << 10, CRC_FROM = 21 };
 
 /* --- the walk --- */
 
@@ -28,6 +28,19 @@ void segment_scan_init(struct segment_scan *scan, const struct segment_view *vie
     scan->chunk = scan->own;
 }
 
+void segment_scan_init_direct(struct segment_scan *scan, const struct segment_view *view,
+                              struct segment_place from)
+{
+    struct io *io = view->file->io;
+    segment_scan_init(scan, view, from);
+    if (io->ops->open_again(io, view->file->file, &scan->direct) != ERR_OK)
+        return; /* through the page cache, then */
+    free(scan->own);
+    scan->own = aligned_alloc(IO_ALIGNMENT, DIRECT_CHUNK);
+    ASSERT(scan->own != NULL);
+    scan->chunk = scan->own;
+}
+
 void segment_scan_init_over(struct segment_scan *scan, const struct segment_view *view,
                             struct segment_place from, struct bytes bytes)
 {
@@ -39,9 +52,34 @@ void segment_scan_init_over(struct segment_scan *scan, const struct segment_view
 
 void segment_scan_free(struct segment_scan *scan)
 {
+    if (scan->direct)
+        scan->file->io->ops->close(scan->file->io, scan->direct);
     free(scan->own);
+    scan->direct = NULL;
     scan->own = NULL;
     scan->chunk = NULL;
+}
+
+/* Reads from a position that is aligned, or before it, as direct I/O wants it. */
+static enum error read_chunk(struct segment_scan *scan, int64_t position)
+{
+    struct io *io = scan->file->io;
+    int64_t from = scan->direct ? position / IO_ALIGNMENT * IO_ALIGNMENT : position;
+    size_t want = scan->direct ? DIRECT_CHUNK : (size_t)MIN((int64_t)SCAN_CHUNK, scan->end - from);
+    size_t got;
+    scan->chunk_size = 0;
+    enum error error = io->ops->read(io, scan->direct ? scan->direct : scan->file->file, scan->own,
+                                     want, from, &got);
+    if (error == ERR_UNSUPPORTED && scan->direct) {
+        io->ops->close(io, scan->direct);
+        scan->direct = NULL;
+        return read_chunk(scan, position);
+    }
+    if (error != ERR_OK)
+        return error;
+    scan->chunk_position = from;
+    scan->chunk_size = MIN(got, (size_t)(scan->end - from));
+    return ERR_OK;
 }
 
 /* The bytes of the chunk from `position` on. Reads a new chunk if they are fewer than `need`. At
@@ -50,16 +88,10 @@ static struct bytes chunk_at(struct segment_scan *scan, int64_t position, size_t
 {
     int64_t inside = position - scan->chunk_position;
     if (inside < 0 || inside + (int64_t)need > (int64_t)scan->chunk_size) {
-        size_t want = (size_t)MIN((int64_t)SCAN_CHUNK, scan->end - position);
-        size_t got;
-        struct io *io = scan->file->io;
-        scan->chunk_size = 0;
-        scan->error = io->ops->read(io, scan->file->file, scan->own, want, position, &got);
+        scan->error = read_chunk(scan, position);
         if (scan->error != ERR_OK)
             return BYTES_NULL;
-        scan->chunk_position = position;
-        scan->chunk_size = got;
-        inside = 0;
+        inside = MIN(position - scan->chunk_position, (int64_t)scan->chunk_size);
     }
     return bytes_of(scan->chunk + inside, scan->chunk_size - (size_t)inside);
 }

@@ -54,9 +54,13 @@ struct segment_scan {
     int64_t chunk_position;
     size_t chunk_size;
     uint8_t *own; /* the memory of the chunk; NULL: it is the caller's, and nothing is read */
+    struct io_file *direct; /* the same file, past the page cache, or NULL */
 };
 void segment_scan_init(struct segment_scan *scan, const struct segment_view *view,
                        struct segment_place from);
+/* The same past the page cache, as far as the system allows it. */
+void segment_scan_init_direct(struct segment_scan *scan, const struct segment_view *view,
+                              struct segment_place from);
 /* The same without reading: `bytes` are those of the file from the place on. The scan ends, without
  * an error, before a batch that is not wholly in them. The bytes stay the caller's. */
 void segment_scan_init_over(struct segment_scan *scan, const struct segment_view *view,

@@ -91,13 +91,15 @@ static struct segment_view view_of(const struct sample *s, int64_t size)
 }
 
 /* Scans everything. Returns the number of batches before the end or the error. */
-static int walk(struct sample *s, int64_t end, bool check, enum error *error)
+static int walk_with(void (*begin)(struct segment_scan *, const struct segment_view *,
+                                   struct segment_place),
+                     struct sample *s, int64_t end, bool check, enum error *error)
 {
     struct segment_scan scan;
     int count = 0;
     *error = ERR_OK;
     struct segment_view view = view_of(s, end);
-    segment_scan_init(&scan, &view, segment_start(&view));
+    begin(&scan, &view, segment_start(&view));
     while (segment_scan_next(&scan)) {
         if (check && (*error = segment_scan_check(&scan)) != ERR_OK)
             break;
@@ -106,6 +108,16 @@ static int walk(struct sample *s, int64_t end, bool check, enum error *error)
     if (*error == ERR_OK)
         *error = scan.error;
     segment_scan_free(&scan);
+    return count;
+}
+
+/* Past the page cache a scan sees the same as through it. */
+static int walk(struct sample *s, int64_t end, bool check, enum error *error)
+{
+    enum error direct;
+    int count = walk_with(segment_scan_init, s, end, check, error);
+    EXPECT_INT(walk_with(segment_scan_init_direct, s, end, check, &direct), count);
+    EXPECT_INT(direct, *error);
     return count;
 }
 
@@ -152,6 +164,70 @@ TEST(a_batch_is_read_whole_and_checked)
     buffer_free(&out);
     segment_scan_free(&scan);
     segment_file_unref(s.file);
+}
+
+/* A disk that counts the files that are open past the page cache, and may refuse to read them. */
+static struct {
+    struct io io;
+    struct io_ops ops;
+    enum error open, read;
+    struct io_file *direct;
+    int opened, read_direct;
+} picky;
+
+static enum error picky_open_again(struct io *io, struct io_file *file, struct io_file **out)
+{
+    (void)io;
+    picky.opened++;
+    if (picky.open != ERR_OK)
+        return picky.open;
+    char path[64]; /* not every file system has direct I/O */
+    snprintf(path, sizeof path, "/proc/self/fd/%d", picky.ops.descriptor(io_posix(), file));
+    enum error error = picky.ops.open(io_posix(), path, IO_READ, out);
+    picky.direct = *out;
+    return error;
+}
+
+static enum error picky_read(struct io *io, struct io_file *file, void *data, size_t size,
+                             int64_t position, size_t *got)
+{
+    (void)io;
+    picky.read_direct += file == picky.direct;
+    if (file == picky.direct && picky.read != ERR_OK)
+        return picky.read;
+    return io_posix()->ops->read(io_posix(), file, data, size, position, got);
+}
+
+TEST(a_scan_past_the_page_cache_goes_through_it_where_the_system_refuses)
+{
+    static const struct {
+        enum error open, read;
+        int batches;
+    } disks[] = {{ERR_OK, ERR_OK, 3},
+                 {ERR_UNSUPPORTED, ERR_OK, 3},
+                 {ERR_NO_FILES, ERR_OK, 3},
+                 {ERR_OK, ERR_UNSUPPORTED, 3},
+                 {ERR_OK, ERR_IO, 0}};
+    picky.ops = *io_posix()->ops;
+    picky.ops.open_again = picky_open_again;
+    picky.ops.read = picky_read;
+    picky.io.ops = &picky.ops;
+    for (size_t i = 0; i < COUNT_OF(disks); i++) {
+        struct sample s;
+        enum error error;
+        make_sample(&s);
+        picky.open = disks[i].open;
+        picky.read = disks[i].read;
+        picky.direct = NULL;
+        picky.opened = picky.read_direct = 0;
+        s.file->io = &picky.io;
+        EXPECT_INT(walk_with(segment_scan_init_direct, &s, s.size, true, &error), disks[i].batches);
+        EXPECT_INT(error, disks[i].read == ERR_IO ? ERR_IO : ERR_OK);
+        EXPECT_INT(picky.opened, 1);
+        EXPECT_INT(picky.read_direct > 0, disks[i].open == ERR_OK);
+        s.file->io = io_posix();
+        segment_file_unref(s.file);
+    }
 }
 
 TEST(a_scan_stops_at_the_first_damaged_batch)
