@@ -331,15 +331,19 @@ static bool says(struct run *r, const char *text)
     return strstr(buffer_c_string(&r->log), text) != NULL;
 }
 
-/* The row file is synced before anything relies on it, so no cut damages it. LevelDB is not damaged
- * if the names are in order. */
+/* LevelDB takes its list of files for damaged if a cut tore the last entry, which is possible where
+ * the entry goes from one sector to the next. Then the open writes the store again. */
+#define TORN_LIST "/kv: Corruption: checksum mismatch"
+
+/* The row file is synced before anything relies on it, so no cut damages it. Nothing else of
+ * LevelDB is damaged if the names are in order. */
 static const char *false_alarm(const struct state *s, struct run *r)
 {
     if (s->is_damage)
         return NULL;
     if (says(r, "row file was damaged"))
         return "the row file";
-    if (s->names == CUT_ORDERED && says(r, "no row is lost"))
+    if (s->names == CUT_ORDERED && says(r, "no row is lost") && !says(r, TORN_LIST))
         return "the store";
     return NULL;
 }
@@ -417,12 +421,14 @@ static bool rows_are_torn(const struct trial *t)
 
 /* LevelDB alone is not safe with CUT_ANY. An open removes files that the old CURRENT needs before
  * the rename of CURRENT is durable. If that open is cut, the row file must be whole. It is not in a
- * new data directory, or if the first cut has torn its last record. Then the message must say so.
+ * new data directory, if a lost one is written again, or if the first cut has torn its last record.
+ * Then the message must say so.
  */
 static bool may_be_refused(const struct trial *t, struct mark range, bool torn)
 {
-    bool alone = range.low == 0 || (t->depth > 0 && torn);
-    return alone && t->state.names == CUT_ANY && strstr(t->run.message.text, "/rows") &&
+    bool alone = range.low == 0 || (t->depth > 0 && (t->state.is_damage || torn));
+    bool unsafe = t->state.names == CUT_ANY || strstr(t->run.message.text, TORN_LIST);
+    return alone && unsafe && strstr(t->run.message.text, "/rows") &&
            strstr(t->run.message.text, "/kv") &&
            strstr(t->run.message.text, "restore the whole data directory from a copy");
 }
