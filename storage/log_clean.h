@@ -94,7 +94,7 @@ struct log_clean_work {
     int64_t from, to; /* the offsets that were mapped */
 };
 struct log_clean_work log_clean_work(const struct log_clean *c);
-/* What the round has done so far. Any thread. */
+/* The work of the round so far. Any thread. */
 struct log_clean_progress {
     int64_t bytes_read, bytes_written;
     int64_t bytes_to_read; /* about as many in all, if the map has room for all keys */

@@ -1,4 +1,5 @@
-/* What a store does now, as lines of the log. Each takes the same time whatever the store has. */
+/* The present work of a store, as lines of the log. The time for a line does not depend on the
+ * number of partitions. */
 #include "storage/store_internal.h"
 
 #include <stdlib.h>

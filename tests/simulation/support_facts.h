@@ -23,7 +23,7 @@ enum {
     FACT_NAME_SIZE = 64,
 };
 
-/* What is known of an offset of a topic that is compacted. */
+/* The facts about an offset of a topic that is compacted. */
 struct fact_mark {
     bool is_young; /* of a topic with retention.ms: younger than that when it was sent */
     uint8_t key;   /* 1 + its number; 0: not known */

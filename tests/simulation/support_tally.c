@@ -56,7 +56,7 @@ static struct counts *counts_of(const struct tally *t, struct origin o)
     return &t->counts[o.producer][o.serial * FACT_BATCH_RECORDS + o.index];
 }
 
-/* What the producer has put into the field x. */
+/* The value that the producer has put into the field x. */
 static int64_t value_of(struct origin o)
 {
     return (int64_t)o.serial * 10 + o.index;
